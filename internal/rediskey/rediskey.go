@@ -1,0 +1,74 @@
+// Package rediskey spells every name that freshlist uses in Redis, so that the
+// two paths, which meet only there, cannot disagree about one.
+//
+// A name begins with the deployment's prefix and, in braces, the partition: all
+// keys that one script touches hash to one slot of a Redis Cluster.
+package rediskey
+
+import (
+	"hash/fnv"
+	"strconv"
+)
+
+// Space is the set of names of one deployment. Every process of the deployment
+// must use the same one.
+type Space struct {
+	Prefix     string // first word of every name
+	Partitions int    // number of partitions, at least 1
+}
+
+// Partition returns the partition that a query belongs to, 0 <= p < Partitions.
+func (s Space) Partition(query string) int {
+	if s.Partitions <= 1 {
+		return 0
+	}
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(query)) // never fails
+	return int(h.Sum32() % uint32(s.Partitions))
+}
+
+// View names the rendered response of a query in one format ("json", "html").
+func (s Space) View(format, query string) string {
+	return s.of(s.Partition(query), "view:"+format+":"+query)
+}
+
+// Queryset names the rows of a query.
+func (s Space) Queryset(query string) string {
+	return s.of(s.Partition(query), "queryset:"+query)
+}
+
+// Lease names the right to fill a query's entries.
+func (s Space) Lease(query string) string {
+	return s.of(s.Partition(query), "lease:"+query)
+}
+
+// Live names a partition's sorted set of live queries by registration number.
+func (s Space) Live(partition int) string { return s.of(partition, "live") }
+
+// Windows names a partition's hash from live query to page window.
+func (s Space) Windows(partition int) string { return s.of(partition, "windows") }
+
+// Beat names a partition's proof of freshness.
+func (s Space) Beat(partition int) string { return s.of(partition, "beat") }
+
+// Fence names a partition's hash of leader term, epoch, sequence and counts.
+func (s Space) Fence(partition int) string { return s.of(partition, "fence") }
+
+// Purged names the channel on which a partition's purged queries are published.
+func (s Space) Purged(partition int) string { return s.of(partition, "purged") }
+
+// Stem is what every key of a partition begins with; scripts that must build
+// the keys of many queries append to it.
+func (s Space) Stem(partition int) string { return s.of(partition, "") }
+
+func (s Space) of(partition int, rest string) string {
+	b := make([]byte, 0, len(s.Prefix)+len(rest)+8)
+	b = append(b, s.Prefix...)
+	b = append(b, ":{"...)
+	if partition < 10 {
+		b = append(b, '0')
+	}
+	b = strconv.AppendInt(b, int64(partition), 10)
+	b = append(b, "}:"...)
+	return string(append(b, rest...))
+}
