@@ -1,0 +1,38 @@
+package readthrough
+
+import "github.com/freshlist/freshlist/internal/listing"
+
+// Format is the kind of rendering that is asked for.
+type Format uint8
+
+// The formats. A view of each is cached by itself.
+const (
+	JSON Format = iota
+	HTML
+)
+
+// String returns the format's word in Redis names.
+func (f Format) String() string {
+	if f == HTML {
+		return "html"
+	}
+	return "json"
+}
+
+// Request asks for one view.
+type Request struct {
+	Query   listing.Query
+	Format  Format
+	Token   uint64 // the transaction whose effects the answer must show; 0 = none
+	NoStore bool   // read the database and store nothing
+}
+
+// Answer is a finished response to one Request. Its texts are shared with other
+// requests.
+type Answer struct {
+	Status      int
+	ETag        string // entity tag of Body, unquoted; that of Gzip is this with "-gzip" behind it
+	Body        string
+	Gzip        string // Body compressed; empty where that does not pay
+	CacheStatus string // RFC 9211: what the cache layers did for this request
+}
