@@ -1,0 +1,91 @@
+package render
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+)
+
+// StaticPath is where StaticHandler belongs: the pages link their files there.
+const StaticPath = "/static/"
+
+//go:embed static
+var staticFiles embed.FS
+
+// assets holds the static files by the name that they are written under.
+var assets = readAssets("favicon.svg", "freshlist.css", "freshlist.js")
+
+// asset is one static file. Its address holds a hash of its content, so that it
+// may be kept for ever: another content has another address.
+type asset struct {
+	url       string // under StaticPath
+	hash      string
+	mediaType string
+	content   []byte
+}
+
+func readAssets(names ...string) map[string]asset {
+	files := make(map[string]asset, len(names))
+	for _, name := range names {
+		content, err := staticFiles.ReadFile("static/" + name)
+		if err != nil {
+			panic("render: read static file: " + err.Error())
+		}
+		files[name] = newAsset(name, content)
+	}
+	return files
+}
+
+func newAsset(name string, content []byte) asset {
+	sum := sha256.Sum256(content)
+	hash := hex.EncodeToString(sum[:6])
+	ext := path.Ext(name)
+	return asset{
+		url:       StaticPath + strings.TrimSuffix(name, ext) + "." + hash + ext,
+		hash:      hash,
+		mediaType: mediaType(ext),
+		content:   content,
+	}
+}
+
+// mediaType does not ask the machine's own table, which package mime does.
+func mediaType(ext string) string {
+	switch ext {
+	case ".css":
+		return "text/css; charset=utf-8"
+	case ".js":
+		return "text/javascript; charset=utf-8"
+	default:
+		return "image/svg+xml"
+	}
+}
+
+// assetURL is the address of a static file; the templates use it.
+func assetURL(name string) string { return assets[name].url }
+
+// StaticHandler serves the static files at their addresses under StaticPath.
+// Their names change with their content, so caches keep them without asking.
+func StaticHandler() http.Handler {
+	byURL := make(map[string]asset, len(assets))
+	for _, a := range assets {
+		byURL[a.url] = a
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a, ok := byURL[r.URL.Path]
+		if !ok {
+			http.NotFound(w, r)
+			return
+		}
+		h := w.Header()
+		h.Set("Content-Type", a.mediaType)
+		h.Set("Cache-Control", "public, max-age=31536000, immutable")
+		h.Set("ETag", `"`+a.hash+`"`)
+		h.Set("X-Content-Type-Options", "nosniff")
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(a.content))
+	})
+}

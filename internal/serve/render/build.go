@@ -1,0 +1,47 @@
+package render
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"io/fs"
+	"sync"
+
+	"github.com/freshlist/freshlist/internal/listing"
+)
+
+// BuildTag returns 16 hex digits that differ between builds whose cached bytes
+// must not be mistaken for each other: it is a hash of the querysets' encoding,
+// the templates, the static files, and of what this build makes of the
+// specimens. So a change of the code that writes the bodies shows as well.
+func BuildTag() string { return buildTag() }
+
+var buildTag = sync.OnceValue(func() string {
+	h := sha256.New()
+	fmt.Fprintln(h, listing.Shape)
+	hashFiles(h, templateFiles)
+	hashFiles(h, staticFiles)
+	for _, s := range specimens() {
+		for _, f := range []Format{JSON, HTML} {
+			status, body := Body(f, s.queryset)
+			fmt.Fprintf(h, "%d %s\n", status, body)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
+})
+
+// hashFiles adds the names and contents of all embedded files, in their order.
+func hashFiles(h hash.Hash, files fs.FS) {
+	err := fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		content, err := fs.ReadFile(files, name)
+		fmt.Fprintf(h, "%s %d\n%s", name, len(content), content)
+		return err
+	})
+	if err != nil {
+		panic("render: read embedded files: " + err.Error())
+	}
+}

@@ -1,0 +1,132 @@
+package render
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/freshlist/freshlist/internal/listing"
+)
+
+// form is the filter form of the listings page. It is made from parameters, not
+// from a filter, so that a bad request can be shown again as it was entered.
+type form struct {
+	Text, City, PostalCode, PropertyType, Status field
+	MinPrice, MaxPrice                           field
+	MinBedrooms, MaxBedrooms, MinBathrooms       field
+	MinArea, MaxArea                             field
+	Limit                                        field
+	Kept                                         []field         // what the form keeps but does not show
+	Faults                                       []listing.Fault // shown above the form
+	Summary                                      string          // address of the filter's summary; none for a bad request
+}
+
+// field is one parameter of the form.
+type field struct {
+	Name    string
+	Label   string
+	Value   string // of a list: joined by commas
+	Fault   string // what is wrong with Value, if anything
+	Choices []choice
+}
+
+// choice is one value that a field offers.
+type choice struct {
+	Value, Label string
+	Chosen       bool
+}
+
+// fields makes the fields of one form.
+type fields struct {
+	values url.Values
+	faults []listing.Fault
+}
+
+// newForm returns the form that shows the given parameters and what is wrong
+// with them.
+func newForm(values url.Values, faults []listing.Fault) form {
+	f := fields{values, faults}
+	return form{
+		Text:         f.entry("q", "Words in the listing"),
+		City:         f.entry("city", "City"),
+		PostalCode:   f.entry("postal_code", "Postal code"),
+		PropertyType: f.entry("property_type", "Property type"),
+		Status:       f.several("status", "Status", "for_sale", "pending", "sold"),
+		MinPrice:     f.entry("min_price", "At least"),
+		MaxPrice:     f.entry("max_price", "At most"),
+		MinBedrooms:  f.one("min_bedrooms", "At least", "1", "2", "3", "4", "5", "6"),
+		MaxBedrooms:  f.one("max_bedrooms", "At most", "1", "2", "3", "4", "5", "6"),
+		MinBathrooms: f.one("min_bathrooms", "At least", "1", "1.5", "2", "2.5", "3", "4"),
+		MinArea:      f.entry("min_area", "At least"),
+		MaxArea:      f.entry("max_area", "At most"),
+		Limit:        f.one("limit", "Per page", "", "50", "100"),
+		Kept:         f.kept("bbox", "sort"),
+		Faults:       faults,
+	}
+}
+
+// entry is a field that is typed into.
+func (f fields) entry(name, label string) field {
+	return field{
+		Name:  name,
+		Label: label,
+		Value: strings.Join(f.values[name], ","),
+		Fault: f.fault(name),
+	}
+}
+
+// one is a field that takes one of the given values, or none.
+func (f fields) one(name, label string, values ...string) field {
+	field := f.entry(name, label)
+	if !slices.Contains(values, "") {
+		values = append([]string{""}, values...)
+	}
+	if !slices.Contains(values, field.Value) {
+		values = append(values, field.Value)
+	}
+	for _, v := range values {
+		field.Choices = append(field.Choices, choice{v, choiceLabel(name, v), v == field.Value})
+	}
+	return field
+}
+
+func choiceLabel(name, value string) string {
+	switch {
+	case value != "":
+		return value
+	case name == "limit":
+		return "20"
+	default:
+		return "Any"
+	}
+}
+
+// several is a field that takes any number of the given values.
+func (f fields) several(name, label string, values ...string) field {
+	field := f.entry(name, label)
+	chosen := strings.Split(field.Value, ",")
+	for _, v := range values {
+		field.Choices = append(field.Choices, choice{v, statusName(v), slices.Contains(chosen, v)})
+	}
+	return field
+}
+
+// kept returns those of the named parameters that are there and not faulty.
+func (f fields) kept(names ...string) []field {
+	var kept []field
+	for _, name := range names {
+		if field := f.entry(name, ""); field.Value != "" && field.Fault == "" {
+			kept = append(kept, field)
+		}
+	}
+	return kept
+}
+
+func (f fields) fault(name string) string {
+	for _, fault := range f.faults {
+		if fault.Name == name {
+			return fault.Detail
+		}
+	}
+	return ""
+}

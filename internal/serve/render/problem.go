@@ -1,0 +1,54 @@
+package render
+
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/freshlist/freshlist/internal/listing"
+)
+
+// Problem is a request that gets no ordinary answer.
+type Problem struct {
+	Status  int             // of HTTP, 400 or more
+	Detail  string          // a sentence for people; may be empty
+	Faults  []listing.Fault // what is wrong with which parameter or member
+	Entered url.Values      // of a bad request for the listings page: its parameters, shown again
+}
+
+// Error renders a problem: RFC 9457's JSON, or a page. A bad request of the
+// listings page is shown as its form, each fault beside its field.
+func Error(f Format, p Problem) []byte {
+	switch {
+	case f == JSON:
+		return problemJSON(p)
+	case p.Status == http.StatusBadRequest && p.Entered != nil:
+		return faultyFormHTML(p)
+	default:
+		return problemHTML(p)
+	}
+}
+
+func problemJSON(p Problem) []byte {
+	b := appendString(append([]byte(nil), `{"title":`...), http.StatusText(p.Status))
+	b = appendInt(append(b, `,"status":`...), int64(p.Status))
+	if p.Detail != "" {
+		b = appendString(append(b, `,"detail":`...), p.Detail)
+	}
+	if len(p.Faults) > 0 {
+		b = appendFaults(append(b, `,"errors":`...), p.Faults)
+	}
+	return append(b, "}\n"...)
+}
+
+func appendFaults(b []byte, faults []listing.Fault) []byte {
+	b = append(b, '[')
+	for i, f := range faults {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendString(append(b, `{"name":`...), f.Name)
+		b = appendString(append(b, `,"detail":`...), f.Detail)
+		b = append(b, '}')
+	}
+	return append(b, ']')
+}

@@ -1,0 +1,49 @@
+package render
+
+import "github.com/freshlist/freshlist/internal/listing"
+
+// propertyPage is what the template of a property's page shows.
+type propertyPage struct {
+	document
+	Property *listing.Property
+	CityHref string // the listings of its city; none if they cannot be asked for
+	TypeHref string // of its type, likewise
+	MapHref  string // a map of its place, if the place is known
+}
+
+func propertyHTML(p *listing.Property) []byte {
+	page := propertyPage{
+		document: document{
+			Title:       p.Title + ", " + dollars(p.Price),
+			Description: p.Description,
+			Canonical:   propertyAddress(p.ID),
+			JSON:        "/v1" + propertyAddress(p.ID),
+		},
+		Property: p,
+	}
+	if askable(p.City) {
+		page.CityHref = all(listing.Filter{City: []string{p.City}})
+	}
+	if askable(p.PropertyType) {
+		page.TypeHref = all(listing.Filter{PropertyType: []string{p.PropertyType}})
+	}
+	if page.Description == "" {
+		page.Description = page.Title
+	}
+	if p.Latitude.Valid && p.Longitude.Valid {
+		page.MapHref = mapAddress(p.Latitude.V, p.Longitude.V)
+	}
+	return execute("property", page)
+}
+
+// all is the address of the listings that a filter leaves.
+func all(f listing.Filter) string {
+	return address(listing.Query{Filter: f, Limit: listing.DefaultLimit})
+}
+
+// mapAddress is a public map with a mark at the given place.
+func mapAddress(latitude, longitude float64) string {
+	b := appendFloat([]byte("https://www.openstreetmap.org/?mlat="), latitude)
+	b = appendFloat(append(b, "&mlon="...), longitude)
+	return string(append(b, "#map=16/"...)) + string(appendFloat(nil, latitude)) + "/" + string(appendFloat(nil, longitude))
+}

@@ -1,0 +1,72 @@
+// Package render turns querysets into what clients receive: JSON bodies, HTML
+// pages, the static files that the pages need, and the OpenAPI document.
+//
+// A view is a rendering of exactly one queryset. It shows nothing of any other
+// query and nothing of the moment or the client, so that equal querysets give
+// equal bytes and a purge of the query reaches everything that showed it. What
+// a page wants to know besides, totals and the cities to choose from, its
+// script asks of /v1/properties/summary; without JavaScript the page works
+// without.
+//
+// Everything here is pure: no I/O, no clock, no error that depends on the data.
+package render
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/freshlist/freshlist/internal/listing"
+)
+
+// Format is a form in which a queryset can be shown.
+type Format uint8
+
+// The formats of a view.
+const (
+	JSON Format = iota
+	HTML
+)
+
+// String returns the format's word in Redis names: "json" or "html".
+func (f Format) String() string {
+	if f == HTML {
+		return "html"
+	}
+	return "json"
+}
+
+// ContentType returns the media type of an answer with the given status.
+func (f Format) ContentType(status int) string {
+	switch {
+	case f == HTML:
+		return "text/html; charset=utf-8"
+	case status >= http.StatusBadRequest:
+		return "application/problem+json"
+	default:
+		return "application/json"
+	}
+}
+
+// Body renders a queryset. The status is 200, or 404 for a property query
+// without a property; its body then says so in the same format. A summary has
+// no page: it is JSON in either format.
+func Body(f Format, qs listing.Queryset) (status int, body []byte) {
+	if qs.Query.Kind == listing.PropertyKind && len(qs.Items) == 0 {
+		return http.StatusNotFound, Error(f, Problem{
+			Status: http.StatusNotFound,
+			Detail: "There is no property " + strconv.FormatInt(qs.Query.ID, 10) + ".",
+		})
+	}
+	switch {
+	case qs.Query.Kind == listing.SummaryKind:
+		return http.StatusOK, summaryJSON(qs.Summary)
+	case f == HTML && qs.Query.Kind == listing.PropertyKind:
+		return http.StatusOK, propertyHTML(&qs.Items[0])
+	case f == HTML:
+		return http.StatusOK, listingsHTML(qs)
+	case qs.Query.Kind == listing.PropertyKind:
+		return http.StatusOK, propertyJSON(&qs.Items[0])
+	default:
+		return http.StatusOK, pageJSON(qs)
+	}
+}

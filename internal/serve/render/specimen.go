@@ -1,0 +1,116 @@
+package render
+
+import (
+	"math"
+
+	"github.com/freshlist/freshlist/internal/listing"
+)
+
+// specimen is a queryset that BuildTag looks at the rendering of.
+type specimen struct {
+	name     string
+	queryset listing.Queryset
+}
+
+// specimens are querysets that show, between them, every part of a cached body.
+func specimens() []specimen {
+	full, bare := specimenProperty(), bareProperty()
+	narrow := listing.Query{Filter: specimenFilter(), Sort: listing.PriceDesc, Limit: 50}
+	later := narrow
+	later.After = listing.Some(listing.Key{Value: listing.Some(full.Price), ID: full.ID})
+	everything := listing.Query{Limit: listing.DefaultLimit}
+	return []specimen{
+		{"page", listing.Queryset{
+			Query: narrow,
+			Items: []listing.Property{full, bare},
+			Ahead: listing.Some(listing.Key{Value: listing.Some(bare.Price), ID: 3}),
+		}},
+		{"page-last", listing.Queryset{Query: later, Items: []listing.Property{bare}}},
+		{"page-past", listing.Queryset{Query: later}},
+		{"page-none", listing.Queryset{Query: narrow}},
+		{"page-empty", listing.Queryset{Query: everything}},
+		{"property", listing.Queryset{Query: propertyQuery(17), Items: []listing.Property{full}}},
+		{"property-bare", listing.Queryset{Query: propertyQuery(2), Items: []listing.Property{bare}}},
+		{"property-absent", listing.Queryset{Query: propertyQuery(math.MaxInt64)}},
+		{"summary", listing.Queryset{Query: summaryQuery(narrow), Summary: specimenSummary()}},
+		{"summary-empty", listing.Queryset{Query: summaryQuery(everything)}},
+	}
+}
+
+func propertyQuery(id int64) listing.Query { return listing.Query{Kind: listing.PropertyKind, ID: id} }
+
+func summaryQuery(page listing.Query) listing.Query {
+	return listing.Query{Kind: listing.SummaryKind, Filter: page.Filter}
+}
+
+// specimenProperty has a value in every column.
+func specimenProperty() listing.Property {
+	return listing.Property{
+		Row: listing.Row{
+			ID:           17,
+			PropertyType: "Multi_Family",
+			Status:       "pending",
+			Price:        1_234_567_05,
+			City:         "ELK_GROVE",
+			PostalCode:   listing.Some("95758"),
+			Bedrooms:     listing.Some(int16(3)),
+			Bathrooms:    listing.Some(int16(25)),
+			LivingArea:   listing.Some(int32(1540)),
+			Latitude:     listing.Some(38.4088),
+			Longitude:    listing.Some(-121.371901),
+			CreatedAt:    1_210_809_600_000_000,
+		},
+		Title:       "3-bed Multi-Family in Elk Grove",
+		Description: "Close to the \"old town\" <garden & garage>.\n\tSecond line\\\u2028\x01é 🏡",
+		UpdatedAt:   1_210_809_600_000_500,
+	}
+}
+
+// bareProperty has a value only where it must, and numbers at their edges.
+func bareProperty() listing.Property {
+	return listing.Property{
+		Row: listing.Row{
+			ID:           2,
+			PropertyType: "Residential",
+			Status:       "for_sale",
+			City:         "San José",
+			Bedrooms:     listing.Some(int16(1)),
+			Latitude:     listing.Some(math.Copysign(0, -1)),
+			Longitude:    listing.Some(1e-7),
+			CreatedAt:    -2_208_988_799_999_999,
+		},
+		Title:     "A plot",
+		UpdatedAt: 7_258_118_399_999_999,
+	}
+}
+
+// specimenFilter has every kind of condition.
+func specimenFilter() listing.Filter {
+	return listing.Filter{
+		City:         []string{"COOL", "ELK_GROVE", "FOLSOM", "GALT", "San José"},
+		PostalCode:   []string{"95624", "95758"},
+		PropertyType: []string{"Condo", "Multi_Family"},
+		Status:       []string{"for_sale", "pending"},
+		MinPrice:     listing.Some(int64(100_000_00)),
+		MaxPrice:     listing.Some(int64(2_000_000_50)),
+		MinBedrooms:  listing.Some(int16(1)),
+		MaxBedrooms:  listing.Some(int16(7)),
+		MinBathrooms: listing.Some(int16(15)),
+		MinArea:      listing.Some(int32(500)),
+		MaxArea:      listing.Some(int32(12_000)),
+		Box:          listing.Some(listing.Box{West: -121.5, South: 38, East: -121, North: 39}),
+		Text:         `garden "old town"`,
+	}
+}
+
+func specimenSummary() listing.Summary {
+	return listing.Summary{
+		Count:          18,
+		MinPrice:       200_000_00,
+		MaxPrice:       636_000_00,
+		MeanPrice:      414_960_18,
+		ByCity:         []listing.Facet{{Value: listing.Some("FOLSOM"), Count: 17}, {Value: listing.Some(`"X"`), Count: 1}},
+		ByPropertyType: []listing.Facet{{Value: listing.Some("Residential"), Count: 18}},
+		ByBedrooms:     []listing.Facet{{Value: listing.Some("3"), Count: 16}, {Count: 2}},
+	}
+}

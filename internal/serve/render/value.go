@@ -1,0 +1,93 @@
+package render
+
+import (
+	"math"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/freshlist/freshlist/internal/listing"
+)
+
+// appendNull appends a value in its own way, or null.
+func appendNull[T any](b []byte, v listing.Null[T], value func([]byte, T) []byte) []byte {
+	if !v.Valid {
+		return append(b, "null"...)
+	}
+	return value(b, v.V)
+}
+
+func appendInt[T int16 | int32 | int64](b []byte, v T) []byte {
+	return strconv.AppendInt(b, int64(v), 10)
+}
+
+// appendFloat appends the shortest number that reads back as the same float,
+// as encoding/json does. Minus zero is written 0: it is equal to it in SQL, so
+// the two must not be two spellings of one answer.
+func appendFloat(b []byte, v float64) []byte {
+	if v == 0 {
+		return append(b, '0')
+	}
+	if math.Abs(v) < 1e-6 { // the plain form would be long
+		return strconv.AppendFloat(b, v, 'e', -1, 64)
+	}
+	return strconv.AppendFloat(b, v, 'f', -1, 64)
+}
+
+// appendTime appends an instant as an RFC 3339 string in UTC, with microseconds
+// only if it has any.
+func appendTime(b []byte, m listing.Micros) []byte {
+	b = m.Time().AppendFormat(append(b, '"'), time.RFC3339)
+	fraction := (int64(m)%1e6 + 1e6) % 1e6
+	if fraction == 0 {
+		return append(b, '"')
+	}
+	b = append(b[:len(b)-1], '.') // in place of the Z
+	for unit := int64(1e5); unit > 0; unit /= 10 {
+		b = append(b, byte('0'+fraction/unit%10))
+	}
+	return append(b, `Z"`...)
+}
+
+const hexDigits = "0123456789abcdef"
+
+// appendString appends a JSON string. Only what must be escaped is; bytes that
+// are not UTF-8, which PostgreSQL never gives, become U+FFFD.
+func appendString(b []byte, s string) []byte {
+	b = append(b, '"')
+	start := 0 // of the run of bytes that can be copied as they are
+	for i := 0; i < len(s); {
+		c := s[i]
+		switch {
+		case c >= utf8.RuneSelf:
+			r, n := utf8.DecodeRuneInString(s[i:])
+			if r == utf8.RuneError && n == 1 {
+				b = append(append(b, s[start:i]...), "\ufffd"...)
+				start = i + 1
+			}
+			i += n
+			continue
+		case c < ' ' || c == '"' || c == '\\':
+			b = appendEscape(append(b, s[start:i]...), c)
+			start = i + 1
+		}
+		i++
+	}
+	return append(append(b, s[start:]...), '"')
+}
+
+// appendEscape appends the escape of one ASCII character.
+func appendEscape(b []byte, c byte) []byte {
+	switch c {
+	case '"', '\\':
+		return append(b, '\\', c)
+	case '\n':
+		return append(b, `\n`...)
+	case '\r':
+		return append(b, `\r`...)
+	case '\t':
+		return append(b, `\t`...)
+	default:
+		return append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+	}
+}
