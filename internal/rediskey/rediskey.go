@@ -27,6 +27,9 @@ func (s Space) Partition(query string) int {
 	return int(h.Sum32() % uint32(s.Partitions))
 }
 
+// Formats are the formats that a query can be rendered in, as View spells them.
+var Formats = [...]string{"json", "html"}
+
 // View names the rendered response of a query in one format ("json", "html").
 func (s Space) View(format, query string) string {
 	return s.of(s.Partition(query), "view:"+format+":"+query)
@@ -57,9 +60,17 @@ func (s Space) Fence(partition int) string { return s.of(partition, "fence") }
 // Purged names the channel on which a partition's purged queries are published.
 func (s Space) Purged(partition int) string { return s.of(partition, "purged") }
 
-// Stem is what every key of a partition begins with; scripts that must build
-// the keys of many queries append to it.
-func (s Space) Stem(partition int) string { return s.of(partition, "") }
+// EntryStems returns what the names of one query's entries begin with, in one
+// partition: its queryset, its views and its lease. A query's text appended to a
+// stem is a name. Scripts that remove many queries take these instead of every
+// single name.
+func (s Space) EntryStems(partition int) []string {
+	stems := []string{s.of(partition, "queryset:"), s.of(partition, "lease:")}
+	for _, format := range Formats {
+		stems = append(stems, s.of(partition, "view:"+format+":"))
+	}
+	return stems
+}
 
 func (s Space) of(partition int, rest string) string {
 	b := make([]byte, 0, len(s.Prefix)+len(rest)+8)

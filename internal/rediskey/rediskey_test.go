@@ -19,7 +19,6 @@ func Example() {
 	fmt.Println(s.Beat(0))
 	fmt.Println(s.Fence(0))
 	fmt.Println(s.Purged(0))
-	fmt.Println(s.Stem(0))
 	// Output:
 	// freshlist:{00}:view:json:properties?city=FOLSOM
 	// freshlist:{00}:view:html:properties?city=FOLSOM
@@ -30,7 +29,18 @@ func Example() {
 	// freshlist:{00}:beat
 	// freshlist:{00}:fence
 	// freshlist:{00}:purged
-	// freshlist:{00}:
+}
+
+func TestEntryStems(t *testing.T) {
+	t.Parallel()
+	s := rediskey.Space{Prefix: "p", Partitions: 3}
+	q := "properties?city=FOLSOM"
+	want := []string{s.Queryset(q), s.Lease(q), s.View("json", q), s.View("html", q)}
+	for i, stem := range s.EntryStems(s.Partition(q)) {
+		if stem+q != want[i] {
+			t.Errorf("stem %d + query = %q, want %q", i, stem+q, want[i])
+		}
+	}
 }
 
 func TestPartitions(t *testing.T) {

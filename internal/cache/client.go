@@ -1,0 +1,73 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Connect returns a client whose every call ends within budget, without a retry:
+// the API serves the page without Redis rather than wait for it, and the daemon
+// must know when it knows nothing. It does not connect yet. The error never
+// shows the address, which may hold a password.
+func Connect(address string, budget time.Duration) (*redis.Client, error) {
+	o, err := redis.ParseURL(address)
+	if err != nil {
+		return nil, errors.New("the address of Redis is malformed; write redis://[:password@]host:port[/db] or rediss:// for TLS")
+	}
+	o.DialTimeout = max(budget, 250*time.Millisecond)
+	o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = budget, budget, budget
+	o.MaxRetries = -1
+	o.DialerRetries = 1 // attempts in all
+	o.ContextTimeoutEnabled = true
+	return redis.NewClient(o), nil
+}
+
+// CheckServer refuses a Redis that the guarantee cannot rest on: older than 7, or
+// with an eviction policy that may remove beats and registrations at will. The
+// warning is for one that works until it is full.
+func CheckServer(ctx context.Context, rdb *redis.Client) (warning string, err error) {
+	info, err := rdb.Info(ctx, "server", "memory").Result()
+	if err != nil {
+		return "", fmt.Errorf("ask Redis about itself: %w", err)
+	}
+	version := infoField(info, "redis_version")
+	major, _, _ := strings.Cut(version, ".")
+	if n, err := strconv.Atoi(major); err != nil || n < 7 {
+		return "", fmt.Errorf("redis is version %q; version 7.0 or newer is needed", version)
+	}
+	return CheckPolicy(infoField(info, "maxmemory_policy"))
+}
+
+// CheckPolicy judges a maxmemory-policy.
+func CheckPolicy(policy string) (warning string, err error) {
+	switch policy {
+	case "volatile-lru", "volatile-lfu":
+		return "", nil
+	case "noeviction":
+		return "maxmemory-policy is noeviction: once Redis is full nothing more is cached; set volatile-lfu", nil
+	}
+	return "", fmt.Errorf("maxmemory-policy is %q, which may evict what the cache's correctness rests on; set volatile-lru or volatile-lfu", policy)
+}
+
+// Keyspace is what Redis counts of all look-ups of keys by all its clients.
+type Keyspace struct{ Hits, Misses int64 }
+
+// ReadKeyspace asks Redis for its counts.
+func ReadKeyspace(ctx context.Context, rdb *redis.Client) (Keyspace, error) {
+	info, err := rdb.Info(ctx, "stats").Result()
+	if err != nil {
+		return Keyspace{}, fmt.Errorf("ask Redis for its counts: %w", err)
+	}
+	hits, err1 := strconv.ParseInt(infoField(info, "keyspace_hits"), 10, 64)
+	misses, err2 := strconv.ParseInt(infoField(info, "keyspace_misses"), 10, 64)
+	if err := errors.Join(err1, err2); err != nil {
+		return Keyspace{}, fmt.Errorf("read the counts of Redis: %w", err)
+	}
+	return Keyspace{Hits: hits, Misses: misses}, nil
+}

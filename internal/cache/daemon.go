@@ -1,0 +1,264 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/freshlist/freshlist/internal/rediskey"
+)
+
+// How much one call of a script may do, so that none holds Redis up for more
+// than some milliseconds.
+const (
+	registrationsPerCall = 500
+	purgesPerCall        = 200
+	callsPerPipeline     = 16
+	looksPerCall         = 500
+)
+
+// Leader names one leadership of one invalidator.
+type Leader struct {
+	Term   int64  // higher than any before
+	Epoch  string // the epoch of the marker in PostgreSQL
+	Server string // which start of PostgreSQL this is; any text that a restart changes
+}
+
+// Position is how far one partition has come, as it is stored in PostgreSQL with
+// the cursor: a takeover compares it with what it finds in Redis.
+type Position struct{ Term, Seq, Batch int64 }
+
+// Daemon is the invalidator's side of the cache during one leadership. It is not
+// safe for concurrent use: one loop does everything from noting the time to the
+// beat, or a beat could certify changes that are drained but not yet purged.
+//
+// After any error but ErrLate and ErrFuture its view of Redis may be wrong, and
+// it must not be used further: take over again.
+type Daemon struct {
+	rdb     *redis.Client
+	space   rediskey.Space
+	bound   time.Duration
+	leader  Leader
+	batch   int64
+	parts   []progress
+	scripts daemonScripts
+}
+
+// progress is what the daemon knows of one partition.
+type progress struct {
+	seq   int64
+	known string // the last registration number seen
+	swept string // the registration number that cleanup goes on from
+}
+
+type daemonScripts struct{ takeover, epoch, registrations, purge, cleanup, beat script }
+
+// NewDaemon returns a Daemon that has still to take over or to begin an epoch.
+// bound is B: how long after its noted time a beat ends.
+func NewDaemon(rdb *redis.Client, space rediskey.Space, bound time.Duration) *Daemon {
+	return &Daemon{
+		rdb: rdb, space: space, bound: bound,
+		parts: make([]progress, space.Partitions),
+		scripts: daemonScripts{
+			takeover: plain("takeover"), epoch: plain("epoch"),
+			registrations: checked("registrations"), purge: checked("purge"), cleanup: checked("cleanup"), beat: checked("beat"),
+		},
+	}
+}
+
+// HighestTerm returns the highest term in any fence, 0 if there is no fence. A
+// new leader's term must be above it.
+func (d *Daemon) HighestTerm(ctx context.Context) (int64, error) {
+	var highest int64
+	for p := range d.parts {
+		term, err := d.rdb.HGet(ctx, d.space.Fence(p), "term").Int64()
+		if err != nil && !errors.Is(err, redis.Nil) {
+			return 0, fmt.Errorf("read term of partition %d: %w", p, err)
+		}
+		highest = max(highest, term)
+	}
+	return highest, nil
+}
+
+// TakeOver makes the fences the leader's and keeps what is cached, if every
+// partition is where stored says that the last leader left it. Otherwise ErrLost
+// (begin an epoch) or ErrFenced (another one leads).
+func (d *Daemon) TakeOver(ctx context.Context, l Leader, stored []Position) error {
+	if len(stored) != len(d.parts) {
+		return fmt.Errorf("%d partitions are stored, %d configured: %w", len(stored), len(d.parts), ErrLost)
+	}
+	return d.begin(ctx, l, d.scripts.takeover, func(p int) ([]string, []any) {
+		s := stored[p]
+		return []string{d.space.Fence(p), d.space.Live(p)}, []any{l.Term, l.Epoch, s.Term, s.Seq, s.Batch, l.Server}
+	})
+}
+
+// BeginEpoch voids all that is cached. The epoch must stand in PostgreSQL's
+// marker already, with a cursor of the same transaction: a change between the two
+// steps is then drained, the other way round it would be lost.
+func (d *Daemon) BeginEpoch(ctx context.Context, l Leader) error {
+	return d.begin(ctx, l, d.scripts.epoch, func(p int) ([]string, []any) {
+		return []string{d.space.Fence(p), d.space.Live(p), d.space.Windows(p), d.space.Beat(p), d.space.Purged(p)},
+			[]any{l.Term, l.Epoch, l.Server}
+	})
+}
+
+// begin runs takeover or epoch in every partition and adopts what they answer.
+func (d *Daemon) begin(ctx context.Context, l Leader, s script, call func(p int) ([]string, []any)) error {
+	c := d.scripts
+	if err := load(ctx, d.rdb, c.registrations, c.purge, c.cleanup, c.beat); err != nil {
+		return err
+	}
+	d.leader, d.batch = l, 0
+	for p := range d.parts {
+		keys, args := call(p)
+		values, err := s.run(ctx, d.rdb, keys, args...)
+		if err != nil {
+			return fmt.Errorf("partition %d: %w", p, err)
+		}
+		seq, batch, err := twoInts(values)
+		if err != nil {
+			return fmt.Errorf("partition %d: read its fence: %w", p, err)
+		}
+		d.parts[p] = progress{seq: seq, known: "0", swept: "0"}
+		d.batch = max(d.batch, batch)
+	}
+	return nil
+}
+
+func twoInts(values []any) (int64, int64, error) {
+	if len(values) < 2 {
+		return 0, 0, errors.New("two numbers expected")
+	}
+	a, err1 := number(values[0])
+	b, err2 := number(values[1])
+	return a, b, errors.Join(err1, err2)
+}
+
+func number(v any) (int64, error) {
+	text, _ := v.(string)
+	return strconv.ParseInt(text, 10, 64)
+}
+
+// Positions returns how far each partition has come, to be stored with the cursor.
+func (d *Daemon) Positions() []Position {
+	positions := make([]Position, len(d.parts))
+	for p := range d.parts {
+		positions[p] = Position{Term: d.leader.Term, Seq: d.parts[p].seq, Batch: d.batch}
+	}
+	return positions
+}
+
+// Clock is what Redis says of itself before a round.
+type Clock struct {
+	Noted  int64 // microseconds since 1970
+	Policy string
+}
+
+// Note reads the time that a beat will certify, and the eviction policy.
+func (d *Daemon) Note(ctx context.Context) (Clock, error) {
+	pipe := d.rdb.Pipeline()
+	now := pipe.Time(ctx)
+	info := pipe.Info(ctx, "memory")
+	if _, err := pipe.Exec(ctx); err != nil {
+		return Clock{}, fmt.Errorf("note the time: %w", err)
+	}
+	return Clock{Noted: now.Val().UnixMicro(), Policy: infoField(info.Val(), "maxmemory_policy")}, nil
+}
+
+// infoField returns one field of the answer of INFO, "" if it is not there.
+func infoField(info, name string) string {
+	_, rest, found := strings.Cut(info, name+":")
+	if !found {
+		return ""
+	}
+	value, _, _ := strings.Cut(rest, "\r\n")
+	return value
+}
+
+// Registration is one query that has become live, or is being filled anew.
+type Registration struct {
+	Number int64
+	Query  string
+	Window string
+}
+
+// Registrations calls see with every registration since the last call, or since
+// the leadership began.
+func (d *Daemon) Registrations(ctx context.Context, see func(Registration)) error {
+	for p := range d.parts {
+		for more := true; more; {
+			var err error
+			if more, err = d.registrations(ctx, p, see); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (d *Daemon) registrations(ctx context.Context, p int, see func(Registration)) (more bool, err error) {
+	part := &d.parts[p]
+	values, err := d.run(ctx, d.scripts.registrations, p, []string{d.space.Windows(p)}, part.known, registrationsPerCall)
+	if err != nil {
+		return false, err
+	}
+	for i := 1; i+2 < len(values); i += 3 {
+		query, _ := values[i].(string)
+		number, _ := values[i+1].(string)
+		window, _ := values[i+2].(string)
+		n, err := strconv.ParseInt(number, 10, 64)
+		if err != nil {
+			return false, fmt.Errorf("read registration number of %q: %w", query, err)
+		}
+		part.known = number
+		see(Registration{Number: n, Query: query, Window: window})
+	}
+	return (len(values)-1)/3 == registrationsPerCall, nil
+}
+
+// run calls a checked script of one partition and adopts the seq it answers.
+func (d *Daemon) run(ctx context.Context, s script, p int, keys []string, args ...any) ([]any, error) {
+	keys, args = d.check(p, d.parts[p].seq, keys, args)
+	values, err := s.run(ctx, d.rdb, keys, args...)
+	if err != nil {
+		return nil, fmt.Errorf("partition %d: %w", p, err)
+	}
+	return values, d.adopt(p, values)
+}
+
+// check puts the arguments of check.lua in front of a script's own.
+func (d *Daemon) check(p int, seq int64, keys []string, args []any) ([]string, []any) {
+	return append([]string{d.space.Fence(p), d.space.Live(p)}, keys...),
+		append([]any{d.leader.Term, d.leader.Epoch, seq}, args...)
+}
+
+func (d *Daemon) adopt(p int, values []any) error {
+	if len(values) == 0 {
+		return nil
+	}
+	seq, err := number(values[0])
+	if err != nil {
+		return fmt.Errorf("partition %d: read seq: %w", p, err)
+	}
+	d.parts[p].seq = seq
+	return nil
+}
+
+// Live returns how many queries are live in all partitions.
+func (d *Daemon) Live(ctx context.Context) (int64, error) {
+	var n int64
+	for p := range d.parts {
+		c, err := d.rdb.ZCard(ctx, d.space.Live(p)).Result()
+		if err != nil {
+			return 0, fmt.Errorf("count live queries: %w", err)
+		}
+		n += c
+	}
+	return n, nil
+}

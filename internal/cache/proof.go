@@ -1,0 +1,61 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Proof is what a beat says.
+type Proof struct {
+	Noted   int64  // from Note, before the drain
+	Applied string // pg_snapshot of the drain
+}
+
+// Beat publishes the proof in every partition. ErrLate and ErrFuture leave the
+// daemon usable: the next round has a new chance.
+func (d *Daemon) Beat(ctx context.Context, proof Proof) error {
+	seqs := make([]int64, len(d.parts))
+	for p := range d.parts {
+		seqs[p] = d.parts[p].seq
+	}
+	pipe := d.rdb.Pipeline()
+	sent := d.sendBeats(ctx, pipe, seqs, proof)
+	_, execErr := pipe.Exec(ctx)
+	if err := d.beatAnswers(sent); err != nil {
+		return err
+	}
+	if execErr != nil {
+		return fmt.Errorf("beat: %w", execErr)
+	}
+	return nil
+}
+
+func (d *Daemon) sendBeats(ctx context.Context, pipe redis.Pipeliner, seqs []int64, proof Proof) []*redis.Cmd {
+	until := proof.Noted + d.bound.Microseconds()
+	value := Beat{Epoch: d.leader.Epoch, Noted: proof.Noted, Until: until, Applied: proof.Applied}.encode()
+	sent := make([]*redis.Cmd, len(d.parts))
+	for p := range d.parts {
+		keys, args := d.check(p, seqs[p], []string{d.space.Beat(p)}, []any{proof.Noted, until / 1000, value})
+		sent[p] = pipe.EvalSha(ctx, d.scripts.beat.Hash(), keys, args...)
+	}
+	return sent
+}
+
+// beatAnswers returns the worst of the answers: anything before late or future.
+func (d *Daemon) beatAnswers(sent []*redis.Cmd) error {
+	var mild error
+	for p, cmd := range sent {
+		_, err := d.scripts.beat.answer(cmd)
+		switch {
+		case err == nil:
+		case errors.Is(err, ErrLate) || errors.Is(err, ErrFuture):
+			mild = fmt.Errorf("partition %d: %w", p, err)
+		default:
+			return fmt.Errorf("partition %d: %w", p, err)
+		}
+	}
+	return mild
+}

@@ -1,0 +1,149 @@
+package cache
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Purge removes everything cached of the queries, notes that one more batch of
+// changes has been applied, and, if proof is not nil, renews the beat behind that:
+// with the time noted for an earlier one, but the snapshot applied now. Queries
+// must not be repeated. The batch is noted even if there is no query: a fill may
+// already have seen it, which matters if PostgreSQL goes back to before it.
+func (d *Daemon) Purge(ctx context.Context, queries []string, proof *Proof) error {
+	d.batch++
+	calls := d.purgeCalls(queries)
+	for len(calls) > callsPerPipeline {
+		if err := d.purge(ctx, calls[:callsPerPipeline], nil); err != nil {
+			return err
+		}
+		calls = calls[callsPerPipeline:]
+	}
+	return d.purge(ctx, calls, proof)
+}
+
+// purgeCall is one call of the script purge.
+type purgeCall struct {
+	partition int
+	queries   []string
+}
+
+// purgeCalls cuts the queries into calls; partition 0 always has one.
+func (d *Daemon) purgeCalls(queries []string) []purgeCall {
+	byPartition := make([][]string, len(d.parts))
+	if len(d.parts) == 1 {
+		byPartition[0] = queries
+	} else {
+		for _, q := range queries {
+			p := d.space.Partition(q)
+			byPartition[p] = append(byPartition[p], q)
+		}
+	}
+	var calls []purgeCall
+	for p, qs := range byPartition {
+		for len(qs) > purgesPerCall {
+			calls = append(calls, purgeCall{p, qs[:purgesPerCall]})
+			qs = qs[purgesPerCall:]
+		}
+		if len(qs) > 0 || p == 0 {
+			calls = append(calls, purgeCall{p, qs})
+		}
+	}
+	return calls
+}
+
+// purge sends some calls, and the beats if proof is not nil, in one pipeline.
+func (d *Daemon) purge(ctx context.Context, calls []purgeCall, proof *Proof) error {
+	seqs := make([]int64, len(d.parts))
+	for p := range d.parts {
+		seqs[p] = d.parts[p].seq
+	}
+	pipe := d.rdb.Pipeline()
+	sent := make([]*redis.Cmd, len(calls))
+	for i, call := range calls {
+		sent[i] = d.sendPurge(ctx, pipe, call, seqs[call.partition])
+		seqs[call.partition]++ // each call raises it by one
+	}
+	var beats []*redis.Cmd
+	if proof != nil {
+		beats = d.sendBeats(ctx, pipe, seqs, *proof)
+	}
+	_, execErr := pipe.Exec(ctx)
+	for i, call := range calls {
+		values, err := d.scripts.purge.answer(sent[i])
+		if err == nil {
+			err = d.adopt(call.partition, values)
+		}
+		if err != nil {
+			return fmt.Errorf("partition %d: %w", call.partition, err)
+		}
+	}
+	if err := d.beatAnswers(beats); err != nil {
+		return err
+	}
+	if execErr != nil {
+		return fmt.Errorf("purge: %w", execErr)
+	}
+	return nil
+}
+
+func (d *Daemon) sendPurge(ctx context.Context, pipe redis.Pipeliner, call purgeCall, seq int64) *redis.Cmd {
+	p := call.partition
+	stems := d.space.EntryStems(p)
+	args := make([]any, 0, 3+len(stems)+len(call.queries))
+	args = append(args, d.batch, d.leader.Server, len(stems))
+	for _, stem := range stems {
+		args = append(args, stem)
+	}
+	for _, q := range call.queries {
+		args = append(args, q)
+	}
+	keys, args := d.check(p, seq, []string{d.space.Windows(p), d.space.Purged(p)}, args)
+	return pipe.EvalSha(ctx, d.scripts.purge.Hash(), keys, args...)
+}
+
+// Cleanup looks at the next some live queries of each partition, about looks in
+// all, and takes those of which nothing is left out of `live`; it returns them.
+func (d *Daemon) Cleanup(ctx context.Context, looks int) ([]string, error) {
+	var removed []string
+	for p := range d.parts {
+		for left := max(1, looks/len(d.parts)); left > 0; left -= looksPerCall {
+			gone, wrapped, err := d.cleanup(ctx, p, min(left, looksPerCall))
+			removed = append(removed, gone...)
+			if err != nil {
+				return removed, err
+			}
+			if wrapped {
+				break
+			}
+		}
+	}
+	return removed, nil
+}
+
+func (d *Daemon) cleanup(ctx context.Context, p, looks int) (removed []string, wrapped bool, err error) {
+	part := &d.parts[p]
+	args := []any{part.swept, looks}
+	stems := d.space.EntryStems(p)
+	args = append(args, len(stems))
+	for _, stem := range stems {
+		args = append(args, stem)
+	}
+	values, err := d.run(ctx, d.scripts.cleanup, p, []string{d.space.Windows(p), d.space.Purged(p)}, args...)
+	if err != nil {
+		return nil, false, err
+	}
+	if len(values) < 2 {
+		return nil, true, nil
+	}
+	for _, v := range values[2:] {
+		query, _ := v.(string)
+		removed = append(removed, query)
+	}
+	if part.swept, _ = values[1].(string); part.swept == "" {
+		part.swept, wrapped = "0", true
+	}
+	return removed, wrapped, nil
+}

@@ -1,0 +1,218 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/freshlist/freshlist/internal/rediskey"
+)
+
+// Limits bound what one Reader stores.
+type Limits struct {
+	Lease    time.Duration // how long a fill may take; after that another may try
+	View     time.Duration // upper limit of a view's life; jittered downwards by up to a tenth
+	Queryset time.Duration // likewise of a queryset's
+	Live     int           // most live queries of the whole deployment
+}
+
+// Reader is the API's side of the cache. It is safe for concurrent use.
+type Reader struct {
+	rdb     *redis.Client
+	space   rediskey.Space
+	build   string
+	limits  Limits
+	scripts readerScripts
+}
+
+type readerScripts struct{ acquire, fill, storeView, release script }
+
+// NewReader returns a Reader for values of one build (16 hexadecimal digits).
+func NewReader(rdb *redis.Client, space rediskey.Space, build string, limits Limits) *Reader {
+	return &Reader{rdb: rdb, space: space, build: build, limits: limits, scripts: readerScripts{
+		acquire: plain("acquire"), fill: plain("fill"), storeView: plain("store_view"), release: plain("release"),
+	}}
+}
+
+// Sight is what one look at Redis showed. A View is there only if it is proved:
+// the beat that was read with it is of its epoch.
+type Sight struct {
+	Beat    *Beat         // nil: there is no proof, nothing may be served or stored
+	View    *View         // nil: miss
+	Remains time.Duration // until the beat ends, as of the moment before the look; set by LookTimed only
+}
+
+// Look reads the view of a query, and the beat, by one MGET: read one after the
+// other, either order can pair a value with a beat that does not prove it.
+func (r *Reader) Look(ctx context.Context, format, query string) (Sight, error) {
+	values, err := r.rdb.MGet(ctx, r.keys(format, query)...).Result()
+	if err != nil {
+		return Sight{}, fmt.Errorf("read view: %w", err)
+	}
+	return r.sight(values), nil
+}
+
+// LookTimed is Look with Redis' clock read before it in the same pipeline, so
+// that Remains tells for how long the answer may be kept outside Redis.
+func (r *Reader) LookTimed(ctx context.Context, format, query string) (Sight, error) {
+	pipe := r.rdb.Pipeline()
+	now := pipe.Time(ctx)
+	found := pipe.MGet(ctx, r.keys(format, query)...)
+	if _, err := pipe.Exec(ctx); err != nil {
+		return Sight{}, fmt.Errorf("read view: %w", err)
+	}
+	s := r.sight(found.Val())
+	if s.Beat != nil {
+		s.Remains = time.Duration(s.Beat.Until-now.Val().UnixMicro()) * time.Microsecond
+	}
+	return s, nil
+}
+
+func (r *Reader) keys(format, query string) []string {
+	return []string{r.space.View(format, query), r.space.Beat(r.space.Partition(query))}
+}
+
+// sight judges the values of a view and a beat.
+func (r *Reader) sight(values []any) Sight {
+	beat := beatOf(values[1])
+	if beat == nil {
+		return Sight{}
+	}
+	value, _ := values[0].(string)
+	if !r.proved(value, beat) {
+		return Sight{Beat: beat}
+	}
+	view, err := parseView(value)
+	if err != nil {
+		return Sight{Beat: beat}
+	}
+	return Sight{Beat: beat, View: &view}
+}
+
+// beatOf reads what Redis has under a beat's key; nil if it is nothing or unreadable.
+func beatOf(value any) *Beat {
+	text, ok := value.(string)
+	if !ok {
+		return nil
+	}
+	beat, err := ParseBeat(text)
+	if err != nil {
+		return nil
+	}
+	return &beat
+}
+
+// proved reports whether a value is of this build and of the beat's epoch.
+func (r *Reader) proved(value string, beat *Beat) bool {
+	stamp, err := parseStamp(value)
+	return err == nil && stamp.Build == r.build && stamp.Epoch == beat.Epoch
+}
+
+// Lease is the right to fill one query once.
+type Lease struct {
+	query string
+	token Token
+	epoch string
+}
+
+// Stored is a queryset that was found in Redis.
+type Stored struct {
+	Beat  Beat
+	Value string // its encoding
+	stamp Stamp
+}
+
+// Acquire takes the lease of a query that is about to be read, and registers the
+// query; or, if its queryset is in Redis and proved, returns that instead. The
+// error is ErrHeld, ErrFull or ErrNoFence, or Redis' own. If a queryset is there
+// but no beat proves it, both results are nil and so is the error.
+func (r *Reader) Acquire(ctx context.Context, query string) (*Lease, *Stored, error) {
+	p := r.space.Partition(query)
+	lease := &Lease{query: query, token: NewToken()}
+	cmd := r.scripts.acquire.Run(ctx, r.rdb,
+		[]string{r.space.Fence(p), r.space.Live(p), r.space.Windows(p), r.space.Lease(query), r.space.Queryset(query), r.space.Beat(p)},
+		string(lease.token), r.limits.Lease.Milliseconds(), query, max(1, r.limits.Live/r.space.Partitions), magic+r.build+" ")
+	if stored, ok := r.found(cmd); ok {
+		return nil, stored, nil
+	}
+	values, err := r.scripts.acquire.answer(cmd)
+	if err != nil {
+		return nil, nil, err
+	}
+	lease.epoch, _ = values[0].(string)
+	return lease, nil, nil
+}
+
+// found reads the answer FOUND of acquire.
+func (r *Reader) found(cmd *redis.Cmd) (*Stored, bool) {
+	values, err := cmd.Slice()
+	if err != nil || len(values) != 3 || values[0] != "FOUND" {
+		return nil, false
+	}
+	beat := beatOf(values[2])
+	value, _ := values[1].(string)
+	if beat == nil || !r.proved(value, beat) {
+		return nil, true
+	}
+	stamp, _ := parseStamp(value)
+	return &Stored{Beat: *beat, Value: value[headWidth:], stamp: stamp}, true
+}
+
+// Entry is what a fill stores.
+type Entry struct {
+	Epoch    string // the epoch that the database returned with the rows
+	Window   string // how far the page reaches; "" = wide
+	Queryset []byte
+	Format   string
+	View     View
+}
+
+// Fill stores what was read under the lease, if nothing has made it void since:
+// ErrDisowned or ErrEpoch say what did. Either way the lease is gone.
+func (r *Reader) Fill(ctx context.Context, l *Lease, e Entry) error {
+	p := r.space.Partition(l.query)
+	stamp := Stamp{Build: r.build, Epoch: l.epoch, Token: l.token}
+	keys := []string{r.space.Fence(p), r.space.Live(p), r.space.Windows(p), r.space.Lease(l.query),
+		r.space.Queryset(l.query), r.space.View(e.Format, l.query)}
+	for _, other := range rediskey.Formats {
+		if other != e.Format {
+			keys = append(keys, r.space.View(other, l.query))
+		}
+	}
+	_, err := r.scripts.fill.run(ctx, r.rdb, keys,
+		string(l.token), l.epoch, e.Epoch, l.query, e.Window,
+		append([]byte(stamp.head()), e.Queryset...), jitter(r.limits.Queryset),
+		e.View.encode(stamp), jitter(r.limits.View))
+	return err
+}
+
+// StoreView stores a view rendered from a queryset that Acquire returned, if that
+// queryset is still there: ErrDisowned or ErrEpoch if it is not.
+func (r *Reader) StoreView(ctx context.Context, query string, from *Stored, format string, v View) error {
+	p := r.space.Partition(query)
+	_, err := r.scripts.storeView.run(ctx, r.rdb,
+		[]string{r.space.Fence(p), r.space.Queryset(query), r.space.View(format, query)},
+		from.stamp.head(), from.stamp.Epoch, v.encode(from.stamp), jitter(r.limits.View))
+	return err
+}
+
+// Release gives a lease back unused.
+func (r *Reader) Release(ctx context.Context, l *Lease) error {
+	_, err := r.scripts.release.run(ctx, r.rdb, []string{r.space.Lease(l.query)}, string(l.token)+l.epoch)
+	if errors.Is(err, ErrDisowned) {
+		return nil
+	}
+	return err
+}
+
+// jitter returns a life in milliseconds, up to a tenth shorter than d, so that
+// entries filled together do not expire together.
+func jitter(d time.Duration) string {
+	ms := d.Milliseconds()
+	return strconv.FormatInt(max(1, ms-rand.Int64N(ms/10+1)), 10)
+}

@@ -1,0 +1,32 @@
+#!lua
+-- acquire: on a miss of the view, return the queryset if it is there, with the
+-- beat; otherwise take the lease of the query and register the query as live,
+-- before its database read starts.
+--
+-- KEYS[1] fence  KEYS[2] live  KEYS[3] windows  KEYS[4] lease  KEYS[5] queryset  KEYS[6] beat
+-- ARGV[1] token of this attempt  ARGV[2] lease, ms  ARGV[3] query  ARGV[4] most live queries
+-- ARGV[5] what a queryset of the caller's build begins with
+--
+-- The registration is always new and its window wide: what the daemon knows of
+-- an earlier content of the query must not judge the one now being read.
+local epoch = redis.call('HGET', KEYS[1], 'epoch')
+if not epoch then
+  return {'NOFENCE'}
+end
+local head = ARGV[5] .. epoch
+if redis.call('GETRANGE', KEYS[5], 0, #head - 1) == head then
+  return {'FOUND', redis.call('GET', KEYS[5]), redis.call('GET', KEYS[6])}
+end
+if redis.call('EXISTS', KEYS[4]) == 1 then
+  return {'HELD'}
+end
+if not redis.call('ZSCORE', KEYS[2], ARGV[3]) then
+  if redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[4]) then
+    return {'FULL'}
+  end
+  redis.call('HINCRBY', KEYS[1], 'live', 1)
+end
+redis.call('ZADD', KEYS[2], redis.call('HINCRBY', KEYS[1], 'registered', 1), ARGV[3])
+redis.call('HDEL', KEYS[3], ARGV[3])
+redis.call('SET', KEYS[4], ARGV[1] .. epoch, 'PX', ARGV[2])
+return {'OK', epoch}

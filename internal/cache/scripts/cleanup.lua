@@ -1,0 +1,28 @@
+-- cleanup: look at some live queries and remove those of which nothing is left:
+-- no lease, no queryset, no view.
+--
+-- KEYS[3] windows  KEYS[4] channel
+-- ARGV[4] number to look behind  ARGV[5] most queries to look at
+-- ARGV[6] number of stems  ARGV[7...] the stems of an entry's names
+--
+-- Returns the number to go on from ('' after the last) and what it removed. An
+-- in-process cache may hold what Redis has evicted, so the names are published.
+local found = redis.call('ZRANGE', KEYS[2], '(' .. ARGV[4], '+inf', 'BYSCORE', 'LIMIT', 0, ARGV[5], 'WITHSCORES')
+local answer = {'OK', ARGV[3], #found < 2 * tonumber(ARGV[5]) and '' or found[#found]}
+for i = 1, #found, 2 do
+  local names = {}
+  for s = 7, #ARGV do
+    names[#names + 1] = ARGV[s] .. found[i]
+  end
+  if redis.call('EXISTS', unpack(names)) == 0 then
+    redis.call('ZREM', KEYS[2], found[i])
+    redis.call('HINCRBY', KEYS[1], 'live', -1)
+    redis.call('HDEL', KEYS[3], found[i])
+    redis.call('PUBLISH', KEYS[4], found[i])
+    answer[#answer + 1] = found[i]
+  end
+end
+if #answer > 3 then
+  answer[2] = tostring(redis.call('HINCRBY', KEYS[1], 'seq', 1))
+end
+return answer

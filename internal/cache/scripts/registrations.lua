@@ -1,0 +1,24 @@
+-- registrations: the live queries with a number above the last one seen, oldest
+-- first, with their windows.
+--
+-- KEYS[3] windows  ARGV[4] last number seen  ARGV[5] most queries to return
+--
+-- Raises seq if it returns anything: what the daemon knows is fenced too, or a
+-- Redis that forgot a registration and gave its number to another query would
+-- pass for unchanged.
+local found = redis.call('ZRANGE', KEYS[2], '(' .. ARGV[4], '+inf', 'BYSCORE', 'LIMIT', 0, ARGV[5], 'WITHSCORES')
+if #found == 0 then
+  return {'OK', ARGV[3]}
+end
+local queries = {}
+for i = 1, #found, 2 do
+  queries[#queries + 1] = found[i]
+end
+local windows = redis.call('HMGET', KEYS[3], unpack(queries))
+local answer = {'OK', tostring(redis.call('HINCRBY', KEYS[1], 'seq', 1))}
+for i, query in ipairs(queries) do
+  answer[#answer + 1] = query
+  answer[#answer + 1] = found[2 * i]
+  answer[#answer + 1] = windows[i] or ''
+end
+return answer

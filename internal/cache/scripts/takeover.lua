@@ -1,0 +1,29 @@
+#!lua flags=allow-oom
+-- takeover: make the fence a new leader's, if it is where PostgreSQL says that
+-- the last leader left it.
+--
+-- KEYS[1] fence  KEYS[2] live
+-- ARGV[1] new term  ARGV[2] epoch  ARGV[3] term, ARGV[4] seq, ARGV[5] batch as stored with the cursor
+-- ARGV[6] server: which PostgreSQL start this is
+--
+-- Behind the stored (term, seq): Redis has forgotten purges. Ahead of the stored
+-- batch: one batch may have been purged by a leader that died before it stored
+-- the cursor, but only if PostgreSQL has not been restarted since; otherwise it
+-- is PostgreSQL that has gone back (an old data directory was put in place).
+local fence = redis.call('HMGET', KEYS[1], 'term', 'epoch', 'seq', 'live', 'batch', 'server')
+if fence[1] and tonumber(fence[1]) >= tonumber(ARGV[1]) then
+  return {'FENCED'}
+end
+if not fence[1] or fence[2] ~= ARGV[2] or tonumber(fence[4]) ~= redis.call('ZCARD', KEYS[2]) then
+  return {'LOST'}
+end
+local term, seq, batch = tonumber(fence[1]), tonumber(fence[3]), tonumber(fence[5])
+if term < tonumber(ARGV[3]) or (term == tonumber(ARGV[3]) and seq < tonumber(ARGV[4])) then
+  return {'LOST'}
+end
+local ahead = batch - tonumber(ARGV[5])
+if ahead < 0 or ahead > 1 or (ahead == 1 and fence[6] ~= ARGV[6]) then
+  return {'LOST'}
+end
+redis.call('HSET', KEYS[1], 'term', ARGV[1])
+return {'OK', fence[3], fence[5]}
