@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -50,7 +49,7 @@ func leaveOrphans(dir string) {
 // for root.
 func folder(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "freshlist-local-*")
+	dir, err := ScratchDir("freshlist-local-*")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,15 +105,6 @@ func TestServersDieWithTheirOwner(t *testing.T) {
 			return errors.Is(err, fs.ErrNotExist)
 		})
 	}
-}
-
-// gone says whether a process has ended; one that nobody has waited for counts.
-func gone(pid int) bool {
-	if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
-		return true
-	}
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	return err == nil && strings.Contains(string(stat), ") Z ")
 }
 
 func TestFolderIsPrivate(t *testing.T) {

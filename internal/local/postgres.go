@@ -17,6 +17,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Superuser is the name of the superuser of a private PostgreSQL server.
@@ -162,8 +164,26 @@ func (p *Postgres) Stop(mode StopMode) error {
 	p.process = nil
 	if mode == Kill {
 		process.kill()
+		p.removeInterlock()
 	}
 	return process.stop(syscall.Signal(mode), stopGrace)
+}
+
+// removeInterlock removes the few bytes of shared memory by which a server sees
+// that another one uses its data. They outlive a killed one, and the system has
+// room for a few thousand only.
+func (p *Postgres) removeInterlock() {
+	b, err := os.ReadFile(filepath.Join(p.data(), "postmaster.pid"))
+	if err != nil {
+		return
+	}
+	var key, id int
+	lines := strings.Split(string(b), "\n")
+	if len(lines) > 6 {
+		if _, err := fmt.Sscan(lines[6], &key, &id); err == nil {
+			_, _ = unix.SysvShmCtl(id, unix.IPC_RMID, nil) // fails only if it is gone
+		}
+	}
 }
 
 // Pause stops all processes of the server in their tracks, connections stay open.

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -66,7 +67,6 @@ func launch(a account, logfile, orphanSignal, orphanRemoves string, name string,
 	}()
 	if err := p.startGuard(orphanSignal, orphanRemoves); err != nil {
 		p.kill()
-		<-p.exited
 		return nil, err
 	}
 	return p, nil
@@ -125,13 +125,30 @@ func (p *process) dismissGuard() error {
 }
 
 // kill ends the server at once, its children too: nothing is flushed, no
-// connection is closed in order.
+// connection is closed in order. It returns when all are gone, since a new server
+// refuses data that a child of the old one still uses.
 func (p *process) kill() {
 	_ = p.cmd.Process.Signal(syscall.SIGSTOP) // so that it starts no more children
-	for _, child := range p.children() {
+	children := p.children()
+	for _, child := range children {
 		_ = syscall.Kill(child, syscall.SIGKILL)
 	}
 	_ = p.cmd.Process.Kill()
+	<-p.exited
+	for _, child := range children {
+		for tries := 0; !gone(child) && tries < 5000; tries++ {
+			time.Sleep(time.Millisecond)
+		}
+	}
+}
+
+// gone says whether a process has ended, also if nobody has waited for it yet.
+func gone(pid int) bool {
+	if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+		return true
+	}
+	fields, err := stat(pid)
+	return err == nil && fields[0] == "Z"
 }
 
 // errStopped says that there is no server to signal.
@@ -156,23 +173,33 @@ func (p *process) signalAll(signal syscall.Signal) error {
 // children returns the process ids of the server's children. It knows none where
 // there is no /proc.
 func (p *process) children() []int {
-	stats, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is well-formed
+	entries, _ := os.ReadDir("/proc") // none is no entry
 	var pids []int
-	for _, path := range stats {
-		b, err := os.ReadFile(path)
+	for _, entry := range entries {
+		pid, err := strconv.Atoi(entry.Name())
 		if err != nil {
-			continue // ended meanwhile
-		}
-		// pid (name) state parent ...; the name may hold spaces and parentheses.
-		fields := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
-		if len(fields) < 2 || fields[1] != strconv.Itoa(p.cmd.Process.Pid) {
 			continue
 		}
-		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil {
+		fields, err := stat(pid)
+		if err == nil && fields[1] == strconv.Itoa(p.cmd.Process.Pid) {
 			pids = append(pids, pid)
 		}
 	}
 	return pids
+}
+
+// stat returns what Linux says about a process, from its state and its parent on.
+func stat(pid int) ([]string, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return nil, err
+	}
+	// pid (name) state parent ...; the name may hold spaces and parentheses.
+	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+	if len(fields) < 2 {
+		return nil, fmt.Errorf("read state of process %d: %q", pid, b)
+	}
+	return fields, nil
 }
 
 // awaitReady asks every few milliseconds whether the server accepts connections.

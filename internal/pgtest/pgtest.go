@@ -42,6 +42,7 @@ var settings = []string{
 	"max_connections=200",
 	"max_prepared_transactions=0",
 	"log_checkpoints=off",
+	"dynamic_shared_memory_type=mmap", // in its folder: a killed server leaves nothing elsewhere
 }
 
 // Main is a TestMain: it runs the tests, stops the shared server and looks for
@@ -96,7 +97,7 @@ func Start(t testing.TB, more ...string) *Server {
 }
 
 func start(more []string) (*Server, error) {
-	dir, err := os.MkdirTemp("", "freshlist-postgres-*")
+	dir, err := local.ScratchDir("freshlist-postgres-*")
 	if err != nil {
 		return nil, err
 	}

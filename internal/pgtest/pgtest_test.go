@@ -59,7 +59,7 @@ func TestCloneBuildsTemplateOnce(t *testing.T) {
 		_, err = conn.Exec(ctx, "create table things as select 1 as id")
 		return errors.Join(err, conn.Close(ctx))
 	}
-	server := pgtest.Shared(t)
+	server := pgtest.Start(t)
 	for range 2 {
 		conn := connect(t, server.Clone(t, "things", build))
 		if n := count(t, conn, "things"); n != 1 {

@@ -83,7 +83,7 @@ func Start(t testing.TB, settings ...string) *Server {
 }
 
 func start(more []string) (*Server, error) {
-	dir, err := os.MkdirTemp("", "freshlist-redis-*")
+	dir, err := local.ScratchDir("freshlist-redis-*")
 	if err != nil {
 		return nil, err
 	}
