@@ -44,7 +44,8 @@ type Daemon struct {
 	space   rediskey.Space
 	bound   time.Duration
 	leader  Leader
-	batch   int64
+	batch   int64 // the last batch whose end stands in PostgreSQL
+	open    bool  // something of the batch after it has been purged
 	parts   []progress
 	scripts daemonScripts
 }
@@ -92,6 +93,9 @@ func (d *Daemon) TakeOver(ctx context.Context, l Leader, stored []Position) erro
 	if len(stored) != len(d.parts) {
 		return fmt.Errorf("%d partitions are stored, %d configured: %w", len(stored), len(d.parts), ErrLost)
 	}
+	if len(stored) > 0 {
+		d.batch = stored[0].Batch
+	}
 	return d.begin(ctx, l, d.scripts.takeover, func(p int) ([]string, []any) {
 		s := stored[p]
 		return []string{d.space.Fence(p), d.space.Live(p)}, []any{l.Term, l.Epoch, s.Term, s.Seq, s.Batch, l.Server}
@@ -102,6 +106,7 @@ func (d *Daemon) TakeOver(ctx context.Context, l Leader, stored []Position) erro
 // marker already, with a cursor of the same transaction: a change between the two
 // steps is then drained, the other way round it would be lost.
 func (d *Daemon) BeginEpoch(ctx context.Context, l Leader) error {
+	d.batch = 0
 	return d.begin(ctx, l, d.scripts.epoch, func(p int) ([]string, []any) {
 		return []string{d.space.Fence(p), d.space.Live(p), d.space.Windows(p), d.space.Beat(p), d.space.Purged(p)},
 			[]any{l.Term, l.Epoch, l.Server}
@@ -114,30 +119,19 @@ func (d *Daemon) begin(ctx context.Context, l Leader, s script, call func(p int)
 	if err := load(ctx, d.rdb, c.registrations, c.purge, c.cleanup, c.beat); err != nil {
 		return err
 	}
-	d.leader, d.batch = l, 0
+	d.leader, d.open = l, false
 	for p := range d.parts {
 		keys, args := call(p)
 		values, err := s.run(ctx, d.rdb, keys, args...)
 		if err != nil {
 			return fmt.Errorf("partition %d: %w", p, err)
 		}
-		seq, batch, err := twoInts(values)
-		if err != nil {
-			return fmt.Errorf("partition %d: read its fence: %w", p, err)
+		d.parts[p] = progress{known: "0", swept: "0"}
+		if err := d.adopt(p, values); err != nil {
+			return err
 		}
-		d.parts[p] = progress{seq: seq, known: "0", swept: "0"}
-		d.batch = max(d.batch, batch)
 	}
 	return nil
-}
-
-func twoInts(values []any) (int64, int64, error) {
-	if len(values) < 2 {
-		return 0, 0, errors.New("two numbers expected")
-	}
-	a, err1 := number(values[0])
-	b, err2 := number(values[1])
-	return a, b, errors.Join(err1, err2)
 }
 
 func number(v any) (int64, error) {
@@ -146,12 +140,25 @@ func number(v any) (int64, error) {
 }
 
 // Positions returns how far each partition has come, to be stored with the cursor.
+// When that has succeeded, call Settle.
 func (d *Daemon) Positions() []Position {
+	batch := d.batch
+	if d.open {
+		batch++
+	}
 	positions := make([]Position, len(d.parts))
 	for p := range d.parts {
-		positions[p] = Position{Term: d.leader.Term, Seq: d.parts[p].seq, Batch: d.batch}
+		positions[p] = Position{Term: d.leader.Term, Seq: d.parts[p].seq, Batch: batch}
 	}
 	return positions
+}
+
+// Settle ends the batch: PostgreSQL has stored the cursor behind all that has been
+// purged. What is purged from now on belongs to the next batch.
+func (d *Daemon) Settle() {
+	if d.open {
+		d.batch, d.open = d.batch+1, false
+	}
 }
 
 // Clock is what Redis says of itself before a round.

@@ -7,13 +7,14 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Purge removes everything cached of the queries, notes that one more batch of
-// changes has been applied, and, if proof is not nil, renews the beat behind that:
+// Purge removes everything cached of the queries, notes that a batch of changes
+// is being applied, and, if proof is not nil, renews the beat behind that:
 // with the time noted for an earlier one, but the snapshot applied now. Queries
 // must not be repeated. The batch is noted even if there is no query: a fill may
-// already have seen it, which matters if PostgreSQL goes back to before it.
+// already have seen its changes, which matters if PostgreSQL goes back to before
+// them. All that is purged between two calls of Settle is one batch.
 func (d *Daemon) Purge(ctx context.Context, queries []string, proof *Proof) error {
-	d.batch++
+	d.open = true
 	calls := d.purgeCalls(queries)
 	for len(calls) > callsPerPipeline {
 		if err := d.purge(ctx, calls[:callsPerPipeline], nil); err != nil {
@@ -93,7 +94,7 @@ func (d *Daemon) sendPurge(ctx context.Context, pipe redis.Pipeliner, call purge
 	p := call.partition
 	stems := d.space.EntryStems(p)
 	args := make([]any, 0, 3+len(stems)+len(call.queries))
-	args = append(args, d.batch, d.leader.Server, len(stems))
+	args = append(args, d.batch+1, d.leader.Server, len(stems))
 	for _, stem := range stems {
 		args = append(args, stem)
 	}

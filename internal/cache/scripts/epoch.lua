@@ -14,4 +14,4 @@ redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[3], KEYS[4])
 redis.call('HSET', KEYS[1], 'term', ARGV[1], 'epoch', ARGV[2], 'seq', 0,
   'registered', 0, 'live', 0, 'batch', 0, 'server', ARGV[3])
 redis.call('PUBLISH', KEYS[5], '*')
-return {'OK', '0', '0'}
+return {'OK', '0'}

@@ -26,4 +26,4 @@ if ahead < 0 or ahead > 1 or (ahead == 1 and fence[6] ~= ARGV[6]) then
   return {'LOST'}
 end
 redis.call('HSET', KEYS[1], 'term', ARGV[1])
-return {'OK', fence[3], fence[5]}
+return {'OK', fence[3]}
