@@ -1,6 +1,10 @@
 package match
 
-import "github.com/freshlist/freshlist/internal/listing"
+import (
+	"cmp"
+
+	"github.com/freshlist/freshlist/internal/listing"
+)
 
 // Change is what one statement did to one row, or, in bulk, to many.
 type Change struct {
@@ -16,12 +20,18 @@ type Change struct {
 // Kind tells how much a Change stands for.
 type Kind uint8
 
-// The kinds of change.
+// The kinds of change. A Change of no known kind, or a BulkChange without an
+// Envelope, is taken for WholeTable.
 const (
 	RowChange  Kind = iota // one row
 	BulkChange             // very many rows: an Envelope of them
 	WholeTable             // anything may have changed
 )
+
+// bounded reports whether the change says what it may have touched.
+func (c *Change) bounded() bool {
+	return c.Kind == RowChange || c.Kind == BulkChange && c.Bulk != nil
+}
 
 // Envelope bounds the old and new values of all rows of one bulk statement.
 // A zero Range or Set means that no row had a value there (all were NULL, see
@@ -43,14 +53,15 @@ type Envelope struct {
 	Nulls        listing.Columns // columns in which some row was NULL, before or after
 }
 
-// Range is an inclusive range of values.
-type Range[T any] struct {
+// Range is an inclusive range of values. NULLs are no values.
+type Range[T cmp.Ordered] struct {
 	Min, Max T
 	Valid    bool // false: no value at all
 	Any      bool // true: any value
 }
 
-// Set is a set of texts.
+// Set is a set of texts. It is no range, since Go orders texts otherwise than the
+// database's collation.
 type Set struct {
 	Values []string
 	Any    bool // true: any text

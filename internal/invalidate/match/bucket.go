@@ -1,0 +1,148 @@
+package match
+
+import "github.com/freshlist/freshlist/internal/listing"
+
+// shape tells which texts a filter asks for, a bit each, and whether it has a
+// text search.
+type shape uint8
+
+const (
+	withPostalCode shape = 1 << iota
+	withCity
+	withPropertyType
+	withStatus
+	withSearch
+	shapeCount = 1 << iota
+)
+
+// bucket names the lists that ask for the same texts. A filter with a list of
+// values stands in a bucket for each of them; a row is looked for in one bucket
+// of each shape.
+type bucket struct {
+	shape                                  shape
+	postalCode, city, propertyType, status string // "" if not in the shape
+}
+
+// maxBuckets bounds how many buckets one filter stands in. A column whose list
+// would exceed it stays out of the filter's shape, and is left to the exact test.
+const maxBuckets = 20
+
+// bucketsOf calls visit with every bucket that a filter stands in.
+func bucketsOf(f *listing.Filter, visit func(bucket)) {
+	var s shape
+	n := 1
+	choose := func(bit shape, list []string) []string {
+		if len(list) == 0 || n*len(list) > maxBuckets {
+			return []string{""}
+		}
+		s |= bit
+		n *= len(list)
+		return list
+	}
+	// From the most to the least selective: the first may take the most buckets.
+	postalCodes := choose(withPostalCode, f.PostalCode)
+	cities := choose(withCity, f.City)
+	types := choose(withPropertyType, f.PropertyType)
+	statuses := choose(withStatus, f.Status)
+	if f.HasText() {
+		s |= withSearch
+	}
+	for _, postalCode := range postalCodes {
+		for _, city := range cities {
+			for _, propertyType := range types {
+				for _, status := range statuses {
+					visit(bucket{s, postalCode, city, propertyType, status})
+				}
+			}
+		}
+	}
+}
+
+// bucketOf returns the bucket of a shape that a row falls in; false if a NULL
+// keeps it out of all.
+func bucketOf(s shape, r *listing.Row) (b bucket, ok bool) {
+	b.shape = s
+	if s&withPostalCode != 0 {
+		if !r.PostalCode.Valid {
+			return b, false
+		}
+		b.postalCode = r.PostalCode.V
+	}
+	if s&withCity != 0 {
+		b.city = r.City
+	}
+	if s&withPropertyType != 0 {
+		b.propertyType = r.PropertyType
+	}
+	if s&withStatus != 0 {
+		b.status = r.Status
+	}
+	return b, true
+}
+
+func (ix *Index) insert(l *live) {
+	bucketsOf(l.filter, func(b bucket) {
+		n, ok := ix.buckets[b]
+		if !ok {
+			n = &node{}
+			ix.buckets[b] = n
+		}
+		n.insert(l)
+		ix.shapes[b.shape]++
+	})
+}
+
+func (ix *Index) remove(l *live) {
+	bucketsOf(l.filter, func(b bucket) {
+		n := ix.buckets[b]
+		if n.remove(l); n.size == 0 {
+			delete(ix.buckets, b)
+		}
+		ix.shapes[b.shape]--
+	})
+}
+
+// candidates returns the lists that a change of one row may touch, some twice,
+// and some that it does not. They are good until the next call.
+func (ix *Index) candidates(c *Change) []*live {
+	found := ix.found[:0]
+	var before, after point
+	if c.HasOld {
+		before = pointOf(&c.Old)
+		found = ix.stab(c.Changed, &c.Old, &before, found)
+	}
+	if c.HasNew {
+		after = pointOf(&c.New)
+		if !c.HasOld || before != after || !sameTexts(&c.Old, &c.New) {
+			found = ix.stab(c.Changed, &c.New, &after, found)
+		}
+	}
+	ix.found = found
+	return found
+}
+
+// sameTexts reports whether two rows fall in the same buckets.
+func sameTexts(a, b *listing.Row) bool {
+	return a.City == b.City && a.PostalCode == b.PostalCode &&
+		a.PropertyType == b.PropertyType && a.Status == b.Status
+}
+
+func (ix *Index) stab(changed listing.Columns, r *listing.Row, p *point, dst []*live) []*live {
+	for s := range shape(shapeCount) {
+		if ix.shapes[s] == 0 || !s.sees(changed) {
+			continue
+		}
+		if b, ok := bucketOf(s, r); ok {
+			dst = ix.buckets[b].stab(p, dst)
+		}
+	}
+	return dst
+}
+
+// sees reports whether a change of these columns can touch a list of the shape:
+// lists show neither description nor updated_at, but a text search reads the
+// former.
+func (s shape) sees(changed listing.Columns) bool {
+	return changed&listing.ListColumns != 0 ||
+		s&withSearch != 0 && changed&searchedColumns != 0
+}

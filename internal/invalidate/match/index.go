@@ -1,0 +1,214 @@
+package match
+
+import (
+	"github.com/freshlist/freshlist/internal/listing"
+)
+
+// Index holds the live queries and finds those that a change touches. What a
+// change costs depends on how many it touches, hardly on how many there are:
+// pages and summaries are kept by the texts that their filters ask for and,
+// within that, by their boxes in the space of rows; properties by id.
+//
+// The zero Index is empty and ready. It is not safe for concurrent use.
+type Index struct {
+	lists      map[string]*live   // pages and summaries, by canonical text
+	properties map[int64]property // property queries, by id
+	unknown    map[string]int64   // texts that do not parse, with their numbers
+	filters    map[string]*shared // the filters of lists, by their canonical text
+	buckets    map[bucket]*node   // the lists, by what their filters ask for
+	shapes     [shapeCount]int    // how many lists stand in buckets of each shape
+	found      []*live            // scratch for Affected
+	round      uint64             // number of the present call of Affected
+}
+
+// live is a live page or summary.
+type live struct {
+	page
+	summary bool
+	text    string
+	number  int64  // of its registration
+	round   uint64 // the last call of Affected that looked at it
+}
+
+// property is a live property query.
+type property struct {
+	text   string
+	number int64
+}
+
+// shared is one filter and how many live queries have it: a filter's pages and
+// its summary keep it in memory once.
+type shared struct {
+	listing.Filter
+	uses int
+}
+
+// Set makes a query live, with the window that its cached answer covers, or
+// replaces what is known of it. A registration with a lower number than the
+// known one is old news and ignored. A text that does not parse (a newer build's
+// query) is taken to be touched by every change.
+func (ix *Index) Set(number int64, text string, w listing.Window) {
+	if l, ok := ix.lists[text]; ok {
+		ix.move(l, number, w)
+		return
+	}
+	q, err := listing.Parse(text)
+	switch {
+	case err != nil:
+		ix.setUnknown(text, number)
+	case q.Kind == listing.PropertyKind:
+		ix.setProperty(q.ID, property{text, number})
+	default:
+		ix.add(&q, number, text, w)
+	}
+}
+
+func (ix *Index) setUnknown(text string, number int64) {
+	if ix.unknown == nil {
+		ix.unknown = make(map[string]int64)
+	}
+	ix.unknown[text] = max(number, ix.unknown[text])
+}
+
+func (ix *Index) setProperty(id int64, p property) {
+	if ix.properties == nil {
+		ix.properties = make(map[int64]property)
+	}
+	if known, ok := ix.properties[id]; !ok || p.number >= known.number {
+		ix.properties[id] = p
+	}
+}
+
+func (ix *Index) add(q *listing.Query, number int64, text string, w listing.Window) {
+	if ix.lists == nil {
+		ix.lists = make(map[string]*live)
+		ix.filters = make(map[string]*shared)
+		ix.buckets = make(map[bucket]*node)
+	}
+	l := &live{
+		page:    page{filter: ix.acquire(&q.Filter), sort: q.Sort, after: q.After, window: w},
+		summary: q.Kind == listing.SummaryKind,
+		text:    text,
+		number:  number,
+	}
+	ix.lists[text] = l
+	ix.insert(l)
+}
+
+// move gives a known list another window.
+func (ix *Index) move(l *live, number int64, w listing.Window) {
+	if number < l.number {
+		return
+	}
+	l.number = number
+	if w != l.window {
+		ix.remove(l)
+		l.window = w
+		ix.insert(l)
+	}
+}
+
+// Remove forgets a query.
+func (ix *Index) Remove(text string) {
+	if l, ok := ix.lists[text]; ok {
+		ix.remove(l)
+		ix.release(l.filter)
+		delete(ix.lists, text)
+		return
+	}
+	if _, ok := ix.unknown[text]; ok {
+		delete(ix.unknown, text)
+		return
+	}
+	if q, err := listing.Parse(text); err == nil && q.Kind == listing.PropertyKind {
+		delete(ix.properties, q.ID)
+	}
+}
+
+// Reset forgets every query.
+func (ix *Index) Reset() { *ix = Index{} }
+
+// Len returns the number of live queries.
+func (ix *Index) Len() int { return len(ix.lists) + len(ix.properties) + len(ix.unknown) }
+
+// Unparsable returns how many live queries every change is taken to touch.
+func (ix *Index) Unparsable() int { return len(ix.unknown) }
+
+// Affected appends to dst the canonical texts of the queries that the change may
+// alter, each once, in no order.
+func (ix *Index) Affected(c *Change, dst []string) []string {
+	for text := range ix.unknown {
+		dst = append(dst, text)
+	}
+	if c.Kind != RowChange {
+		return ix.scan(c, dst)
+	}
+	if c.HasOld {
+		dst = ix.appendProperty(dst, c.Old.ID)
+	}
+	if c.HasNew && !(c.HasOld && c.Old.ID == c.New.ID) {
+		dst = ix.appendProperty(dst, c.New.ID)
+	}
+	ix.round++
+	for _, l := range ix.candidates(c) {
+		if l.round == ix.round {
+			continue // found by the old row and by the new one
+		}
+		l.round = ix.round
+		if l.touchedBy(c) {
+			dst = append(dst, l.text)
+		}
+	}
+	return dst
+}
+
+func (ix *Index) appendProperty(dst []string, id int64) []string {
+	if p, ok := ix.properties[id]; ok {
+		dst = append(dst, p.text)
+	}
+	return dst
+}
+
+// scan asks every query. Changes that stand for very many rows are rare, and
+// nothing short of this is exact for them.
+func (ix *Index) scan(c *Change, dst []string) []string {
+	whole := !c.bounded()
+	for _, l := range ix.lists {
+		if whole || l.touchedBy(c) {
+			dst = append(dst, l.text)
+		}
+	}
+	for id, p := range ix.properties {
+		if whole || touchesProperty(id, c) {
+			dst = append(dst, p.text)
+		}
+	}
+	return dst
+}
+
+func (l *live) touchedBy(c *Change) bool {
+	if l.summary {
+		return touchesSummary(l.filter, c)
+	}
+	return touchesPage(&l.page, c)
+}
+
+// acquire returns the one copy of a filter.
+func (ix *Index) acquire(f *listing.Filter) *listing.Filter {
+	text := f.String()
+	s, ok := ix.filters[text]
+	if !ok {
+		s = &shared{Filter: *f}
+		ix.filters[text] = s
+	}
+	s.uses++
+	return &s.Filter
+}
+
+func (ix *Index) release(f *listing.Filter) {
+	text := f.String()
+	s := ix.filters[text]
+	if s.uses--; s.uses == 0 {
+		delete(ix.filters, text)
+	}
+}

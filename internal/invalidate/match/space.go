@@ -1,0 +1,154 @@
+package match
+
+import (
+	"math"
+
+	"github.com/freshlist/freshlist/internal/listing"
+)
+
+// A row is a point in a space whose dimensions are the columns that have an
+// order; a live query is a box in it, and a change can touch the query only if
+// the row's point, before or after, lies in the box. Coordinates are int64 that
+// order as the column's values do.
+
+// dimension is one axis of the space.
+type dimension uint8
+
+const (
+	byPrice dimension = iota
+	byArea
+	byCreation
+	byBedrooms
+	byBathrooms
+	byLatitude
+	byLongitude
+	dimensions
+)
+
+// nullAt is the coordinate of a NULL; no value of any column has it.
+const nullAt = math.MinInt64
+
+// point is a row's place.
+type point [dimensions]int64
+
+func pointOf(r *listing.Row) point {
+	return point{
+		byPrice:     r.Price,
+		byArea:      coordinate(r.LivingArea),
+		byCreation:  int64(r.CreatedAt),
+		byBedrooms:  coordinate(r.Bedrooms),
+		byBathrooms: coordinate(r.Bathrooms),
+		byLatitude:  degrees(r.Latitude),
+		byLongitude: degrees(r.Longitude),
+	}
+}
+
+func coordinate[T int16 | int32](v listing.Null[T]) int64 {
+	if !v.Valid {
+		return nullAt
+	}
+	return int64(v.V)
+}
+
+func degrees(v listing.Null[float64]) int64 {
+	if !v.Valid {
+		return nullAt
+	}
+	return ordered(v.V)
+}
+
+// ordered maps a float to an integer of the same order. The bits of positive
+// floats are in order already, those of negative ones in reverse.
+func ordered(v float64) int64 {
+	b := int64(math.Float64bits(v + 0)) // -0 + 0 is 0
+	if b < 0 {
+		b ^= math.MaxInt64
+	}
+	return b
+}
+
+// span is a stretch of one axis, both ends included. It is empty if low > high.
+type span struct{ low, high int64 }
+
+// everything holds every value and NULL.
+func everything() span { return span{nullAt, math.MaxInt64} }
+
+// spanOf returns the stretch that bounds on a column leave. NULL meets no bound.
+func spanOf[T int16 | int32 | int64](low, high listing.Null[T]) span {
+	s := everything()
+	if low.Valid || high.Valid {
+		s.low = nullAt + 1
+	}
+	if low.Valid {
+		s.low = int64(low.V)
+	}
+	if high.Valid {
+		s.high = int64(high.V)
+	}
+	return s
+}
+
+func (s span) intersect(t span) span { return span{max(s.low, t.low), min(s.high, t.high)} }
+
+// span returns the stretch of one axis outside of which no row can be of the
+// query: its filter's, and for a page's sorted column what its window reaches.
+func (l *live) span(d dimension) span {
+	s := filterSpan(l.filter, d)
+	if !l.summary && d == sortedBy(l.sort) {
+		s = s.intersect(l.reach().span())
+	}
+	return s
+}
+
+func filterSpan(f *listing.Filter, d dimension) span {
+	switch d {
+	case byPrice:
+		return spanOf(f.MinPrice, f.MaxPrice)
+	case byArea:
+		return spanOf(f.MinArea, f.MaxArea)
+	case byBedrooms:
+		return spanOf(f.MinBedrooms, f.MaxBedrooms)
+	case byBathrooms:
+		return spanOf(f.MinBathrooms, listing.Null[int16]{})
+	case byLatitude:
+		if f.Box.Valid {
+			return span{ordered(f.Box.V.South), ordered(f.Box.V.North)}
+		}
+	case byLongitude:
+		if f.Box.Valid {
+			return span{ordered(f.Box.V.West), ordered(f.Box.V.East)}
+		}
+	}
+	return everything()
+}
+
+func sortedBy(s listing.Sort) dimension {
+	switch s.Column() {
+	case listing.Price:
+		return byPrice
+	case listing.LivingArea:
+		return byArea
+	default:
+		return byCreation
+	}
+}
+
+func (r reach) span() span {
+	if !r.values {
+		if r.null {
+			return span{nullAt, nullAt}
+		}
+		return span{0, -1}
+	}
+	s := span{nullAt + 1, math.MaxInt64}
+	if r.low.Valid {
+		s.low = r.low.V
+	}
+	if r.high.Valid {
+		s.high = r.high.V
+	}
+	if r.null {
+		s.low = nullAt // more than the page reaches, if low values stand before the NULLs
+	}
+	return s
+}
