@@ -1,0 +1,144 @@
+// Package config reads the configuration of the processes from the environment,
+// once, into structs that are passed on from main. Every fault is found and all
+// are reported together, each with the variable's name and what would be right.
+// Secrets are values that print as nothing.
+package config
+
+import (
+	"log/slog"
+	"runtime"
+	"time"
+)
+
+// Shared is what both processes need.
+type Shared struct {
+	DatabaseURL     Secret        // DATABASE_URL: PostgreSQL, as this process' role
+	RedisURL        Secret        // REDIS_URL: the one Redis of the deployment
+	RedisPrefix     string        // REDIS_PREFIX: first word of every key and channel
+	RedisPartitions int           // REDIS_PARTITIONS: the same for all processes, 1 to 100
+	StalenessBound  time.Duration // STALENESS_BOUND: B, no answer is older; 200ms to 1m
+	Log             Log
+}
+
+// Log is how a process logs.
+type Log struct {
+	Format string     // LOG_FORMAT: FormatText, FormatJSON, or "": text on a terminal, else JSON
+	Level  slog.Level // LOG_LEVEL
+}
+
+// The values of LOG_FORMAT.
+const (
+	FormatText = "text"
+	FormatJSON = "json"
+)
+
+// API is the configuration of bin/api serve.
+type API struct {
+	Shared
+	Addr             string        // HTTP_ADDR
+	ViewTTL          time.Duration // VIEW_TTL: longest life of a rendered response in Redis
+	QuerysetTTL      time.Duration // QUERYSET_TTL: longest life of a query's rows in Redis
+	L1MaxBytes       int64         // L1_MAX_BYTES: bound of the in-process cache, 0 for none
+	Cache            bool          // CACHE: false if every read goes to the database
+	WriteToken       Secret        // WRITE_TOKEN: bearer token of writes, "" if nobody may write
+	DatabaseMaxConns int           // DATABASE_MAX_CONNS: bound of concurrent database reads
+	RequestTimeout   time.Duration // REQUEST_TIMEOUT: longest wait of a request for the database
+	LiveMax          int           // LIVE_MAX: bound of queries that are cached at once
+}
+
+// Invalidator is the configuration of bin/invalidator run.
+type Invalidator struct {
+	Shared
+	Addr string // INVALIDATOR_ADDR: health, metrics, status
+}
+
+// Database is the configuration of commands that need nothing but PostgreSQL.
+type Database struct {
+	URL Secret // DATABASE_URL
+	Log Log
+}
+
+// Getenv looks up a variable, as os.Getenv does. Empty counts as not set.
+type Getenv func(name string) string
+
+// LoadAPI reads the configuration of bin/api serve. Its error is Faults.
+func LoadAPI(getenv Getenv) (API, error) {
+	e := environment{getenv: getenv}
+	c := API{
+		Shared:           e.shared(),
+		Addr:             e.apiAddr(),
+		ViewTTL:          e.duration("VIEW_TTL", 15*time.Minute, time.Second, 30*24*time.Hour),
+		QuerysetTTL:      e.duration("QUERYSET_TTL", time.Hour, time.Second, 30*24*time.Hour),
+		L1MaxBytes:       e.bytes("L1_MAX_BYTES", "64MiB"),
+		Cache:            e.oneOf("CACHE", "on", "on", "off") == "on",
+		WriteToken:       e.token("WRITE_TOKEN"),
+		DatabaseMaxConns: e.integer("DATABASE_MAX_CONNS", max(8, 2*runtime.GOMAXPROCS(0)), 1, 10_000),
+		RequestTimeout:   e.duration("REQUEST_TIMEOUT", 5*time.Second, 10*time.Millisecond, 5*time.Minute),
+		LiveMax:          e.integer("LIVE_MAX", 200_000, 1, 10_000_000),
+	}
+	return c, e.err()
+}
+
+// LoadInvalidator reads the configuration of bin/invalidator run. Its error is
+// Faults.
+func LoadInvalidator(getenv Getenv) (Invalidator, error) {
+	e := environment{getenv: getenv}
+	c := Invalidator{Shared: e.shared(), Addr: e.invalidatorAddr()}
+	return c, e.err()
+}
+
+// LoadDatabase reads the configuration of the commands that migrate, seed,
+// install and so on. Its error is Faults.
+func LoadDatabase(getenv Getenv) (Database, error) {
+	e := environment{getenv: getenv}
+	c := Database{URL: e.databaseURL(), Log: e.log()}
+	return c, e.err()
+}
+
+// LoadAPIAddr reads the address that bin/api health asks. Its error is Faults.
+func LoadAPIAddr(getenv Getenv) (string, error) {
+	e := environment{getenv: getenv}
+	addr := e.apiAddr()
+	return addr, e.err()
+}
+
+// LoadInvalidatorAddr reads the address that bin/invalidator health asks. Its
+// error is Faults.
+func LoadInvalidatorAddr(getenv Getenv) (string, error) {
+	e := environment{getenv: getenv}
+	addr := e.invalidatorAddr()
+	return addr, e.err()
+}
+
+func (e *environment) shared() Shared {
+	return Shared{
+		DatabaseURL:     e.databaseURL(),
+		RedisURL:        e.redisURL(),
+		RedisPrefix:     e.prefix("REDIS_PREFIX", "freshlist"),
+		RedisPartitions: e.integer("REDIS_PARTITIONS", 1, 1, 100),
+		StalenessBound:  e.duration("STALENESS_BOUND", time.Second, 200*time.Millisecond, time.Minute),
+		Log:             e.log(),
+	}
+}
+
+func (e *environment) log() Log {
+	levels := map[string]slog.Level{
+		"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
+	}
+	return Log{
+		Format: e.oneOf("LOG_FORMAT", "", FormatText, FormatJSON),
+		Level:  levels[e.oneOf("LOG_LEVEL", "info", "debug", "info", "warn", "error")],
+	}
+}
+
+func (e *environment) databaseURL() Secret {
+	return e.url("DATABASE_URL", "postgres://freshlist_api:password@127.0.0.1:5432/freshlist", "postgres", "postgresql")
+}
+
+func (e *environment) redisURL() Secret {
+	return e.url("REDIS_URL", "redis://:password@127.0.0.1:6379/0", "redis", "rediss", "unix")
+}
+
+func (e *environment) apiAddr() string { return e.addr("HTTP_ADDR", "127.0.0.1:8080") }
+
+func (e *environment) invalidatorAddr() string { return e.addr("INVALIDATOR_ADDR", "127.0.0.1:8081") }

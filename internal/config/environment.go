@@ -1,0 +1,174 @@
+package config
+
+import (
+	"fmt"
+	"math"
+	"net"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Fault is one variable that is missing or wrong.
+type Fault struct {
+	Name   string // the variable
+	Detail string // what is wrong; never the value of a secret
+	Hint   string // what would be right
+}
+
+// Faults is everything that is wrong with a configuration.
+type Faults []Fault
+
+// Error tells all faults, one a line.
+func (f Faults) Error() string {
+	var b strings.Builder
+	b.WriteString("invalid configuration:")
+	for _, fault := range f {
+		fmt.Fprintf(&b, "\n  %s %s; %s", fault.Name, fault.Detail, fault.Hint)
+	}
+	return b.String()
+}
+
+// environment reads variables and gathers the faults in them.
+type environment struct {
+	getenv Getenv
+	faults Faults
+}
+
+// err returns the faults, or nil if there are none.
+func (e *environment) err() error {
+	if len(e.faults) == 0 {
+		return nil
+	}
+	return e.faults
+}
+
+func (e *environment) fault(name, detail, hint string) {
+	e.faults = append(e.faults, Fault{Name: name, Detail: detail, Hint: hint})
+}
+
+// get returns the value of a variable, and whether it is set.
+func (e *environment) get(name string) (string, bool) {
+	value := e.getenv(name)
+	return value, value != ""
+}
+
+func (e *environment) oneOf(name, fallback string, words ...string) string {
+	value, ok := e.get(name)
+	if !ok {
+		return fallback
+	}
+	if !slices.Contains(words, value) {
+		e.fault(name, fmt.Sprintf("is %q", value), "set it to "+strings.Join(words, " or "))
+		return fallback
+	}
+	return value
+}
+
+func (e *environment) integer(name string, fallback, least, most int) int {
+	value, ok := e.get(name)
+	if !ok {
+		return fallback
+	}
+	n, err := strconv.Atoi(value)
+	if err != nil || n < least || n > most {
+		e.fault(name, fmt.Sprintf("is %q", value), fmt.Sprintf("set it to a whole number from %d to %d", least, most))
+		return fallback
+	}
+	return n
+}
+
+func (e *environment) duration(name string, fallback, least, most time.Duration) time.Duration {
+	value, ok := e.get(name)
+	if !ok {
+		return fallback
+	}
+	d, err := time.ParseDuration(value)
+	if err != nil || d < least || d > most {
+		e.fault(name, fmt.Sprintf("is %q", value),
+			fmt.Sprintf("set it to a duration from %v to %v, such as %v", least, most, fallback))
+		return fallback
+	}
+	return d
+}
+
+var size = regexp.MustCompile(`^([0-9]{1,12})(|B|KiB|MiB|GiB)$`)
+
+// bytes reads a size; the fallback is written as a value would be.
+func (e *environment) bytes(name, fallback string) int64 {
+	value, ok := e.get(name)
+	if !ok {
+		value = fallback
+	}
+	m := size.FindStringSubmatch(value)
+	if m != nil {
+		n, err := strconv.ParseInt(m[1], 10, 64)
+		unit := map[string]int64{"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}[m[2]]
+		if err == nil && n <= math.MaxInt64/unit {
+			return n * unit
+		}
+	}
+	e.fault(name, fmt.Sprintf("is %q", value), "set it to a number of bytes, also in KiB, MiB or GiB, such as "+fallback)
+	return 0
+}
+
+// addr reads an address to listen on.
+func (e *environment) addr(name, fallback string) string {
+	value, ok := e.get(name)
+	if !ok {
+		return fallback
+	}
+	_, port, err := net.SplitHostPort(value)
+	if _, err2 := strconv.ParseUint(port, 10, 16); err != nil || err2 != nil {
+		e.fault(name, fmt.Sprintf("is %q", value), "set it to host:port, such as "+fallback)
+		return fallback
+	}
+	return value
+}
+
+var prefix = regexp.MustCompile(`^[A-Za-z0-9_.:-]{1,64}$`)
+
+// prefix reads the first word of Redis names. Braces would move the part of a key
+// that decides its slot; blanks and stars cannot be written in an ACL.
+func (e *environment) prefix(name, fallback string) string {
+	value, ok := e.get(name)
+	if !ok {
+		return fallback
+	}
+	if !prefix.MatchString(value) {
+		e.fault(name, fmt.Sprintf("is %q", value), "use 1 to 64 letters, digits, '_', '-', '.' or ':'")
+		return fallback
+	}
+	return value
+}
+
+// url reads the address of a server. It may hold a password, so no fault shows it.
+func (e *environment) url(name, example string, schemes ...string) Secret {
+	value, ok := e.get(name)
+	if !ok {
+		e.fault(name, "is not set", "for example "+name+"="+example)
+		return ""
+	}
+	u, err := url.Parse(value)
+	if err != nil || !slices.Contains(schemes, u.Scheme) || u.Host == "" && u.Path == "" {
+		e.fault(name, "is not an address that begins with "+strings.Join(schemes, ":// or ")+"://",
+			"for example "+name+"="+example+" (escape special characters of a password: %40 for @)")
+		return ""
+	}
+	return Secret(value)
+}
+
+var visible = regexp.MustCompile(`^[!-~]+$`)
+
+// token reads a bearer token, which a header must be able to carry.
+func (e *environment) token(name string) Secret {
+	value, ok := e.get(name)
+	if ok && !visible.MatchString(value) {
+		e.fault(name, "holds blanks or characters outside ASCII", "make one with: openssl rand -hex 32")
+		return ""
+	}
+	return Secret(value)
+}
