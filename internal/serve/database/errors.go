@@ -1,0 +1,147 @@
+package database
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// What can go wrong, besides the end of a caller's context and faults of ours.
+var (
+	// ErrBusy: every connection was in use until the context's deadline.
+	ErrBusy = errors.New("no database connection was free in time")
+	// ErrUnavailable: PostgreSQL cannot be reached, is going down or coming up,
+	// or took too long. The same request may succeed later.
+	ErrUnavailable = errors.New("the database is not available")
+	// ErrNoEpoch: the schema freshlist is not installed, or this role may not
+	// use it. The rows can be read all the same, by Read.
+	ErrNoEpoch = errors.New("the database has no freshlist epoch")
+	// ErrNotFound: there is no such property.
+	ErrNotFound = errors.New("no such property")
+	// ErrPrecondition: the property is not in the state that the caller asked for.
+	ErrPrecondition = errors.New("the property is in another state")
+)
+
+// RuleError is a write that breaks a rule of the table.
+type RuleError struct {
+	Column string // the column whose rule it is; empty if that is not known
+	Detail string // for people
+	err    error
+}
+
+// Error names the column and what PostgreSQL said.
+func (e *RuleError) Error() string { return fmt.Sprintf("rule of %q broken: %v", e.Column, e.err) }
+
+// Unwrap returns PostgreSQL's own error.
+func (e *RuleError) Unwrap() error { return e.err }
+
+// SQLSTATEs, by what they mean to a caller.
+const (
+	notNullViolation     = "23502"
+	foreignKeyViolation  = "23503"
+	uniqueViolation      = "23505"
+	checkViolation       = "23514"
+	exclusionViolation   = "23P01"
+	stringTruncation     = "22001"
+	numericOutOfRange    = "22003"
+	programLimitExceeded = "54000" // a text too long for its index
+	undefinedFunction    = "42883"
+	invalidSchemaName    = "3F000"
+	noPrivilege          = "42501"
+	invalidParameter     = "22023"
+	resultTypeChanged    = "0A000" // of a prepared statement, by DDL
+	readOnly             = "25006" // a primary that has become a standby
+	serializationFailure = "40001"
+	deadlock             = "40P01"
+	lockNotAvailable     = "55P03"
+)
+
+// classify wraps err in the vocabulary above where it fits.
+func classify(err error) error {
+	var pg *pgconn.PgError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &pg):
+		return classifySQL(pg, err)
+	case errors.Is(err, context.Canceled):
+		return err
+	case errors.Is(err, context.DeadlineExceeded), lost(err):
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	default:
+		return err
+	}
+}
+
+func classifySQL(pg *pgconn.PgError, err error) error {
+	switch pg.Code {
+	case notNullViolation:
+		return &RuleError{pg.ColumnName, "must not be null", err}
+	case checkViolation:
+		return &RuleError{columnOf(pg), "is not allowed by the table", err}
+	case uniqueViolation, exclusionViolation:
+		return &RuleError{columnOf(pg), "is taken by another property", err}
+	case foreignKeyViolation:
+		return &RuleError{columnOf(pg), "is tied to rows of another table", err}
+	case stringTruncation, numericOutOfRange:
+		return &RuleError{pg.ColumnName, "is too long or out of range", err}
+	case programLimitExceeded:
+		return &RuleError{pg.ColumnName, "a text is too long to be indexed", err}
+	case readOnly, serializationFailure, deadlock, lockNotAvailable:
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	switch pg.Code[:2] {
+	case "08", "28", "53", "57", "58": // connection, login, resources, operator, system
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return err
+}
+
+// columnOf returns the column of a constraint: its name is that of the table,
+// the column, and what it asks for, properties_price_range.
+func columnOf(pg *pgconn.PgError) string {
+	for _, f := range fields() {
+		if strings.HasPrefix(pg.ConstraintName, pg.TableName+"_"+f.name+"_") {
+			return f.name
+		}
+	}
+	return pg.ColumnName
+}
+
+// lost tells that the connection, not the statement, has failed.
+func lost(err error) bool {
+	var connect *pgconn.ConnectError
+	var network net.Error
+	return errors.As(err, &connect) || errors.As(err, &network) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
+		errors.Is(err, pgconn.ErrConnClosed)
+}
+
+// stale tells that a read failed for what its connection had become, not for
+// what was asked: another connection may do.
+func stale(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return strings.HasPrefix(pg.Code, "57P") || pg.Code == resultTypeChanged
+	}
+	return lost(err) && !errors.As(err, new(*pgconn.ConnectError))
+}
+
+// noEpoch tells that the function that gives the epoch cannot be called.
+func noEpoch(err error) bool {
+	return hasCode(err, undefinedFunction, invalidSchemaName, noPrivilege)
+}
+
+// isFuture is what pg_xact_status says of an id that has not been given out.
+func isFuture(err error) bool { return hasCode(err, invalidParameter) }
+
+func hasCode(err error, codes ...string) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && slices.Contains(codes, pg.Code)
+}

@@ -1,0 +1,188 @@
+package database
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+)
+
+// Reader answers queries from PostgreSQL. Its methods may be called
+// concurrently; the pool bounds how many of them are at work.
+type Reader struct {
+	pool  *Pool
+	count func() // called once a read
+}
+
+// NewReader returns a reader on pool that calls count for every read.
+func NewReader(pool *Pool, count func()) *Reader { return &Reader{pool, count} }
+
+// Assigned reports whether PostgreSQL has given out transaction id xid.
+func (r *Reader) Assigned(ctx context.Context, xid uint64) (bool, error) {
+	conn, err := r.pool.acquire(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer conn.Release()
+	_, err = conn.Exec(ctx, "select pg_xact_status($1)", xid)
+	switch {
+	case isFuture(err):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("look for transaction %d: %w", xid, classify(err))
+	default:
+		return true, nil
+	}
+}
+
+// Where a statement's epoch comes from.
+const (
+	noStamp = "null::text"
+	stamp   = "freshlist.properties_epoch()"
+)
+
+// Read returns the rows of q. It needs nothing of freshlist in the database but
+// the table.
+func (r *Reader) Read(ctx context.Context, q listing.Query) (listing.Queryset, error) {
+	qs, _, err := r.read(ctx, q, noStamp)
+	return qs, err
+}
+
+// ReadStamped returns the rows of q and, out of the same snapshot, the epoch in
+// the marker: empty if there is no marker. Its error is ErrNoEpoch where
+// freshlist is not installed.
+func (r *Reader) ReadStamped(ctx context.Context, q listing.Query) (listing.Queryset, string, error) {
+	qs, epoch, err := r.read(ctx, q, stamp)
+	if noEpoch(err) {
+		err = fmt.Errorf("%w: %w", ErrNoEpoch, err)
+	}
+	return qs, epoch, err
+}
+
+// read tries a second time if the first connection turns out to be a stale one:
+// a restart of PostgreSQL leaves a pool full of those.
+func (r *Reader) read(ctx context.Context, q listing.Query, epoch string) (listing.Queryset, string, error) {
+	r.count()
+	a, err := r.attempt(ctx, q, epoch)
+	if stale(err) && ctx.Err() == nil {
+		r.pool.pgx.Reset()
+		a, err = r.attempt(ctx, q, epoch)
+	}
+	if err != nil {
+		return listing.Queryset{}, "", fmt.Errorf("read %s: %w", q, classify(err))
+	}
+	return a.queryset, a.epoch.String, nil
+}
+
+// answer is what one statement has returned.
+type answer struct {
+	queryset listing.Queryset
+	epoch    pgtype.Text
+}
+
+func (r *Reader) attempt(ctx context.Context, q listing.Query, epoch string) (answer, error) {
+	conn, err := r.pool.acquire(ctx)
+	if err != nil {
+		return answer{}, err
+	}
+	defer conn.Release()
+	a := answer{queryset: listing.Queryset{Query: q}}
+	if q.Kind == listing.SummaryKind {
+		err = a.readSummary(ctx, conn.Conn(), epoch)
+	} else {
+		err = a.readRows(ctx, conn.Conn(), epoch)
+	}
+	return a, err
+}
+
+// The columns of an item, and of an item and a whole property as they are
+// returned: numerics come as whole cents and tenths. No expression has an alias:
+// ORDER BY would take it for the column.
+const (
+	tableColumns = `id, property_type, status, price, city, postal_code, bedrooms, bathrooms, living_area,
+		latitude, longitude, created_at, title`
+	itemColumns = `p.id, p.property_type, p.status, (p.price * 100)::bigint, p.city, p.postal_code, p.bedrooms,
+		(p.bathrooms * 10)::smallint, p.living_area, p.latitude, p.longitude, p.created_at, p.title`
+	propertyColumns = itemColumns + `, p.description, p.updated_at`
+)
+
+// pageStatement reads one row more than the page has, to know what follows it.
+// The epoch comes also with no row at all, and is computed once.
+func pageStatement(q listing.Query, epoch string) *statement {
+	s := &statement{}
+	o := orderOf(q.Sort)
+	filter := s.filter(&q.Filter)
+	parts := s.after(q.Sort, q.After)
+	limit := s.arg(q.Limit+1) + "::bigint"
+
+	s.add("select e.epoch, ", itemColumns, " from (select ", epoch, " as epoch offset 0) e left join (")
+	for i, part := range parts {
+		if i > 0 {
+			s.add(" union all ")
+		}
+		where := filter.where()
+		if part != "" {
+			where = filter.where(part)
+		}
+		s.add("(select ", tableColumns, " from public.properties", where, " order by ", o.by, " limit ", limit, ")")
+	}
+	s.add(") p on true order by ", o.by, " limit ", limit)
+	return s
+}
+
+// propertyStatement reads one property.
+func propertyStatement(id int64, epoch string) *statement {
+	s := &statement{}
+	s.add("select e.epoch, ", propertyColumns, " from (select ", epoch, " as epoch offset 0) e",
+		" left join public.properties p on p.id = ", s.arg(id), "::bigint")
+	return s
+}
+
+// readRows runs a page's or a property's statement.
+func (a *answer) readRows(ctx context.Context, conn *pgx.Conn, epoch string) error {
+	q := a.queryset.Query
+	page := q.Kind == listing.PageKind
+	s := propertyStatement(q.ID, epoch)
+	if page {
+		s = pageStatement(q, epoch)
+	}
+	rows, err := conn.Query(ctx, s.text.String(), s.args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var row row
+	for rows.Next() {
+		if rows.RawValues()[1] == nil { // no id: the epoch stands alone
+			return scanEpoch(rows, &a.epoch)
+		}
+		if err := rows.Scan(row.destinations(&a.epoch, !page)...); err != nil {
+			return err
+		}
+		a.take(row.property())
+	}
+	return rows.Err()
+}
+
+// scanEpoch reads the first column of a row and leaves the others.
+func scanEpoch(rows pgx.Rows, epoch *pgtype.Text) error {
+	destinations := make([]any, len(rows.FieldDescriptions()))
+	destinations[0] = epoch
+	if err := rows.Scan(destinations...); err != nil {
+		return err
+	}
+	rows.Close()
+	return rows.Err()
+}
+
+// take appends a row to the answer, or learns from it what follows the page.
+func (a *answer) take(p listing.Property) {
+	q := &a.queryset.Query
+	if q.Kind == listing.PageKind && len(a.queryset.Items) == q.Limit {
+		a.queryset.Ahead = listing.Some(q.Sort.Key(&p.Row))
+		return
+	}
+	a.queryset.Items = append(a.queryset.Items, p)
+}
