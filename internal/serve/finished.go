@@ -1,0 +1,121 @@
+package serve
+
+import (
+	"io"
+	"net/http"
+	"strconv"
+
+	"github.com/freshlist/freshlist/internal/serve/readthrough"
+	"github.com/freshlist/freshlist/internal/serve/render"
+)
+
+// policy is the Content-Security-Policy of pages: their own files and nothing
+// else; no inline script or style.
+const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; " +
+	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// sharedHeaders are header values that many answers have in common. An
+// http.Header may hold the same slice as another: nobody changes one in place,
+// and appending to a full one copies it.
+type sharedHeaders struct {
+	nosniff, noStore, revalidate, vary, gzip, policy []string
+}
+
+func newSharedHeaders() sharedHeaders {
+	return sharedHeaders{
+		nosniff:    []string{"nosniff"},
+		noStore:    []string{"no-store"},
+		revalidate: []string{"public, max-age=0, must-revalidate"},
+		vary:       []string{"Accept-Encoding"},
+		gzip:       []string{"gzip"},
+		policy:     []string{policy},
+	}
+}
+
+// finished is an answer of Reads as it goes over the wire: header values made
+// once, so that writing it again costs no formatting. It is not changed after
+// finish has returned it and may be written by many requests at once.
+type finished struct {
+	status      int
+	plain       coded
+	gzip        coded // its body is empty where only the plain one is to be had
+	contentType [1]string
+	cacheStatus [1]string
+	policy      []string // nil for no page
+	shared      *sharedHeaders
+}
+
+// coded is one coding of an answer: a body and what is said of it.
+type coded struct {
+	body   string
+	etag   [1]string // quoted
+	length [1]string
+}
+
+func code(body, etag string) coded {
+	return coded{body: body, etag: [1]string{`"` + etag + `"`}, length: [1]string{strconv.Itoa(len(body))}}
+}
+
+// gzipSuffix tells the entity tag of the compressed body from that of the plain
+// one: they are two representations, and strong tags must differ.
+const gzipSuffix = "-gzip"
+
+// finishAnswer makes an answer ready for the wire.
+func (s *Server) finishAnswer(f readthrough.Format, a *readthrough.Answer) *finished {
+	done := &finished{
+		status:      a.Status,
+		plain:       code(a.Body, a.ETag),
+		contentType: [1]string{contentType(f, a.Status)},
+		cacheStatus: [1]string{a.CacheStatus},
+		shared:      &s.shared,
+	}
+	if a.Gzip != "" {
+		done.gzip = code(a.Gzip, a.ETag+gzipSuffix)
+	}
+	if f == readthrough.HTML {
+		done.policy = s.shared.policy
+	}
+	return done
+}
+
+// writeTo answers a GET or HEAD request, or tells that the client has the answer
+// already.
+func (a *finished) writeTo(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	chosen := &a.plain
+	if a.gzip.body != "" && acceptsGzip(r.Header["Accept-Encoding"]) {
+		chosen = &a.gzip
+	}
+	h["Etag"] = chosen.etag[:]
+	h["Vary"] = a.shared.vary
+	h["Cache-Control"] = a.shared.revalidate
+	h["Cache-Status"] = a.cacheStatus[:]
+	if a.policy != nil {
+		h["Content-Security-Policy"] = a.policy
+	}
+	if a.status == http.StatusOK && noneMatch(r.Header["If-None-Match"], chosen.etag[0]) {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	h["Content-Type"] = a.contentType[:]
+	h["Content-Length"] = chosen.length[:]
+	if chosen == &a.gzip {
+		h["Content-Encoding"] = a.shared.gzip
+	}
+	w.WriteHeader(a.status)
+	if r.Method != http.MethodHead {
+		_, _ = io.WriteString(w, chosen.body) // the client may be gone
+	}
+}
+
+// contentType is the media type of a body of Reads.
+func contentType(f readthrough.Format, status int) string {
+	return renderFormat(f).ContentType(status)
+}
+
+func renderFormat(f readthrough.Format) render.Format {
+	if f == readthrough.HTML {
+		return render.HTML
+	}
+	return render.JSON
+}

@@ -1,0 +1,127 @@
+package serve
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/freshlist/freshlist/internal/serve/readthrough"
+)
+
+// Keyspace is what Redis counts itself, since it started: every key that was
+// looked up, of any client.
+type Keyspace struct{ Hits, Misses uint64 }
+
+// Level is what this process has counted at one level of the cache.
+type Level struct {
+	Hits   uint64 `json:"hits"`
+	Misses uint64 `json:"misses"`
+}
+
+// Levels are the levels of the cache, nearest the client first.
+type Levels struct {
+	L1       Level `json:"l1"`
+	View     Level `json:"view"`
+	Queryset Level `json:"queryset"`
+}
+
+const (
+	keyspaceAge     = time.Second            // how old the shown keyspace may be
+	keyspaceTimeout = 500 * time.Millisecond // how long Redis may take to tell
+	readyTimeout    = time.Second            // how long PostgreSQL may take to answer a probe
+)
+
+// keyspaceMemo keeps Redis' counts, so that asking for them often does not cost
+// Redis more.
+type keyspaceMemo struct {
+	mu    sync.Mutex
+	value Keyspace
+	err   error
+	taken time.Time
+}
+
+func (m *keyspaceMemo) get(ctx context.Context, ask func(context.Context) (Keyspace, error)) (Keyspace, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if now := time.Now(); m.taken.IsZero() || now.Sub(m.taken) >= keyspaceAge {
+		// Not the request's own context: others wait for this answer too.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keyspaceTimeout)
+		defer cancel()
+		m.value, m.err = ask(ctx)
+		m.taken = now
+	}
+	return m.value, m.err
+}
+
+// cacheMetrics is GET /v1/cache/metrics. Redis' own counts are null while it
+// does not answer.
+func (s *Server) cacheMetrics(c echo.Context) error {
+	var answer struct {
+		Hits   *uint64  `json:"keyspace_hits"`
+		Misses *uint64  `json:"keyspace_misses"`
+		Ratio  *float64 `json:"hit_ratio"`
+		Levels Levels   `json:"levels"`
+	}
+	answer.Levels = s.Levels()
+	if k, err := s.keyspace.get(c.Request().Context(), s.Keyspace); err == nil {
+		ratio := hitRatio(k)
+		answer.Hits, answer.Misses, answer.Ratio = &k.Hits, &k.Misses, &ratio
+	}
+	body, err := json.Marshal(answer)
+	if err != nil {
+		return err
+	}
+	s.writeUncached(c, http.StatusOK, jsonType, append(body, '\n'))
+	return nil
+}
+
+func hitRatio(k Keyspace) float64 {
+	if k.Hits == 0 {
+		return 0
+	}
+	return float64(k.Hits) / float64(k.Hits+k.Misses)
+}
+
+// openAPI is GET /openapi.json.
+func (s *Server) openAPI(c echo.Context) error {
+	h := c.Response().Header()
+	h.Set("Content-Type", jsonType)
+	h.Set("Cache-Control", "no-cache")
+	h.Set("ETag", `"`+readthrough.ETag(s.OpenAPI)+`"`)
+	http.ServeContent(c.Response().Writer, c.Request(), "", time.Time{}, bytes.NewReader(s.OpenAPI))
+	return nil
+}
+
+// healthz tells that the process answers.
+func (s *Server) healthz(c echo.Context) error {
+	s.writeUncached(c, http.StatusOK, plainText, []byte("ok\n"))
+	return nil
+}
+
+// readyz tells whether this process should get requests: PostgreSQL answers and
+// nobody has told it to stop. Redis is not asked: without it reads are slower,
+// not wrong.
+func (s *Server) readyz(c echo.Context) error {
+	if s.draining.Load() {
+		return unavailable("The server is stopping.", nil)
+	}
+	ctx, cancel := context.WithTimeout(c.Request().Context(), readyTimeout)
+	defer cancel()
+	if err := s.Ready(ctx); err != nil {
+		return unavailable("PostgreSQL does not answer.", err)
+	}
+	s.writeUncached(c, http.StatusOK, plainText, []byte("ready\n"))
+	return nil
+}
+
+const plainText = "text/plain; charset=utf-8"
+
+func (s *Server) writeUncached(c echo.Context, status int, contentType string, body []byte) {
+	c.Response().Header()["Cache-Control"] = s.shared.noStore
+	s.write(c.Response().Writer, c.Request(), status, contentType, body)
+}

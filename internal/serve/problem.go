@@ -1,0 +1,161 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/serve/database"
+	"github.com/freshlist/freshlist/internal/serve/readthrough"
+	"github.com/freshlist/freshlist/internal/serve/render"
+)
+
+// problem is an error that knows its answer. Clients see all of it but the cause.
+type problem struct {
+	status  int
+	detail  string
+	faults  listing.Faults
+	entered url.Values // of the listings page: the form's fields, shown again
+	cause   error
+}
+
+// Error is for the log.
+func (p *problem) Error() string {
+	if p.cause != nil {
+		return p.cause.Error()
+	}
+	text := http.StatusText(p.status)
+	if p.detail != "" {
+		text += ": " + p.detail
+	}
+	if len(p.faults) > 0 {
+		text += ": " + p.faults.Error()
+	}
+	return text
+}
+
+// Unwrap returns the cause.
+func (p *problem) Unwrap() error { return p.cause }
+
+// badRequest says what is wrong with a request's parameters and headers.
+func badRequest(faults listing.Faults) *problem {
+	return &problem{
+		status: http.StatusBadRequest,
+		detail: "The request cannot be understood as it is; errors says why.",
+		faults: faults,
+	}
+}
+
+// notFound is the answer where there is nothing, and no query to ask for it.
+func notFound() *problem {
+	return &problem{status: http.StatusNotFound, detail: "There is nothing at this address."}
+}
+
+// problemOf is the one place where errors become answers. What it does not know
+// is a fault of ours, of which the client learns nothing.
+func problemOf(err error) *problem {
+	var known *problem
+	var rule *database.RuleError
+	switch {
+	case errors.As(err, &known):
+		return known
+	case errors.Is(err, echo.ErrNotFound):
+		return notFound()
+	case errors.Is(err, echo.ErrMethodNotAllowed):
+		return &problem{status: http.StatusMethodNotAllowed, detail: "Allow lists the methods of this address."}
+	case errors.Is(err, database.ErrNotFound):
+		return &problem{status: http.StatusNotFound, detail: "There is no such property.", cause: err}
+	case errors.Is(err, database.ErrPrecondition):
+		return &problem{
+			status: http.StatusPreconditionFailed,
+			detail: "The property has changed since: If-Match names another state of it.",
+			cause:  err,
+		}
+	case errors.As(err, &rule):
+		return brokenRule(listing.Faults{{Name: rule.Column, Detail: rule.Detail}}, err)
+	case errors.Is(err, database.ErrBusy):
+		return unavailable("All database connections are in use.", err)
+	case errors.Is(err, database.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return unavailable("The database did not answer in time.", err)
+	default:
+		return &problem{status: http.StatusInternalServerError, cause: err}
+	}
+}
+
+// brokenRule says which columns of a body the table does not take.
+func brokenRule(faults listing.Faults, cause error) *problem {
+	return &problem{
+		status: http.StatusUnprocessableEntity,
+		detail: "The property breaks a rule of the table; errors says which.",
+		faults: faults,
+		cause:  cause,
+	}
+}
+
+func unavailable(detail string, cause error) *problem {
+	return &problem{status: http.StatusServiceUnavailable, detail: detail + " Try again in a moment.", cause: cause}
+}
+
+// retryAfter is how long a client of an answer 503 is asked to wait, in seconds.
+const retryAfter = "1"
+
+// fail is Echo's error handler.
+func (s *Server) fail(err error, c echo.Context) {
+	rec := c.Response().Writer.(*recorder)
+	p := problemOf(err)
+	rec.err = p.cause
+	if rec.status == 0 { // else the answer has begun
+		s.writeProblem(rec, c.Request(), p)
+	}
+}
+
+// writeProblem answers with a problem, in the format of the address.
+func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, p *problem) {
+	format := formatOf(r)
+	body := render.Error(renderFormat(format), render.Problem{
+		Status: p.status, Detail: p.detail, Faults: p.faults, Entered: p.entered,
+	})
+	h := w.Header()
+	switch p.status {
+	case http.StatusUnauthorized:
+		h.Set("WWW-Authenticate", "Bearer")
+	case http.StatusServiceUnavailable:
+		h.Set("Retry-After", retryAfter)
+	}
+	if format == readthrough.HTML {
+		h["Content-Security-Policy"] = s.shared.policy
+	}
+	h["Cache-Control"] = s.shared.noStore
+	s.write(w, r, p.status, contentType(format, p.status), body)
+}
+
+// write sends a body that was made for this request.
+func (s *Server) write(w http.ResponseWriter, r *http.Request, status int, contentType string, body []byte) {
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body) // the client may be gone
+	}
+}
+
+// formatOf tells in which format a request is answered that goes wrong: pages in
+// HTML, the API in JSON, and an address that is neither as its visitor prefers.
+func formatOf(r *http.Request) readthrough.Format {
+	path := r.URL.Path
+	switch {
+	case path == "/", strings.HasPrefix(path, "/properties/"):
+		return readthrough.HTML
+	case strings.HasPrefix(path, "/v1/"), !strings.Contains(r.Header.Get("Accept"), "text/html"):
+		return readthrough.JSON
+	default:
+		return readthrough.HTML
+	}
+}

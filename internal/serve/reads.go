@@ -1,0 +1,145 @@
+package serve
+
+import (
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/serve/readthrough"
+)
+
+// properties is GET /v1/properties.
+func (s *Server) properties(c echo.Context) error {
+	values, faults := parseQuery(c.Request().URL.RawQuery)
+	q, more := listing.ParsePage(values, listing.Strict)
+	return s.read(c, readthrough.JSON, q, append(faults, more...))
+}
+
+// summary is GET /v1/properties/summary.
+func (s *Server) summary(c echo.Context) error {
+	values, faults := parseQuery(c.Request().URL.RawQuery)
+	q, more := listing.ParseSummary(values, listing.Strict)
+	return s.read(c, readthrough.JSON, q, append(faults, more...))
+}
+
+// property is GET /v1/properties/{id}. It has no parameters.
+func (s *Server) property(c echo.Context) error {
+	id, ok := listing.ParseID(c.Param("id"))
+	if !ok {
+		return notFound()
+	}
+	values, faults := parseQuery(c.Request().URL.RawQuery)
+	return s.read(c, readthrough.JSON, propertyQuery(id), append(faults, noParameters(values)...))
+}
+
+// listingsPage is GET /.
+func (s *Server) listingsPage(c echo.Context) error {
+	values, faults := parseQuery(c.Request().URL.RawQuery)
+	q, more := listing.ParsePage(values, listing.Lenient)
+	err := s.read(c, readthrough.HTML, q, append(faults, more...))
+	if p, ok := err.(*problem); ok && p.status == http.StatusBadRequest {
+		p.entered = values
+	}
+	return err
+}
+
+// propertyPage is GET /properties/{id}.
+func (s *Server) propertyPage(c echo.Context) error {
+	id, ok := listing.ParseID(c.Param("id"))
+	if !ok {
+		return notFound()
+	}
+	return s.read(c, readthrough.HTML, propertyQuery(id), nil)
+}
+
+func propertyQuery(id int64) listing.Query {
+	return listing.Query{Kind: listing.PropertyKind, ID: id}
+}
+
+// read answers a query, unless there are faults in it or in the headers.
+func (s *Server) read(c echo.Context, f readthrough.Format, q listing.Query, faults listing.Faults) error {
+	r := c.Request()
+	token, ok := parseToken(r.Header["Consistency-Token"])
+	if !ok {
+		faults = append(faults, listing.Fault{
+			Name: "Consistency-Token", Detail: "must be a transaction id, as a write or pg_current_xact_id() gives it",
+		})
+	}
+	if len(faults) > 0 {
+		return badRequest(faults)
+	}
+	ctx, cancel := s.deadline(r)
+	defer cancel()
+	answer, err := s.Reads.Get(ctx, readthrough.Request{Query: q, Format: f, Token: token, NoStore: s.wantsFresh(r)})
+	if err != nil {
+		return err
+	}
+	s.finishAnswer(f, &answer).writeTo(c.Response().Writer, r)
+	return nil
+}
+
+// parseToken reads a Consistency-Token; 0 stands for none.
+func parseToken(fields []string) (token uint64, ok bool) {
+	if len(fields) == 0 {
+		return 0, true
+	}
+	text := fields[0]
+	token, err := strconv.ParseUint(text, 10, 64)
+	return token, err == nil && len(fields) == 1 && text[0] >= '1' && text[0] <= '9'
+}
+
+// wantsFresh reports whether a request with the write token asks to bypass the
+// caches. Without the token anybody could send readers to the database.
+func (s *Server) wantsFresh(r *http.Request) bool {
+	for _, field := range r.Header["Cache-Control"] {
+		for directive := range strings.SplitSeq(field, ",") {
+			if strings.EqualFold(strings.Trim(directive, " \t"), "no-cache") {
+				return s.authorize(r) == nil
+			}
+		}
+	}
+	return false
+}
+
+// parseQuery splits a query string. Unlike url.ParseQuery it tells all that is
+// malformed, and where.
+func parseQuery(raw string) (url.Values, listing.Faults) {
+	if raw == "" {
+		return nil, nil
+	}
+	values := make(url.Values)
+	var faults listing.Faults
+	for pair := range strings.SplitSeq(raw, "&") {
+		if pair == "" {
+			continue
+		}
+		rawName, rawValue, _ := strings.Cut(pair, "=")
+		name, err1 := url.QueryUnescape(rawName)
+		value, err2 := url.QueryUnescape(rawValue)
+		if err1 != nil || err2 != nil {
+			faults = append(faults, listing.Fault{
+				Name: printable(rawName), Detail: "holds a % that is not followed by two hexadecimal digits",
+			})
+			continue
+		}
+		values[name] = append(values[name], value)
+	}
+	return values, faults
+}
+
+// noParameters says of each parameter that it does not belong here.
+func noParameters(values url.Values) (faults listing.Faults) {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		faults = append(faults, listing.Fault{Name: printable(name), Detail: "unknown parameter; a property's address has none"})
+	}
+	return faults
+}
+
+// printable returns a text as it can stand in JSON.
+func printable(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }

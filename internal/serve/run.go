@@ -1,0 +1,54 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+// The limits of a connection.
+const (
+	maxHeader         = 16 << 10
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 30 * time.Second // of a whole request, 64 KiB at most
+	writeTimeout      = 60 * time.Second // from the end of its header to the end of its answer
+	idleTimeout       = 2 * time.Minute
+)
+
+// headerSlop is what net/http reads beyond the limit it is given.
+const headerSlop = 4 << 10
+
+// Run serves l until ctx ends, then lets the requests that have begun finish,
+// for at most drain. It returns nil if all of them did.
+func (s *Server) Run(ctx context.Context, l net.Listener, drain time.Duration) error {
+	server := &http.Server{
+		Handler:           s,
+		MaxHeaderBytes:    maxHeader - headerSlop,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn),
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(l) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve %s: %w", l.Addr(), err)
+	case <-ctx.Done():
+	}
+
+	s.draining.Store(true)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+	defer cancel()
+	err := server.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(fmt.Errorf("drain within %v: %w", drain, err), server.Close())
+	}
+	<-served
+	return err
+}

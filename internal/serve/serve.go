@@ -1,0 +1,120 @@
+// Package serve is the API over HTTP: routes, parameters, conditional requests,
+// problems, writes, probes. What a route shows it gets as a finished answer from
+// Reads; here it is only put on the wire.
+//
+// Every request passes ServeHTTP, which does what all answers have in common,
+// and then Echo, which finds the route. Every answer of Reads is written by
+// finished.writeTo, wherever it comes from, so that an answer's headers cannot
+// depend on the level that it was found in.
+package serve
+
+import (
+	"context"
+	"crypto/sha256"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/freshlist/freshlist/internal/serve/database"
+	"github.com/freshlist/freshlist/internal/serve/readthrough"
+)
+
+// Reads answers the cacheable routes. A property that does not exist is an
+// answer, of status 404, not an error.
+type Reads interface {
+	Get(context.Context, readthrough.Request) (readthrough.Answer, error)
+}
+
+// Writes changes properties, as *database.Writer does.
+type Writes interface {
+	Create(context.Context, database.Fields) (database.Written, error)
+	Patch(context.Context, int64, database.Fields, database.Precondition) (database.Written, error)
+	Delete(context.Context, int64, database.Precondition) (database.Written, error)
+}
+
+// Options are what a Server is made of. All are needed but WriteToken.
+type Options struct {
+	Reads      Reads
+	Writes     Writes
+	Ready      func(context.Context) error // whether PostgreSQL answers
+	WriteToken string                      // bearer token of writes; empty = writes answer 403
+	Timeout    time.Duration               // of one request's work
+
+	Keyspace func(context.Context) (Keyspace, error) // Redis' own counts
+	Levels   func() Levels                           // this process' counts
+	Metrics  http.Handler                            // of Prometheus
+	OpenAPI  []byte                                  // the document, JSON
+	Log      *slog.Logger
+}
+
+// Server is the API's http.Handler.
+type Server struct {
+	Options
+	router    *echo.Echo
+	token     [sha256.Size]byte // of WriteToken
+	shared    sharedHeaders
+	keyspace  keyspaceMemo
+	recorders sync.Pool
+	draining  atomic.Bool
+}
+
+// New returns a server.
+func New(o Options) *Server {
+	s := &Server{Options: o, token: sha256.Sum256([]byte(o.WriteToken)), shared: newSharedHeaders()}
+	s.recorders.New = func() any { return new(recorder) }
+	s.router = s.routes()
+	return s
+}
+
+// maxURL is the length of the longest request target that is looked at.
+const maxURL = 8 << 10
+
+// ServeHTTP answers one request: it names it, keeps a panic from spreading, and
+// logs what is worth it.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	rec := s.recorders.Get().(*recorder)
+	*rec = recorder{ResponseWriter: w, begun: time.Now(), id: requestID(r.Header)}
+	h := w.Header()
+	h["X-Request-Id"] = []string{rec.id}
+	h["X-Content-Type-Options"] = s.shared.nosniff
+	defer s.finish(rec, r)
+
+	if len(r.RequestURI) > maxURL {
+		s.writeProblem(rec, r, &problem{status: http.StatusRequestURITooLong, detail: "The address is longer than 8 KiB."})
+		return
+	}
+	s.router.ServeHTTP(rec, r)
+}
+
+// finish ends a request, also one that panicked.
+func (s *Server) finish(rec *recorder, r *http.Request) {
+	if cause := recover(); cause != nil {
+		s.recoverFrom(cause, rec, r)
+	}
+	s.log(rec, r)
+	*rec = recorder{}
+	s.recorders.Put(rec)
+}
+
+// recoverFrom answers 500, or cuts the connection if an answer has begun: its
+// end must not look like a whole one.
+func (s *Server) recoverFrom(cause any, rec *recorder, r *http.Request) {
+	if cause == http.ErrAbortHandler {
+		panic(cause)
+	}
+	s.Log.Error("panic in a request", "id", rec.id, "panic", cause, "stack", string(debug.Stack()))
+	if rec.status != 0 {
+		panic(http.ErrAbortHandler)
+	}
+	s.writeProblem(rec, r, &problem{status: http.StatusInternalServerError})
+}
+
+// deadline bounds the work on one request.
+func (s *Server) deadline(r *http.Request) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(r.Context(), s.Timeout)
+}

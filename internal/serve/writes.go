@@ -1,0 +1,171 @@
+package serve
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/serve/database"
+	"github.com/freshlist/freshlist/internal/serve/readthrough"
+	"github.com/freshlist/freshlist/internal/serve/render"
+)
+
+// maxBody is the length of the longest body that is read.
+const maxBody = 64 << 10
+
+// Media types of bodies.
+const (
+	jsonType       = "application/json"
+	mergePatchType = "application/merge-patch+json"
+)
+
+// create is POST /v1/properties.
+func (s *Server) create(c echo.Context) error {
+	fields, err := readDraft(c, true)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := s.deadline(c.Request())
+	defer cancel()
+	written, err := s.Writes.Create(ctx, fields)
+	if err != nil {
+		return err
+	}
+	c.Response().Header().Set("Location", "/v1/properties/"+strconv.FormatInt(written.Property.ID, 10))
+	s.writeProperty(c, http.StatusCreated, written)
+	return nil
+}
+
+// patch is PATCH /v1/properties/{id}.
+func (s *Server) patch(c echo.Context) error {
+	id, ok := listing.ParseID(c.Param("id"))
+	if !ok {
+		return notFound()
+	}
+	fields, err := readDraft(c, false)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := s.deadline(c.Request())
+	defer cancel()
+	written, err := s.Writes.Patch(ctx, id, fields, s.precondition(c.Request()))
+	if err != nil {
+		return err
+	}
+	s.writeProperty(c, http.StatusOK, written)
+	return nil
+}
+
+// remove is DELETE /v1/properties/{id}.
+func (s *Server) remove(c echo.Context) error {
+	id, ok := listing.ParseID(c.Param("id"))
+	if !ok {
+		return notFound()
+	}
+	ctx, cancel := s.deadline(c.Request())
+	defer cancel()
+	written, err := s.Writes.Delete(ctx, id, s.precondition(c.Request()))
+	if err != nil {
+		return err
+	}
+	s.writeToken(c, written)
+	c.Response().Writer.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// guarded lets requests through that bear the write token.
+func (s *Server) guarded(h echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if err := s.authorize(c.Request()); err != nil {
+			return err
+		}
+		return h(c)
+	}
+}
+
+// authorize returns nil if the request bears the write token. How long the
+// comparison takes tells nothing of the token, not even its length.
+func (s *Server) authorize(r *http.Request) error {
+	if s.WriteToken == "" {
+		return &problem{status: http.StatusForbidden, detail: "Writing is switched off: this server has no WRITE_TOKEN."}
+	}
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	given := sha256.Sum256([]byte(strings.TrimLeft(token, " ")))
+	if !strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare(given[:], s.token[:]) != 1 {
+		return &problem{status: http.StatusUnauthorized, detail: "This needs the write token: Authorization: Bearer <token>."}
+	}
+	return nil
+}
+
+// precondition is what If-Match asks of the property; nil if it is absent. The
+// property's tag is that of its JSON as a read would show it.
+func (s *Server) precondition(r *http.Request) database.Precondition {
+	fields := r.Header["If-Match"]
+	if len(fields) == 0 {
+		return nil
+	}
+	return func(p listing.Property) bool { return ifMatch(fields, readthrough.ETag(propertyBody(p))) }
+}
+
+// propertyBody is a property's JSON.
+func propertyBody(p listing.Property) []byte {
+	_, body := render.Body(render.JSON, listing.Queryset{Query: propertyQuery(p.ID), Items: []listing.Property{p}})
+	return body
+}
+
+// writeProperty answers a write with the property as it is now.
+func (s *Server) writeProperty(c echo.Context, status int, written database.Written) {
+	s.writeToken(c, written)
+	body := propertyBody(written.Property)
+	c.Response().Header().Set("ETag", `"`+readthrough.ETag(body)+`"`)
+	s.write(c.Response().Writer, c.Request(), status, jsonType, body)
+}
+
+// writeToken tells which transaction a reader can ask to see.
+func (s *Server) writeToken(c echo.Context, written database.Written) {
+	h := c.Response().Header()
+	h.Set("Consistency-Token", strconv.FormatUint(written.Xid, 10))
+	h["Cache-Control"] = s.shared.noStore
+}
+
+// readDraft reads the fields of a property to write.
+func readDraft(c echo.Context, whole bool) (database.Fields, error) {
+	body, err := readBody(c.Response().Writer, c.Request())
+	if err != nil {
+		return database.Fields{}, err
+	}
+	return parseDraft(body, whole)
+}
+
+// readBody reads a JSON body of at most maxBody bytes. A PATCH may name its
+// format, merge patch; what it means is the same.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	patch := r.Method == http.MethodPatch
+	if err != nil || media != jsonType && (!patch || media != mergePatchType) || r.Header.Get("Content-Encoding") != "" {
+		accepted := "Accept-Post"
+		types := jsonType
+		if patch {
+			accepted, types = "Accept-Patch", mergePatchType+", "+jsonType
+		}
+		w.Header().Set(accepted, types)
+		return nil, &problem{status: http.StatusUnsupportedMediaType, detail: "Content-Type must be " + types + ", without a coding."}
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, &problem{status: http.StatusRequestEntityTooLarge, detail: "The body is longer than 64 KiB."}
+	case err != nil:
+		return nil, &problem{status: http.StatusBadRequest, detail: "The body ends early.", cause: err}
+	}
+	return body, nil
+}
