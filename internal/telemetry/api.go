@@ -1,0 +1,74 @@
+package telemetry
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Level is a level of the cache.
+type Level uint8
+
+// The levels of the cache, nearest the client first.
+const (
+	L1 Level = iota
+	View
+	Queryset
+	levels
+)
+
+// String returns the value of the label level.
+func (l Level) String() string { return [levels]string{"l1", "view", "queryset"}[l] }
+
+// Result is what asking a level came to.
+type Result uint8
+
+// The results of asking a level.
+const (
+	Hit Result = iota
+	Miss
+	Bypass
+	results
+)
+
+// String returns the value of the label result.
+func (r Result) String() string { return [results]string{"hit", "miss", "bypass"}[r] }
+
+// API is the metrics of one API process.
+type API struct {
+	registry
+	DatabaseReads Counter // reads of listings that PostgreSQL answered or refused
+	cache         [levels][results]Counter
+	answers       [6]Counter // by the first digit of the status
+	took          prometheus.Histogram
+}
+
+// NewAPI returns the metrics of an API process, all at zero.
+func NewAPI() *API {
+	m := &API{registry: newRegistry()}
+	for level := range levels {
+		for result := range results {
+			m.counter(m.Cache(level, result), "freshlist_cache_requests_total", "Requests to a level of the cache.",
+				"level", level.String(), "result", result.String())
+		}
+	}
+	m.counter(&m.DatabaseReads, "freshlist_database_reads_total", "Reads of listings from PostgreSQL.")
+	for digit := 2; digit < len(m.answers); digit++ {
+		m.counter(&m.answers[digit], "freshlist_http_answers_total", "Answers by class of status.",
+			"class", string(rune('0'+digit))+"xx")
+	}
+	m.took = m.histogram("freshlist_http_answer_seconds", "From the first byte of a request to the last of its answer.",
+		[]float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10})
+	return m
+}
+
+// Cache returns the counter of one result of one level. A hot path keeps it.
+func (m *API) Cache(level Level, result Result) *Counter { return &m.cache[level][result] }
+
+// Answered counts a finished request.
+func (m *API) Answered(status int, took time.Duration) {
+	if class := status / 100; class >= 2 && class < len(m.answers) {
+		m.answers[class].Inc()
+	}
+	m.took.Observe(took.Seconds())
+}

@@ -1,0 +1,190 @@
+package telemetry_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/freshlist/freshlist/internal/config"
+	"github.com/freshlist/freshlist/internal/telemetry"
+)
+
+// scrape returns the lines of our metrics.
+func scrape(t *testing.T, handler http.Handler) []string {
+	t.Helper()
+	answer := httptest.NewRecorder()
+	handler.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	if answer.Code != http.StatusOK {
+		t.Fatalf("status %d: %s", answer.Code, answer.Body)
+	}
+	var lines []string
+	for line := range strings.Lines(answer.Body.String()) {
+		if strings.HasPrefix(line, "freshlist_") {
+			lines = append(lines, strings.TrimSpace(line))
+		}
+	}
+	return lines
+}
+
+var bucket = regexp.MustCompile(`_bucket\{.*|_sum |_count `)
+
+// series returns the distinct names with their labels; a histogram is one.
+func series(t *testing.T, handler http.Handler) []string {
+	t.Helper()
+	var names []string
+	for _, line := range scrape(t, handler) {
+		if at := bucket.FindStringIndex(line); at != nil {
+			names = append(names, line[:at[0]])
+			continue
+		}
+		names = append(names, line[:strings.LastIndexByte(line, ' ')])
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func TestNames(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		process string
+		handler http.Handler
+		want    []string
+	}{
+		{"api", telemetry.NewAPI().Handler(), []string{
+			`freshlist_cache_requests_total{level="l1",result="bypass"}`,
+			`freshlist_cache_requests_total{level="l1",result="hit"}`,
+			`freshlist_cache_requests_total{level="l1",result="miss"}`,
+			`freshlist_cache_requests_total{level="queryset",result="bypass"}`,
+			`freshlist_cache_requests_total{level="queryset",result="hit"}`,
+			`freshlist_cache_requests_total{level="queryset",result="miss"}`,
+			`freshlist_cache_requests_total{level="view",result="bypass"}`,
+			`freshlist_cache_requests_total{level="view",result="hit"}`,
+			`freshlist_cache_requests_total{level="view",result="miss"}`,
+			`freshlist_database_reads_total`,
+			`freshlist_http_answer_seconds`,
+			`freshlist_http_answers_total{class="2xx"}`,
+			`freshlist_http_answers_total{class="3xx"}`,
+			`freshlist_http_answers_total{class="4xx"}`,
+			`freshlist_http_answers_total{class="5xx"}`,
+		}},
+		{"invalidator", telemetry.NewInvalidator().Handler(), []string{
+			`freshlist_audit_checked_total`,
+			`freshlist_audit_mismatches_total`,
+			`freshlist_backlog_rows`,
+			`freshlist_beats_total`,
+			`freshlist_changes_applied_total`,
+			`freshlist_doorbell_rings_total`,
+			`freshlist_doorbell_sleeps_total`,
+			`freshlist_epochs_total{reason="capture_changed"}`,
+			`freshlist_epochs_total{reason="no_marker"}`,
+			`freshlist_epochs_total{reason="redis_lost"}`,
+			`freshlist_fenced_total`,
+			`freshlist_last_beat_timestamp_seconds`,
+			`freshlist_leader`,
+			`freshlist_listener_restarts_total`,
+			`freshlist_live_queries`,
+			`freshlist_lost_total`,
+			`freshlist_purge_delay_seconds`,
+			`freshlist_purged_queries_total`,
+			`freshlist_unparsable_queries`,
+		}},
+	} {
+		if got := series(t, test.handler); !slices.Equal(got, test.want) {
+			t.Errorf("%s:\n got %s\nwant %s", test.process, strings.Join(got, "\n     "), strings.Join(test.want, "\n     "))
+		}
+	}
+}
+
+func expect(t *testing.T, handler http.Handler, lines ...string) {
+	t.Helper()
+	got := scrape(t, handler)
+	for _, line := range lines {
+		if !slices.Contains(got, line) {
+			t.Errorf("no line %q in\n%s", line, strings.Join(got, "\n"))
+		}
+	}
+}
+
+func TestAPICounts(t *testing.T) {
+	t.Parallel()
+	m := telemetry.NewAPI()
+	hits := m.Cache(telemetry.View, telemetry.Hit)
+	hits.Inc()
+	hits.Add(2)
+	m.Cache(telemetry.L1, telemetry.Bypass).Inc()
+	m.DatabaseReads.Inc()
+	m.Answered(http.StatusOK, 300*time.Microsecond)
+	m.Answered(http.StatusServiceUnavailable, time.Minute)
+	if n := m.Cache(telemetry.View, telemetry.Hit).Value(); n != 3 {
+		t.Errorf("%d hits, want 3", n)
+	}
+	expect(t, m.Handler(),
+		`freshlist_cache_requests_total{level="view",result="hit"} 3`,
+		`freshlist_cache_requests_total{level="l1",result="bypass"} 1`,
+		`freshlist_cache_requests_total{level="queryset",result="miss"} 0`,
+		`freshlist_database_reads_total 1`,
+		`freshlist_http_answers_total{class="2xx"} 1`,
+		`freshlist_http_answers_total{class="5xx"} 1`,
+		`freshlist_http_answer_seconds_bucket{le="0.0005"} 1`,
+		`freshlist_http_answer_seconds_count 2`,
+	)
+}
+
+func TestInvalidatorCounts(t *testing.T) {
+	t.Parallel()
+	m := telemetry.NewInvalidator()
+	m.Epoch(telemetry.RedisLost)
+	m.Purged(2 * time.Millisecond)
+	m.LiveQueries.Set(300)
+	m.ChangesApplied.Add(5)
+	expect(t, m.Handler(),
+		`freshlist_epochs_total{reason="redis_lost"} 1`,
+		`freshlist_epochs_total{reason="no_marker"} 0`,
+		`freshlist_purge_delay_seconds_bucket{le="0.0025"} 1`,
+		`freshlist_live_queries 300`,
+		`freshlist_changes_applied_total 5`,
+	)
+}
+
+func TestLogFormats(t *testing.T) {
+	t.Parallel()
+	file, err := os.CreateTemp(t.TempDir(), "log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	telemetry.NewLogger(file, config.Log{}).Info("to a file")
+	if b, err := os.ReadFile(file.Name()); err != nil || !json.Valid(b) {
+		t.Errorf("a file got %q (%v), want JSON", b, err)
+	}
+
+	var b bytes.Buffer
+	log := telemetry.NewLogger(&b, config.Log{Format: config.FormatText, Level: slog.LevelWarn})
+	log.Info("hidden")
+	log.Warn("shown", "took", 1500*time.Millisecond)
+	if got := b.String(); strings.Contains(got, "hidden") || !strings.Contains(got, "msg=shown took=1.5s") {
+		t.Errorf("text log: %q", got)
+	}
+
+	b.Reset()
+	telemetry.NewLogger(&b, config.Log{Format: config.FormatJSON}).Info("m", "took", 1500*time.Millisecond)
+	var line struct{ Took float64 }
+	if err := json.Unmarshal(b.Bytes(), &line); err != nil || line.Took != 1.5 {
+		t.Errorf("took is %v (%v), want seconds: %s", line.Took, err, b.Bytes())
+	}
+}
+
+func BenchmarkHit(b *testing.B) {
+	hits := telemetry.NewAPI().Cache(telemetry.L1, telemetry.Hit)
+	for b.Loop() {
+		hits.Inc()
+	}
+}
