@@ -20,8 +20,8 @@ type Counter struct{ n atomic.Uint64 }
 // Inc counts one event.
 func (c *Counter) Inc() { c.n.Add(1) }
 
-// Add counts n events.
-func (c *Counter) Add(n uint64) { c.n.Add(n) }
+// Add counts n events, n >= 0.
+func (c *Counter) Add(n int) { c.n.Add(uint64(n)) }
 
 // Value returns the number of events so far.
 func (c *Counter) Value() uint64 { return c.n.Load() }
