@@ -17,21 +17,24 @@ import (
 // specimens. So a change of the code that writes the bodies shows as well.
 func BuildTag() string { return buildTag() }
 
-var buildTag = sync.OnceValue(func() string {
+var buildTag = sync.OnceValue(func() string { return tagOf(templateFiles, staticFiles) })
+
+func tagOf(files ...fs.FS) string {
 	h := sha256.New()
 	fmt.Fprintln(h, listing.Shape)
-	hashFiles(h, templateFiles)
-	hashFiles(h, staticFiles)
+	for _, f := range files {
+		hashFiles(h, f)
+	}
 	for _, s := range specimens() {
 		for _, f := range []Format{JSON, HTML} {
 			status, body := Body(f, s.queryset)
-			fmt.Fprintf(h, "%d %s\n", status, body)
+			fmt.Fprintf(h, "%s %s %d %d\n%s", s.name, f, status, len(body), body)
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil)[:8])
-})
+}
 
-// hashFiles adds the names and contents of all embedded files, in their order.
+// hashFiles adds the names and contents of all files, in the order of names.
 func hashFiles(h hash.Hash, files fs.FS) {
 	err := fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {

@@ -16,9 +16,9 @@ type form struct {
 	MinBedrooms, MaxBedrooms, MinBathrooms       field
 	MinArea, MaxArea                             field
 	Limit                                        field
-	Kept                                         []field         // what the form keeps but does not show
-	Faults                                       []listing.Fault // shown above the form
-	Summary                                      string          // address of the filter's summary; none for a bad request
+	Kept                                         []field // what the form keeps but does not show
+	Faults                                       []fault // what is wrong with the fields, shown above them
+	Summary                                      string  // address of the filter's summary; none for a bad request
 }
 
 // field is one parameter of the form.
@@ -26,8 +26,15 @@ type field struct {
 	Name    string
 	Label   string
 	Value   string // of a list: joined by commas
+	Hint    string // how to fill it in, where that is not obvious
 	Fault   string // what is wrong with Value, if anything
 	Choices []choice
+}
+
+// fault is what is wrong with a parameter.
+type fault struct {
+	listing.Fault
+	Href string // the field's place on the page; none if the form does not show it
 }
 
 // choice is one value that a field offers.
@@ -40,17 +47,18 @@ type choice struct {
 type fields struct {
 	values url.Values
 	faults []listing.Fault
+	shown  map[string]bool // the names of the fields made
 }
 
 // newForm returns the form that shows the given parameters and what is wrong
 // with them.
 func newForm(values url.Values, faults []listing.Fault) form {
-	f := fields{values, faults}
-	return form{
+	f := fields{values, faults, make(map[string]bool)}
+	made := form{
 		Text:         f.entry("q", "Words in the listing"),
-		City:         f.entry("city", "City"),
-		PostalCode:   f.entry("postal_code", "Postal code"),
-		PropertyType: f.entry("property_type", "Property type"),
+		City:         f.list("city", "City", "As it is listed, with commas between: ELK_GROVE,FOLSOM"),
+		PostalCode:   f.list("postal_code", "Postal code", ""),
+		PropertyType: f.list("property_type", "Property type", "As it is listed, with commas between: Condo,Multi_Family"),
 		Status:       f.several("status", "Status", "for_sale", "pending", "sold"),
 		MinPrice:     f.entry("min_price", "At least"),
 		MaxPrice:     f.entry("max_price", "At most"),
@@ -61,18 +69,28 @@ func newForm(values url.Values, faults []listing.Fault) form {
 		MaxArea:      f.entry("max_area", "At most"),
 		Limit:        f.one("limit", "Per page", "", "50", "100"),
 		Kept:         f.kept("bbox", "sort"),
-		Faults:       faults,
 	}
+	for _, wrong := range faults {
+		shown := fault{Fault: wrong}
+		if f.shown[wrong.Name] {
+			shown.Href = "#f-" + wrong.Name
+		}
+		made.Faults = append(made.Faults, shown)
+	}
+	return made
 }
 
 // entry is a field that is typed into.
 func (f fields) entry(name, label string) field {
-	return field{
-		Name:  name,
-		Label: label,
-		Value: strings.Join(f.values[name], ","),
-		Fault: f.fault(name),
-	}
+	f.shown[name] = true
+	return field{Name: name, Label: label, Value: f.value(name), Fault: f.fault(name)}
+}
+
+// list is a field for any number of values.
+func (f fields) list(name, label, hint string) field {
+	field := f.entry(name, label)
+	field.Hint = hint
+	return field
 }
 
 // one is a field that takes one of the given values, or none.
@@ -115,17 +133,19 @@ func (f fields) several(name, label string, values ...string) field {
 func (f fields) kept(names ...string) []field {
 	var kept []field
 	for _, name := range names {
-		if field := f.entry(name, ""); field.Value != "" && field.Fault == "" {
-			kept = append(kept, field)
+		if value := f.value(name); value != "" && f.fault(name) == "" {
+			kept = append(kept, field{Name: name, Value: value})
 		}
 	}
 	return kept
 }
 
+func (f fields) value(name string) string { return strings.Join(f.values[name], ",") }
+
 func (f fields) fault(name string) string {
-	for _, fault := range f.faults {
-		if fault.Name == name {
-			return fault.Detail
+	for _, wrong := range f.faults {
+		if wrong.Name == name {
+			return wrong.Detail
 		}
 	}
 	return ""

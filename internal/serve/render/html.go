@@ -45,16 +45,18 @@ func problemHTML(p Problem) []byte {
 
 func parseTemplates(names ...string) map[string]*template.Template {
 	layout := template.Must(template.New("layout.html").Funcs(template.FuncMap{
-		"asset":   assetURL,
-		"place":   placeName,
-		"type":    typeName,
-		"status":  statusName,
-		"dollars": dollars,
-		"beds":    func(n listing.Null[int16]) string { return ifValid(n, beds) },
-		"baths":   func(n listing.Null[int16]) string { return ifValid(n, baths) },
-		"area":    func(n listing.Null[int32]) string { return ifValid(n, area) },
-		"date":    date,
-		"instant": func(m listing.Micros) string { return strings.Trim(string(appendTime(nil, m)), `"`) },
+		"asset":     assetURL,
+		"place":     placeName,
+		"type":      typeName,
+		"status":    statusName,
+		"parameter": parameterName,
+		"dollars":   dollars,
+		"beds":      func(n listing.Null[int16]) string { return ifValid(n, beds) },
+		"baths":     func(n listing.Null[int16]) string { return ifValid(n, baths) },
+		"area":      func(n listing.Null[int32]) string { return ifValid(n, area) },
+		"tenths":    tenths,
+		"date":      date,
+		"instant":   func(m listing.Micros) string { return strings.Trim(string(appendTime(nil, m)), `"`) },
 	}).ParseFS(templateFiles, "templates/layout.html"))
 	pages := make(map[string]*template.Template, len(names))
 	for _, name := range names {

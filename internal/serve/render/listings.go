@@ -2,7 +2,6 @@ package render
 
 import (
 	"net/url"
-	"strings"
 
 	"github.com/freshlist/freshlist/internal/listing"
 )
@@ -72,16 +71,10 @@ func faultyFormHTML(p Problem) []byte {
 }
 
 func newCard(q listing.Query, p *listing.Property) card {
-	c := card{Property: p, Href: propertyAddress(p.ID)}
-	if inCity := first(q); askable(p.City) {
-		inCity.Filter.City = []string{p.City}
-		c.CityHref = address(inCity)
-	}
-	return c
+	inCity := first(q)
+	inCity.Filter.City = []string{p.City}
+	return card{Property: p, Href: propertyAddress(p.ID), CityHref: addressIfAny(inCity)}
 }
-
-// askable reports whether a stored text can be a value of a list parameter.
-func askable(s string) bool { return s != "" && len(s) <= 100 && !strings.Contains(s, ",") }
 
 // address is where a query's page is: its own parameters under /.
 func address(q listing.Query) string {
@@ -89,6 +82,15 @@ func address(q listing.Query) string {
 		return "/?" + raw
 	}
 	return "/"
+}
+
+// addressIfAny is the address of a query made from a stored text, or nothing if
+// no request can ask for that text: one with a comma, say, which parts a list.
+func addressIfAny(q listing.Query) string {
+	if _, err := listing.Parse(q.String()); err != nil {
+		return ""
+	}
+	return address(q)
 }
 
 func propertyAddress(id int64) string { return "/properties/" + string(appendInt(nil, id)) }

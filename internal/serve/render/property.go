@@ -6,7 +6,7 @@ import "github.com/freshlist/freshlist/internal/listing"
 type propertyPage struct {
 	document
 	Property *listing.Property
-	CityHref string // the listings of its city; none if they cannot be asked for
+	CityHref string // the listings of its city; none if the city cannot be asked for
 	TypeHref string // of its type, likewise
 	MapHref  string // a map of its place, if the place is known
 }
@@ -20,12 +20,8 @@ func propertyHTML(p *listing.Property) []byte {
 			JSON:        "/v1" + propertyAddress(p.ID),
 		},
 		Property: p,
-	}
-	if askable(p.City) {
-		page.CityHref = all(listing.Filter{City: []string{p.City}})
-	}
-	if askable(p.PropertyType) {
-		page.TypeHref = all(listing.Filter{PropertyType: []string{p.PropertyType}})
+		CityHref: all(listing.Filter{City: []string{p.City}}),
+		TypeHref: all(listing.Filter{PropertyType: []string{p.PropertyType}}),
 	}
 	if page.Description == "" {
 		page.Description = page.Title
@@ -36,9 +32,9 @@ func propertyHTML(p *listing.Property) []byte {
 	return execute("property", page)
 }
 
-// all is the address of the listings that a filter leaves.
+// all is the address of the listings that a filter leaves, if there can be one.
 func all(f listing.Filter) string {
-	return address(listing.Query{Filter: f, Limit: listing.DefaultLimit})
+	return addressIfAny(listing.Query{Filter: f, Limit: listing.DefaultLimit})
 }
 
 // mapAddress is a public map with a mark at the given place.

@@ -36,6 +36,21 @@ func capitalized(s string) string {
 	return string(unicode.ToUpper(r)) + s[n:]
 }
 
+// parameterName reads a parameter's name as the form's labels do: min_price is
+// Minimum price.
+func parameterName(s string) string {
+	switch s {
+	case "q":
+		return "Words in the listing"
+	case "bbox":
+		return "Map area"
+	case "limit":
+		return "Per page"
+	}
+	s = strings.NewReplacer("min_", "minimum_", "max_", "maximum_").Replace(s)
+	return capitalized(strings.ReplaceAll(s, "_", " "))
+}
+
 // dollars writes cents as an amount: $1,234,567, with cents only if there are any.
 func dollars(cents int64) string {
 	b := append([]byte{'$'}, grouped(cents/100)...)

@@ -32,13 +32,12 @@
 		return answer.json();
 	}
 
-	// The address of the summary without one of its conditions: what else that
-	// one could be.
-	function without(name) {
-		const url = new URL(address, location.href);
-		if (!url.searchParams.has(name)) return address;
-		url.searchParams.delete(name);
-		return url.pathname + url.search;
+	// The address of the summary without some of its conditions: it tells what
+	// else those could be.
+	function without(...names) {
+		const [path, query = ""] = address.split("?");
+		const kept = query.split("&").filter((pair) => !names.includes(pair.split("=")[0]));
+		return kept.join("") === "" ? path : `${path}?${kept.join("&")}`;
 	}
 
 	const dollars = (amount) =>
@@ -62,11 +61,9 @@
 		const field = group.querySelector(".field");
 		const input = field.querySelector("input");
 		const chosen = input.value.split(",").filter((v) => v !== "");
-		const values = facets.filter((f) => f.value !== null);
-		const known = new Set(values.map((f) => f.value));
-		for (const value of chosen) {
-			if (!known.has(value)) values.push({ value, count: 0 });
-		}
+		const counts = new Map(facets.map((f) => [f.value, f.count]));
+		const others = [...counts.keys()].filter((v) => askable(v) && !chosen.includes(v));
+		const values = [...chosen, ...others];
 		if (values.length === 0) return;
 
 		const set = document.createElement("fieldset");
@@ -74,28 +71,48 @@
 		legend.textContent = field.querySelector("label").textContent;
 		const list = document.createElement("div");
 		list.className = "checks";
-		list.append(...values.map((f) => checkbox(input.name, f, chosen.includes(f.value), text)));
+		for (const value of values) {
+			const box = document.createElement("input");
+			Object.assign(box, { type: "checkbox", name: input.name, value, checked: chosen.includes(value) });
+			list.append(checkLabel(box, text(value), counts.get(value) ?? 0));
+		}
 		set.append(legend, list);
+		group.prepend(set);
 
-		const all = facets.length < 100; // a summary names no more
-		if (all) {
+		if (facets.length < mostFacets) {
 			field.remove();
 		} else {
 			input.value = "";
 			field.querySelector("label").textContent = `Another ${legend.textContent.toLowerCase()}`;
 		}
-		group.prepend(set);
 	}
 
-	function checkbox(name, { value, count }, checked, text) {
+	const mostFacets = 100; // a summary names no more values of a column
+
+	// A list of values is written with commas, so a value with one cannot be in it.
+	const askable = (value) => value !== null && value !== "" && !value.includes(",");
+
+	function checkLabel(box, text, count) {
 		const label = document.createElement("label");
 		label.className = "check";
-		const box = Object.assign(document.createElement("input"), { type: "checkbox", name, value, checked });
 		const number = document.createElement("span");
 		number.className = "count";
 		number.textContent = count.toLocaleString("en-US");
-		label.append(box, text(value), number);
+		label.append(box, text, number);
 		return label;
+	}
+
+	// Each number of bedrooms says how many homes it would leave.
+	function countBedrooms(facets) {
+		const leaves = { min_bedrooms: (n, most) => n >= most, max_bedrooms: (n, most) => n <= most };
+		for (const [name, within] of Object.entries(leaves)) {
+			for (const option of form.elements[name].options) {
+				if (option.value === "") continue;
+				const left = facets.filter((f) => f.value !== null && within(f.value, Number(option.value)));
+				const count = left.reduce((sum, f) => sum + f.count, 0);
+				option.textContent = `${option.value} (${count.toLocaleString("en-US")})`;
+			}
+		}
 	}
 
 	function placeName(value) {
@@ -115,4 +132,5 @@
 		const group = form.querySelector(`[data-facet="${facet}"]`);
 		quietly(summaryAt(without(name)).then((summary) => offer(group, summary[facet], text)));
 	}
+	quietly(summaryAt(without("min_bedrooms", "max_bedrooms")).then((summary) => countBedrooms(summary.by_bedrooms)));
 })();
