@@ -11,23 +11,31 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/freshlist/freshlist/internal/serve/readthrough"
+	"github.com/freshlist/freshlist/internal/telemetry"
 )
 
 // Keyspace is what Redis counts itself, since it started: every key that was
 // looked up, of any client.
 type Keyspace struct{ Hits, Misses uint64 }
 
-// Level is what this process has counted at one level of the cache.
-type Level struct {
+// level is what this process has counted at one level of the cache.
+type level struct {
 	Hits   uint64 `json:"hits"`
 	Misses uint64 `json:"misses"`
 }
 
-// Levels are the levels of the cache, nearest the client first.
-type Levels struct {
-	L1       Level `json:"l1"`
-	View     Level `json:"view"`
-	Queryset Level `json:"queryset"`
+// levels are the levels of the cache, nearest the client first.
+type levels struct {
+	L1       level `json:"l1"`
+	View     level `json:"view"`
+	Queryset level `json:"queryset"`
+}
+
+func (s *Server) levels() levels {
+	counted := func(l telemetry.Level) level {
+		return level{s.Metrics.Cache(l, telemetry.Hit).Value(), s.Metrics.Cache(l, telemetry.Miss).Value()}
+	}
+	return levels{counted(telemetry.L1), counted(telemetry.View), counted(telemetry.Queryset)}
 }
 
 const (
@@ -65,9 +73,9 @@ func (s *Server) cacheMetrics(c echo.Context) error {
 		Hits   *uint64  `json:"keyspace_hits"`
 		Misses *uint64  `json:"keyspace_misses"`
 		Ratio  *float64 `json:"hit_ratio"`
-		Levels Levels   `json:"levels"`
+		Levels levels   `json:"levels"`
 	}
-	answer.Levels = s.Levels()
+	answer.Levels = s.levels()
 	if k, err := s.keyspace.get(c.Request().Context(), s.Keyspace); err == nil {
 		ratio := hitRatio(k)
 		answer.Hits, answer.Misses, answer.Ratio = &k.Hits, &k.Misses, &ratio

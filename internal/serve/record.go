@@ -57,8 +57,7 @@ func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
 // log writes a line for a request that went wrong or took long, and at level
 // debug for every one.
-func (s *Server) log(rec *recorder, r *http.Request) {
-	took := time.Since(rec.begun)
+func (s *Server) log(rec *recorder, r *http.Request, took time.Duration) {
 	level := slog.LevelDebug
 	switch {
 	case rec.status >= http.StatusInternalServerError && rec.status != http.StatusServiceUnavailable:

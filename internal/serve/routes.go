@@ -25,14 +25,13 @@ func (s *Server) routes() *echo.Echo {
 	get(e, render.StaticPath+"*", echo.WrapHandler(render.StaticHandler()))
 	get(e, "/healthz", s.healthz)
 	get(e, "/readyz", s.readyz)
-	get(e, "/metrics", echo.WrapHandler(s.Metrics))
+	get(e, "/metrics", echo.WrapHandler(s.Metrics.Handler()))
 
 	e.POST("/v1/properties", s.guarded(s.create))
 	e.PATCH("/v1/properties/:id", s.guarded(s.patch))
 	e.DELETE("/v1/properties/:id", s.guarded(s.remove))
 	// Echo would look on and find the routes of a property with the id "summary".
-	e.PATCH("/v1/properties/summary", readOnly)
-	e.DELETE("/v1/properties/summary", readOnly)
+	e.Match([]string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}, "/v1/properties/summary", readOnly)
 	return e
 }
 

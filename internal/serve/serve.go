@@ -22,6 +22,7 @@ import (
 
 	"github.com/freshlist/freshlist/internal/serve/database"
 	"github.com/freshlist/freshlist/internal/serve/readthrough"
+	"github.com/freshlist/freshlist/internal/telemetry"
 )
 
 // Reads answers the cacheable routes. A property that does not exist is an
@@ -46,9 +47,8 @@ type Options struct {
 	Timeout    time.Duration               // of one request's work
 
 	Keyspace func(context.Context) (Keyspace, error) // Redis' own counts
-	Levels   func() Levels                           // this process' counts
-	Metrics  http.Handler                            // of Prometheus
-	OpenAPI  []byte                                  // the document, JSON
+	Metrics  *telemetry.API
+	OpenAPI  []byte // the document, JSON
 	Log      *slog.Logger
 }
 
@@ -74,8 +74,8 @@ func New(o Options) *Server {
 // maxURL is the length of the longest request target that is looked at.
 const maxURL = 8 << 10
 
-// ServeHTTP answers one request: it names it, keeps a panic from spreading, and
-// logs what is worth it.
+// ServeHTTP answers one request: it names it, keeps a panic from spreading,
+// counts it, and logs what is worth it.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rec := s.recorders.Get().(*recorder)
 	*rec = recorder{ResponseWriter: w, begun: time.Now(), id: requestID(r.Header)}
@@ -96,7 +96,9 @@ func (s *Server) finish(rec *recorder, r *http.Request) {
 	if cause := recover(); cause != nil {
 		s.recoverFrom(cause, rec, r)
 	}
-	s.log(rec, r)
+	took := time.Since(rec.begun)
+	s.Metrics.Answered(rec.status, took)
+	s.log(rec, r, took)
 	*rec = recorder{}
 	s.recorders.Put(rec)
 }

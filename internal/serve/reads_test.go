@@ -1,0 +1,319 @@
+package serve_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Every route answers GET, and HEAD with the same headers and nothing else.
+func TestGetAndHead(t *testing.T) {
+	t.Parallel()
+	a := start(t)
+	routes := []struct {
+		target, contentType string
+		status              int
+	}{
+		{"/", "text/html; charset=utf-8", 200},
+		{"/?city=FOLSOM&sort=-price&utm_source=mail", "text/html; charset=utf-8", 200},
+		{"/properties/17", "text/html; charset=utf-8", 200},
+		{"/properties/99999", "text/html; charset=utf-8", 404},
+		{"/properties/x", "text/html; charset=utf-8", 404},
+		{"/?limit=0", "text/html; charset=utf-8", 400},
+		{"/v1/properties", "application/json", 200},
+		{"/v1/properties?city=FOLSOM&limit=5", "application/json", 200},
+		{"/v1/properties/summary?city=FOLSOM", "application/json", 200},
+		{"/v1/properties/17", "application/json", 200},
+		{"/v1/properties/99999", "application/problem+json", 404},
+		{"/v1/properties/017", "application/problem+json", 404},
+		{"/v1/properties/9223372036854775808", "application/problem+json", 404},
+		{"/v1/properties/1/2", "application/problem+json", 404},
+		{"/v1/properties/", "application/problem+json", 404},
+		{"/v1/properties?limit=0", "application/problem+json", 400},
+		{"/v1/cache/metrics", "application/json", 200},
+		{"/openapi.json", "application/json", 200},
+		{"/healthz", "text/plain; charset=utf-8", 200},
+		{"/readyz", "text/plain; charset=utf-8", 200},
+		{"/nowhere", "application/problem+json", 404},
+	}
+	for _, route := range routes {
+		get, head := a.get(route.target), a.request(http.MethodHead, route.target, "")
+		if got := get.Header.Get("Content-Type"); get.StatusCode != route.status || got != route.contentType {
+			t.Errorf("GET %s: %d %q, want %d %q", route.target, get.StatusCode, got, route.status, route.contentType)
+		}
+		if head.body != "" || head.StatusCode != get.StatusCode {
+			t.Errorf("HEAD %s: %d with %d bytes, want %d with none", route.target, head.StatusCode, len(head.body), get.StatusCode)
+		}
+		if head.ContentLength != int64(len(get.body)) {
+			t.Errorf("HEAD %s: Content-Length %d, but GET has %d bytes", route.target, head.ContentLength, len(get.body))
+		}
+		for _, r := range []answer{get, head} {
+			if r.Header.Get("X-Content-Type-Options") != "nosniff" || r.Header.Get("X-Request-Id") == "" {
+				t.Errorf("%s %s: headers %v lack nosniff or a request id", r.Request.Method, route.target, r.Header)
+			}
+		}
+		for _, varies := range []string{"Date", "X-Request-Id"} {
+			get.Header.Del(varies)
+			head.Header.Del(varies)
+		}
+		if fmt.Sprint(get.Header) != fmt.Sprint(head.Header) {
+			t.Errorf("%s:\nHEAD has %v\n GET has %v", route.target, head.Header, get.Header)
+		}
+		csp := get.Header.Get("Content-Security-Policy")
+		if isPage := strings.HasPrefix(route.contentType, "text/html"); isPage != (csp != "") || strings.Contains(csp, "unsafe") {
+			t.Errorf("%s: Content-Security-Policy %q", route.target, csp)
+		}
+	}
+}
+
+func TestMethodNotAllowed(t *testing.T) {
+	t.Parallel()
+	a := start(t)
+	for _, c := range []struct {
+		method, target string
+		allow          []string
+	}{
+		{"POST", "/v1/properties/17", []string{"GET", "HEAD", "PATCH", "DELETE"}},
+		{"PUT", "/v1/properties", []string{"GET", "HEAD", "POST"}},
+		{"DELETE", "/v1/properties", []string{"GET", "HEAD", "POST"}},
+		{"DELETE", "/v1/properties/summary", []string{"GET", "HEAD"}},
+		{"PATCH", "/v1/properties/summary", []string{"GET", "HEAD"}},
+		{"POST", "/v1/properties/summary", []string{"GET", "HEAD"}},
+		{"POST", "/v1/cache/metrics", []string{"GET", "HEAD"}},
+		{"BREW", "/healthz", []string{"GET", "HEAD"}},
+	} {
+		r := a.write(c.method, c.target, "{}")
+		r.problem(t, http.StatusMethodNotAllowed)
+		got := strings.Split(strings.TrimPrefix(r.Header.Get("Allow"), "OPTIONS, "), ", ")
+		slices.Sort(got)
+		slices.Sort(c.allow)
+		if !slices.Equal(got, c.allow) {
+			t.Errorf("%s %s: Allow %v, want %v", c.method, c.target, got, c.allow)
+		}
+	}
+	page := a.request("POST", "/properties/17", "")
+	if page.StatusCode != 405 || !strings.HasPrefix(page.Header.Get("Content-Type"), "text/html") {
+		t.Errorf("POST to a page: %d %s, want 405 as a page", page.StatusCode, page.Header.Get("Content-Type"))
+	}
+}
+
+// A wrong address is shown to people as a page.
+func TestNotFoundForPeople(t *testing.T) {
+	t.Parallel()
+	a := start(t)
+	for _, target := range []string{"/nowhere", "/v1x", "/properties"} {
+		r := a.get(target, "Accept: text/html,application/xhtml+xml")
+		if r.StatusCode != 404 || !strings.HasPrefix(r.Header.Get("Content-Type"), "text/html") {
+			t.Errorf("%s: %d %s, want 404 as a page", target, r.StatusCode, r.Header.Get("Content-Type"))
+		}
+	}
+	a.get("/v1/nowhere", "Accept: text/html").problem(t, 404)
+}
+
+// Every fault of a request, alone: 400, and errors names the parameter.
+func TestBadParameters(t *testing.T) {
+	t.Parallel()
+	a := start(t)
+	long, many := strings.Repeat("x", 101), strings.Repeat("a,b,c,d,e,f,g,", 1)
+	for i := range 21 {
+		many += fmt.Sprintf("c%d,", i)
+	}
+	for query, want := range map[string]string{
+		"citi=FOLSOM":                        "citi",
+		"City=FOLSOM":                        "City",
+		"utm_source=mail":                    "utm_source",
+		"=x":                                 "",
+		"city=" + long:                       "city",
+		"city=" + many:                       "city",
+		"city=%ff":                           "city",
+		"city=a%00":                          "city",
+		"city=%zz":                           "city",
+		"city=%":                             "city",
+		"status=%c3%28":                      "status",
+		"min_price=1e3":                      "min_price",
+		"min_price=-1":                       "min_price",
+		"min_price=1.234":                    "min_price",
+		"min_price=NaN":                      "min_price",
+		"min_price=0x10":                     "min_price",
+		"min_price=1&min_price=2":            "min_price",
+		"max_price=1000000000000":            "max_price",
+		"min_price=2&max_price=1":            "min_price",
+		"min_bedrooms=2.0":                   "min_bedrooms",
+		"max_bedrooms=32768":                 "max_bedrooms",
+		"min_bedrooms=3&max_bedrooms=2":      "min_bedrooms",
+		"min_bathrooms=1.25":                 "min_bathrooms",
+		"min_bathrooms=100":                  "min_bathrooms",
+		"min_area=2147483648":                "min_area",
+		"max_area=%20":                       "max_area",
+		"min_area=9&max_area=8":              "min_area",
+		"bbox=1,2,3":                         "bbox",
+		"bbox=1,2,3,4,5":                     "bbox",
+		"bbox=3,2,1,4":                       "bbox",
+		"bbox=1,4,3,2":                       "bbox",
+		"bbox=-181,0,0,0":                    "bbox",
+		"bbox=0,0,0,91":                      "bbox",
+		"bbox=NaN,0,0,0":                     "bbox",
+		"bbox=1,2,3,4&bbox=1,2,3,4":          "bbox",
+		"q=" + long:                          "q",
+		"q=a&q=b":                            "q",
+		"sort=cheapest":                      "sort",
+		"sort=price&sort=price":              "sort",
+		"limit=0":                            "limit",
+		"limit=101":                          "limit",
+		"limit=ten":                          "limit",
+		"limit=99999999999999999999":         "limit",
+		"cursor=AAAA":                        "cursor",
+		"cursor=" + strings.Repeat("A", 999): "cursor",
+	} {
+		names := a.get("/v1/properties?"+query).problem(t, 400)
+		if len(names) != 1 || names[0] != want {
+			t.Errorf("%q: errors %q, want %q", query, names, want)
+		}
+	}
+	next := a.next("/v1/properties?sort=price&limit=2")
+	other := a.get(strings.Replace(next, "sort=price", "sort=-price", 1)).problem(t, 400)
+	if !slices.Equal(other, []string{"cursor"}) {
+		t.Errorf("a cursor of another sort: errors %q, want cursor", other)
+	}
+	for target, want := range map[string]string{
+		"/v1/properties/summary?limit=5":      "limit",
+		"/v1/properties/summary?sort=price":   "sort",
+		"/v1/properties/17?city=FOLSOM":       "city",
+		"/v1/properties/17?_=1":               "_",
+		"/v1/properties/summary?min_price=,1": "min_price",
+	} {
+		if names := a.get(target).problem(t, 400); !slices.Equal(names, []string{want}) {
+			t.Errorf("%s: errors %q, want %q", target, names, want)
+		}
+	}
+}
+
+// next returns the address of the page behind the one at target.
+func (a *api) next(target string) string {
+	a.t.Helper()
+	var page list
+	a.get(target).as(a.t, &page)
+	if page.Next == nil {
+		a.t.Fatalf("%s: no next page", target)
+	}
+	return *page.Next
+}
+
+func TestAllFaultsAtOnce(t *testing.T) {
+	t.Parallel()
+	a := start(t)
+	r := a.get("/v1/properties?min_price=x&limit=0&sort=up&citi=A&q=%zz", "Consistency-Token: later")
+	got := r.problem(t, 400)
+	slices.Sort(got)
+	if want := []string{"Consistency-Token", "citi", "limit", "min_price", "q", "sort"}; !slices.Equal(got, want) {
+		t.Errorf("errors %q, want %q", got, want)
+	}
+	if !strings.Contains(r.body, "did you mean city?") {
+		t.Errorf("no suggestion for citi: %s", r.body)
+	}
+}
+
+func TestPageShowsItsFaults(t *testing.T) {
+	t.Parallel()
+	a := start(t)
+	r := a.get("/?min_price=lots&city=FOLSOM&utm_source=mail")
+	if r.StatusCode != 400 || !strings.Contains(r.body, "lots") || !strings.Contains(r.body, "FOLSOM") {
+		t.Errorf("a bad request for the page: %d, want 400 with the form as it was filled in:\n%s", r.StatusCode, r.body)
+	}
+}
+
+func TestGoodParameters(t *testing.T) {
+	t.Parallel()
+	a := start(t)
+	for query, want := range map[string]int{
+		"":                                     20,
+		"city=&min_price=&q=&limit=&sort=":     20,
+		"city=FOLSOM&limit=100":                30,
+		"city=FOLSOM,ELK_GROVE&limit=100":      60,
+		"city=FOLSOM&city=ELK_GROVE&limit=100": 60,
+		"city=folsom":                          0,
+		"min_price=101000.5&max_price=102001":  2,
+		"min_price=101000.51&max_price=102001": 1,
+		"property_type=Condo&limit=100":        20,
+		"min_bedrooms=4&limit=100":             10,
+		"min_bathrooms=1.5&limit=100":          12,
+		"bbox=-121.05,38.03,-121.03,38.05":     3,
+		"q=quiet%20-home":                      0,
+		"q=street&limit=100":                   60,
+		"status=sold":                          0,
+		"postal_code=95631,95632&limit=100":    12,
+		"&&limit=3&":                           3,
+	} {
+		var page list
+		a.get("/v1/properties?"+query).as(t, &page)
+		if len(page.Items) != want {
+			t.Errorf("%q: %d items, want %d", query, len(page.Items), want)
+		}
+	}
+}
+
+// The links of pages lead through all properties once, in each order, and are
+// canonical addresses.
+func TestNextLinks(t *testing.T) {
+	t.Parallel()
+	a := start(t)
+	for _, sort := range []string{"newest", "price", "-price", "area", "-area"} {
+		seen := map[any]bool{}
+		target := "/v1/properties?status=for_sale&limit=7&sort=" + url.QueryEscape(sort)
+		for target != "" {
+			var page list
+			a.get(target).as(t, &page)
+			for _, item := range page.Items {
+				if seen[item["id"]] {
+					t.Fatalf("sort %s: property %v twice", sort, item["id"])
+				}
+				seen[item["id"]] = true
+			}
+			if target = ""; page.Next != nil {
+				target = *page.Next
+				if strings.Contains(target, "sort=newest") || !strings.HasPrefix(target, "/v1/properties?status=for_sale&") {
+					t.Errorf("next is %s, which is not canonical", target)
+				}
+			}
+		}
+		if len(seen) != 60 {
+			t.Errorf("sort %s: %d properties, want 60", sort, len(seen))
+		}
+	}
+}
+
+func TestConsistencyToken(t *testing.T) {
+	t.Parallel()
+	a := start(t)
+	for _, bad := range []string{"", "0", "-1", "+5", "5 ", "x", "1.0", "0x10", "18446744073709551616", "1,2"} {
+		r, err := http.NewRequest("GET", a.http.URL+"/v1/properties/1", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header["Consistency-Token"] = []string{bad}
+		response, err := a.http.Client().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		want := 400
+		if bad == "5 " { // trimmed on the way
+			want = 200
+		}
+		if response.StatusCode != want {
+			t.Errorf("token %q: %d, want %d", bad, response.StatusCode, want)
+		}
+	}
+	a.get("/v1/properties/1", "Consistency-Token: 1", "Consistency-Token: 2").problem(t, 400)
+	for _, good := range []string{"3", "18446744073709551615"} {
+		if r := a.get("/v1/properties/1", "Consistency-Token: "+good); r.StatusCode != 200 {
+			t.Errorf("token %s: %d, want 200", good, r.StatusCode)
+		}
+	}
+	if r := a.get("/", "Consistency-Token: x"); r.StatusCode != 400 || !strings.HasPrefix(r.Header.Get("Content-Type"), "text/html") {
+		t.Errorf("a page with a bad token: %d %s, want a page of 400", r.StatusCode, r.Header.Get("Content-Type"))
+	}
+}
