@@ -46,6 +46,7 @@ type Daemon struct {
 	leader  Leader
 	batch   int64 // the last batch whose end stands in PostgreSQL
 	open    bool  // something of the batch after it has been purged
+	pulse   func(context.Context) error
 	parts   []progress
 	scripts daemonScripts
 }
@@ -60,10 +61,12 @@ type progress struct {
 type daemonScripts struct{ takeover, epoch, registrations, purge, cleanup, beat script }
 
 // NewDaemon returns a Daemon that has still to take over or to begin an epoch.
-// bound is B: how long after its noted time a beat ends.
-func NewDaemon(rdb *redis.Client, space rediskey.Space, bound time.Duration) *Daemon {
+// bound is B: how long after its noted time a beat ends. pulse is called between
+// the calls of what takes many, so that the leader can show that it is alive; its
+// error ends the work.
+func NewDaemon(rdb *redis.Client, space rediskey.Space, bound time.Duration, pulse func(context.Context) error) *Daemon {
 	return &Daemon{
-		rdb: rdb, space: space, bound: bound,
+		rdb: rdb, space: space, bound: bound, pulse: pulse,
 		parts: make([]progress, space.Partitions),
 		scripts: daemonScripts{
 			takeover: plain("takeover"), epoch: plain("epoch"),
@@ -203,6 +206,11 @@ func (d *Daemon) Registrations(ctx context.Context, see func(Registration)) erro
 			var err error
 			if more, err = d.registrations(ctx, p, see); err != nil {
 				return err
+			}
+			if more {
+				if err := d.pulse(ctx); err != nil {
+					return err
+				}
 			}
 		}
 	}

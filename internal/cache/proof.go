@@ -8,7 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Proof is what a beat says.
+// Proof is what a beat says. The zero Proof is none.
 type Proof struct {
 	Noted   int64  // from Note, before the drain
 	Applied string // pg_snapshot of the drain

@@ -8,16 +8,18 @@ import (
 )
 
 // Purge removes everything cached of the queries, notes that a batch of changes
-// is being applied, and, if proof is not nil, renews the beat behind that:
-// with the time noted for an earlier one, but the snapshot applied now. Queries
-// must not be repeated. The batch is noted even if there is no query: a fill may
+// is being applied, and, if there has been a beat, renews it behind that: with the
+// time noted for it, but the snapshot applied now. Queries must not be repeated. The batch is noted even if there is no query: a fill may
 // already have seen its changes, which matters if PostgreSQL goes back to before
 // them. All that is purged between two calls of Settle is one batch.
-func (d *Daemon) Purge(ctx context.Context, queries []string, proof *Proof) error {
+func (d *Daemon) Purge(ctx context.Context, queries []string, proof Proof) error {
 	d.open = true
 	calls := d.purgeCalls(queries)
 	for len(calls) > callsPerPipeline {
-		if err := d.purge(ctx, calls[:callsPerPipeline], nil); err != nil {
+		if err := d.purge(ctx, calls[:callsPerPipeline], Proof{}); err != nil {
+			return err
+		}
+		if err := d.pulse(ctx); err != nil {
 			return err
 		}
 		calls = calls[callsPerPipeline:]
@@ -55,8 +57,8 @@ func (d *Daemon) purgeCalls(queries []string) []purgeCall {
 	return calls
 }
 
-// purge sends some calls, and the beats if proof is not nil, in one pipeline.
-func (d *Daemon) purge(ctx context.Context, calls []purgeCall, proof *Proof) error {
+// purge sends some calls, and the beats if there is a proof, in one pipeline.
+func (d *Daemon) purge(ctx context.Context, calls []purgeCall, proof Proof) error {
 	seqs := make([]int64, len(d.parts))
 	for p := range d.parts {
 		seqs[p] = d.parts[p].seq
@@ -68,8 +70,8 @@ func (d *Daemon) purge(ctx context.Context, calls []purgeCall, proof *Proof) err
 		seqs[call.partition]++ // each call raises it by one
 	}
 	var beats []*redis.Cmd
-	if proof != nil {
-		beats = d.sendBeats(ctx, pipe, seqs, *proof)
+	if proof.Noted != 0 {
+		beats = d.sendBeats(ctx, pipe, seqs, proof)
 	}
 	_, execErr := pipe.Exec(ctx)
 	for i, call := range calls {

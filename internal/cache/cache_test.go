@@ -1,0 +1,424 @@
+package cache_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/freshlist/freshlist/internal/cache"
+	"github.com/freshlist/freshlist/internal/rediskey"
+	"github.com/freshlist/freshlist/internal/redistest"
+)
+
+func TestMain(m *testing.M) { redistest.Main(m) }
+
+const (
+	build = "0123456789abcdef"
+	query = "properties?city=FOLSOM"
+	tag   = "0123456789abcdefghijkl"
+	bound = 5 * time.Second
+)
+
+// world is one deployment's cache: a reader, and a daemon that has begun an epoch.
+type world struct {
+	*testing.T
+	ctx    context.Context
+	rdb    *redis.Client
+	space  rediskey.Space
+	limits cache.Limits
+	reader *cache.Reader
+	daemon *cache.Daemon
+	leader cache.Leader
+	noted  int64
+}
+
+func newWorld(t *testing.T, partitions int) *world {
+	t.Helper()
+	shared := redistest.New(t)
+	w := &world{
+		T: t, ctx: t.Context(), rdb: shared.Client,
+		space:  rediskey.Space{Prefix: shared.Prefix, Partitions: partitions},
+		limits: cache.Limits{Lease: 5 * time.Second, View: time.Minute, Queryset: time.Hour, Live: 1000},
+		leader: cache.Leader{Term: 1, Epoch: cache.NewEpoch(), Server: "first start"},
+	}
+	w.reader = cache.NewReader(w.rdb, w.space, build, w.limits)
+	w.daemon = w.newDaemon()
+	w.must(w.daemon.BeginEpoch(w.ctx, w.leader))
+	return w
+}
+
+func (w *world) newDaemon() *cache.Daemon {
+	return cache.NewDaemon(w.rdb, w.space, bound, func(context.Context) error { return nil })
+}
+
+func (w *world) must(err error) {
+	w.Helper()
+	if err != nil {
+		w.Fatal(err)
+	}
+}
+
+func (w *world) want(err, want error) {
+	w.Helper()
+	if !errors.Is(err, want) {
+		w.Fatalf("error is %v, want %v", err, want)
+	}
+}
+
+// beat makes the daemon certify the present.
+func (w *world) beat() {
+	w.Helper()
+	clock, err := w.daemon.Note(w.ctx)
+	w.must(err)
+	w.noted = clock.Noted
+	w.must(w.daemon.Beat(w.ctx, cache.Proof{Noted: clock.Noted, Applied: "10:20:12,15"}))
+}
+
+func (w *world) acquire(q string) *cache.Lease {
+	w.Helper()
+	lease, stored, err := w.reader.Acquire(w.ctx, q)
+	w.must(err)
+	if stored != nil || lease == nil {
+		w.Fatalf("Acquire(%q) found a queryset", q)
+	}
+	return lease
+}
+
+func (w *world) fill(l *cache.Lease, body string) error {
+	return w.reader.Fill(w.ctx, l, cache.Entry{
+		Epoch: w.leader.Epoch, Window: "1/1/2/2", Queryset: []byte("rows of " + body), Format: "json",
+		View: cache.View{Status: 200, ETag: tag, Body: body, Gzip: "zip"},
+	})
+}
+
+// store fills a query and fails the test if that is refused.
+func (w *world) store(q, body string) {
+	w.Helper()
+	w.must(w.fill(w.acquire(q), body))
+}
+
+// body returns what a hit shows, "" on a miss.
+func (w *world) body(q string) string {
+	w.Helper()
+	sight, err := w.reader.Look(w.ctx, "json", q)
+	w.must(err)
+	if sight.View == nil {
+		return ""
+	}
+	return sight.View.Body
+}
+
+func (w *world) wantBody(q, want string) {
+	w.Helper()
+	if got := w.body(q); got != want {
+		w.Fatalf("%s shows %q, want %q", q, got, want)
+	}
+}
+
+// registrations returns what the daemon learns, as "number query window".
+func (w *world) registrations() []string {
+	w.Helper()
+	var seen []string
+	w.must(w.daemon.Registrations(w.ctx, func(r cache.Registration) {
+		seen = append(seen, fmt.Sprintf("%d %s %s", r.Number, r.Query, r.Window))
+	}))
+	return seen
+}
+
+func TestHitNeedsABeatOfItsEpoch(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.store(query, "old")
+	w.wantBody(query, "")
+	w.beat()
+	w.wantBody(query, "old")
+	w.leader.Epoch, w.leader.Term = cache.NewEpoch(), 2
+	w.must(w.daemon.BeginEpoch(w.ctx, w.leader))
+	w.wantBody(query, "")
+	w.beat()
+	w.wantBody(query, "")
+}
+
+func TestLookTellsHowLongItsProofLasts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.store(query, "old")
+	w.beat()
+	sight, err := w.reader.LookTimed(w.ctx, "json", query)
+	w.must(err)
+	if sight.Remains <= 0 || sight.Remains > bound {
+		t.Errorf("the proof remains for %v, want more than 0 and at most %v", sight.Remains, bound)
+	}
+	if sight.View == nil || sight.View.Status != 200 || sight.View.ETag != tag || sight.View.Gzip != "zip" {
+		t.Errorf("the view is %+v", sight.View)
+	}
+}
+
+func TestAnotherBuildsValuesAreMisses(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.store(query, "old")
+	w.beat()
+	other := cache.NewReader(w.rdb, w.space, strings.Repeat("f", 16), w.limits)
+	sight, err := other.Look(w.ctx, "json", query)
+	w.must(err)
+	if sight.View != nil {
+		t.Errorf("the other build sees %+v", sight.View)
+	}
+	lease, stored, err := other.Acquire(w.ctx, query)
+	w.must(err)
+	if lease == nil || stored != nil {
+		t.Error("the other build gets no lease of its own")
+	}
+}
+
+func TestPurgeDisownsTheFillUnderWay(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.beat()
+	stale := w.acquire(query)
+	w.registrations()
+	w.must(w.daemon.Purge(w.ctx, []string{query}, cache.Proof{}))
+	fresh := w.acquire(query)
+	w.want(w.fill(stale, "stale"), cache.ErrDisowned)
+	w.must(w.fill(fresh, "fresh"))
+	w.wantBody(query, "fresh")
+}
+
+func TestPurgeRemovesEverythingOfItsQueriesAndNothingElse(t *testing.T) {
+	t.Parallel()
+	for _, partitions := range []int{1, 3} {
+		t.Run(fmt.Sprint(partitions, " partitions"), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, partitions)
+			var queries []string
+			for i := range 500 {
+				queries = append(queries, fmt.Sprintf("properties/%d", i))
+				w.store(queries[i], queries[i])
+			}
+			w.registrations()
+			w.beat()
+			heard := w.hear()
+			w.must(w.daemon.Purge(w.ctx, queries[:450], cache.Proof{Noted: w.noted, Applied: "30:30:"}))
+			for i, q := range queries {
+				want := q
+				if i < 450 {
+					want = ""
+				}
+				w.wantBody(q, want)
+			}
+			for len(heard.names) < 450 {
+				heard.next(w)
+			}
+			for _, q := range queries[:450] {
+				if !heard.names[q] {
+					t.Errorf("the purge of %s was not published", q)
+				}
+			}
+			live, err := w.daemon.Live(w.ctx)
+			w.must(err)
+			if live != 50 {
+				t.Errorf("%d queries are live, want 50", live)
+			}
+			sight, err := w.reader.Look(w.ctx, "json", queries[470])
+			w.must(err)
+			if sight.Beat == nil || sight.Beat.Applied != "30:30:" {
+				t.Errorf("the beat is %+v, want it renewed by the purge", sight.Beat)
+			}
+		})
+	}
+}
+
+// channel is a subscription to every partition's channel, and the names heard.
+type channel struct {
+	messages *redis.PubSub
+	names    map[string]bool
+}
+
+func (w *world) hear() *channel {
+	w.Helper()
+	var channels []string
+	for p := range w.space.Partitions {
+		channels = append(channels, w.space.Purged(p))
+	}
+	c := &channel{w.rdb.Subscribe(w.ctx, channels...), make(map[string]bool)}
+	w.Cleanup(func() { _ = c.messages.Close() })
+	for range channels {
+		_, err := c.messages.Receive(w.ctx)
+		w.must(err)
+	}
+	return c
+}
+
+// next waits for a message and returns its text.
+func (c *channel) next(w *world) string {
+	w.Helper()
+	ctx, cancel := context.WithTimeout(w.ctx, 5*time.Second)
+	defer cancel()
+	m, err := c.messages.ReceiveMessage(ctx)
+	w.must(err)
+	c.names[m.Payload] = true
+	return m.Payload
+}
+
+func TestRegistrationsAreSeenOnceWithTheirWindows(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	lease := w.acquire(query)
+	if got, want := fmt.Sprint(w.registrations()), "[1 "+query+" ]"; got != want {
+		t.Errorf("registrations are %s, want %s", got, want)
+	}
+	w.must(w.fill(lease, "x"))
+	if got, want := fmt.Sprint(w.registrations()), "[2 "+query+" 1/1/2/2]"; got != want {
+		t.Errorf("registrations are %s, want %s", got, want)
+	}
+	if got := w.registrations(); len(got) != 0 {
+		t.Errorf("registrations come again: %v", got)
+	}
+}
+
+func TestAnEntryFilledAgainIsRegisteredWideBeforeItsRead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.store(query, "x")
+	w.registrations()
+	w.must(w.rdb.Del(w.ctx, w.space.Queryset(query)).Err()) // as if it had expired
+	w.acquire(query)
+	if got, want := fmt.Sprint(w.registrations()), "[3 "+query+" ]"; got != want {
+		t.Errorf("registrations are %s, want %s", got, want)
+	}
+}
+
+func TestManyRegistrationsComeInParts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 3)
+	for i := range 1700 {
+		w.limits.Live = 10000
+		w.reader = cache.NewReader(w.rdb, w.space, build, w.limits)
+		w.acquire(fmt.Sprintf("properties/%d", i))
+	}
+	if got := len(w.registrations()); got != 1700 {
+		t.Errorf("%d registrations are seen, want 1700", got)
+	}
+	w.beat()
+}
+
+func TestFillIsRefused(t *testing.T) {
+	t.Parallel()
+	t.Run("after FLUSHALL", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, 1)
+		lease := w.acquire(query)
+		w.flush()
+		w.want(w.fill(lease, "x"), cache.ErrDisowned)
+	})
+	t.Run("after its lease has ended", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, 1)
+		lease := w.acquire(query)
+		w.must(w.rdb.Del(w.ctx, w.space.Lease(query)).Err())
+		w.want(w.fill(lease, "x"), cache.ErrDisowned)
+	})
+	t.Run("when an epoch began after its lease", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, 1)
+		lease := w.acquire(query)
+		w.leader.Epoch, w.leader.Term = cache.NewEpoch(), 2
+		w.must(w.daemon.BeginEpoch(w.ctx, w.leader))
+		w.want(w.fill(lease, "x"), cache.ErrEpoch)
+	})
+	t.Run("when the database is of another epoch", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, 1)
+		lease := w.acquire(query)
+		w.leader.Epoch = cache.NewEpoch()
+		w.want(w.fill(lease, "x"), cache.ErrEpoch)
+	})
+}
+
+// flush removes every key of this test, as FLUSHALL would.
+func (w *world) flush() {
+	w.Helper()
+	keys, err := w.rdb.Keys(w.ctx, w.space.Prefix+":*").Result()
+	w.must(err)
+	if len(keys) > 0 {
+		w.must(w.rdb.Del(w.ctx, keys...).Err())
+	}
+}
+
+func TestOneLeaseAtATime(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	lease := w.acquire(query)
+	_, _, err := w.reader.Acquire(w.ctx, query)
+	w.want(err, cache.ErrHeld)
+	w.must(w.reader.Release(w.ctx, lease))
+	other := w.acquire(query)
+	w.must(w.reader.Release(w.ctx, lease)) // not its lease any more
+	_, _, err = w.reader.Acquire(w.ctx, query)
+	w.want(err, cache.ErrHeld)
+	w.must(w.fill(other, "x"))
+}
+
+func TestNoLeaseWithoutFenceOrRoom(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.limits.Live = 2
+	w.reader = cache.NewReader(w.rdb, w.space, build, w.limits)
+	w.store("properties/1", "1")
+	w.store("properties/2", "2")
+	_, _, err := w.reader.Acquire(w.ctx, "properties/3")
+	w.want(err, cache.ErrFull)
+	w.must(w.rdb.Del(w.ctx, w.space.Queryset("properties/1")).Err())
+	w.acquire("properties/1") // is live already
+	w.flush()
+	_, _, err = w.reader.Acquire(w.ctx, query)
+	w.want(err, cache.ErrNoFence)
+}
+
+func TestViewIsStoredOnlyFromTheQuerysetInRedis(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.store(query, "x")
+	w.beat()
+	_, stored, err := w.reader.Acquire(w.ctx, query)
+	w.must(err)
+	if stored == nil || stored.Value != "rows of x" {
+		t.Fatalf("the queryset is %+v", stored)
+	}
+	html := cache.View{Status: 200, ETag: tag, Body: "<p>x"}
+	w.must(w.reader.StoreView(w.ctx, query, stored, "html", html))
+	sight, err := w.reader.Look(w.ctx, "html", query)
+	w.must(err)
+	if sight.View == nil || sight.View.Body != "<p>x" {
+		t.Fatalf("the page is %+v", sight.View)
+	}
+
+	w.registrations()
+	w.must(w.daemon.Purge(w.ctx, []string{query}, cache.Proof{}))
+	w.want(w.reader.StoreView(w.ctx, query, stored, "html", html), cache.ErrDisowned)
+	w.store(query, "y")
+	w.want(w.reader.StoreView(w.ctx, query, stored, "html", html), cache.ErrDisowned)
+}
+
+func TestAFillRemovesViewsOfEarlierContent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.store(query, "x")
+	w.beat()
+	_, stored, err := w.reader.Acquire(w.ctx, query)
+	w.must(err)
+	w.must(w.reader.StoreView(w.ctx, query, stored, "html", cache.View{Status: 200, ETag: tag, Body: "<p>x"}))
+	w.must(w.rdb.Del(w.ctx, w.space.Queryset(query)).Err())
+	w.store(query, "y")
+	sight, err := w.reader.Look(w.ctx, "html", query)
+	w.must(err)
+	if sight.View != nil {
+		t.Errorf("the page of the earlier content is still there: %+v", sight.View)
+	}
+}

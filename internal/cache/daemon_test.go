@@ -1,0 +1,234 @@
+package cache_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/freshlist/freshlist/internal/cache"
+)
+
+// daemonCalls are all that a daemon does to Redis; each must notice that Redis is
+// not where the daemon left it.
+func daemonCalls(w *world) map[string]func(*cache.Daemon) error {
+	return map[string]func(*cache.Daemon) error{
+		"registrations": func(d *cache.Daemon) error { return d.Registrations(w.ctx, func(cache.Registration) {}) },
+		"purge":         func(d *cache.Daemon) error { return d.Purge(w.ctx, []string{query}, cache.Proof{}) },
+		"cleanup":       func(d *cache.Daemon) error { _, err := d.Cleanup(w.ctx, 10); return err },
+		"beat": func(d *cache.Daemon) error {
+			clock, err := d.Note(w.ctx)
+			w.must(err)
+			return d.Beat(w.ctx, cache.Proof{Noted: clock.Noted, Applied: "1:1:"})
+		},
+	}
+}
+
+func TestDaemonNoticesWhatRedisHasForgotten(t *testing.T) {
+	t.Parallel()
+	faults := map[string]func(*world){
+		"everything":           (*world).flush,
+		"a purge (seq)":        func(w *world) { w.must(w.rdb.HIncrBy(w.ctx, w.space.Fence(0), "seq", -1).Err()) },
+		"the epoch":            func(w *world) { w.must(w.rdb.HSet(w.ctx, w.space.Fence(0), "epoch", cache.NewEpoch()).Err()) },
+		"the takeover (term)":  func(w *world) { w.must(w.rdb.HSet(w.ctx, w.space.Fence(0), "term", 0).Err()) },
+		"live, by an eviction": func(w *world) { w.must(w.rdb.Del(w.ctx, w.space.Live(0)).Err()) },
+		"one live query":       func(w *world) { w.must(w.rdb.ZRem(w.ctx, w.space.Live(0), "properties/9").Err()) },
+	}
+	for fault, inject := range faults {
+		for _, call := range []string{"registrations", "purge", "cleanup", "beat"} {
+			t.Run(call+" after losing "+fault, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, 1)
+				w.store(query, "x")
+				w.registrations()
+				w.must(daemonCalls(w)[call](w.daemon)) // in order before the fault
+				w.store("properties/9", "y")
+				w.registrations()
+				inject(w)
+				w.want(daemonCalls(w)[call](w.daemon), cache.ErrLost)
+			})
+		}
+	}
+}
+
+func TestRevenantIsFenced(t *testing.T) {
+	t.Parallel()
+	for _, call := range []string{"registrations", "purge", "cleanup", "beat"} {
+		t.Run(call, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, 1)
+			w.store(query, "x")
+			next := w.newDaemon()
+			leader := w.leader
+			leader.Term++
+			w.must(next.TakeOver(w.ctx, leader, w.daemon.Positions()))
+			w.want(daemonCalls(w)[call](w.daemon), cache.ErrFenced)
+			w.must(daemonCalls(w)[call](next))
+			leader.Term = 1
+			w.want(w.newDaemon().BeginEpoch(w.ctx, leader), cache.ErrFenced)
+			w.want(w.newDaemon().TakeOver(w.ctx, leader, w.daemon.Positions()), cache.ErrFenced)
+		})
+	}
+}
+
+// TestTakeover tells which states of Redis a new leader accepts, given what
+// PostgreSQL has stored.
+func TestTakeover(t *testing.T) {
+	t.Parallel()
+	purge := func(w *world) { w.must(w.daemon.Purge(w.ctx, nil, cache.Proof{})) }
+	settled := func(w *world) { purge(w); w.daemon.Settle() }
+	cases := []struct {
+		name   string
+		after  func(*world) // what happens after the position was stored
+		server string
+		want   error
+	}{
+		{"nothing happened since", func(*world) {}, "first start", nil},
+		{"nothing happened but a clean restart of PostgreSQL", func(*world) {}, "second start", nil},
+		{"queries were registered since", func(w *world) { w.store(query, "x"); w.registrations() }, "first start", nil},
+		{"killed between purge and cursor", purge, "first start", nil},
+		{"killed between the purges of one batch and cursor", func(w *world) { purge(w); purge(w) }, "first start", nil},
+		{"PostgreSQL went back to before a batch", purge, "second start", cache.ErrLost},
+		{"PostgreSQL went back to before two batches", func(w *world) { settled(w); settled(w) }, "first start", cache.ErrLost},
+		{"Redis went back to before a purge", func(w *world) {
+			w.must(w.rdb.HIncrBy(w.ctx, w.space.Fence(0), "seq", -1).Err())
+		}, "first start", cache.ErrLost},
+		{"Redis went back to before a batch", func(w *world) {
+			w.must(w.rdb.HIncrBy(w.ctx, w.space.Fence(0), "batch", -1).Err())
+		}, "first start", cache.ErrLost},
+		{"Redis is empty", (*world).flush, "first start", cache.ErrLost},
+		{"Redis has another epoch", func(w *world) {
+			w.must(w.rdb.HSet(w.ctx, w.space.Fence(0), "epoch", cache.NewEpoch()).Err())
+		}, "first start", cache.ErrLost},
+		{"Redis has evicted live", func(w *world) {
+			w.must(w.rdb.Del(w.ctx, w.space.Live(0)).Err())
+		}, "first start", cache.ErrLost},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, 1)
+			w.store("properties/1", "1")
+			w.registrations()
+			settled(w)
+			stored := w.daemon.Positions()
+			c.after(w)
+			next, leader := w.newDaemon(), w.leader
+			leader.Term++
+			leader.Server = c.server
+			err := next.TakeOver(w.ctx, leader, stored)
+			if c.want != nil {
+				w.want(err, c.want)
+				return
+			}
+			w.must(err)
+			w.daemon = next
+			if len(w.registrations()) == 0 {
+				t.Error("the new leader does not learn the live queries")
+			}
+			w.beat()
+			w.wantBody("properties/1", "1")
+		})
+	}
+}
+
+func TestTakeoverOfAnotherNumberOfPartitions(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 3)
+	stored := w.daemon.Positions()
+	w.leader.Term++
+	w.want(w.newDaemon().TakeOver(w.ctx, w.leader, stored[:2]), cache.ErrLost)
+	w.must(w.newDaemon().TakeOver(w.ctx, w.leader, stored))
+}
+
+func TestBeatIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.beat()
+	present, err := w.rdb.Get(w.ctx, w.space.Beat(0)).Result()
+	w.must(err)
+	clock, err := w.daemon.Note(w.ctx)
+	w.must(err)
+	for name, c := range map[string]struct {
+		noted int64
+		want  error
+	}{
+		"before the present one":            {w.noted - 1, cache.ErrLate},
+		"older than the bound":              {clock.Noted - bound.Microseconds(), cache.ErrLate},
+		"in the future of the clock":        {clock.Noted + time.Minute.Microseconds(), cache.ErrFuture},
+		"of long ago (would delete by age)": {1, cache.ErrLate},
+	} {
+		w.want(w.daemon.Beat(w.ctx, cache.Proof{Noted: c.noted, Applied: "1:1:"}), c.want)
+		if still, err := w.rdb.Get(w.ctx, w.space.Beat(0)).Result(); err != nil || still != present {
+			t.Errorf("%s: the present beat is %q, want %q (%v)", name, still, present, err)
+		}
+	}
+	w.beat()
+}
+
+func TestBeatEndsAtNotedTimePlusBound(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.beat()
+	ends, err := w.rdb.PExpireTime(w.ctx, w.space.Beat(0)).Result()
+	w.must(err)
+	if got, want := ends.Milliseconds(), (w.noted+bound.Microseconds())/1000; got != want {
+		t.Errorf("the beat ends at %d ms, want %d", got, want)
+	}
+}
+
+func TestCleanupTakesOutWhatIsGone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	heard := w.hear()
+	w.store("properties/1", "kept whole")
+	w.store("properties/2", "kept as view")
+	w.must(w.rdb.Del(w.ctx, w.space.Queryset("properties/2")).Err())
+	w.acquire("properties/3") // kept for its lease
+	w.store("properties/4", "gone")
+	w.must(w.rdb.Del(w.ctx, w.space.Queryset("properties/4"), w.space.View("json", "properties/4")).Err())
+	w.registrations()
+	for range 2 { // the second time there is nothing left to do
+		_, err := w.daemon.Cleanup(w.ctx, 2)
+		w.must(err)
+		_, err = w.daemon.Cleanup(w.ctx, 2)
+		w.must(err)
+	}
+	left, err := w.rdb.ZRange(w.ctx, w.space.Live(0), 0, -1).Result()
+	w.must(err)
+	if len(left) != 3 {
+		t.Errorf("live are %v, want properties 1 to 3", left)
+	}
+	if got := heard.next(w); got != "properties/4" {
+		t.Errorf("published is %q, want properties/4", got)
+	}
+	w.beat() // the count in the fence still agrees
+}
+
+func TestSees(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		applied string
+		xid     uint64
+		want    bool
+	}{
+		{"10:20:12,15", 9, true}, {"10:20:12,15", 10, true}, {"10:20:12,15", 12, false}, {"10:20:12,15", 15, false},
+		{"10:20:12,15", 13, true}, {"10:20:12,15", 19, true}, {"10:20:12,15", 20, false}, {"10:20:12,15", 21, false},
+		{"10:10:", 9, true}, {"10:10:", 10, false}, {"10:20:112", 12, true}, {"", 1, false}, {"x:y:", 1, false}, {"5", 1, false},
+	} {
+		if got := (cache.Beat{Applied: c.applied}).Sees(c.xid); got != c.want {
+			t.Errorf("snapshot %q sees %d: %v, want %v", c.applied, c.xid, got, c.want)
+		}
+	}
+}
+
+func TestCheckPolicy(t *testing.T) {
+	t.Parallel()
+	for policy, fine := range map[string]bool{
+		"volatile-lru": true, "volatile-lfu": true, "noeviction": true,
+		"volatile-ttl": false, "volatile-random": false, "allkeys-lru": false, "allkeys-lfu": false, "allkeys-random": false, "": false,
+	} {
+		warning, err := cache.CheckPolicy(policy)
+		if (err == nil) != fine || (warning != "") != (policy == "noeviction") {
+			t.Errorf("policy %q: warning %q, error %v", policy, warning, err)
+		}
+	}
+}
