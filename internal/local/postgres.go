@@ -97,6 +97,9 @@ func (p *Postgres) logfile() string      { return filepath.Join(p.options.Dir, "
 // Dir returns the server's folder.
 func (p *Postgres) Dir() string { return p.options.Dir }
 
+// Programs returns the folder with PostgreSQL's programs, psql among them.
+func (p *Postgres) Programs() string { return p.programs }
+
 // Running says whether the server was started and not stopped since.
 func (p *Postgres) Running() bool { return p.process != nil }
 
@@ -120,6 +123,7 @@ func (p *Postgres) SuperuserURL(database string) string {
 // Start starts a stopped server again, on its port and its data, and returns
 // when it accepts connections.
 func (p *Postgres) Start(ctx context.Context) error {
+	p.awaitPredecessor(ctx)
 	args := []string{"-D", p.data()}
 	for _, setting := range append([]string{
 		"port=" + strconv.Itoa(p.port),
@@ -128,11 +132,11 @@ func (p *Postgres) Start(ctx context.Context) error {
 	}, p.options.Settings...) {
 		args = append(args, "-c", setting)
 	}
-	orphanSignal, orphanRemoves := "INT", ""
+	server := launch{path: filepath.Join(p.programs, "postgres"), args: args, orphanSignal: "INT"}
 	if p.options.Disposable {
-		orphanSignal, orphanRemoves = "QUIT", p.options.Dir
+		server.orphanSignal, server.orphanRemoves = "QUIT", p.options.Dir
 	}
-	process, err := launch(p.account, p.logfile(), orphanSignal, orphanRemoves, filepath.Join(p.programs, "postgres"), args...)
+	process, err := server.startServer(p.account, p.logfile())
 	if err != nil {
 		return err
 	}
@@ -141,6 +145,23 @@ func (p *Postgres) Start(ctx context.Context) error {
 	}
 	p.process = process
 	return nil
+}
+
+// awaitPredecessor gives a server that still uses the data, because its guard has
+// only begun to stop it, some time to end.
+func (p *Postgres) awaitPredecessor(ctx context.Context) {
+	for range 500 {
+		b, err := os.ReadFile(filepath.Join(p.data(), "postmaster.pid"))
+		if err != nil {
+			return
+		}
+		first, _, _ := strings.Cut(string(b), "\n")
+		pid, err := strconv.Atoi(first)
+		if err != nil || gone(pid) || ctx.Err() != nil {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
 }
 
 // ready reads the line of postmaster.pid in which the server tells its state,
@@ -273,7 +294,7 @@ func (p *Postgres) initdb(ctx context.Context) error {
 	args := append(p.initdbArgs(), "--pwfile="+p.passwordFile(), "--pgdata="+p.data())
 	cmd := exec.CommandContext(ctx, filepath.Join(p.programs, "initdb"), args...)
 	cmd.Dir = p.options.Dir
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TZ=UTC"}
+	cmd.Env = serverEnv()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: p.account.credential()}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb in %s: %w: %s", p.options.Dir, err, tail(out))

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// process is a running server with its guard. It must be ended by stop.
+// process is a running program with its guard. It must be ended by stop.
 type process struct {
 	cmd    *exec.Cmd
 	guard  *exec.Cmd
@@ -40,10 +40,44 @@ done
 kill -KILL "$1"
 [ -z "$3" ] || rm -rf -- "$3"`
 
-// launch starts a server that writes to the log file. The server and its guard
-// get process groups of their own, so that a Ctrl-C in the terminal reaches them
-// only through the process that owns them.
-func launch(a account, logfile, orphanSignal, orphanRemoves string, name string, args ...string) (*process, error) {
+// launch is how a process starts.
+type launch struct {
+	path       string
+	args, env  []string
+	dir        string // working directory
+	output     *os.File
+	credential *syscall.Credential // nil for the own user
+
+	// What the guard does if this process dies first.
+	orphanSignal  string // stops the other one, as kill(1) names it
+	orphanRemoves string // a folder, "" for none
+}
+
+// start starts a process and its guard. Both get process groups of their own, so
+// that a Ctrl-C in the terminal reaches them only through the process that owns
+// them.
+func (l launch) start() (*process, error) {
+	cmd := exec.Command(l.path, l.args...)
+	cmd.Dir, cmd.Env = l.dir, l.env
+	cmd.Stdout, cmd.Stderr = l.output, l.output
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: l.credential}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", l.path, err)
+	}
+	p := &process{cmd: cmd, exited: make(chan struct{})}
+	go func() {
+		p.status = cmd.Wait()
+		close(p.exited)
+	}()
+	if err := p.startGuard(l.orphanSignal, l.orphanRemoves); err != nil {
+		p.kill()
+		return nil, err
+	}
+	return p, nil
+}
+
+// startServer starts a server that appends what it says to the log file.
+func (l launch) startServer(a account, logfile string) (*process, error) {
 	log, err := os.OpenFile(logfile, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
@@ -52,24 +86,14 @@ func launch(a account, logfile, orphanSignal, orphanRemoves string, name string,
 	if err := a.own(logfile); err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(name, args...)
-	cmd.Dir = filepath.Dir(logfile)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TZ=UTC"}
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: a.credential()}
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start %s: %w", name, err)
-	}
-	p := &process{cmd: cmd, exited: make(chan struct{})}
-	go func() {
-		p.status = cmd.Wait()
-		close(p.exited)
-	}()
-	if err := p.startGuard(orphanSignal, orphanRemoves); err != nil {
-		p.kill()
-		return nil, err
-	}
-	return p, nil
+	l.dir, l.env = filepath.Dir(logfile), serverEnv()
+	l.output, l.credential = log, a.credential()
+	return l.start()
+}
+
+// serverEnv keeps the caller's settings, such as PGPORT, from a server.
+func serverEnv() []string {
+	return []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TZ=UTC"}
 }
 
 func (p *process) startGuard(signal, removes string) error {

@@ -95,11 +95,11 @@ func (r *Redis) Start(ctx context.Context) error {
 	if err := r.account.write(config, strings.Join(lines, "\n")+"\n"); err != nil {
 		return err
 	}
-	orphanRemoves := ""
+	server := launch{path: r.program, args: []string{config}, orphanSignal: "TERM"}
 	if r.options.Disposable {
-		orphanRemoves = r.options.Dir
+		server.orphanRemoves = r.options.Dir
 	}
-	process, err := launch(r.account, r.logfile(), "TERM", orphanRemoves, r.program, config)
+	process, err := server.startServer(r.account, r.logfile())
 	if err != nil {
 		return err
 	}

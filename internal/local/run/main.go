@@ -1,0 +1,234 @@
+// Command run is what make run runs, from the top of the repository: it starts
+// private PostgreSQL and Redis servers, or uses those of DATABASE_URL and
+// REDIS_URL, brings the database up to date, starts the API and the invalidator
+// from bin, says where they are, and stops all of it when it is told to stop.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/freshlist/freshlist/internal/local"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	top, err := os.Getwd()
+	if err == nil {
+		err = run(ctx, os.Stdout, top, stateFolder(top))
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "freshlist:", err)
+		os.Exit(1)
+	}
+}
+
+const (
+	startTimeout = 2 * time.Minute
+	stopGrace    = 15 * time.Second
+	// The usual ports, taken if they are free.
+	apiPort, invalidatorPort = 8080, 8081
+)
+
+// run runs the clone at top, with the servers' data in state, until ctx is done or
+// something has ended by itself.
+func run(ctx context.Context, out io.Writer, top, state string) (err error) {
+	folder, err := openFolder(top, state)
+	if err != nil {
+		return err
+	}
+	s := &stack{top: top, folder: folder, out: out}
+	defer func() {
+		stopped := ctx.Err() != nil
+		if failed := s.stop(); stopped {
+			err = failed // whatever was cut off by the stop is no news
+		} else {
+			err = errors.Join(err, failed)
+		}
+	}()
+	starting, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	if err := s.start(starting); err != nil {
+		return err
+	}
+	s.greet()
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(out, "\nstopping")
+		return nil
+	case <-s.api.Exited():
+		return errors.New("the API has ended by itself; its last words are above")
+	case <-s.invalidator.Exited():
+		return errors.New("the invalidator has ended by itself; its last words are above")
+	}
+}
+
+// stack is everything that run starts, and how to stop it.
+type stack struct {
+	top    string // of the repository
+	folder *folder
+	out    io.Writer
+	stops  []func() error // in the order of starting
+
+	database        databases
+	redis           string
+	apiAddr         string
+	invalidatorAddr string
+	api             *local.Program
+	invalidator     *local.Program
+}
+
+// stop ends everything, the last first.
+func (s *stack) stop() error {
+	var failed []error
+	for i := len(s.stops) - 1; i >= 0; i-- {
+		failed = append(failed, s.stops[i]())
+	}
+	return errors.Join(append(failed, s.folder.close())...)
+}
+
+func (s *stack) start(ctx context.Context) (err error) {
+	if err := s.startServers(ctx); err != nil {
+		return err
+	}
+	fmt.Fprintln(s.out, "migrating, installing triggers, loading the sample listings")
+	for _, command := range [][]string{
+		{"bin/api", "migrate", "up"},
+		{"bin/invalidator", "install"},
+		{"bin/api", "seed"},
+	} {
+		if err := s.once(ctx, command[0], command[1:]...); err != nil {
+			return err
+		}
+	}
+	if s.apiAddr, err = listenAddr("HTTP_ADDR", apiPort); err != nil {
+		return err
+	}
+	if s.invalidatorAddr, err = listenAddr("INVALIDATOR_ADDR", invalidatorPort); err != nil {
+		return err
+	}
+	if s.invalidator, err = s.startProgram("bin/invalidator", s.database.invalidator); err != nil {
+		return err
+	}
+	if s.api, err = s.startProgram("bin/api", s.database.api); err != nil {
+		return err
+	}
+	if err := awaitReady(ctx, s.invalidatorAddr, s.invalidator); err != nil {
+		return fmt.Errorf("start the invalidator: %w", err)
+	}
+	if err := awaitReady(ctx, s.apiAddr, s.api); err != nil {
+		return fmt.Errorf("start the API: %w", err)
+	}
+	return nil
+}
+
+// once runs one command as the owner of the table, and shows what it says only if
+// it fails.
+func (s *stack) once(ctx context.Context, name string, args ...string) error {
+	cmd := exec.CommandContext(ctx, filepath.Join(s.top, name), args...)
+	cmd.Env = s.env(s.database.owner)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C ends it through ctx
+	if said, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s %v: %w\n%s", name, args, err, said)
+	}
+	return nil
+}
+
+func (s *stack) startProgram(name, database string) (*local.Program, error) {
+	p, err := local.StartProgram(os.Stderr, s.env(database), filepath.Join(s.top, name))
+	if err == nil {
+		s.stops = append(s.stops, func() error { return p.Stop(stopGrace) })
+	}
+	return p, err
+}
+
+// env is the environment of a process that uses the database at this address.
+// Later entries hold.
+func (s *stack) env(database string) []string {
+	return append(os.Environ(),
+		"DATABASE_URL="+database, "REDIS_URL="+s.redis,
+		"HTTP_ADDR="+s.apiAddr, "INVALIDATOR_ADDR="+s.invalidatorAddr)
+}
+
+// listenAddr returns the address that a variable gives or, if it is not set, one
+// on loopback with the usual port or another free one.
+func listenAddr(variable string, usual int) (string, error) {
+	if addr := os.Getenv(variable); addr != "" {
+		return addr, nil
+	}
+	port, err := local.FreePort(usual)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("127.0.0.1:%d", port), nil
+}
+
+// dialable returns an address to connect to, of one to listen on.
+func dialable(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr // the process itself says what is wrong
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// awaitReady asks a process until it says that it is ready.
+func awaitReady(ctx context.Context, addr string, p *local.Program) error {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !ready(ctx, "http://"+dialable(addr)+"/readyz") {
+		select {
+		case <-p.Exited():
+			return errors.New("it has ended; its last words are above")
+		case <-ctx.Done():
+			return fmt.Errorf("no answer from http://%s/readyz: %w", dialable(addr), context.Cause(ctx))
+		case <-tick.C:
+		}
+	}
+	return nil
+}
+
+func ready(ctx context.Context, url string) bool {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return false
+	}
+	answer, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false
+	}
+	defer answer.Body.Close()
+	return answer.StatusCode == http.StatusOK
+}
+
+const greeting = `
+freshlist is running. Ctrl-C stops it.
+
+    http://%[1]s/                          listings
+    http://%[1]s/v1/properties/932         one of them, as JSON
+    http://%[2]s/status                    the invalidator
+
+Change a listing by SQL and read it again:
+
+    curl -i http://%[1]s/v1/properties/932
+    %[3]s -c "update properties set price = price + 1000 where id = 932"
+
+`
+
+func (s *stack) greet() {
+	fmt.Fprintf(s.out, greeting, dialable(s.apiAddr), dialable(s.invalidatorAddr), s.database.psql)
+}
