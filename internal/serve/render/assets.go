@@ -76,16 +76,25 @@ func StaticHandler() http.Handler {
 		byURL[a.url] = a
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
 		a, ok := byURL[r.URL.Path]
 		if !ok {
-			http.NotFound(w, r)
+			noSuchFile(w, r)
 			return
 		}
-		h := w.Header()
 		h.Set("Content-Type", a.mediaType)
 		h.Set("Cache-Control", "public, max-age=31536000, immutable")
 		h.Set("ETag", `"`+a.hash+`"`)
-		h.Set("X-Content-Type-Options", "nosniff")
 		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(a.content))
 	})
+}
+
+func noSuchFile(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", JSON.ContentType(http.StatusNotFound))
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusNotFound)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(Error(JSON, Problem{Status: http.StatusNotFound, Detail: "There is no such file."}))
+	}
 }

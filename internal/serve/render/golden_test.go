@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"testing"
 
+	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/serve/render"
 )
 
@@ -38,6 +39,18 @@ func TestGoldenProblems(t *testing.T) {
 		checkGolden(t, "problem-"+name+".json", render.Error(render.JSON, p))
 		checkGolden(t, "problem-"+name+".html", render.Error(render.HTML, p))
 	}
+}
+
+// specimen returns the specimen of a name.
+func specimen(t *testing.T, name string) listing.Queryset {
+	t.Helper()
+	for _, s := range render.Specimens() {
+		if s.Name == name {
+			return s.Queryset
+		}
+	}
+	t.Fatalf("there is no specimen %s", name)
+	return listing.Queryset{}
 }
 
 func checkGolden(t *testing.T, name string, got []byte) {
