@@ -78,7 +78,7 @@ func problemOf(err error) *problem {
 			cause:  err,
 		}
 	case errors.As(err, &rule):
-		return brokenRule(listing.Faults{{Name: rule.Column, Detail: rule.Detail}}, err)
+		return ruleProblem(rule, err)
 	case errors.Is(err, database.ErrBusy):
 		return unavailable("All database connections are in use.", err)
 	case errors.Is(err, database.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
@@ -96,6 +96,14 @@ func brokenRule(faults listing.Faults, cause error) *problem {
 		faults: faults,
 		cause:  cause,
 	}
+}
+
+// ruleProblem says which rule PostgreSQL has found broken.
+func ruleProblem(rule *database.RuleError, cause error) *problem {
+	if rule.Column == "" {
+		return &problem{status: http.StatusUnprocessableEntity, detail: "The property " + rule.Detail + ".", cause: cause}
+	}
+	return brokenRule(listing.Faults{{Name: rule.Column, Detail: rule.Detail}}, cause)
 }
 
 func unavailable(detail string, cause error) *problem {

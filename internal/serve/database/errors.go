@@ -31,7 +31,7 @@ var (
 // RuleError is a write that breaks a rule of the table.
 type RuleError struct {
 	Column string // the column whose rule it is; empty if that is not known
-	Detail string // for people
+	Detail string // what is wrong with the column's value or, without a column, with the property
 	err    error
 }
 
@@ -51,6 +51,7 @@ const (
 	stringTruncation     = "22001"
 	numericOutOfRange    = "22003"
 	programLimitExceeded = "54000" // a text too long for its index
+	raiseException       = "P0001" // by a trigger of the table's owner
 	undefinedFunction    = "42883"
 	invalidSchemaName    = "3F000"
 	noPrivilege          = "42501"
@@ -92,7 +93,9 @@ func classifySQL(pg *pgconn.PgError, err error) error {
 	case stringTruncation, numericOutOfRange:
 		return &RuleError{pg.ColumnName, "is too long or out of range", err}
 	case programLimitExceeded:
-		return &RuleError{pg.ColumnName, "a text is too long to be indexed", err}
+		return &RuleError{pg.ColumnName, "has a text that is too long to be indexed", err}
+	case raiseException:
+		return &RuleError{pg.ColumnName, "is refused by the table", err}
 	case readOnly, serializationFailure, deadlock, lockNotAvailable:
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}

@@ -1,0 +1,314 @@
+package serve_test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/freshlist/freshlist/internal/serve"
+)
+
+const house = `{"title": "A house", "property_type": "Residential", "price": 350000.50, "city": "FOLSOM"}`
+
+func TestCreate(t *testing.T) {
+	t.Parallel()
+	a := start(t)
+	r := a.write("POST", "/v1/properties", `{"title": "Ünique \"house\"", "description": "x", "property_type": "Condo", "status": "pending",
+		"price": 1e5, "city": "FOLSOM", "postal_code": "95630", "bedrooms": 3, "bathrooms": 2.5, "living_area": 1500,
+		"latitude": 38.5, "longitude": -121.25}`)
+	var p map[string]any
+	r.as(t, &p)
+	if r.StatusCode != http.StatusCreated {
+		t.Errorf("status %d, want 201", r.StatusCode)
+	}
+	want := map[string]any{
+		"title": "Ünique \"house\"", "description": "x", "property_type": "Condo", "status": "pending", "price": 100000.0,
+		"city": "FOLSOM", "postal_code": "95630", "bedrooms": 3.0, "bathrooms": 2.5, "living_area": 1500.0,
+		"latitude": 38.5, "longitude": -121.25,
+	}
+	for name, value := range want {
+		if p[name] != value {
+			t.Errorf("%s is %v, want %v", name, p[name], value)
+		}
+	}
+	if p["created_at"] != p["updated_at"] || p["created_at"] == nil {
+		t.Errorf("created_at %v, updated_at %v, want equal times", p["created_at"], p["updated_at"])
+	}
+	location := r.Header.Get("Location")
+	if want := fmt.Sprintf("/v1/properties/%v", p["id"]); location != want {
+		t.Errorf("Location %q, want %q", location, want)
+	}
+	read := a.get(location, "Consistency-Token: "+consistencyToken(t, r))
+	if read.body != r.body || read.Header.Get("ETag") != r.Header.Get("ETag") {
+		t.Errorf("a read shows another property or tag than the write:\n%s%s", read.body, r.body)
+	}
+	a.write("POST", "/v1/properties", house).as(t, &p)
+	for name, value := range map[string]any{"description": "", "status": "for_sale", "bedrooms": nil, "postal_code": nil, "price": 350000.5} {
+		if p[name] != value {
+			t.Errorf("by default %s is %v, want %v", name, p[name], value)
+		}
+	}
+}
+
+// consistencyToken returns the transaction of a write.
+func consistencyToken(t *testing.T, r answer) string {
+	t.Helper()
+	token := r.Header.Get("Consistency-Token")
+	if xid, err := strconv.ParseUint(token, 10, 64); err != nil || xid < 3 {
+		t.Errorf("Consistency-Token %q, want a transaction id", token)
+	}
+	return token
+}
+
+// The token is the id of the transaction that wrote the row.
+func TestTokenIsTheTransaction(t *testing.T) {
+	t.Parallel()
+	a := start(t)
+	for _, r := range []answer{
+		a.write("POST", "/v1/properties", house),
+		a.write("PATCH", "/v1/properties/17", `{"bedrooms": 9}`),
+	} {
+		var p struct {
+			ID int64 `json:"id"`
+		}
+		r.as(t, &p)
+		var xmin string
+		err := a.database.QueryRow(t.Context(), `select p.xmin::text from properties p where id = $1`, p.ID).Scan(&xmin)
+		if token := consistencyToken(t, r); err != nil || xmin != token {
+			t.Errorf("token %s, but the row is of transaction %s (%v)", token, xmin, err)
+		}
+	}
+}
+
+func TestPatch(t *testing.T) {
+	t.Parallel()
+	a := start(t)
+	var before, after map[string]any
+	a.get("/v1/properties/17").as(t, &before)
+	r := a.request("PATCH", "/v1/properties/17", `{"price": 1.5, "postal_code": null, "bathrooms": 0}`,
+		"Authorization: Bearer "+token, "Content-Type: application/merge-patch+json; charset=utf-8")
+	r.as(t, &after)
+	for name, was := range before {
+		want := was
+		switch name {
+		case "price":
+			want = 1.5
+		case "postal_code":
+			want = nil
+		case "bathrooms":
+			want = 0.0
+		case "updated_at":
+			if after[name] == was {
+				t.Errorf("updated_at is still %v", was)
+			}
+			continue
+		}
+		if after[name] != want {
+			t.Errorf("%s is %v, want %v", name, after[name], want)
+		}
+	}
+	if read := a.get("/v1/properties/17"); read.body != r.body {
+		t.Errorf("a read shows another property:\n%s%s", read.body, r.body)
+	}
+	for _, same := range []string{`{}`, `{"price": 1.50}`, `{"postal_code": null}`} {
+		if again := a.write("PATCH", "/v1/properties/17", same); again.StatusCode != 200 || again.body != r.body {
+			t.Errorf("a patch to the same, %s: %d %s", same, again.StatusCode, again.body)
+		}
+	}
+}
+
+func TestDelete(t *testing.T) {
+	t.Parallel()
+	a := start(t)
+	r := a.request("DELETE", "/v1/properties/17", "", "Authorization: Bearer "+token)
+	if r.StatusCode != http.StatusNoContent || r.body != "" {
+		t.Errorf("%d %q, want 204", r.StatusCode, r.body)
+	}
+	consistencyToken(t, r)
+	a.get("/v1/properties/17").problem(t, 404)
+	a.write("DELETE", "/v1/properties/17", "").problem(t, 404)
+	a.write("PATCH", "/v1/properties/17", "{}").problem(t, 404)
+	for _, id := range []string{"0", "-1", "x", "1e3", "9223372036854775808"} {
+		a.write("DELETE", "/v1/properties/"+id, "").problem(t, 404)
+		a.write("PATCH", "/v1/properties/"+id, "{}").problem(t, 404)
+	}
+}
+
+func TestWhoMayWrite(t *testing.T) {
+	t.Parallel()
+	a := start(t)
+	writes := []struct{ method, target string }{
+		{"POST", "/v1/properties"}, {"PATCH", "/v1/properties/17"}, {"DELETE", "/v1/properties/17"},
+	}
+	for _, w := range writes {
+		for _, authorization := range []string{"", "Bearer", "Bearer ", "Bearer wrong", "Bearer " + token + "x", "Basic " + token, token} {
+			r := a.request(w.method, w.target, house, "Content-Type: application/json", "Authorization: "+authorization)
+			r.problem(t, 401)
+			if got := r.Header.Get("WWW-Authenticate"); got != "Bearer" {
+				t.Errorf("%s: WWW-Authenticate %q, want Bearer", w.method, got)
+			}
+		}
+	}
+	closed := start(t, func(o *serve.Options) { o.WriteToken = "" })
+	for _, w := range writes {
+		for _, authorization := range []string{"", "Bearer ", "Bearer " + token} {
+			closed.request(w.method, w.target, house, "Content-Type: application/json", "Authorization: "+authorization).problem(t, 403)
+		}
+	}
+}
+
+func TestBodyThatIsNoDraft(t *testing.T) {
+	t.Parallel()
+	a := start(t)
+	for body, status := range map[string]int{
+		"":                                  400,
+		"{":                                 400,
+		"null":                              400,
+		"[]":                                400,
+		`"x"`:                               400,
+		`{"title": "x"} {}`:                 400,
+		"{\"title\": \"\xff\"}":             400,
+		strings.Repeat("[", 20_000):         400,
+		strings.Repeat(" ", 64<<10) + house: 413,
+		`{"title": "` + strings.Repeat("x", 64<<10) + `"}`: 413,
+	} {
+		a.write("POST", "/v1/properties", body).problem(t, status)
+		a.write("PATCH", "/v1/properties/17", body).problem(t, status)
+	}
+	for _, headers := range [][]string{
+		{},
+		{"Content-Type: text/plain"},
+		{"Content-Type: application/x-www-form-urlencoded"},
+		{"Content-Type: application/merge-patch+json"},
+		{"Content-Type: application/json", "Content-Encoding: gzip"},
+		{"Content-Type: application/json; charset"},
+	} {
+		r := a.request("POST", "/v1/properties", house, append(headers, "Authorization: Bearer "+token)...)
+		r.problem(t, 415)
+		if got := r.Header.Get("Accept-Post"); got != "application/json" {
+			t.Errorf("%q: Accept-Post %q", headers, got)
+		}
+	}
+	r := a.request("PATCH", "/v1/properties/17", "{}", "Authorization: Bearer "+token, "Content-Type: application/json-patch+json")
+	r.problem(t, 415)
+	if got := r.Header.Get("Accept-Patch"); got != "application/merge-patch+json, application/json" {
+		t.Errorf("Accept-Patch %q", got)
+	}
+}
+
+// Each rule of the table, broken alone: 422, and errors names the column.
+func TestBrokenRules(t *testing.T) {
+	t.Parallel()
+	a := start(t)
+	for _, member := range []string{
+		`"title": null`, `"title": 5`, `"title": "a\u0000b"`, `"title": ["x"]`,
+		`"description": null`, `"property_type": null`, `"city": null`, `"city": {}`,
+		`"status": null`, `"status": "SOLD"`, `"status": 1`,
+		`"price": null`, `"price": "5"`, `"price": -1`, `"price": 1.005`, `"price": 1000000000000`, `"price": 1e99999999`,
+		`"postal_code": 95630`,
+		`"bedrooms": -1`, `"bedrooms": 2.5`, `"bedrooms": 32768`, `"bedrooms": true`,
+		`"bathrooms": 2.25`, `"bathrooms": 100`, `"bathrooms": "2"`,
+		`"living_area": 0`, `"living_area": 2147483648`, `"living_area": 0.5`,
+		`"latitude": 90.1`, `"latitude": "38"`, `"longitude": -180.5`, `"longitude": 1e400`,
+		`"id": 5`, `"created_at": "2020-01-01T00:00:00Z"`, `"updated_at": null`,
+		`"colour": "red"`, `"Title": "x"`, `"": 1`,
+	} {
+		quoted, _, _ := strings.Cut(member, ":")
+		want := strings.Trim(quoted, `"`)
+		bodies := map[string]string{"PATCH": "{" + member + "}", "POST": strings.TrimSuffix(house, "}") + "," + member + "}"}
+		for method, body := range bodies {
+			target := "/v1/properties"
+			if method == "PATCH" {
+				target += "/17"
+			}
+			if names := a.write(method, target, body).problem(t, 422); !slices.Equal(names, []string{want}) {
+				t.Errorf("%s %s: errors %q, want %q", method, member, names, want)
+			}
+		}
+	}
+	all := a.write("POST", "/v1/properties", `{"price": -1, "bedrooms": "x", "id": 1, "colour": "red"}`).problem(t, 422)
+	slices.Sort(all)
+	if want := []string{"bedrooms", "city", "colour", "id", "price", "property_type", "title"}; !slices.Equal(all, want) {
+		t.Errorf("errors %q, want %q", all, want)
+	}
+}
+
+// A rule that only the table knows is reported by its name.
+func TestRulesOfTheTableAlone(t *testing.T) {
+	t.Parallel()
+	a := start(t)
+	a.exec(`alter table properties add constraint properties_city_listed check (city <> 'ATLANTIS')`)
+	a.exec(`create unique index properties_title_once on properties (title) where title like 'once%'`)
+	if names := a.write("PATCH", "/v1/properties/17", `{"city": "ATLANTIS"}`).problem(t, 422); !slices.Equal(names, []string{"city"}) {
+		t.Errorf("a check: errors %q, want city", names)
+	}
+	a.write("PATCH", "/v1/properties/17", `{"title": "once"}`)
+	if names := a.write("PATCH", "/v1/properties/18", `{"title": "once"}`).problem(t, 422); !slices.Equal(names, []string{"title"}) {
+		t.Errorf("a unique index: errors %q, want title", names)
+	}
+	a.exec(`delete from properties where bedrooms is null`)
+	a.exec(`alter table properties alter column bedrooms set not null`)
+	if names := a.write("POST", "/v1/properties", house).problem(t, 422); !slices.Equal(names, []string{"bedrooms"}) {
+		t.Errorf("not null: errors %q, want bedrooms", names)
+	}
+	a.exec(`create table visits (property bigint references properties)`)
+	a.exec(`insert into visits values (18)`)
+	if names := a.write("DELETE", "/v1/properties/18", "").problem(t, 422); names != nil {
+		t.Errorf("a foreign key: errors %q, want none", names)
+	}
+	a.exec(`create function refuse() returns trigger language plpgsql as $$begin raise exception 'secret'; end$$;
+		create trigger refuse before update on properties for each row execute function refuse()`)
+	if r := a.write("PATCH", "/v1/properties/18", `{"price": 7}`); r.StatusCode != 422 || strings.Contains(r.body, "secret") {
+		t.Errorf("a trigger's refusal: %d %s, want 422 without its text", r.StatusCode, r.body)
+	}
+}
+
+func TestIfMatch(t *testing.T) {
+	t.Parallel()
+	a := start(t)
+	tag := a.get("/v1/properties/17").Header.Get("ETag")
+	packed := strings.TrimSuffix(tag, `"`) + `-gzip"`
+	for match, status := range map[string]int{
+		tag: 200, packed: 200, "*": 200, `"x", ` + tag: 200,
+		"W/" + tag: 412, `"x"`: 412, "": 412, strings.Trim(tag, `"`): 412,
+	} {
+		r := a.write("PATCH", "/v1/properties/17", `{}`, "If-Match: "+match)
+		if r.StatusCode != status {
+			t.Errorf("If-Match %s: %d, want %d", match, r.StatusCode, status)
+		}
+	}
+	changed := a.write("PATCH", "/v1/properties/17", `{"price": 5}`, "If-Match: "+tag)
+	if changed.StatusCode != 200 || changed.Header.Get("ETag") == tag {
+		t.Fatalf("%d with tag %s, want 200 and another tag", changed.StatusCode, changed.Header.Get("ETag"))
+	}
+	a.write("PATCH", "/v1/properties/17", `{"price": 6}`, "If-Match: "+tag).problem(t, 412)
+	a.write("DELETE", "/v1/properties/17", "", "If-Match: "+tag).problem(t, 412)
+	if r := a.write("DELETE", "/v1/properties/17", "", "If-Match: "+changed.Header.Get("ETag")); r.StatusCode != 204 {
+		t.Errorf("DELETE with the present tag: %d, want 204", r.StatusCode)
+	}
+	a.write("DELETE", "/v1/properties/17", "", "If-Match: *").problem(t, 404)
+}
+
+// Of many writers that have seen the same state one wins: the precondition is
+// checked under the row's lock.
+func TestIfMatchUnderContention(t *testing.T) {
+	t.Parallel()
+	a := start(t)
+	tag := a.get("/v1/properties/17").Header.Get("ETag")
+	statuses := make([]int, 16)
+	var writers sync.WaitGroup
+	for i := range statuses {
+		writers.Go(func() {
+			statuses[i] = a.write("PATCH", "/v1/properties/17", fmt.Sprintf(`{"price": %d}`, i), "If-Match: "+tag).StatusCode
+		})
+	}
+	writers.Wait()
+	slices.Sort(statuses)
+	if statuses[0] != 200 || statuses[1] != 412 || statuses[15] != 412 {
+		t.Errorf("statuses %v, want one 200 and else 412", statuses)
+	}
+}
