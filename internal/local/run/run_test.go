@@ -180,16 +180,8 @@ func TestTwice(t *testing.T) {
 	if got := psql(t, top, "select command from log"); got != prepared+"\n"+prepared {
 		t.Errorf("the data are not those of the first run: %q", got)
 	}
-	s.end()
-}
 
-// A program that ends by itself ends everything, loudly.
-func TestProgramEnds(t *testing.T) {
-	t.Setenv("DATABASE_URL", "")
-	t.Setenv("REDIS_URL", "")
-	t.Setenv("INVALIDATOR_ADDR", "")
-	top, state := clone(t)
-	s := begin(t, top, state)
+	// A program that ends by itself ends everything, loudly.
 	page := regexp.MustCompile(`http://127\.0\.0\.1:\d+/`).FindString(s.out.String())
 	if answer, err := http.Get(page + "exit"); err == nil {
 		answer.Body.Close()
