@@ -90,9 +90,9 @@ func fill(t *testing.T, conn *pgx.Conn, rows []listing.Property) {
 	}
 }
 
-func nothing() {}
-
 func setEpoch(t *testing.T, conn *pgx.Conn, epoch string) {
 	t.Helper()
 	exec(t, conn, "insert into freshlist.properties_marker (epoch) values ($1)", epoch)
 }
+
+func nothing() {}

@@ -64,10 +64,13 @@ func (s *statement) filter(f *listing.Filter) conditions {
 		c.add("latitude between ", s.arg(box.South), "::float8 and ", s.arg(box.North), "::float8")
 	}
 	if f.Text != "" {
-		c.add("search @@ websearch_to_tsquery('pg_catalog.english', ", s.arg(f.Text), "::text)")
+		c.add(document, " @@ websearch_to_tsquery('pg_catalog.english', ", s.arg(f.Text), "::text)")
 	}
 	return c
 }
+
+// document is what a text search looks at: the expression of its index.
+const document = "to_tsvector('pg_catalog.english', title || ' ' || description)"
 
 // oneOf asks that a text be one of a list. A single one is asked by =, which
 // leaves the rows of an index on (column, order) in order.

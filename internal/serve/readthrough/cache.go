@@ -18,6 +18,7 @@ import (
 
 	"github.com/freshlist/freshlist/internal/cache"
 	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/telemetry"
 )
 
 // Source reads listings from PostgreSQL.
@@ -31,28 +32,12 @@ type Source interface {
 	Assigned(ctx context.Context, xid uint64) (bool, error)
 }
 
-// Level is one level of the cache, as the metrics name it.
-type Level string
-
-// Result is what asking a level came to.
-type Result string
-
-// The levels and results that are counted.
-const (
-	ViewLevel     Level = "view"
-	QuerysetLevel Level = "queryset"
-
-	Hit    Result = "hit"
-	Miss   Result = "miss"
-	Bypass Result = "bypass"
-)
-
 // Config says how a Cache works. Every field but Off must be set.
 type Config struct {
-	Store  *cache.Reader
-	Source Source
-	Render func(Format, listing.Queryset) (status int, body []byte)
-	Count  func(Level, Result)
+	Store   *cache.Reader
+	Source  Source
+	Render  func(Format, listing.Queryset) (status int, body []byte)
+	Metrics *telemetry.API
 
 	Bound   time.Duration // B, the bound on staleness
 	Timeout time.Duration // of one load, whoever waits for it
@@ -114,10 +99,10 @@ func (c *Cache) Get(ctx context.Context, req Request) (Answer, error) {
 	case sight.Beat == nil:
 		return c.bypass(ctx, req, statusNoBeat)
 	case sight.View != nil:
-		c.Count(ViewLevel, Hit)
+		c.Metrics.Cache(telemetry.View, telemetry.Hit).Inc()
 		return answer(*sight.View, statusHit), nil
 	}
-	c.Count(ViewLevel, Miss)
+	c.Metrics.Cache(telemetry.View, telemetry.Miss).Inc()
 	return c.miss(ctx, req, query)
 }
 
@@ -160,7 +145,7 @@ func (c *Cache) miss(ctx context.Context, req Request, query string) (Answer, er
 // bypass reads the database and stores nothing, once for all requests of this
 // process that ask for the same at about the same time.
 func (c *Cache) bypass(ctx context.Context, req Request, status string) (Answer, error) {
-	c.Count(ViewLevel, Bypass)
+	c.Metrics.Cache(telemetry.View, telemetry.Bypass).Inc()
 	read := func(ctx context.Context) (Answer, error) { return c.read(ctx, req, status) }
 	if req.Token != 0 {
 		return read(ctx)
@@ -170,7 +155,7 @@ func (c *Cache) bypass(ctx context.Context, req Request, status string) (Answer,
 
 // direct reads the database for this request alone.
 func (c *Cache) direct(ctx context.Context, req Request, status string) (Answer, error) {
-	c.Count(ViewLevel, Bypass)
+	c.Metrics.Cache(telemetry.View, telemetry.Bypass).Inc()
 	return c.read(ctx, req, status)
 }
 

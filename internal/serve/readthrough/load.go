@@ -7,6 +7,7 @@ import (
 
 	"github.com/freshlist/freshlist/internal/cache"
 	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/telemetry"
 )
 
 // load answers a miss of the view: from the queryset if that is in Redis, from
@@ -20,7 +21,7 @@ func (c *Cache) load(ctx context.Context, req Request, query string) (Answer, er
 			return a, err
 		}
 		if time.Now().After(end) {
-			c.Count(QuerysetLevel, Miss)
+			c.Metrics.Cache(telemetry.Queryset, telemetry.Miss).Inc()
 			return c.read(ctx, req, statusMiss)
 		}
 		if err := sleep(ctx, pause); err != nil {
@@ -28,7 +29,7 @@ func (c *Cache) load(ctx context.Context, req Request, query string) (Answer, er
 		}
 		sight, err := c.look(ctx, req.Format, query)
 		if err == nil && sight.View != nil && sees(sight.Beat, req.Token) {
-			c.Count(QuerysetLevel, Miss)
+			c.Metrics.Cache(telemetry.Queryset, telemetry.Miss).Inc()
 			return answer(*sight.View, statusCollapsed), nil
 		}
 	}
@@ -49,20 +50,20 @@ func (c *Cache) attempt(ctx context.Context, req Request, query string) (Answer,
 	case err == nil && stored != nil && sees(&stored.Beat, req.Token):
 		return c.fromQueryset(ctx, req, query, stored)
 	case err == nil && lease != nil:
-		c.Count(QuerysetLevel, Miss)
+		c.Metrics.Cache(telemetry.Queryset, telemetry.Miss).Inc()
 		return c.fill(ctx, req, lease)
 	case err == nil && stored != nil:
 		return c.read(ctx, req, statusToken)
 	case errors.Is(err, cache.ErrHeld):
 		return Answer{}, err
 	case errors.Is(err, cache.ErrFull):
-		c.Count(QuerysetLevel, Miss)
+		c.Metrics.Cache(telemetry.Queryset, telemetry.Miss).Inc()
 		return c.read(ctx, req, statusMiss)
 	case err == nil || errors.Is(err, cache.ErrNoFence):
-		c.Count(QuerysetLevel, Bypass)
+		c.Metrics.Cache(telemetry.Queryset, telemetry.Bypass).Inc()
 		return c.read(ctx, req, statusNoBeat)
 	}
-	c.Count(QuerysetLevel, Bypass)
+	c.Metrics.Cache(telemetry.Queryset, telemetry.Bypass).Inc()
 	return c.read(ctx, req, statusRedisDown)
 }
 
@@ -71,10 +72,10 @@ func (c *Cache) fromQueryset(ctx context.Context, req Request, query string, sto
 	qs, err := listing.DecodeQueryset(req.Query, []byte(stored.Value))
 	if err != nil {
 		// A value of this build's tag that this build cannot read: leave it to expire.
-		c.Count(QuerysetLevel, Bypass)
+		c.Metrics.Cache(telemetry.Queryset, telemetry.Bypass).Inc()
 		return c.read(ctx, req, statusMiss)
 	}
-	c.Count(QuerysetLevel, Hit)
+	c.Metrics.Cache(telemetry.Queryset, telemetry.Hit).Inc()
 	view := c.render(req.Format, qs)
 	err = c.breaker.do(func() error {
 		return c.Store.StoreView(ctx, query, stored, req.Format.String(), view)
