@@ -50,6 +50,8 @@ type Postgres struct {
 	port     int
 	password string
 	process  *process // nil while stopped
+
+	rolePasswords [len(roleNames)]string // set by SetUp
 }
 
 // StopMode is a way to end a PostgreSQL server.

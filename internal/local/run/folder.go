@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -65,25 +64,15 @@ func makeEnterable(dirs ...string) error {
 // writePsql writes a script that runs psql on the private database, and returns
 // how to call it from the top of the clone. It holds a password, so only the owner
 // may read it.
-func (f *folder) writePsql(psql, address string) (string, error) {
-	u, err := url.Parse(address)
-	if err != nil {
-		return "", err
-	}
-	password, _ := u.User.Password()
-	script := fmt.Sprintf(psqlScript, u.Hostname(), u.Port(), strings.TrimPrefix(u.Path, "/"), u.User.Username(), password, psql)
+func (f *folder) writePsql(psql string, env []string) (string, error) {
+	script := "#!/bin/sh\n# psql on the private database of make run, as the owner of the listings.\n" +
+		"export " + strings.Join(env, " ") + "\nexec '" + psql + "' \"$@\"\n"
 	path := filepath.Join(f.local, "psql")
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return "", err
 	}
 	return ".local/psql", os.WriteFile(path, []byte(script), 0o700)
 }
-
-const psqlScript = `#!/bin/sh
-# psql on the private database of make run, as the owner of the listings.
-export PGHOST=%s PGPORT=%s PGDATABASE=%s PGUSER=%s PGPASSWORD=%s
-exec '%s' "$@"
-`
 
 // close gives up the lock.
 func (f *folder) close() error { return f.lock.Close() }

@@ -81,7 +81,8 @@ type stack struct {
 	out    io.Writer
 	stops  []func() error // in the order of starting
 
-	database        databases
+	database        local.Roles
+	psql            string // a command line
 	redis           string
 	apiAddr         string
 	invalidatorAddr string
@@ -118,10 +119,10 @@ func (s *stack) start(ctx context.Context) (err error) {
 	if s.invalidatorAddr, err = listenAddr("INVALIDATOR_ADDR", invalidatorPort); err != nil {
 		return err
 	}
-	if s.invalidator, err = s.startProgram("bin/invalidator", s.database.invalidator); err != nil {
+	if s.invalidator, err = s.startProgram("bin/invalidator", s.database.Invalidator); err != nil {
 		return err
 	}
-	if s.api, err = s.startProgram("bin/api", s.database.api); err != nil {
+	if s.api, err = s.startProgram("bin/api", s.database.API); err != nil {
 		return err
 	}
 	if err := awaitReady(ctx, s.invalidatorAddr, s.invalidator); err != nil {
@@ -137,7 +138,7 @@ func (s *stack) start(ctx context.Context) (err error) {
 // it fails.
 func (s *stack) once(ctx context.Context, name string, args ...string) error {
 	cmd := exec.CommandContext(ctx, filepath.Join(s.top, name), args...)
-	cmd.Env = s.env(s.database.owner)
+	cmd.Env = s.env(s.database.Owner)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C ends it through ctx
 	if said, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s %v: %w\n%s", name, args, err, said)
@@ -230,5 +231,5 @@ Change a listing by SQL and read it again:
 `
 
 func (s *stack) greet() {
-	fmt.Fprintf(s.out, greeting, dialable(s.apiAddr), dialable(s.invalidatorAddr), s.database.psql)
+	fmt.Fprintf(s.out, greeting, dialable(s.apiAddr), dialable(s.invalidatorAddr), s.psql)
 }

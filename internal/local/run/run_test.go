@@ -162,10 +162,10 @@ func TestTwice(t *testing.T) {
 	if got := psql(t, top, "select command from log"); got != prepared {
 		t.Errorf("commands %q, want %q", got, prepared)
 	}
-	if got := psql(t, top, "select current_user"); got != ownerRole {
-		t.Errorf("psql is %s, want %s", got, ownerRole)
+	if got := psql(t, top, "select current_user"); got != "freshlist_owner" {
+		t.Errorf("psql is %s", got)
 	}
-	if got := psql(t, top, "select string_agg(distinct usename, ' ' order by usename) from pg_stat_activity where usename <> current_user and usename <> 'postgres'"); got != apiRole+" "+invalidatorRole {
+	if got := psql(t, top, "select string_agg(distinct usename, ' ' order by usename) from pg_stat_activity where usename <> current_user and usename <> 'postgres'"); got != "freshlist_api freshlist_invalidator" {
 		t.Errorf("the programs connect as %s", got)
 	}
 	if err := run(t.Context(), s.out, top, state); err == nil || !strings.Contains(err.Error(), "runs already") {

@@ -1,0 +1,29 @@
+# make help lists the targets. Go, make and, for make test, a C compiler are expected;
+# PostgreSQL and Redis servers are installed or asked for.
+
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+COMPOSE     = github.com/compose-spec/compose-go/v2/cmd@v2.16.2
+
+.DEFAULT_GOAL := help
+.PHONY: help run test build lint
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: build ## everything for a first look, on private servers unless DATABASE_URL, REDIS_URL are set
+	@[ -n "$$DATABASE_URL" -a -n "$$REDIS_URL" ] || scripts/install-servers
+	@mkdir -p .local && go build -o .local/run ./internal/local/run
+	@exec .local/run
+
+test: ## all tests on private PostgreSQL and Redis servers, with the race detector
+	@scripts/install-servers --test
+	CGO_ENABLED=1 go test -race -p 2 -timeout 9m ./...
+
+build: ## bin/api and bin/invalidator
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
+
+lint: ## formatting, go vet, staticcheck, docker-compose.yml
+	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt -w $$unformatted"; exit 1; }
+	go vet ./...
+	go run $(STATICCHECK) ./...
+	go run $(COMPOSE) docker-compose.yml >/dev/null
