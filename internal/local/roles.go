@@ -26,8 +26,7 @@ var (
 )
 
 // SetUp makes a database and the roles of a deployment in it, if they are not
-// there, and gives the roles new random passwords. The addresses of the roles hold
-// until the next SetUp.
+// there. The first call gives the roles new random passwords.
 func (p *Postgres) SetUp(ctx context.Context, database string) error {
 	conn, err := pgx.Connect(ctx, p.SuperuserURL("postgres"))
 	if err != nil {
@@ -49,6 +48,9 @@ func (p *Postgres) setUp(ctx context.Context, conn *pgx.Conn, database string) e
 		if _, err := conn.Exec(ctx, "create database "+pgx.Identifier{database}.Sanitize()); err != nil {
 			return err
 		}
+	}
+	if p.rolePasswords[0] != "" {
+		return nil
 	}
 	for i := range p.rolePasswords {
 		p.rolePasswords[i] = rand.Text()

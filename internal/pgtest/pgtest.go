@@ -62,7 +62,8 @@ func New(t testing.TB) string {
 type Server struct {
 	postgres  *local.Postgres
 	databases atomic.Int64
-	templates sync.Map // name -> func() error, run once
+	templates sync.Map   // name -> func() error, run once
+	settingUp sync.Mutex // the roles are made by one test at a time
 }
 
 // shared is the server of this process.
@@ -122,13 +123,47 @@ func (s *Server) remove() error {
 // database is dropped at the end of the test, with all its connections.
 func (s *Server) New(t testing.TB) string {
 	t.Helper()
-	return s.Clone(t, "template1", nil)
+	return s.URL(s.clone(t, "template1", nil))
 }
 
 // Clone returns the address of a fresh copy of a template database, for the
 // superuser. The first call for a name makes the template by build, which gets
 // its address and must leave no connection to it open.
 func (s *Server) Clone(t testing.TB, template string, build func(ctx context.Context, url string) error) string {
+	t.Helper()
+	return s.URL(s.clone(t, template, build))
+}
+
+// Database is the addresses of one database, for the superuser and for the roles
+// of a deployment.
+type Database struct {
+	Superuser string
+	local.Roles
+}
+
+// CloneWithRoles is Clone for a template that the owner of the listings builds, in
+// a database that knows the three roles of a deployment.
+func (s *Server) CloneWithRoles(t testing.TB, template string, build func(ctx context.Context, owner string) error) Database {
+	t.Helper()
+	name := s.clone(t, template, func(ctx context.Context, _ string) error {
+		if err := s.setUp(ctx, template); err != nil {
+			return err
+		}
+		return build(ctx, s.postgres.Roles(template).Owner)
+	})
+	// What a role may do with a database is not copied with it.
+	check(t, "grant", s.exec("grant create on database "+name+" to freshlist_owner"))
+	return Database{Superuser: s.URL(name), Roles: s.postgres.Roles(name)}
+}
+
+func (s *Server) setUp(ctx context.Context, database string) error {
+	s.settingUp.Lock()
+	defer s.settingUp.Unlock()
+	return s.postgres.SetUp(ctx, database)
+}
+
+// clone makes a copy of a template, which build makes, and returns its name.
+func (s *Server) clone(t testing.TB, template string, build func(ctx context.Context, url string) error) string {
 	t.Helper()
 	if build != nil {
 		once, _ := s.templates.LoadOrStore(template, sync.OnceValue(func() error { return s.makeTemplate(template, build) }))
@@ -141,7 +176,7 @@ func (s *Server) Clone(t testing.TB, template string, build func(ctx context.Con
 			check(t, "drop database", s.exec("drop database "+name+" with (force)"))
 		}
 	})
-	return s.URL(name)
+	return name
 }
 
 func (s *Server) makeTemplate(name string, build func(ctx context.Context, url string) error) error {
