@@ -145,7 +145,7 @@ func (f fields) value(name string) string { return strings.Join(f.values[name], 
 func (f fields) fault(name string) string {
 	for _, wrong := range f.faults {
 		if wrong.Name == name {
-			return wrong.Detail
+			return capitalized(wrong.Detail)
 		}
 	}
 	return ""

@@ -8,10 +8,15 @@
 	const form = document.querySelector("form[action='/']");
 	if (!form) return;
 
-	// Fields left empty, and lists given one by one, have a shorter spelling.
+	// Fields left empty, lists given one by one, and amounts as people write them
+	// have a shorter spelling.
 	form.addEventListener("formdata", ({ formData }) => {
 		for (const name of new Set(formData.keys())) {
-			const values = formData.getAll(name).filter((v) => v.trim() !== "");
+			const amount = form.elements[name].inputMode === "decimal";
+			const values = formData
+				.getAll(name)
+				.map((v) => (amount ? v.replace(/[$,\s]/g, "") : v))
+				.filter((v) => v.trim() !== "");
 			formData.delete(name);
 			if (values.length > 0) formData.set(name, values.join(","));
 		}
