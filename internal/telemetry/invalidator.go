@@ -1,20 +1,26 @@
 package telemetry
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // Reason is why an epoch began, and with it an empty cache.
 type Reason uint8
 
 // The reasons for an epoch.
 const (
-	Marker  Reason = iota // PostgreSQL has no marker of ours: first start, crash, failover, restore
-	Catalog               // the table or its triggers were altered
-	Redis                 // Redis does not hold what was written to it
+	NoMarker       Reason = iota // PostgreSQL has no marker of ours: first start, crash, failover, restore
+	CaptureChanged               // the table or its triggers were altered
+	RedisLost                    // Redis does not hold what was written to it
 	reasons
 )
 
 // String returns the value of the label reason.
-func (r Reason) String() string { return [reasons]string{"marker", "catalog", "redis"}[r] }
+func (r Reason) String() string {
+	return [reasons]string{"no_marker", "capture_changed", "redis_lost"}[r]
+}
 
 // Invalidator is the metrics of one invalidator process. What it counts stands
 // still while the process is a standby.
@@ -31,14 +37,13 @@ type Invalidator struct {
 	AuditChecked     Counter // cached entries recomputed from the database
 	AuditMismatches  Counter // of them, entries that differed: 0, or a fault in freshlist
 
-	Leader            Gauge // 1 while this process leads, else 0
-	LiveQueries       Gauge // queries that are cached or being filled
-	UnparsableQueries Gauge // of them, queries that this build cannot read: each change purges them
-	Backlog           Gauge // changes captured and not yet purged for
-	LastBeat          Gauge // when the last beat was published, in seconds since 1970
+	Leader      Gauge // 1 while this process leads, else 0
+	LiveQueries Gauge // queries that are cached or being filled
+	Unparsable  Gauge // of them, queries that this build cannot read: each change purges them
+	Backlog     Gauge // changes captured and not yet purged for
+	LastBeat    Gauge // when the last beat was published, in seconds since 1970
 
-	PurgeDelay prometheus.Histogram // seconds from hearing of changes to their purge
-
+	delay  prometheus.Histogram
 	epochs [reasons]Counter
 }
 
@@ -57,10 +62,10 @@ func NewInvalidator() *Invalidator {
 	m.counter(&m.AuditMismatches, "freshlist_audit_mismatches_total", "Cached entries that differed from the database.")
 	m.gauge(&m.Leader, "freshlist_leader", "1 while this process leads, else 0.")
 	m.gauge(&m.LiveQueries, "freshlist_live_queries", "Queries that are cached or being filled.")
-	m.gauge(&m.UnparsableQueries, "freshlist_unparsable_queries", "Live queries that this build cannot read; each change purges them.")
+	m.gauge(&m.Unparsable, "freshlist_unparsable_queries", "Live queries that this build cannot read; each change purges them.")
 	m.gauge(&m.Backlog, "freshlist_backlog_rows", "Changes captured and not yet purged for.")
 	m.gauge(&m.LastBeat, "freshlist_last_beat_timestamp_seconds", "When the last beat was published.")
-	m.PurgeDelay = m.histogram("freshlist_purge_delay_seconds", "From hearing of a change to its purge.",
+	m.delay = m.histogram("freshlist_purge_delay_seconds", "From hearing of a change to its purge.",
 		[]float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10})
 	for reason := range reasons {
 		m.counter(&m.epochs[reason], "freshlist_epochs_total", "Epochs begun, each with an empty cache.", "reason", reason.String())
@@ -70,3 +75,6 @@ func NewInvalidator() *Invalidator {
 
 // Epoch counts an epoch that was begun.
 func (m *Invalidator) Epoch(reason Reason) { m.epochs[reason].Inc() }
+
+// Purged observes how long after it was heard of a batch of changes was purged for.
+func (m *Invalidator) Purged(delay time.Duration) { m.delay.Observe(delay.Seconds()) }

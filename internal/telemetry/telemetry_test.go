@@ -83,9 +83,9 @@ func TestNames(t *testing.T) {
 			`freshlist_changes_applied_total`,
 			`freshlist_doorbell_rings_total`,
 			`freshlist_doorbell_sleeps_total`,
-			`freshlist_epochs_total{reason="catalog"}`,
-			`freshlist_epochs_total{reason="marker"}`,
-			`freshlist_epochs_total{reason="redis"}`,
+			`freshlist_epochs_total{reason="capture_changed"}`,
+			`freshlist_epochs_total{reason="no_marker"}`,
+			`freshlist_epochs_total{reason="redis_lost"}`,
 			`freshlist_fenced_total`,
 			`freshlist_last_beat_timestamp_seconds`,
 			`freshlist_leader`,
@@ -141,13 +141,13 @@ func TestAPICounts(t *testing.T) {
 func TestInvalidatorCounts(t *testing.T) {
 	t.Parallel()
 	m := telemetry.NewInvalidator()
-	m.Epoch(telemetry.Redis)
-	m.PurgeDelay.Observe(.002)
+	m.Epoch(telemetry.RedisLost)
+	m.Purged(2 * time.Millisecond)
 	m.LiveQueries.Set(300)
 	m.ChangesApplied.Add(5)
 	expect(t, m.Handler(),
-		`freshlist_epochs_total{reason="redis"} 1`,
-		`freshlist_epochs_total{reason="marker"} 0`,
+		`freshlist_epochs_total{reason="redis_lost"} 1`,
+		`freshlist_epochs_total{reason="no_marker"} 0`,
 		`freshlist_purge_delay_seconds_bucket{le="0.0025"} 1`,
 		`freshlist_live_queries 300`,
 		`freshlist_changes_applied_total 5`,
