@@ -11,6 +11,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/freshlist/freshlist/internal/serve/readthrough"
+	"github.com/freshlist/freshlist/internal/serve/render"
 	"github.com/freshlist/freshlist/internal/telemetry"
 )
 
@@ -97,11 +98,12 @@ func hitRatio(k Keyspace) float64 {
 
 // openAPI is GET /openapi.json.
 func (s *Server) openAPI(c echo.Context) error {
+	document := render.OpenAPI()
 	h := c.Response().Header()
 	h.Set("Content-Type", jsonType)
 	h.Set("Cache-Control", "no-cache")
-	h.Set("ETag", `"`+readthrough.ETag(s.OpenAPI)+`"`)
-	http.ServeContent(c.Response().Writer, c.Request(), "", time.Time{}, bytes.NewReader(s.OpenAPI))
+	h.Set("ETag", `"`+readthrough.ETag(document)+`"`)
+	http.ServeContent(c.Response().Writer, c.Request(), "", time.Time{}, bytes.NewReader(document))
 	return nil
 }
 

@@ -48,7 +48,6 @@ type Options struct {
 
 	Keyspace func(context.Context) (Keyspace, error) // Redis' own counts
 	Metrics  *telemetry.API
-	OpenAPI  []byte // the document, JSON
 	Log      *slog.Logger
 }
 

@@ -30,14 +30,14 @@ const token = "a-token-of-the-test"
 
 // api is a running API on a database of its own, without Redis.
 type api struct {
-	t        *testing.T
+	t        testing.TB
 	server   *serve.Server
 	http     *httptest.Server
 	database *pgx.Conn // the superuser's
 }
 
 // start starts an API; change may replace what it is made of.
-func start(t *testing.T, change ...func(*serve.Options)) *api {
+func start(t testing.TB, change ...func(*serve.Options)) *api {
 	t.Helper()
 	url := pgtest.Shared(t).Clone(t, "serve", install)
 	pool, err := database.Open(database.Config{URL: url, Application: "test", MaxConns: 4, Timeout: time.Minute})
@@ -60,7 +60,6 @@ func start(t *testing.T, change ...func(*serve.Options)) *api {
 		Timeout:    time.Minute,
 		Keyspace:   func(context.Context) (serve.Keyspace, error) { return serve.Keyspace{Hits: 3, Misses: 1}, nil },
 		Metrics:    metrics,
-		OpenAPI:    []byte("{}"),
 		Log:        slog.New(slog.NewTextHandler(testLog{t}, nil)),
 	}
 	for _, c := range change {
@@ -78,7 +77,7 @@ func start(t *testing.T, change ...func(*serve.Options)) *api {
 }
 
 // testLog shows an API's log in the output of its test.
-type testLog struct{ t *testing.T }
+type testLog struct{ t testing.TB }
 
 func (l testLog) Write(b []byte) (int, error) {
 	l.t.Log(strings.TrimSpace(string(b)))
@@ -203,7 +202,7 @@ type list struct {
 }
 
 // as reads a body of status 200 into v.
-func (r answer) as(t *testing.T, v any) {
+func (r answer) as(t testing.TB, v any) {
 	t.Helper()
 	if r.StatusCode/100 != 2 {
 		t.Fatalf("%s: status %d: %s", r.Request.URL, r.StatusCode, r.body)
