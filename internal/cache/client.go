@@ -56,7 +56,7 @@ func CheckPolicy(policy string) (warning string, err error) {
 }
 
 // Keyspace is what Redis counts of all look-ups of keys by all its clients.
-type Keyspace struct{ Hits, Misses int64 }
+type Keyspace struct{ Hits, Misses uint64 }
 
 // ReadKeyspace asks Redis for its counts.
 func ReadKeyspace(ctx context.Context, rdb *redis.Client) (Keyspace, error) {
@@ -64,8 +64,8 @@ func ReadKeyspace(ctx context.Context, rdb *redis.Client) (Keyspace, error) {
 	if err != nil {
 		return Keyspace{}, fmt.Errorf("ask Redis for its counts: %w", err)
 	}
-	hits, err1 := strconv.ParseInt(infoField(info, "keyspace_hits"), 10, 64)
-	misses, err2 := strconv.ParseInt(infoField(info, "keyspace_misses"), 10, 64)
+	hits, err1 := strconv.ParseUint(infoField(info, "keyspace_hits"), 10, 64)
+	misses, err2 := strconv.ParseUint(infoField(info, "keyspace_misses"), 10, 64)
 	if err := errors.Join(err1, err2); err != nil {
 		return Keyspace{}, fmt.Errorf("read the counts of Redis: %w", err)
 	}

@@ -1,0 +1,27 @@
+// Package db holds everything that is SQL or data: the migrations of the
+// application's table, which are applied once each and never edited; the capture
+// triggers, which are installed anew whenever they differ; the roles; the sample.
+package db
+
+import "embed"
+
+// Migrations are golang-migrate's files, in the folder migrations.
+//
+//go:embed migrations/*.sql
+var Migrations embed.FS
+
+// Triggers are the files of the capture, in the folder triggers, to be executed in
+// the order of their names in one transaction.
+//
+//go:embed triggers/*.sql
+var Triggers embed.FS
+
+// Sample is 932 real home sales around Sacramento, California; see sample/README.md.
+//
+//go:embed sample/sacramento.csv
+var Sample []byte
+
+// Grants gives the roles of a deployment, where they exist, what they need.
+//
+//go:embed grants.sql
+var Grants string

@@ -1,0 +1,28 @@
+-- How far the invalidator has come, and the proof that no committed change was lost.
+--
+-- UNLOGGED like the changes, so that it vanishes with them. An invalidator that finds no
+-- row, or one of another cluster, database or epoch, starts a new epoch.
+
+CREATE UNLOGGED TABLE freshlist.properties_marker (
+    only_row          boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    epoch             text NOT NULL,
+    term              bigint NOT NULL,
+    system_identifier bigint NOT NULL,
+    database_oid      oid NOT NULL,
+    cursor            pg_snapshot NOT NULL,
+    catalog           text NOT NULL,
+    fence_terms       bigint[] NOT NULL,
+    fence_seqs        bigint[] NOT NULL,
+    fence_batches     bigint[] NOT NULL
+);
+
+COMMENT ON TABLE freshlist.properties_marker IS 'where the invalidator of public.properties stands: one row';
+COMMENT ON COLUMN freshlist.properties_marker.epoch IS 'generation of the whole cache: 32 hexadecimal digits';
+COMMENT ON COLUMN freshlist.properties_marker.term IS 'raised by whoever takes the lead';
+COMMENT ON COLUMN freshlist.properties_marker.system_identifier IS 'the cluster that wrote this row: a restored copy is another';
+COMMENT ON COLUMN freshlist.properties_marker.database_oid IS 'the database that wrote this row: a restored copy is another';
+COMMENT ON COLUMN freshlist.properties_marker.cursor IS 'all that this snapshot shows has reached Redis';
+COMMENT ON COLUMN freshlist.properties_marker.catalog IS 'fingerprint of the table and its triggers when the epoch began';
+COMMENT ON COLUMN freshlist.properties_marker.fence_terms IS 'for each Redis partition, the term of the last write';
+COMMENT ON COLUMN freshlist.properties_marker.fence_seqs IS 'for each Redis partition, the sequence number of the last write';
+COMMENT ON COLUMN freshlist.properties_marker.fence_batches IS 'for each Redis partition, the last batch written';

@@ -1,0 +1,17 @@
+-- What capture rests on, in one view that nobody reads.
+--
+-- Because the view depends on them, PostgreSQL itself refuses to drop or retype a watched
+-- column, or to drop either table. To do so all the same: uninstall capture, alter,
+-- install again. With CASCADE the view goes too; the capture functions look for it before
+-- they touch anything, so that no writer ever sees an error of theirs.
+
+CREATE VIEW freshlist.properties_keystone AS
+SELECT
+    p.id, p.title, p.description, p.property_type, p.status, p.price, p.city, p.postal_code, p.bedrooms, p.bathrooms,
+    p.living_area, p.latitude, p.longitude, p.created_at, p.updated_at,
+    c.*
+FROM public.properties AS p, freshlist.properties_changes AS c
+WHERE false;
+
+COMMENT ON VIEW freshlist.properties_keystone IS
+    'keeps watched columns from being dropped or retyped; to do so, run "invalidator uninstall" before and "invalidator install" after';

@@ -1,0 +1,47 @@
+package invalidate
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// connect opens a connection of its own for one purpose. It must reach PostgreSQL
+// directly: a session's locks and LISTEN do not survive a transaction pooler.
+func (i *Invalidator) connect(ctx context.Context, purpose string, settings map[string]string) (*pgx.Conn, error) {
+	config, err := pgx.ParseConfig(i.DatabaseURL)
+	if err != nil {
+		return nil, fmt.Errorf("parse DATABASE_URL: %w", err) // pgx hides the password
+	}
+	config.ConnectTimeout = max(i.Bound, time.Second)
+	config.DialFunc = (&net.Dialer{Timeout: config.ConnectTimeout, KeepAliveConfig: net.KeepAliveConfig{
+		Enable: true, Idle: time.Second, Interval: time.Second, Count: 3,
+	}}).DialContext
+	config.RuntimeParams["application_name"] = "freshlist-invalidator " + purpose
+	for name, value := range settings {
+		config.RuntimeParams[name] = value
+	}
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("connect to PostgreSQL to %s: %w", purpose, err)
+	}
+	return conn, nil
+}
+
+// closeTimeout bounds the farewell of a connection that may be dead.
+const closeTimeout = 100 * time.Millisecond
+
+// hangUp closes a connection without waiting long for the other side.
+func hangUp(conn *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	_ = conn.Close(ctx)
+}
+
+// milliseconds spells a duration as PostgreSQL's settings take it.
+func milliseconds(d time.Duration) string {
+	return fmt.Sprintf("%dms", max(1, d.Milliseconds()))
+}

@@ -1,0 +1,119 @@
+// Package feed reads what the capture triggers have written: every committed
+// change of the listings, each exactly once after the stored position, in an order
+// that loses none.
+//
+// Sequence numbers and timestamps lose rows, because transactions do not commit in
+// the order in which they number their rows. The position is a pg_snapshot instead:
+// new is what a later snapshot sees and this one did not. That is exact, and a long
+// transaction holds nothing back. The idea is PgQ's (Marko Kreen, Skype, 2007:
+// its batches are the difference of two snapshots).
+//
+// The position stands with the epoch and the leader's term in one row of an unlogged
+// table, the marker. Whatever loses committed changes (a crash, a failover, a
+// restore) empties that table too, and so is noticed.
+package feed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgerrcode"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// Errors that mean something to the caller; others are the database's.
+var (
+	// ErrMarker: the marker is missing, or of another epoch. A new epoch is due.
+	ErrMarker = errors.New("the marker is not of this epoch")
+	// ErrTerm: another invalidator has taken over.
+	ErrTerm = errors.New("another term has begun")
+	// ErrMany: there are more changes than were asked for; nothing has been read.
+	ErrMany = errors.New("more changes than asked for")
+)
+
+// Position is how far the cache has come.
+type Position struct {
+	Epoch    string
+	Term     int64
+	Snapshot string // pg_snapshot: what it sees has been applied
+	Catalog  string // fingerprint of the table and its triggers when the epoch began
+	Fences   []Fence
+}
+
+// Fence is what Redis held of one partition when the position was stored.
+type Fence struct{ Term, Seq, Batch int64 }
+
+// Takeover raises the term above both the stored one and above, and returns the
+// stored position under the new term. found is false if there is no marker, or one
+// that another cluster or database wrote.
+func Takeover(ctx context.Context, conn *pgx.Conn, above int64) (at Position, found bool, err error) {
+	const query = `
+		update freshlist.properties_marker set term = greatest(term, $1) + 1
+		where system_identifier = (select system_identifier from pg_control_system())
+		  and database_oid = (select oid from pg_database where datname = current_database())
+		returning epoch, term, cursor::text, catalog, fence_terms, fence_seqs, fence_batches`
+	var terms, seqs, batches []int64
+	err = conn.QueryRow(ctx, query, above).
+		Scan(&at.Epoch, &at.Term, &at.Snapshot, &at.Catalog, &terms, &seqs, &batches)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return Position{}, false, nil
+	case err != nil:
+		return Position{}, false, fmt.Errorf("take over the marker: %w", err)
+	case len(seqs) != len(terms) || len(batches) != len(terms):
+		return Position{}, false, nil
+	}
+	for p := range terms {
+		at.Fences = append(at.Fences, Fence{Term: terms[p], Seq: seqs[p], Batch: batches[p]})
+	}
+	return at, true, nil
+}
+
+// NewEpoch writes the marker of a new epoch, whose position is the present: one
+// statement and so one snapshot gives the cursor and the catalog's fingerprint.
+func NewEpoch(ctx context.Context, conn *pgx.Conn, epoch string, term int64, partitions int) (Position, error) {
+	const query = `
+		insert into freshlist.properties_marker as m
+			(epoch, term, system_identifier, database_oid, cursor, catalog, fence_terms, fence_seqs, fence_batches)
+		select $1, $2, s.system_identifier, d.oid, pg_current_snapshot(), freshlist.properties_catalog(), z.zeros, z.zeros, z.zeros
+		from pg_control_system() s, pg_database d,
+			(select array_fill(0::bigint, array[$3::integer]) as zeros) z
+		where d.datname = current_database()
+		on conflict (only_row) do update set
+			epoch = excluded.epoch, term = excluded.term, system_identifier = excluded.system_identifier,
+			database_oid = excluded.database_oid, cursor = excluded.cursor, catalog = excluded.catalog,
+			fence_terms = excluded.fence_terms, fence_seqs = excluded.fence_seqs, fence_batches = excluded.fence_batches
+		where m.term <= excluded.term
+		returning cursor::text, catalog`
+	at := Position{Epoch: epoch, Term: term, Fences: make([]Fence, partitions)}
+	err := conn.QueryRow(ctx, query, epoch, term, partitions).Scan(&at.Snapshot, &at.Catalog)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Position{}, fmt.Errorf("begin epoch: %w", ErrTerm)
+	}
+	if err != nil {
+		return Position{}, fmt.Errorf("begin epoch: %w", err)
+	}
+	return at, nil
+}
+
+// Catalog returns the fingerprint of the table and its triggers, and what is wrong
+// with them, "" if nothing is.
+func Catalog(ctx context.Context, conn *pgx.Conn) (catalog, fault string, err error) {
+	const query = "select coalesce(freshlist.properties_catalog(), ''), freshlist.properties_fault()"
+	err = conn.QueryRow(ctx, query).Scan(&catalog, &fault)
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		switch pg.Code {
+		case pgerrcode.InvalidSchemaName, pgerrcode.UndefinedFunction, pgerrcode.UndefinedTable:
+			return "", "the triggers are not installed", nil
+		case pgerrcode.InsufficientPrivilege:
+			return "", "this role has no rights in the schema freshlist", nil
+		}
+	}
+	if err != nil {
+		return "", "", fmt.Errorf("read the state of capture: %w", err)
+	}
+	return catalog, fault, nil
+}

@@ -1,0 +1,164 @@
+// Package invalidate is the write path: it hears of changes that anybody has
+// committed to the listings, and removes from Redis exactly what they change.
+//
+// Its invariant: a beat is published only after everything that was visible in
+// PostgreSQL at the beat's noted time has been purged. One loop does it all, in
+// one order: note the time, drain the changes, read the new registrations, match,
+// purge, store the cursor, beat. Whatever goes wrong, there is no beat, and the
+// work is taken up again from the stored cursor.
+package invalidate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgerrcode"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/freshlist/freshlist/internal/rediskey"
+	"github.com/freshlist/freshlist/internal/schema"
+	"github.com/freshlist/freshlist/internal/telemetry"
+)
+
+// Config says what an Invalidator works on. Every field must be set.
+type Config struct {
+	DatabaseURL string // direct, not through a transaction pooler
+	Redis       *redis.Client
+	Space       rediskey.Space
+	Bound       time.Duration // B
+	Log         *slog.Logger
+	Metrics     *telemetry.Invalidator
+}
+
+// Invalidator is one process's part in invalidation: leader or standby.
+type Invalidator struct {
+	Config
+	status status
+}
+
+// New returns an Invalidator that does nothing until Run.
+func New(c Config) *Invalidator {
+	return &Invalidator{Config: c, status: status{role: "starting"}}
+}
+
+// What the leader does in how much of B. A leader that is stopped or cut off loses
+// its locks B/2 after it last used them.
+func (i *Invalidator) beatEvery() time.Duration { return i.Bound / 5 }
+func (i *Invalidator) idleLimit() time.Duration { return i.Bound / 2 }
+
+// stepTimeout bounds one step of the loop: a link that has gone silent must not
+// hold it for ever.
+func (i *Invalidator) stepTimeout() time.Duration { return max(i.Bound, time.Second) }
+
+// Run waits for the leadership, leads, and begins again after whatever error,
+// until ctx is done. Then it returns nil.
+func (i *Invalidator) Run(ctx context.Context) error {
+	reports := reporter{log: i.Log}
+	for pause := firstRetry; ctx.Err() == nil; pause = min(2*pause, i.idleLimit()) {
+		began := time.Now()
+		err := i.lead(ctx)
+		i.status.setRole("starting")
+		if ctx.Err() != nil {
+			break
+		}
+		reports.report(ctx, err)
+		if time.Since(began) > i.Bound {
+			pause = firstRetry
+		}
+		wait(ctx, pause)
+	}
+	return nil
+}
+
+const firstRetry = 20 * time.Millisecond
+
+// wait returns after d, or when ctx is done.
+func wait(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+// reporter logs an error that comes again and again once in a while only.
+type reporter struct {
+	log  *slog.Logger
+	last string
+	at   time.Time
+}
+
+const repeatAfter = 10 * time.Second
+
+func (r *reporter) report(ctx context.Context, err error) {
+	text := err.Error()
+	if text == r.last && time.Since(r.at) < repeatAfter {
+		return
+	}
+	r.last, r.at = text, time.Now()
+	r.log.LogAttrs(ctx, slog.LevelWarn, "invalidation interrupted, trying again", slog.String("error", text))
+}
+
+// lead takes the leader lock, waiting for it as a standby, and works until
+// something fails. It never returns nil.
+func (i *Invalidator) lead(ctx context.Context) error {
+	if err := i.Redis.Ping(ctx).Err(); err != nil {
+		return fmt.Errorf("reach Redis: %w", err)
+	}
+	locks, err := i.connect(ctx, "lock", map[string]string{
+		"lock_timeout":         milliseconds(i.beatEvery()),
+		"idle_session_timeout": milliseconds(i.idleLimit()),
+	})
+	if err != nil {
+		return err
+	}
+	defer hangUp(locks)
+	if err := i.awaitLeadership(ctx, locks); err != nil {
+		return err
+	}
+	drains, err := i.connect(ctx, "drain", nil)
+	if err != nil {
+		return err
+	}
+	defer hangUp(drains)
+	return i.work(ctx, locks, drains)
+}
+
+// awaitLeadership takes the leader lock. Each try ends with the connection's
+// lock_timeout, which also shows that the connection still lives.
+func (i *Invalidator) awaitLeadership(ctx context.Context, locks *pgx.Conn) error {
+	for {
+		ctx, cancel := context.WithTimeout(ctx, i.stepTimeout()+i.beatEvery())
+		_, err := locks.Exec(ctx, "select pg_advisory_lock($1)", schema.LeaderLock)
+		cancel()
+		var pg *pgconn.PgError
+		switch {
+		case err == nil:
+			return nil
+		case errors.As(err, &pg) && pg.Code == pgerrcode.LockNotAvailable:
+			i.status.setRole("standby")
+		default:
+			return fmt.Errorf("wait for the leader lock: %w", err)
+		}
+	}
+}
+
+// work leads with the lock held.
+func (i *Invalidator) work(ctx context.Context, locks, drains *pgx.Conn) error {
+	ctx, cancel := context.WithCancel(ctx)
+	l := i.newLeadership(locks, drains)
+	defer l.bell.settle() // after cancel
+	defer cancel()
+	if err := l.begin(ctx); err != nil {
+		return err
+	}
+	i.status.setRole("leader")
+	i.Log.InfoContext(ctx, "leading", "epoch", l.at.Epoch, "term", l.at.Term)
+	return l.loop(ctx)
+}

@@ -1,0 +1,320 @@
+package invalidate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/freshlist/freshlist/internal/cache"
+	"github.com/freshlist/freshlist/internal/invalidate/feed"
+	"github.com/freshlist/freshlist/internal/invalidate/match"
+	"github.com/freshlist/freshlist/internal/listing"
+)
+
+// loop works until an error ends the leadership. It never returns nil.
+func (l *leadership) loop(ctx context.Context) error {
+	l.ears = l.listen(ctx)
+	defer func() { l.ears.stop() }()
+	beat := time.NewTimer(0)
+	defer beat.Stop()
+	for due := false; ; {
+		err := l.round(ctx, due)
+		switch {
+		case errors.Is(err, feed.ErrMarker), errors.Is(err, cache.ErrLost), errors.Is(err, errCatalog):
+			if err := l.begin(ctx); err != nil {
+				return err
+			}
+		case err != nil:
+			return err
+		}
+		if due {
+			beat.Reset(l.beatEvery())
+		}
+		if err := l.tend(ctx); err != nil {
+			return err
+		}
+		if due, err = l.sleep(ctx, beat.C); err != nil {
+			return err
+		}
+	}
+}
+
+// sleep waits for whatever comes first of a ring, the next look, the next beat and
+// the grant of K, and tells whether it was the beat.
+func (l *leadership) sleep(ctx context.Context, beat <-chan time.Time) (due bool, err error) {
+	var look <-chan time.Time
+	if d := l.bell.next(l.polling, l.beatEvery()); d > 0 {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		look = t.C
+	}
+	select {
+	case <-ctx.Done():
+		return false, ctx.Err()
+	case <-beat:
+		return true, nil
+	case <-l.ears.rings:
+		l.Metrics.Rings.Inc()
+	case err := <-l.bell.granted:
+		if err := l.bell.answered(ctx, err); err != nil {
+			return false, err
+		}
+		l.used = time.Now()
+	case <-look:
+	}
+	return false, nil
+}
+
+// tend does what the doorbell and the listener need between two rounds.
+func (l *leadership) tend(ctx context.Context) error {
+	now := time.Now()
+	if l.ears.deaf(now) {
+		l.Metrics.ListenerRestarts.Inc()
+		l.Log.WarnContext(ctx, "the listener does not hear its own ring, beginning another")
+		l.ears.stop()
+		l.ears = l.listen(ctx)
+		l.proved = time.Time{}
+	}
+	if since := now.Sub(l.proved); since >= proofEvery || since >= quietBefore && !l.ears.hears() {
+		if err := l.prove(ctx, now); err != nil {
+			return err
+		}
+	}
+	switch {
+	case l.bell.state == asleep && !l.ears.hears():
+		return l.bell.wake(ctx, now)
+	case l.bell.state == awake && !l.polling && l.ears.hears() && now.Sub(l.bell.quiet) >= quietBefore:
+		l.bell.queue(ctx)
+		l.Metrics.Sleeps.Inc()
+	}
+	return nil
+}
+
+// prove rings to oneself.
+func (l *leadership) prove(ctx context.Context, now time.Time) error {
+	if _, err := l.conn().Exec(ctx, "select pg_notify($1, $2)", proofChannel, l.ears.prove(now)); err != nil {
+		return fmt.Errorf("ring to oneself: %w", err)
+	}
+	l.proved = now
+	return nil
+}
+
+// listen begins to listen on a connection of its own.
+func (l *leadership) listen(ctx context.Context) *listener {
+	connect := func(ctx context.Context) (*pgx.Conn, error) { return l.connect(ctx, "listen", nil) }
+	return startListener(ctx, connect, func(err error) {
+		if ctx.Err() == nil {
+			l.Log.WarnContext(ctx, "listening interrupted", "error", err)
+		}
+	})
+}
+
+// errCatalog tells that the table or its triggers are not what they were when the
+// epoch began: changes may have gone by unseen.
+var errCatalog = errors.New("the catalog has changed")
+
+// round is one pass from noting the time to the beat; without beat it only applies
+// what is there. The order of its steps is what the guarantee rests on.
+func (l *leadership) round(ctx context.Context, beat bool) error {
+	step, cancel := context.WithTimeout(ctx, l.stepTimeout())
+	defer cancel()
+	if beat {
+		if err := l.note(step); err != nil {
+			return err
+		}
+	}
+	began := time.Now()
+	batch, err := feed.Drain(step, l.conn(), l.at, drainRows, beat)
+	switch {
+	case errors.Is(err, feed.ErrMany):
+		return l.catchUp(ctx, beat)
+	case err != nil:
+		return err
+	case beat && batch.Catalog != l.at.Catalog:
+		return errCatalog
+	}
+	if len(batch.Changes) > 0 {
+		if err := l.apply(step, batch.Changes, cache.Proof{Noted: l.noted, Applied: batch.Snapshot}); err != nil {
+			return err
+		}
+		l.Metrics.Purged(time.Since(began))
+	}
+	l.advance(batch)
+	if err := l.answerBurst(step, len(batch.Changes) > 0); err != nil {
+		return err
+	}
+	if err := l.store(step, beat); err != nil || !beat {
+		return err
+	}
+	return l.beat(step)
+}
+
+// drainRows is how many changes are drained on the leader's own connection. More
+// would keep it from being used in time, should this process be stopped meanwhile.
+const drainRows = 5000
+
+// catchUp is the rest of a round with a large backlog, which is read in parts on a
+// connection that holds no lock. It may take long: there is no beat before its end.
+func (l *leadership) catchUp(ctx context.Context, beat bool) error {
+	batch, err := feed.DrainAll(ctx, l.drains, l.at, beat, func(changes []match.Change) error {
+		if err := l.touch(ctx); err != nil {
+			return err
+		}
+		return l.apply(ctx, changes, cache.Proof{})
+	})
+	switch {
+	case err != nil:
+		return err
+	case beat && batch.Catalog != l.at.Catalog:
+		return errCatalog
+	}
+	l.advance(batch)
+	return l.store(ctx, true)
+}
+
+// note reads Redis' clock, for the beat at the end of the round, and makes sure
+// that Redis has not been told to evict what it must keep.
+func (l *leadership) note(ctx context.Context) error {
+	clock, err := l.daemon.Note(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := cache.CheckPolicy(clock.Policy); err != nil {
+		return err
+	}
+	l.noted = clock.Noted
+	return nil
+}
+
+// apply purges what some changes touch. The registrations are read after the
+// changes: a reader whose snapshot missed a change had registered before that
+// change could be seen here.
+func (l *leadership) apply(ctx context.Context, changes []match.Change, proof cache.Proof) error {
+	l.backlog(len(changes))
+	if err := l.daemon.Registrations(ctx, l.learn); err != nil {
+		return err
+	}
+	queries := l.affected(changes)
+	if err := l.daemon.Purge(ctx, queries, proof); err != nil && !isMild(err) {
+		return err
+	}
+	for _, q := range queries {
+		l.index.Remove(q)
+	}
+	l.Metrics.ChangesApplied.Add(len(changes))
+	l.Metrics.PurgedQueries.Add(len(queries))
+	l.backlog(0)
+	return nil
+}
+
+// advance moves the position behind a batch that has been applied.
+func (l *leadership) advance(batch *feed.Batch) {
+	l.at.Snapshot = batch.Snapshot
+	l.pending = append(l.pending, batch.Xids...)
+}
+
+// backlog notes how many changes have been read and not yet applied.
+func (l *leadership) backlog(rows int) {
+	l.Metrics.Backlog.Set(float64(rows))
+	l.status.setBacklog(rows)
+}
+
+// learn takes a registration into the index. A window that this build cannot read
+// is taken for wide.
+func (l *leadership) learn(r cache.Registration) {
+	w, err := listing.ParseWindow(r.Window)
+	if err != nil {
+		w = listing.Window{}
+	}
+	l.index.Set(r.Number, r.Query, w)
+}
+
+// affected returns the live queries that the changes touch, each once.
+func (l *leadership) affected(changes []match.Change) []string {
+	var queries []string
+	seen := make(map[string]struct{})
+	var touched []string
+	for i := range changes {
+		touched = l.index.Affected(&changes[i], touched[:0])
+		for _, q := range touched {
+			if _, dup := seen[q]; !dup {
+				seen[q] = struct{}{}
+				queries = append(queries, q)
+			}
+		}
+	}
+	return queries
+}
+
+// isMild reports whether a beat was refused for its time only.
+func isMild(err error) bool {
+	return errors.Is(err, cache.ErrLate) || errors.Is(err, cache.ErrFuture)
+}
+
+// answerBurst wakes up if changes come so fast that ringing would cost the writers
+// more than looking costs the invalidator.
+func (l *leadership) answerBurst(ctx context.Context, found bool) error {
+	if !found {
+		return nil
+	}
+	now := time.Now()
+	if l.bell.found(now) && l.bell.state == asleep {
+		return l.bell.wake(ctx, now)
+	}
+	return nil
+}
+
+// storeEvery is how often the position is stored while changes keep coming.
+const storeEvery = 50 * time.Millisecond
+
+// store writes the position to PostgreSQL and deletes the changes behind it, if
+// there are any and it is time. Until then a restart would apply them once more.
+func (l *leadership) store(ctx context.Context, beat bool) error {
+	if len(l.pending) == 0 || (!beat && time.Since(l.stored) < storeEvery) {
+		return nil
+	}
+	l.at.Fences = fencesOf(l.daemon.Positions())
+	if err := feed.Advance(ctx, l.conn(), l.at, l.pending, l.touch); err != nil {
+		return err
+	}
+	l.daemon.Settle()
+	l.pending, l.stored = l.pending[:0], time.Now()
+	return nil
+}
+
+// beat publishes the proof, after a look at some live queries that may have gone.
+func (l *leadership) beat(ctx context.Context) error {
+	if err := l.daemon.Registrations(ctx, l.learn); err != nil {
+		return err
+	}
+	gone, err := l.daemon.Cleanup(ctx, max(leastLooks, l.index.Len()/sweepBeats))
+	if err != nil {
+		return err
+	}
+	for _, q := range gone {
+		l.index.Remove(q)
+	}
+	err = l.daemon.Beat(ctx, cache.Proof{Noted: l.noted, Applied: l.at.Snapshot})
+	switch {
+	case err == nil:
+		l.Metrics.Beats.Inc()
+		l.status.beat(time.Now(), l.index.Len(), l.daemon.Positions()[0].Batch, l.at.Epoch)
+	case isMild(err):
+		l.Log.DebugContext(ctx, "beat refused", "error", err)
+	default:
+		return err
+	}
+	l.Metrics.LiveQueries.Set(float64(l.index.Len()))
+	l.Metrics.Unparsable.Set(float64(l.index.Unparsable()))
+	return nil
+}
+
+// A beat looks at least at leastLooks live queries, and at all of them within
+// sweepBeats beats.
+const (
+	leastLooks = 20
+	sweepBeats = 100
+)

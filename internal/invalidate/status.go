@@ -1,0 +1,105 @@
+package invalidate
+
+import (
+	"encoding/json"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// status is what the process says of itself to those who ask over HTTP.
+type status struct {
+	mu       sync.Mutex
+	role     string // starting, standby or leader
+	epoch    string
+	batch    int64
+	beatAt   time.Time
+	live     int
+	backlog  int
+	triggers string // what is wrong with capture, "" if nothing
+}
+
+func (s *status) setRole(role string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.role = role
+}
+
+// setTriggers notes what is wrong with capture, and tells whether that is news.
+func (s *status) setTriggers(fault string) (news bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	news = s.triggers != fault
+	s.triggers = fault
+	return news
+}
+
+func (s *status) setBacklog(rows int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.backlog = rows
+}
+
+func (s *status) beat(at time.Time, live int, batch int64, epoch string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.beatAt, s.live, s.batch, s.epoch = at, live, batch, epoch
+}
+
+// Report is the JSON document of /status.
+type Report struct {
+	Role    string   `json:"role"`
+	Epoch   string   `json:"epoch"`
+	Batch   int64    `json:"batch"`
+	BeatAge *float64 `json:"beat_age_seconds"` // null before the first beat
+	Backlog int      `json:"backlog"`          // change rows read and not yet applied
+	Live    int      `json:"live_queries"`
+	Capture string   `json:"triggers"` // "ok" or what is wrong
+}
+
+// Report returns the present status.
+func (i *Invalidator) Report() Report {
+	s := &i.status
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := Report{Role: s.role, Epoch: s.epoch, Batch: s.batch, Backlog: s.backlog, Live: s.live, Capture: "ok"}
+	if !s.beatAt.IsZero() {
+		age := time.Since(s.beatAt).Seconds()
+		r.BeatAge = &age
+	}
+	if s.triggers != "" {
+		r.Capture = s.triggers
+	}
+	return r
+}
+
+// Handler serves /healthz (the process lives), /readyz (it is connected, as leader
+// or standby), /status and /metrics.
+func (i *Invalidator) Handler(metrics http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") })
+	mux.HandleFunc("GET /readyz", i.ready)
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(i.Report())
+	})
+	mux.Handle("GET /metrics", metrics)
+	return mux
+}
+
+func (i *Invalidator) ready(w http.ResponseWriter, _ *http.Request) {
+	switch r := i.Report(); {
+	case r.Role == "starting":
+		say(w, http.StatusServiceUnavailable, "not connected")
+	case r.Capture != "ok":
+		say(w, http.StatusServiceUnavailable, "capture is not in order: "+r.Capture)
+	default:
+		say(w, http.StatusOK, r.Role)
+	}
+}
+
+func say(w http.ResponseWriter, code int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(code)
+	_, _ = w.Write([]byte(text + "\n"))
+}

@@ -1,0 +1,214 @@
+package schema
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgerrcode"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/freshlist/freshlist/db"
+)
+
+// ErrNoTable tells that the migrations have not been applied.
+var ErrNoTable = errors.New("there is no table public.properties; run: api migrate up")
+
+// How Install waits for writers: in short tries, so that it never makes others
+// queue up behind it for long.
+const (
+	lockTimeout = "200ms"
+	lockTries   = 50
+	lockPause   = 100 * time.Millisecond
+)
+
+// Install makes the capture triggers what this program was built with. It compares
+// first, and takes no lock and changes nothing if nothing differs. Otherwise it
+// keeps writers out while it replaces functions and triggers: replacing a function
+// would not wait for a transaction that has already run the old one, and that
+// transaction may commit after the change.
+func Install(ctx context.Context, conn *pgx.Conn) (changed bool, err error) {
+	difference, err := Compare(ctx, conn)
+	if err != nil || difference == "" {
+		return false, err
+	}
+	for try := 1; ; try++ {
+		err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return install(ctx, tx) })
+		var pg *pgconn.PgError
+		if !errors.As(err, &pg) || pg.Code != pgerrcode.LockNotAvailable || try == lockTries {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return false, ctx.Err()
+		case <-time.After(lockPause):
+		}
+	}
+	if err != nil {
+		return false, fmt.Errorf("install the triggers: %w", err)
+	}
+	return true, grant(ctx, conn)
+}
+
+func install(ctx context.Context, tx pgx.Tx) error {
+	const lock = `set local lock_timeout = '` + lockTimeout + `'; lock table public.properties in share row exclusive mode`
+	if _, err := tx.Exec(ctx, lock); err != nil {
+		return fmt.Errorf("lock public.properties: %w", err)
+	}
+	if err := makeWay(ctx, tx); err != nil {
+		return err
+	}
+	sources, err := triggerSources()
+	if err != nil {
+		return err
+	}
+	for _, s := range sources {
+		if _, err := tx.Exec(ctx, s.text); err != nil {
+			return fmt.Errorf("execute %s: %w", s.name, locate(err, s.text))
+		}
+	}
+	var definitions string
+	if err := tx.QueryRow(ctx, "select freshlist.properties_definitions()").Scan(&definitions); err != nil {
+		return fmt.Errorf("read what was installed: %w", err)
+	}
+	// Both are hexadecimal digits; COMMENT takes no parameters.
+	_, err = tx.Exec(ctx, fmt.Sprintf("comment on schema freshlist is '%s %s'", sourceHash(sources), definitions))
+	return err
+}
+
+// makeWay drops what cannot be replaced in place: the keystone, and tables whose
+// columns may differ. The changes in them are safe to lose, since an installation
+// begins a new epoch.
+func makeWay(ctx context.Context, tx pgx.Tx) error {
+	_, err := tx.Exec(ctx, `
+		drop view if exists freshlist.properties_keystone;
+		drop table if exists freshlist.properties_changes, freshlist.properties_marker`)
+	if err != nil && !isUndefined(err) {
+		return fmt.Errorf("drop what was installed: %w", err)
+	}
+	return nil
+}
+
+// Compare tells how the installed triggers differ from this program's, "" if they
+// do not.
+func Compare(ctx context.Context, conn *pgx.Conn) (difference string, err error) {
+	var table bool
+	if err := conn.QueryRow(ctx, "select to_regclass('public.properties') is not null").Scan(&table); err != nil {
+		return "", fmt.Errorf("look for the table: %w", err)
+	}
+	if !table {
+		return "", ErrNoTable
+	}
+	sources, err := triggerSources()
+	if err != nil {
+		return "", err
+	}
+	var installed string
+	err = conn.QueryRow(ctx, `
+		select coalesce((select obj_description(oid, 'pg_namespace') from pg_namespace where nspname = 'freshlist'), '')`).Scan(&installed)
+	if err != nil {
+		return "", fmt.Errorf("read what is installed: %w", err)
+	}
+	switch hash, _, _ := strings.Cut(installed, " "); hash {
+	case "":
+		return "the triggers are not installed", nil
+	case sourceHash(sources):
+	default:
+		return "the triggers were installed by another version", nil
+	}
+	err = conn.QueryRow(ctx, "select freshlist.properties_fault()").Scan(&difference)
+	if isUndefined(err) {
+		return "the schema freshlist is not complete", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("read the state of the triggers: %w", err)
+	}
+	return difference, nil
+}
+
+// Uninstall removes the triggers and the schema freshlist.
+func Uninstall(ctx context.Context, conn *pgx.Conn) error {
+	if _, err := conn.Exec(ctx, "drop schema if exists freshlist cascade"); err != nil {
+		return fmt.Errorf("uninstall the triggers: %w", err)
+	}
+	return nil
+}
+
+// MayInstall reports whether the connection's role owns the table, and so can
+// install.
+func MayInstall(ctx context.Context, conn *pgx.Conn) (bool, error) {
+	var owns bool
+	err := conn.QueryRow(ctx, `
+		select coalesce((select pg_has_role(relowner, 'member') from pg_class where oid = to_regclass('public.properties')), false)`).Scan(&owns)
+	if err != nil {
+		return false, fmt.Errorf("read the table's owner: %w", err)
+	}
+	return owns, nil
+}
+
+// grant gives the roles of the deployment their rights, where they exist.
+func grant(ctx context.Context, conn *pgx.Conn) error {
+	if _, err := conn.Exec(ctx, db.Grants); err != nil {
+		return fmt.Errorf("grant rights: %w", locate(err, db.Grants))
+	}
+	return nil
+}
+
+// triggerSource is one file of db/triggers.
+type triggerSource struct{ name, text string }
+
+func triggerSources() ([]triggerSource, error) {
+	var sources []triggerSource
+	err := fs.WalkDir(db.Triggers, "triggers", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		text, err := fs.ReadFile(db.Triggers, path)
+		sources = append(sources, triggerSource{path, string(text)})
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the triggers' files: %w", err)
+	}
+	return sources, nil
+}
+
+// sourceHash names a version of the files.
+func sourceHash(sources []triggerSource) string {
+	h := sha256.New()
+	for _, s := range sources {
+		fmt.Fprintf(h, "%s %d\n%s", s.name, len(s.text), s.text)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// isUndefined reports whether err says that a schema, table or function is missing.
+func isUndefined(err error) bool {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		return false
+	}
+	switch pg.Code {
+	case pgerrcode.InvalidSchemaName, pgerrcode.UndefinedFunction, pgerrcode.UndefinedTable:
+		return true
+	}
+	return false
+}
+
+// locate adds the line of the source that PostgreSQL complains about.
+func locate(err error, source string) error {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) || pg.Position < 1 {
+		return err
+	}
+	runes := []rune(source)
+	before := string(runes[:min(int(pg.Position)-1, len(runes))])
+	line := strings.Count(before, "\n")
+	return fmt.Errorf("line %d, %q: %w", line+1, strings.TrimSpace(strings.Split(source, "\n")[line]), err)
+}

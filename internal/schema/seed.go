@@ -1,0 +1,149 @@
+package schema
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/freshlist/freshlist/db"
+)
+
+// sampleStart is when the first sample listing was made; each later one came
+// sampleStep after the one before.
+var sampleStart = time.Date(2008, time.May, 15, 0, 0, 0, 0, time.UTC)
+
+const sampleStep = 7 * time.Minute
+
+// Seed fills an empty table with the sample, and tops a table up to rows listings
+// by copies of the sample with other prices, positions and dates, the same ones
+// each time. It returns how many it added; rows = 0 asks for the sample only. A
+// table that has anything in it does not get the sample.
+func Seed(ctx context.Context, conn *pgx.Conn, rows int) (added int64, err error) {
+	sample, err := readSample()
+	if err != nil {
+		return 0, err
+	}
+	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "lock table public.properties in share row exclusive mode"); err != nil {
+			return fmt.Errorf("lock public.properties: %w", err)
+		}
+		var have int64
+		if err := tx.QueryRow(ctx, "select count(*) from public.properties").Scan(&have); err != nil {
+			return fmt.Errorf("count the listings: %w", err)
+		}
+		first, last := have+1, int64(rows)
+		if have == 0 {
+			last = max(last, int64(len(sample)))
+		}
+		if last < first {
+			return nil
+		}
+		added, err = copyListings(ctx, tx, sample, have == 0, first, last)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("seed: %w", err)
+	}
+	return added, nil
+}
+
+// copyListings adds listings number first to last of the endless sequence that the
+// sample begins. Into an empty table they go with their numbers as ids.
+func copyListings(ctx context.Context, tx pgx.Tx, sample []sampleRow, numbered bool, first, last int64) (int64, error) {
+	columns := strings.Fields("title description property_type status price city postal_code bedrooms bathrooms living_area latitude longitude created_at updated_at")
+	if numbered {
+		columns = append([]string{"id"}, columns...)
+	}
+	n := first - 1
+	added, err := tx.CopyFrom(ctx, pgx.Identifier{"public", "properties"}, columns, pgx.CopyFromFunc(func() ([]any, error) {
+		if n++; n > last {
+			return nil, nil
+		}
+		values := listingNumber(sample, n).values()
+		if numbered {
+			values = append([]any{n}, values...)
+		}
+		return values, nil
+	}))
+	if err != nil || !numbered {
+		return added, err
+	}
+	_, err = tx.Exec(ctx, "select setval(pg_get_serial_sequence('public.properties', 'id'), $1)", last)
+	return added, err
+}
+
+// sampleRow is one listing of the sample, and the time it was made.
+type sampleRow struct {
+	propertyType, city, postalCode string
+	bedrooms                       int16
+	bathrooms                      string // decimal
+	livingArea                     int32
+	price                          int64 // dollars
+	latitude, longitude            float64
+	made                           time.Time
+}
+
+// listingNumber returns listing n of the sequence, counted from 1: the sample
+// itself, then the sample again and again with jitter that depends on n alone.
+func listingNumber(sample []sampleRow, n int64) sampleRow {
+	r := sample[(n-1)%int64(len(sample))]
+	r.made = sampleStart.Add(time.Duration(n-1) * sampleStep)
+	if n <= int64(len(sample)) {
+		return r
+	}
+	random := rand.New(rand.NewPCG(uint64(n), 2008))
+	r.price = max(1000, r.price*(80+random.Int64N(41))/100)
+	r.latitude += (random.Float64() - .5) / 50
+	r.longitude += (random.Float64() - .5) / 50
+	r.made = r.made.Add(-time.Duration(random.Int64N(int64(sampleStep/time.Second))) * time.Second)
+	return r
+}
+
+// values returns the row as columns from title to updated_at.
+func (r sampleRow) values() []any {
+	city, kind := pretty(r.city), pretty(r.propertyType)
+	title := fmt.Sprintf("%d-bed %s in %s", r.bedrooms, strings.ReplaceAll(r.propertyType, "_", "-"), city)
+	description := fmt.Sprintf("%s with %d bedrooms and %s bathrooms on %d square feet. It is in %s, postal code %s.",
+		kind, r.bedrooms, r.bathrooms, r.livingArea, city, r.postalCode)
+	return []any{
+		title, description, r.propertyType, "for_sale", strconv.FormatInt(r.price, 10), r.city, r.postalCode,
+		r.bedrooms, r.bathrooms, r.livingArea, r.latitude, r.longitude, r.made, r.made,
+	}
+}
+
+// pretty turns ELK_GROVE into Elk Grove.
+func pretty(name string) string {
+	words := strings.Split(strings.ToLower(name), "_")
+	for i, w := range words {
+		if w != "" {
+			words[i] = strings.ToUpper(w[:1]) + w[1:]
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// readSample reads the embedded CSV: city, zip, beds, baths, sqft, type, price,
+// latitude, longitude.
+func readSample() ([]sampleRow, error) {
+	records, err := csv.NewReader(bytes.NewReader(db.Sample)).ReadAll()
+	if err != nil {
+		return nil, fmt.Errorf("read the sample: %w", err)
+	}
+	sample := make([]sampleRow, 0, len(records)-1)
+	for i, f := range records[1:] {
+		r := sampleRow{city: f[0], postalCode: strings.TrimPrefix(f[1], "z"), bathrooms: f[3], propertyType: f[5]}
+		if _, err := fmt.Sscan(strings.Join([]string{f[2], f[4], f[6], f[7], f[8]}, " "),
+			&r.bedrooms, &r.livingArea, &r.price, &r.latitude, &r.longitude); err != nil {
+			return nil, fmt.Errorf("read the sample, line %d: %w", i+2, err)
+		}
+		sample = append(sample, r)
+	}
+	return sample, nil
+}
