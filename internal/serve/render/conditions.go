@@ -21,19 +21,16 @@ func conditions(f listing.Filter) []condition {
 			all = append(all, condition{text, drop})
 		}
 	}
+	each := func(values []string, name func(string) string, list func(*listing.Filter) *[]string) {
+		for _, v := range values {
+			add(true, name(v), func(f *listing.Filter) { *list(f) = without(*list(f), v) })
+		}
+	}
 	add(f.Text != "", "“"+f.Text+"”", func(f *listing.Filter) { f.Text = "" })
-	for _, v := range f.City {
-		add(true, placeName(v), func(f *listing.Filter) { f.City = without(f.City, v) })
-	}
-	for _, v := range f.PostalCode {
-		add(true, v, func(f *listing.Filter) { f.PostalCode = without(f.PostalCode, v) })
-	}
-	for _, v := range f.PropertyType {
-		add(true, typeName(v), func(f *listing.Filter) { f.PropertyType = without(f.PropertyType, v) })
-	}
-	for _, v := range f.Status {
-		add(true, statusName(v), func(f *listing.Filter) { f.Status = without(f.Status, v) })
-	}
+	each(f.City, placeName, func(f *listing.Filter) *[]string { return &f.City })
+	each(f.PostalCode, strings.Clone, func(f *listing.Filter) *[]string { return &f.PostalCode })
+	each(f.PropertyType, typeName, func(f *listing.Filter) *[]string { return &f.PropertyType })
+	each(f.Status, statusName, func(f *listing.Filter) *[]string { return &f.Status })
 	add(f.MinPrice.Valid, "from "+dollars(f.MinPrice.V), func(f *listing.Filter) { f.MinPrice.Valid = false })
 	add(f.MaxPrice.Valid, "up to "+dollars(f.MaxPrice.V), func(f *listing.Filter) { f.MaxPrice.Valid = false })
 	add(f.MinBedrooms.Valid, "at least "+beds(f.MinBedrooms.V), func(f *listing.Filter) { f.MinBedrooms.Valid = false })

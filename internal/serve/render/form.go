@@ -3,6 +3,7 @@ package render
 import (
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/freshlist/freshlist/internal/listing"
@@ -62,12 +63,12 @@ func newForm(values url.Values, faults []listing.Fault) form {
 		Status:       f.several("status", "Status", "for_sale", "pending", "sold"),
 		MinPrice:     f.entry("min_price", "At least"),
 		MaxPrice:     f.entry("max_price", "At most"),
-		MinBedrooms:  f.one("min_bedrooms", "At least", "1", "2", "3", "4", "5", "6"),
-		MaxBedrooms:  f.one("max_bedrooms", "At most", "1", "2", "3", "4", "5", "6"),
-		MinBathrooms: f.one("min_bathrooms", "At least", "1", "1.5", "2", "2.5", "3", "4"),
+		MinBedrooms:  f.one("min_bedrooms", "At least", "Any", "1", "2", "3", "4", "5", "6"),
+		MaxBedrooms:  f.one("max_bedrooms", "At most", "Any", "1", "2", "3", "4", "5", "6"),
+		MinBathrooms: f.one("min_bathrooms", "At least", "Any", "1", "1.5", "2", "2.5", "3", "4"),
 		MinArea:      f.entry("min_area", "At least"),
 		MaxArea:      f.entry("max_area", "At most"),
-		Limit:        f.one("limit", "Per page", "", "50", "100"),
+		Limit:        f.one("limit", "Per page", strconv.Itoa(listing.DefaultLimit), "50", "100"),
 		Kept:         f.kept("bbox", "sort"),
 	}
 	for _, wrong := range faults {
@@ -93,30 +94,18 @@ func (f fields) list(name, label, hint string) field {
 	return field
 }
 
-// one is a field that takes one of the given values, or none.
-func (f fields) one(name, label string, values ...string) field {
+// one is a field that takes one of the given values or none, which has a label
+// of its own. A value besides those is a choice as well while it is chosen.
+func (f fields) one(name, label, none string, values ...string) field {
 	field := f.entry(name, label)
-	if !slices.Contains(values, "") {
-		values = append([]string{""}, values...)
-	}
-	if !slices.Contains(values, field.Value) {
+	field.Choices = []choice{{"", none, field.Value == ""}}
+	if field.Value != "" && !slices.Contains(values, field.Value) {
 		values = append(values, field.Value)
 	}
 	for _, v := range values {
-		field.Choices = append(field.Choices, choice{v, choiceLabel(name, v), v == field.Value})
+		field.Choices = append(field.Choices, choice{v, v, v == field.Value})
 	}
 	return field
-}
-
-func choiceLabel(name, value string) string {
-	switch {
-	case value != "":
-		return value
-	case name == "limit":
-		return "20"
-	default:
-		return "Any"
-	}
 }
 
 // several is a field that takes any number of the given values.

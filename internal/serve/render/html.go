@@ -5,9 +5,6 @@ import (
 	"embed"
 	"html/template"
 	"net/http"
-	"strings"
-
-	"github.com/freshlist/freshlist/internal/listing"
 )
 
 // ContentSecurityPolicy is what every page must be sent with: it needs its own
@@ -46,17 +43,15 @@ func problemHTML(p Problem) []byte {
 func parseTemplates(names ...string) map[string]*template.Template {
 	layout := template.Must(template.New("layout.html").Funcs(template.FuncMap{
 		"asset":     assetURL,
+		"parameter": parameterName,
 		"place":     placeName,
 		"type":      typeName,
 		"status":    statusName,
-		"parameter": parameterName,
 		"dollars":   dollars,
-		"beds":      func(n listing.Null[int16]) string { return ifValid(n, beds) },
-		"baths":     func(n listing.Null[int16]) string { return ifValid(n, baths) },
-		"area":      func(n listing.Null[int32]) string { return ifValid(n, area) },
 		"tenths":    tenths,
+		"area":      area,
 		"date":      date,
-		"instant":   func(m listing.Micros) string { return strings.Trim(string(appendTime(nil, m)), `"`) },
+		"instant":   instant,
 	}).ParseFS(templateFiles, "templates/layout.html"))
 	pages := make(map[string]*template.Template, len(names))
 	for _, name := range names {
@@ -64,14 +59,6 @@ func parseTemplates(names ...string) map[string]*template.Template {
 		pages[name] = template.Must(clone.ParseFS(templateFiles, "templates/"+name+".html"))
 	}
 	return pages
-}
-
-// ifValid is the text of a value, or nothing for a NULL.
-func ifValid[T any](v listing.Null[T], text func(T) string) string {
-	if !v.Valid {
-		return ""
-	}
-	return text(v.V)
 }
 
 // execute renders a page. It can fail only by a mistake in a template, which

@@ -25,11 +25,16 @@ type link struct {
 	Current    bool // it leads to what is shown
 }
 
-// card is one item of the list.
+// card is one item of the list, in words: a page has many, and a template is
+// slower at finding them than Go.
 type card struct {
-	*listing.Property
-	Href     string
-	CityHref string // the same list, of the property's city only; none if that cannot be asked for
+	Title, Href    string
+	Price          string
+	Status         string
+	Facts          []string // rooms and area, as far as they are known
+	City, CityHref string   // the same list, of the property's city only; no address if that cannot be asked for
+	PostalCode     string
+	Day, Instant   string // of its creation
 }
 
 func listingsHTML(qs listing.Queryset) []byte {
@@ -73,7 +78,32 @@ func faultyFormHTML(p Problem) []byte {
 func newCard(q listing.Query, p *listing.Property) card {
 	inCity := first(q)
 	inCity.Filter.City = []string{p.City}
-	return card{Property: p, Href: propertyAddress(p.ID), CityHref: addressIfAny(inCity)}
+	return card{
+		Title:      p.Title,
+		Href:       propertyAddress(p.ID),
+		Price:      dollars(p.Price),
+		Status:     p.Status,
+		Facts:      facts(p),
+		City:       placeName(p.City),
+		CityHref:   addressIfAny(inCity),
+		PostalCode: p.PostalCode.V,
+		Day:        date(p.CreatedAt),
+		Instant:    instant(p.CreatedAt),
+	}
+}
+
+func facts(p *listing.Property) []string {
+	var facts []string
+	if p.Bedrooms.Valid {
+		facts = append(facts, beds(p.Bedrooms.V))
+	}
+	if p.Bathrooms.Valid {
+		facts = append(facts, baths(p.Bathrooms.V))
+	}
+	if p.LivingArea.Valid {
+		facts = append(facts, area(p.LivingArea.V))
+	}
+	return facts
 }
 
 // address is where a query's page is: its own parameters under /.

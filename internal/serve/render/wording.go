@@ -87,6 +87,9 @@ func counted(number, noun string) string {
 // date writes an instant's day: May 15, 2008.
 func date(m listing.Micros) string { return m.Time().Format("January 2, 2006") }
 
+// instant writes an instant as machines read it.
+func instant(m listing.Micros) string { return strings.Trim(string(appendTime(nil, m)), `"`) }
+
 // enumerated joins words as a sentence does: A, B and C.
 func enumerated(words []string) string {
 	if len(words) < 2 {
