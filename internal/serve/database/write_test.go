@@ -1,0 +1,134 @@
+package database_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/serve/database"
+)
+
+func everyField() database.Fields {
+	return database.Fields{
+		Columns: listing.AllColumns,
+		Values: listing.Property{
+			Row: listing.Row{
+				PropertyType: "Condo", Status: "sold", Price: listing.MaxPrice, City: "FOLSOM", PostalCode: listing.Some("95630"),
+				Bedrooms: listing.Some[int16](0), Bathrooms: listing.Some[int16](listing.MaxBathrooms), LivingArea: listing.Some[int32](1),
+				Latitude: listing.Some(-90.0), Longitude: listing.Some(180.0),
+			},
+			Title: "Ünique", Description: "'; drop table properties; --",
+		},
+	}
+}
+
+// What is written is read back, every column of it, and what is not given stays.
+func TestWrittenIsRead(t *testing.T) {
+	t.Parallel()
+	url := newDatabase(t)
+	pool := open(t, url, 1)
+	reader, writer := database.NewReader(pool, nothing), database.NewWriter(pool)
+	created, err := writer.Create(t.Context(), everyField())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := everyField().Values
+	want.ID, want.CreatedAt, want.UpdatedAt = created.Property.ID, created.Property.CreatedAt, created.Property.UpdatedAt
+	if created.Property != want || want.ID == 0 || want.CreatedAt == 0 || want.UpdatedAt != want.CreatedAt {
+		t.Errorf("created\n%+v, want\n%+v", created.Property, want)
+	}
+
+	patched, err := writer.Patch(t.Context(), want.ID, database.Fields{
+		Columns: listing.ColumnSet(listing.Price, listing.PostalCode),
+		Values:  listing.Property{Row: listing.Row{Price: 1, City: "not given"}},
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want.Price, want.PostalCode, want.UpdatedAt = 1, listing.Null[string]{}, patched.Property.UpdatedAt
+	if patched.Property != want || want.UpdatedAt <= want.CreatedAt {
+		t.Errorf("patched\n%+v, want\n%+v", patched.Property, want)
+	}
+	qs, err := reader.Read(t.Context(), listing.Query{Kind: listing.PropertyKind, ID: want.ID})
+	if err != nil || len(qs.Items) != 1 || qs.Items[0] != want {
+		t.Errorf("read\n%+v (%v), want\n%+v", qs.Items, err, want)
+	}
+	if _, err := writer.Delete(t.Context(), want.ID, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := writer.Delete(t.Context(), want.ID, nil); !errors.Is(err, database.ErrNotFound) {
+		t.Errorf("second delete: %v, want ErrNotFound", err)
+	}
+	if created.Xid == 0 || patched.Xid <= created.Xid {
+		t.Errorf("transactions %d and %d, want two, in order", created.Xid, patched.Xid)
+	}
+}
+
+// The precondition sees the row as it is under its lock; refused, nothing changes.
+func TestPrecondition(t *testing.T) {
+	t.Parallel()
+	url := newDatabase(t)
+	writer := database.NewWriter(open(t, url, 1))
+	created, err := writer.Create(t.Context(), everyField())
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := created.Property.ID
+	var seen listing.Property
+	no := func(p listing.Property) bool { seen = p; return false }
+	cheap := database.Fields{Columns: listing.ColumnSet(listing.Price)}
+	if _, err := writer.Patch(t.Context(), id, cheap, no); !errors.Is(err, database.ErrPrecondition) || seen != created.Property {
+		t.Errorf("patch: %v after showing %+v, want ErrPrecondition after the row", err, seen)
+	}
+	if _, err := writer.Delete(t.Context(), id, no); !errors.Is(err, database.ErrPrecondition) {
+		t.Errorf("delete: %v, want ErrPrecondition", err)
+	}
+	same, err := writer.Patch(t.Context(), id, database.Fields{}, func(p listing.Property) bool { return p == created.Property })
+	if err != nil || same.Property != created.Property {
+		t.Errorf("the row after two refusals: %+v (%v)", same.Property, err)
+	}
+	seen = listing.Property{}
+	if _, err := writer.Patch(t.Context(), 1<<40, cheap, no); !errors.Is(err, database.ErrNotFound) || seen.ID != 0 {
+		t.Errorf("patch of nothing: %v, want ErrNotFound without asking", err)
+	}
+}
+
+// A column left out that has no default, and values that the table refuses,
+// name the column.
+func TestRules(t *testing.T) {
+	t.Parallel()
+	url := newDatabase(t)
+	writer := database.NewWriter(open(t, url, 1))
+	with := func(c listing.Column, change func(*listing.Property)) database.Fields {
+		f := everyField()
+		f.Columns |= listing.ColumnSet(c)
+		change(&f.Values)
+		return f
+	}
+	for want, f := range map[string]database.Fields{
+		"title":       {},
+		"price":       with(listing.Price, func(p *listing.Property) { p.Price = listing.MaxPrice + 1 }),
+		"status":      with(listing.Status, func(p *listing.Property) { p.Status = "new" }),
+		"bedrooms":    with(listing.Bedrooms, func(p *listing.Property) { p.Bedrooms.V = -1 }),
+		"bathrooms":   with(listing.Bathrooms, func(p *listing.Property) { p.Bathrooms.V = -5 }),
+		"living_area": with(listing.LivingArea, func(p *listing.Property) { p.LivingArea.V = 0 }),
+		"latitude":    with(listing.Latitude, func(p *listing.Property) { p.Latitude.V = 91 }),
+	} {
+		_, err := writer.Create(t.Context(), f)
+		var rule *database.RuleError
+		if !errors.As(err, &rule) || rule.Column != want && rule.Column != "" {
+			t.Errorf("%s: %v, want a broken rule of it", want, err)
+		}
+	}
+}
+
+// A database that may not be written to, as a primary that has become a standby,
+// is one that is not available.
+func TestReadOnlyDatabase(t *testing.T) {
+	t.Parallel()
+	url := newDatabase(t)
+	writer := database.NewWriter(open(t, url+"&default_transaction_read_only=on", 1))
+	if _, err := writer.Create(t.Context(), everyField()); !errors.Is(err, database.ErrUnavailable) {
+		t.Errorf("create: %v, want ErrUnavailable", err)
+	}
+}
