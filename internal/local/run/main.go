@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -19,6 +18,7 @@ import (
 	"time"
 
 	"github.com/freshlist/freshlist/internal/local"
+	"github.com/freshlist/freshlist/internal/probe"
 )
 
 func main() {
@@ -175,7 +175,7 @@ func listenAddr(variable string, usual int) (string, error) {
 	return fmt.Sprintf("127.0.0.1:%d", port), nil
 }
 
-// dialable returns an address to connect to, of one to listen on.
+// dialable returns an address for a browser, of one to listen on.
 func dialable(addr string) string {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -191,29 +191,19 @@ func dialable(addr string) string {
 func awaitReady(ctx context.Context, addr string, p *local.Program) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for !ready(ctx, "http://"+dialable(addr)+"/readyz") {
+	for {
+		err := probe.Ready(ctx, addr)
+		if err == nil {
+			return nil
+		}
 		select {
 		case <-p.Exited():
 			return errors.New("it has ended; its last words are above")
 		case <-ctx.Done():
-			return fmt.Errorf("no answer from http://%s/readyz: %w", dialable(addr), context.Cause(ctx))
+			return fmt.Errorf("%w, and no more time: %w", err, context.Cause(ctx))
 		case <-tick.C:
 		}
 	}
-	return nil
-}
-
-func ready(ctx context.Context, url string) bool {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return false
-	}
-	answer, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return false
-	}
-	defer answer.Body.Close()
-	return answer.StatusCode == http.StatusOK
 }
 
 const greeting = `
