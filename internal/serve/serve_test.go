@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/pgtest"
+	"github.com/freshlist/freshlist/internal/schema"
 	"github.com/freshlist/freshlist/internal/serve"
 	"github.com/freshlist/freshlist/internal/serve/database"
 	"github.com/freshlist/freshlist/internal/serve/readthrough"
@@ -87,16 +87,18 @@ func (l testLog) Write(b []byte) (int, error) {
 // install makes the template of the tests' databases: 60 properties, the first
 // the cheapest and newest.
 func install(ctx context.Context, url string) error {
+	if err := schema.Up(ctx, url); err != nil {
+		return err
+	}
 	conn, err := pgx.Connect(ctx, url)
 	if err != nil {
 		return err
 	}
 	defer conn.Close(ctx)
-	sql, err := os.ReadFile("../../db/migrations/000001_properties.up.sql")
-	if err != nil {
+	if _, err := schema.Install(ctx, conn); err != nil {
 		return err
 	}
-	_, err = conn.Exec(ctx, string(sql)+`;
+	_, err = conn.Exec(ctx, `
 		insert into properties (title, description, property_type, price, city, postal_code, bedrooms, bathrooms, living_area,
 			latitude, longitude, created_at, updated_at)
 		select 'Home ' || i, 'A quiet street.', case when i % 3 = 0 then 'Condo' else 'Residential' end, 100000 + i * 1000.5,

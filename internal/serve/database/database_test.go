@@ -2,7 +2,6 @@ package database_test
 
 import (
 	"context"
-	"os"
 	"testing"
 	"time"
 
@@ -10,6 +9,7 @@ import (
 
 	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/pgtest"
+	"github.com/freshlist/freshlist/internal/schema"
 	"github.com/freshlist/freshlist/internal/serve/database"
 )
 
@@ -25,20 +25,15 @@ func newDatabase(t *testing.T) string {
 }
 
 func install(ctx context.Context, url string) error {
+	if err := schema.Up(ctx, url); err != nil {
+		return err
+	}
 	conn, err := pgx.Connect(ctx, url)
 	if err != nil {
 		return err
 	}
 	defer conn.Close(ctx)
-	sql, err := os.ReadFile("../../../db/migrations/000001_properties.up.sql")
-	if err != nil {
-		return err
-	}
-	_, err = conn.Exec(ctx, string(sql)+`
-		create schema freshlist;
-		create table freshlist.properties_marker (epoch text);
-		create function freshlist.properties_epoch() returns text language sql stable security definer
-			as 'select epoch from freshlist.properties_marker'`)
+	_, err = schema.Install(ctx, conn)
 	return err
 }
 
@@ -92,7 +87,8 @@ func fill(t *testing.T, conn *pgx.Conn, rows []listing.Property) {
 
 func setEpoch(t *testing.T, conn *pgx.Conn, epoch string) {
 	t.Helper()
-	exec(t, conn, "insert into freshlist.properties_marker (epoch) values ($1)", epoch)
+	exec(t, conn, `insert into freshlist.properties_marker
+		values (1, $1, 1, 1, 1, pg_current_snapshot(), '', '{}', '{}', '{}')`, epoch)
 }
 
 func nothing() {}

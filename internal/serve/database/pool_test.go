@@ -180,7 +180,7 @@ func TestTypeChangesUnderneath(t *testing.T) {
 	fill(t, conn, crowd(5, 6))
 	reader := database.NewReader(open(t, url, 1), nothing)
 	for _, change := range []string{
-		"select 1",
+		"drop schema freshlist cascade", // which would keep the types as they are
 		"alter table properties alter column city type varchar",
 		"alter table properties alter column price type numeric(20, 4)",
 		"alter table properties add column garage boolean",
