@@ -4,9 +4,10 @@ package browser
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http/httptest"
-	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/pgtest"
+	"github.com/freshlist/freshlist/internal/schema"
 	"github.com/freshlist/freshlist/internal/serve"
 	"github.com/freshlist/freshlist/internal/serve/database"
 	"github.com/freshlist/freshlist/internal/serve/readthrough"
@@ -24,30 +26,20 @@ import (
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-// homes are 60 properties: the first is the cheapest and newest, every other one
-// in Elk Grove, every third a condo, with 1 to 5 bedrooms by turns.
-const homes = `
-	insert into properties (title, description, property_type, price, city, bedrooms, bathrooms, living_area, created_at)
-	select 'Home ' || i, 'A quiet street.', case when i % 3 = 0 then 'Condo' else 'Residential' end, 100000 + i * 1000,
-		case when i % 2 = 0 then 'FOLSOM' else 'ELK_GROVE' end, i % 5 + 1, 1.5, 1000 + i,
-		timestamptz '2008-05-15Z' - i * interval '1 minute'
-	from generate_series(1, 60) i`
-
-// server starts an API on a database of its own and returns its address.
+// server starts an API on a database of its own, with the sample listings, and
+// returns its address.
 func server(t *testing.T) string {
 	t.Helper()
 	url := pgtest.Shared(t).Clone(t, "pages", func(ctx context.Context, url string) error {
+		if err := schema.Up(ctx, url); err != nil {
+			return err
+		}
 		conn, err := pgx.Connect(ctx, url)
 		if err != nil {
 			return err
 		}
-		defer conn.Close(ctx)
-		table, err := os.ReadFile("../../../../db/migrations/000001_properties.up.sql")
-		if err != nil {
-			return err
-		}
-		_, err = conn.Exec(ctx, string(table)+";"+homes)
-		return err
+		_, err = schema.Seed(ctx, conn, 0)
+		return errors.Join(err, conn.Close(ctx))
 	})
 	pool, err := database.Open(database.Config{URL: url, Application: "test", MaxConns: 4, Timeout: time.Minute})
 	if err != nil {
@@ -86,37 +78,42 @@ func TestPages(t *testing.T) {
 func withJavaScript(b *tab) {
 	b.visit("/")
 	b.until("document.querySelector('[data-totals]').innerText !== ''")
-	b.says("[data-totals]", "60 homes, $101,000 to $160,000, on average $130,500")
-	b.until("document.querySelectorAll('[data-facet=by_city] .check').length === 2")
-	b.list("[data-facet=by_city] .check", "Elk Grove\n30", "Folsom\n30")
+	b.says("[data-totals]", "932 homes, $30,000 to $884,790, on average $246,662")
+	b.until("document.querySelector('[data-facet=by_city] .check')")
+	if cities := b.texts("[data-facet=by_city] .check"); len(cities) != 37 || cities[0] != "Sacramento\n438" {
+		b.Errorf("the cities are %q", cities)
+	}
 	b.until("document.querySelector('[data-facet=by_property_type] .check')")
-	b.list("[data-facet=by_property_type] .check", "Residential\n40", "Condo\n20")
+	b.list("[data-facet=by_property_type] .check", "Residential\n866", "Condo\n53", "Multi-Family\n13")
 	b.until("document.querySelector('[name=min_bedrooms]').innerText.includes('(')")
-	b.list("[name=min_bedrooms] option", "Any", "1 (60)", "2 (48)", "3 (36)", "4 (24)", "5 (12)", "6 (0)")
+	b.list("[name=min_bedrooms] option", "Any", "1 (932)", "2 (918)", "3 (778)", "4 (343)", "5 (75)", "6 (5)")
 
-	b.click("[name=city][value=FOLSOM]")
-	b.fill("max_price", "$150,000")
+	b.click("[name=city][value=ELK_GROVE]")
+	b.fill("max_price", "$300,000")
 	b.follow(func() { b.click("form button") })
-	b.at("/?city=FOLSOM&max_price=150000")
-	b.says("h1", "Homes in Folsom")
+	b.at("/?city=ELK_GROVE&max_price=300000")
+	b.says("h1", "Homes in Elk Grove")
 	b.until("document.querySelector('[data-totals]').innerText !== ''")
-	b.says("[data-totals]", "25 homes, $102,000 to $150,000, on average $126,000")
-	b.until("document.querySelectorAll('[data-facet=by_city] .check').length === 2")
-	b.list("[data-facet=by_city] .check", "Folsom\n25", "Elk Grove\n25")
-	b.list(".chips a", "Remove filter:\nFolsom\n×", "Remove filter:\nUp to $150,000\n×", "Clear all")
+	b.says("[data-totals]", "83 homes, $71,000 to $300,000, on average $225,500")
+	b.until("document.querySelector('[data-facet=by_city] .check')")
+	if cities := b.texts("[data-facet=by_city] .check"); cities[0] != "Elk Grove\n83" || cities[1] != "Sacramento\n379" {
+		b.Errorf("the cities are %q", cities)
+	}
+	b.list(".chips a", "Remove filter:\nElk Grove\n×", "Remove filter:\nUp to $300,000\n×", "Clear all")
 
 	b.follow(func() { b.click(".sorts li:nth-child(3) a") })
-	b.at("/?city=FOLSOM&max_price=150000&sort=-price")
-	b.says(".card .price", "$150,000")
+	b.at("/?city=ELK_GROVE&max_price=300000&sort=-price")
+	b.says(".card .price", "$300,000")
+	first := b.texts(".card a")
 	b.follow(func() { b.click(".pager .next") })
-	if n := len(b.texts(".card")); n != 5 || !strings.Contains(b.target(), "&cursor=") {
+	if n := len(b.texts(".card")); n != 20 || !strings.Contains(b.target(), "&cursor=") || slices.Equal(b.texts(".card a"), first) {
 		b.Errorf("%d homes on the second page, %s", n, b.target())
 	}
 	b.follow(func() { b.click(".pager a") })
-	b.at("/?city=FOLSOM&max_price=150000&sort=-price")
+	b.at("/?city=ELK_GROVE&max_price=300000&sort=-price")
 	b.follow(func() { b.click(".card h3 a") })
-	b.at("/properties/50")
-	b.says("h1", "Home 50")
+	b.at("/properties/729")
+	b.says(".property .price", "$300,000\nFor sale")
 }
 
 func withoutJavaScript(b *tab) {
@@ -127,24 +124,24 @@ func withoutJavaScript(b *tab) {
 	if n := len(b.texts(".card")); n != 20 {
 		b.Errorf("%d homes on the first page", n)
 	}
-	b.fill("city", "FOLSOM")
+	b.fill("city", "ELK_GROVE")
 	b.click("[name=status][value=for_sale]")
 	b.follow(func() { b.click("form button") })
-	b.says("h1", "Homes in Folsom")
-	b.list(".chips a", "Remove filter:\nFolsom\n×", "Remove filter:\nFor sale\n×", "Clear all")
+	b.says("h1", "Homes in Elk Grove")
+	b.list(".chips a", "Remove filter:\nElk Grove\n×", "Remove filter:\nFor sale\n×", "Clear all")
 	b.follow(func() { b.click(".pager .next") })
-	if n := len(b.texts(".card")); n != 10 {
+	if n := len(b.texts(".card")); n != 20 {
 		b.Errorf("%d homes on the second page", n)
 	}
 	b.follow(func() { b.click(".pager a") })
-	b.at("/?city=FOLSOM&status=for_sale")
+	b.at("/?city=ELK_GROVE&status=for_sale")
 	b.follow(func() { b.click(".card .where a") })
-	b.at("/?city=FOLSOM&status=for_sale")
+	b.at("/?city=ELK_GROVE&status=for_sale")
 	b.follow(func() { b.click(".card h3 a") })
-	b.at("/properties/2")
-	b.says("h1", "Home 2")
+	b.at("/properties/931")
+	b.says("h1", "4-bed Residential in Elk Grove")
 	b.follow(func() { b.click(".trail a:nth-of-type(2)") })
-	b.at("/?city=FOLSOM")
+	b.at("/?city=ELK_GROVE")
 }
 
 // withoutSummary: a page whose summary cannot be had is as one without JavaScript.
