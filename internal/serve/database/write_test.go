@@ -3,6 +3,7 @@ package database_test
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/serve/database"
@@ -90,6 +91,47 @@ func TestPrecondition(t *testing.T) {
 	seen = listing.Property{}
 	if _, err := writer.Patch(t.Context(), 1<<40, cheap, no); !errors.Is(err, database.ErrNotFound) || seen.ID != 0 {
 		t.Errorf("patch of nothing: %v, want ErrNotFound without asking", err)
+	}
+}
+
+// updated_at is the time of the write, not of its wait for the row: two writes in
+// a row do not turn it back.
+func TestUpdatedAtGoesForward(t *testing.T) {
+	t.Parallel()
+	url := newDatabase(t)
+	conn := connect(t, url)
+	writer := database.NewWriter(open(t, url, 1))
+	created, err := writer.Create(t.Context(), everyField())
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := created.Property.ID
+	tx, err := conn.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), "select from properties where id = $1 for update", id); err != nil {
+		t.Fatal(err)
+	}
+	patched := make(chan listing.Micros, 1)
+	go func() {
+		w, err := writer.Patch(t.Context(), id, database.Fields{Columns: listing.ColumnSet(listing.Price)}, nil)
+		if err != nil {
+			t.Errorf("patch: %v", err)
+		}
+		patched <- w.Property.UpdatedAt
+	}()
+	awaitLockWaiter(t, connect(t, url))
+	var other time.Time
+	err = tx.QueryRow(t.Context(), "update properties set updated_at = clock_timestamp() where id = $1 returning updated_at", id).Scan(&other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-patched; got <= listing.MicrosOf(other) {
+		t.Errorf("updated_at went back from %v to %v", other, got.Time())
 	}
 }
 
