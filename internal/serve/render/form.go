@@ -108,10 +108,19 @@ func (f fields) one(name, label, none string, values ...string) field {
 	return field
 }
 
-// several is a field that takes any number of the given values.
+// several is a field that takes any number of the given values. Others are
+// choices as well while they are chosen.
 func (f fields) several(name, label string, values ...string) field {
 	field := f.entry(name, label)
-	chosen := strings.Split(field.Value, ",")
+	var chosen []string
+	if field.Value != "" {
+		chosen = strings.Split(field.Value, ",")
+	}
+	for _, v := range chosen {
+		if v != "" && !slices.Contains(values, v) {
+			values = append(values, v)
+		}
+	}
 	for _, v := range values {
 		field.Choices = append(field.Choices, choice{v, statusName(v), slices.Contains(chosen, v)})
 	}

@@ -26,7 +26,7 @@ func problems() map[string]render.Problem {
 			},
 			Entered: url.Values{
 				"min_price": {"<b>"}, "limit": {"1000"}, "cursor": {"x"}, "city": {"A", "B"},
-				"sort": {"-price"}, "status": {"sold", "pending"}, "bbox": {"1,2,3,4"},
+				"sort": {"-price"}, "status": {"sold", "let,,pending"}, "bbox": {"1,2,3,4"},
 			},
 		},
 		"request": {
@@ -212,6 +212,7 @@ func TestFaultyForm(t *testing.T) {
 		`<option value="1000" selected>1000</option>`,
 		`name="city" value="A,B"`,
 		`name="status" value="sold" checked`,
+		`name="status" value="let" checked`,
 		`<input type="hidden" name="bbox" value="1,2,3,4">`,
 		`<input type="hidden" name="sort" value="-price">`,
 		`Cursor must be the cursor of a next link`,
