@@ -59,6 +59,74 @@ func TestFailuresOfReads(t *testing.T) {
 	}
 }
 
+// A request that gets no connection, or no rows, in its time is told to come
+// again.
+func TestDatabaseThatIsHeldUp(t *testing.T) {
+	t.Parallel()
+	a := start(t, func(o *serve.Options) { o.Timeout = 50 * time.Millisecond })
+	tx, err := a.database.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), "lock table properties"); err != nil {
+		t.Fatal(err)
+	}
+	var requests sync.WaitGroup
+	for i := range 8 { // the pool has 4 connections
+		requests.Go(func() {
+			r := a.get(fmt.Sprintf("/v1/properties/%d", i+1))
+			if r.StatusCode != 503 || r.Header.Get("Retry-After") != "1" {
+				t.Errorf("request %d: %d %s, want 503 with Retry-After", i, r.StatusCode, r.body)
+			}
+		})
+	}
+	requests.Wait()
+	if r := a.write("PATCH", "/v1/properties/17", `{"price": 1}`); r.StatusCode != 503 {
+		t.Errorf("a write: %d %s, want 503", r.StatusCode, r.body)
+	}
+	if r := a.get("/readyz"); r.StatusCode != 200 {
+		t.Errorf("/readyz meanwhile: %d, want 200: PostgreSQL answers", r.StatusCode)
+	}
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 1000 { // until the interrupted statements have ended
+		if r := a.get("/v1/properties/1"); r.StatusCode == 200 {
+			return
+		}
+	}
+	t.Error("no answer after the table was free again")
+}
+
+// Nobody is to be alarmed by a client that went away.
+func TestClientGone(t *testing.T) {
+	t.Parallel()
+	var log logBuffer
+	ctx, cancel := context.WithCancel(t.Context())
+	answered := make(chan struct{})
+	a := start(t, log.debug, func(o *serve.Options) {
+		o.Reads = reads(func(ctx context.Context, _ readthrough.Request) (readthrough.Answer, error) {
+			cancel()
+			<-ctx.Done()
+			defer close(answered)
+			return readthrough.Answer{}, ctx.Err()
+		})
+	})
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, a.http.URL+"/v1/properties", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if response, err := a.http.Client().Do(r); err == nil {
+		response.Body.Close()
+		t.Fatal("a request that its client gave up was answered")
+	}
+	<-answered
+	a.http.Close() // waits for the handler
+	if text := log.String(); !strings.Contains(text, "level=DEBUG") || !strings.Contains(text, "status=499") {
+		t.Errorf("want a line at level debug, with status 499:\n%s", text)
+	}
+}
+
 func TestPanic(t *testing.T) {
 	t.Parallel()
 	var log logBuffer
@@ -169,9 +237,10 @@ func newRequest(t *testing.T, target string) *http.Request {
 // discard is a client that reads nothing.
 type discard struct{ header http.Header }
 
-func (d discard) Header() http.Header         { return d.header }
-func (d discard) Write(b []byte) (int, error) { return len(b), nil }
-func (d discard) WriteHeader(int)             {}
+func (d discard) Header() http.Header               { return d.header }
+func (d discard) Write(b []byte) (int, error)       { return len(b), nil }
+func (d discard) WriteHeader(int)                   {}
+func (d discard) WriteString(s string) (int, error) { return len(s), nil }
 
 func TestRequestID(t *testing.T) {
 	t.Parallel()

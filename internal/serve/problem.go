@@ -113,9 +113,17 @@ func unavailable(detail string, cause error) *problem {
 // retryAfter is how long a client of an answer 503 is asked to wait, in seconds.
 const retryAfter = "1"
 
+// clientGone stands in the log for an answer that nobody waited for; the number
+// is nginx's.
+const clientGone = 499
+
 // fail is Echo's error handler.
 func (s *Server) fail(err error, c echo.Context) {
 	rec := c.Response().Writer.(*recorder)
+	if c.Request().Context().Err() != nil {
+		rec.status = clientGone
+		return
+	}
 	p := problemOf(err)
 	rec.err = p.cause
 	if rec.status == 0 { // else the answer has begun

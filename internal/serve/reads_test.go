@@ -94,6 +94,13 @@ func TestMethodNotAllowed(t *testing.T) {
 			t.Errorf("%s %s: Allow %v, want %v", c.method, c.target, got, c.allow)
 		}
 	}
+	for target, want := range map[string]string{
+		"/v1/properties/summary": "OPTIONS, GET, HEAD", "/readyz": "OPTIONS, GET, HEAD",
+	} {
+		if r := a.request("OPTIONS", target, ""); r.StatusCode != 204 || r.Header.Get("Allow") != want {
+			t.Errorf("OPTIONS %s: %d, Allow %q, want 204 and %q", target, r.StatusCode, r.Header.Get("Allow"), want)
+		}
+	}
 	page := a.request("POST", "/properties/17", "")
 	if page.StatusCode != 405 || !strings.HasPrefix(page.Header.Get("Content-Type"), "text/html") {
 		t.Errorf("POST to a page: %d %s, want 405 as a page", page.StatusCode, page.Header.Get("Content-Type"))

@@ -31,7 +31,9 @@ func (s *Server) routes() *echo.Echo {
 	e.PATCH("/v1/properties/:id", s.guarded(s.patch))
 	e.DELETE("/v1/properties/:id", s.guarded(s.remove))
 	// Echo would look on and find the routes of a property with the id "summary".
-	e.Match([]string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}, "/v1/properties/summary", readOnly)
+	e.Match([]string{
+		http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions,
+	}, "/v1/properties/summary", readOnly)
 	return e
 }
 
@@ -41,7 +43,11 @@ func get(e *echo.Echo, path string, h echo.HandlerFunc) {
 	e.HEAD(path, h)
 }
 
+// readOnly answers what is neither GET nor HEAD where there is nothing else.
 func readOnly(c echo.Context) error {
-	c.Response().Header().Set(echo.HeaderAllow, "OPTIONS, "+http.MethodGet+", "+http.MethodHead)
+	c.Response().Header().Set(echo.HeaderAllow, "OPTIONS, GET, HEAD")
+	if c.Request().Method == http.MethodOptions {
+		return c.NoContent(http.StatusNoContent)
+	}
 	return echo.ErrMethodNotAllowed
 }
