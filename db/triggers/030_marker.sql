@@ -2,9 +2,13 @@
 --
 -- UNLOGGED like the changes, so that it vanishes with them. An invalidator that finds no
 -- row, or one of another cluster, database or epoch, starts a new epoch.
+--
+-- There is one row. Every write raises its revision, so that its live version has a key of
+-- its own: an open transaction can keep any number of dead versions alive, and nobody ever
+-- looks at one.
 
 CREATE UNLOGGED TABLE freshlist.properties_marker (
-    only_row          boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    revision          bigint NOT NULL,
     epoch             text NOT NULL,
     term              bigint NOT NULL,
     system_identifier bigint NOT NULL,
@@ -14,9 +18,16 @@ CREATE UNLOGGED TABLE freshlist.properties_marker (
     fence_terms       bigint[] NOT NULL,
     fence_seqs        bigint[] NOT NULL,
     fence_batches     bigint[] NOT NULL
+)
+WITH (
+    autovacuum_vacuum_threshold = 1000,
+    autovacuum_vacuum_scale_factor = 0,
+    autovacuum_vacuum_cost_delay = 0,
+    vacuum_truncate = false
 );
 
 COMMENT ON TABLE freshlist.properties_marker IS 'where the invalidator of public.properties stands: one row';
+COMMENT ON COLUMN freshlist.properties_marker.revision IS 'raised by every write; the live row is the greatest';
 COMMENT ON COLUMN freshlist.properties_marker.epoch IS 'generation of the whole cache: 32 hexadecimal digits';
 COMMENT ON COLUMN freshlist.properties_marker.term IS 'raised by whoever takes the lead';
 COMMENT ON COLUMN freshlist.properties_marker.system_identifier IS 'the cluster that wrote this row: a restored copy is another';
@@ -26,3 +37,6 @@ COMMENT ON COLUMN freshlist.properties_marker.catalog IS 'fingerprint of the tab
 COMMENT ON COLUMN freshlist.properties_marker.fence_terms IS 'for each Redis partition, the term of the last write';
 COMMENT ON COLUMN freshlist.properties_marker.fence_seqs IS 'for each Redis partition, the sequence number of the last write';
 COMMENT ON COLUMN freshlist.properties_marker.fence_batches IS 'for each Redis partition, the last batch written';
+
+CREATE UNIQUE INDEX properties_marker_revision ON freshlist.properties_marker (revision);
+COMMENT ON INDEX freshlist.properties_marker_revision IS 'finds the live version in one step, from its end';

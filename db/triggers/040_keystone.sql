@@ -9,7 +9,7 @@ CREATE VIEW freshlist.properties_keystone AS
 SELECT
     p.id, p.title, p.description, p.property_type, p.status, p.price, p.city, p.postal_code, p.bedrooms, p.bathrooms,
     p.living_area, p.latitude, p.longitude, p.created_at, p.updated_at,
-    c.*
+    c.xid, c.old_row, c.new_row, c.description_changed, c.sets
 FROM public.properties AS p, freshlist.properties_changes AS c
 WHERE false;
 

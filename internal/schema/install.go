@@ -28,15 +28,19 @@ const (
 	lockPause   = 100 * time.Millisecond
 )
 
-// Install makes the capture triggers what this program was built with. It compares
-// first, and takes no lock and changes nothing if nothing differs. Otherwise it
+// Install makes the capture triggers what this program was built with, and gives the
+// roles their rights. It compares first, and takes no lock and changes nothing if
+// nothing differs. Otherwise it
 // keeps writers out while it replaces functions and triggers: replacing a function
 // would not wait for a transaction that has already run the old one, and that
 // transaction may commit after the change.
 func Install(ctx context.Context, conn *pgx.Conn) (changed bool, err error) {
 	difference, err := Compare(ctx, conn)
-	if err != nil || difference == "" {
+	if err != nil {
 		return false, err
+	}
+	if difference == "" {
+		return false, grant(ctx, conn)
 	}
 	for try := 1; ; try++ {
 		err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return install(ctx, tx) })
@@ -88,7 +92,8 @@ func install(ctx context.Context, tx pgx.Tx) error {
 func makeWay(ctx context.Context, tx pgx.Tx) error {
 	_, err := tx.Exec(ctx, `
 		drop view if exists freshlist.properties_keystone;
-		drop table if exists freshlist.properties_changes, freshlist.properties_marker`)
+		drop table if exists freshlist.properties_changes, freshlist.properties_marker;
+		drop type if exists freshlist.property, freshlist.property_sets`)
 	if err != nil && !isUndefined(err) {
 		return fmt.Errorf("drop what was installed: %w", err)
 	}

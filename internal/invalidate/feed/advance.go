@@ -3,14 +3,22 @@ package feed
 import (
 	"context"
 	"fmt"
-	"strconv"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// deleteAtOnce is how many transactions' changes, or how many rows, one statement
-// deletes.
-const deleteAtOnce = 5000
+// What one statement deletes at most: it must end before the caller's patience does.
+const (
+	deleteXids = 5000
+	deleteRows = 20_000
+)
+
+// deleteApplied deletes at most $2 changes of the transactions $1. Within one
+// statement, and so one snapshot, a row's place in the file is its own.
+const deleteApplied = `
+	delete from freshlist.properties_changes
+	where ctid = any(array(
+		select ctid from freshlist.properties_changes where xid = any($1::xid8[]) limit $2))`
 
 // Advance stores a position and deletes the changes of the given transactions,
 // which it has seen. It returns ErrTerm if another term has begun. pulse is called
@@ -20,51 +28,54 @@ func Advance(ctx context.Context, conn *pgx.Conn, to Position, xids []uint64, pu
 	const query = `
 		with stored as (
 			update freshlist.properties_marker
-			set cursor = $3::pg_snapshot, fence_terms = $4, fence_seqs = $5, fence_batches = $6
-			where epoch = $1 and term = $2
+			set revision = revision + 1, cursor = $5::pg_snapshot, fence_terms = $6, fence_seqs = $7, fence_batches = $8
+			where revision = (select max(revision) from freshlist.properties_marker) and epoch = $3 and term = $4
 			returning true
-		), deleted as (
-			delete from freshlist.properties_changes
-			where xid = any($7::text::xid8[]) and exists (select from stored)
+		), deleted as (` + deleteApplied + ` and exists (select from stored)
+			returning true
 		)
-		select exists (select from stored)`
+		select exists (select from stored), (select count(*) from deleted)`
+	if err := settle(ctx, conn); err != nil {
+		return err
+	}
 	terms, seqs, batches := make([]int64, len(to.Fences)), make([]int64, len(to.Fences)), make([]int64, len(to.Fences))
 	for p, f := range to.Fences {
 		terms[p], seqs[p], batches[p] = f.Term, f.Seq, f.Batch
 	}
-	first := xids[:min(len(xids), deleteAtOnce)]
+	first := xids[:min(len(xids), deleteXids)]
 	var stored bool
-	err := conn.QueryRow(ctx, query, to.Epoch, to.Term, to.Snapshot, terms, seqs, batches, xidArray(first)).Scan(&stored)
+	var deleted int
+	err := conn.QueryRow(ctx, query, first, deleteRows, to.Epoch, to.Term, to.Snapshot, terms, seqs, batches).Scan(&stored, &deleted)
 	if err != nil {
 		return fmt.Errorf("store the position: %w", err)
 	}
 	if !stored {
 		return fmt.Errorf("store the position: %w", ErrTerm)
 	}
-	for rest := xids[len(first):]; len(rest) > 0; {
-		some := rest[:min(len(rest), deleteAtOnce)]
-		if _, err := conn.Exec(ctx, "delete from freshlist.properties_changes where xid = any($1::text::xid8[])", xidArray(some)); err != nil {
+	if deleted == deleteRows {
+		if err := deleteChanges(ctx, conn, first, pulse); err != nil {
+			return err
+		}
+	}
+	return deleteChanges(ctx, conn, xids[len(first):], pulse)
+}
+
+// deleteChanges deletes the changes of transactions that have been applied.
+func deleteChanges(ctx context.Context, conn *pgx.Conn, xids []uint64, pulse func(context.Context) error) error {
+	for len(xids) > 0 {
+		some := xids[:min(len(xids), deleteXids)]
+		done, err := conn.Exec(ctx, deleteApplied, some, deleteRows)
+		if err != nil {
 			return fmt.Errorf("delete applied changes: %w", err)
 		}
 		if err := pulse(ctx); err != nil {
 			return err
 		}
-		rest = rest[len(some):]
+		if done.RowsAffected() < deleteRows {
+			xids = xids[len(some):]
+		}
 	}
 	return nil
-}
-
-// xidArray spells transaction ids as PostgreSQL spells an array of them.
-func xidArray(xids []uint64) string {
-	b := make([]byte, 0, 2+12*len(xids))
-	b = append(b, '{')
-	for i, xid := range xids {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = strconv.AppendUint(b, xid, 10)
-	}
-	return string(append(b, '}'))
 }
 
 // Sweep deletes the changes that a position has seen: what an interrupted Advance
@@ -72,19 +83,27 @@ func xidArray(xids []uint64) string {
 // between its statements.
 func Sweep(ctx context.Context, conn *pgx.Conn, at Position, pulse func(context.Context) error) error {
 	const query = `
-		delete from freshlist.properties_changes
-		where ctid = any(array(
-			select ctid from freshlist.properties_changes where pg_visible_in_snapshot(xid, $1::pg_snapshot) limit $2))`
-	for {
-		done, err := conn.Exec(ctx, query, at.Snapshot, deleteAtOnce)
-		if err != nil {
-			return fmt.Errorf("sweep applied changes: %w", err)
+		select array(
+			select distinct xid from (
+				select xid from freshlist.properties_changes
+				where xid > $2 and xid < pg_snapshot_xmax($1::pg_snapshot) and pg_visible_in_snapshot(xid, $1::pg_snapshot)
+				order by xid limit $3
+			) as some
+			order by xid)`
+	if err := settle(ctx, conn); err != nil {
+		return err
+	}
+	for last := uint64(0); ; {
+		var xids []uint64
+		if err := conn.QueryRow(ctx, query, at.Snapshot, last, deleteXids).Scan(&xids); err != nil {
+			return fmt.Errorf("look for applied changes: %w", err)
 		}
-		if done.RowsAffected() < deleteAtOnce {
+		if len(xids) == 0 {
 			return nil
 		}
-		if err := pulse(ctx); err != nil {
+		if err := deleteChanges(ctx, conn, xids, pulse); err != nil {
 			return err
 		}
+		last = xids[len(xids)-1]
 	}
 }

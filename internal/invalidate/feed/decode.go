@@ -2,145 +2,185 @@ package feed
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
-	"time"
+	"math"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/freshlist/freshlist/internal/invalidate/match"
 	"github.com/freshlist/freshlist/internal/listing"
 )
 
-// changeColumns are the columns of a change in the order that scanned reads them:
-// prices as cents, bathrooms as tenths, both exact.
-const changeColumns = `
-	xid::text::bigint, kind, coalesce(changed, 0), coalesce(nulls, 0), property_types, statuses, cities, postal_codes,
-	old_id, old_property_type, old_status, (old_price * 100)::bigint, old_city, old_postal_code, old_bedrooms,
-	(old_bathrooms * 10)::smallint, old_living_area, old_latitude, old_longitude, old_created_at,
-	new_id, new_property_type, new_status, (new_price * 100)::bigint, new_city, new_postal_code, new_bedrooms,
-	(new_bathrooms * 10)::smallint, new_living_area, new_latitude, new_longitude, new_created_at`
+// changeColumns are the columns of a change in the order that decodeChanges reads
+// them. Rows come in PostgreSQL's own binary form, which is exact and cheap on both
+// sides; envelopes are rare and come as JSON.
+const changeColumns = `xid, record_send(old_row) as old_row, record_send(new_row) as new_row, description_changed, to_json(sets)::text as sets`
 
-// The values of the column kind.
-const (
-	rowKind   = 0
-	bulkKind  = 1
-	wholeKind = 2
-)
-
-// scanned is a change as it is selected. Its pointers are nil for NULL.
-type scanned struct {
-	xid            int64
-	kind           int16
-	changed, nulls int32
-	sets           [4][]string // property types, statuses, cities, postal codes; nil for too many
-	old, new       values
-}
-
-type values struct {
-	id           *int64
-	propertyType *string
-	status       *string
-	price        *int64
-	city         *string
-	postalCode   *string
-	bedrooms     *int16
-	bathrooms    *int16
-	livingArea   *int32
-	latitude     *float64
-	longitude    *float64
-	createdAt    *time.Time
-}
-
-func (v *values) destinations() []any {
-	return []any{
-		&v.id, &v.propertyType, &v.status, &v.price, &v.city, &v.postalCode, &v.bedrooms,
-		&v.bathrooms, &v.livingArea, &v.latitude, &v.longitude, &v.createdAt,
-	}
-}
-
-// decodeChanges reads at most most changes (0: all of them), and the transaction of
-// each.
+// decodeChanges reads changes until there are at least most (0: all of them), and
+// the transaction of each row.
 func decodeChanges(rows pgx.Rows, most int) (changes []match.Change, xids []uint64, err error) {
-	var s scanned
-	to := []any{&s.xid, &s.kind, &s.changed, &s.nulls, &s.sets[0], &s.sets[1], &s.sets[2], &s.sets[3]}
-	to = append(append(to, s.old.destinations()...), s.new.destinations()...)
 	for rows.Next() {
-		if err := rows.Scan(to...); err != nil {
+		var head []string // NULL but in the first row of a drain, which has been read
+		var xid uint64
+		var before, after pgtype.DriverBytes
+		var description *bool
+		var sets *string
+		if err := rows.Scan(&head, &xid, &before, &after, &description, &sets); err != nil {
 			return nil, nil, fmt.Errorf("read a change: %w", err)
 		}
-		changes, xids = append(changes, s.change()), append(xids, uint64(s.xid))
-		if len(changes) == most {
+		if changes, err = appendChange(changes, before, after, description, sets); err != nil {
+			return nil, nil, fmt.Errorf("decode a change of transaction %d: %w", xid, err)
+		}
+		xids = append(xids, xid)
+		if most > 0 && len(changes) >= most {
 			return changes, xids, nil
 		}
 	}
 	return changes, xids, rows.Err()
 }
 
-// change returns what was scanned. A kind that this program does not know is a
-// change of anything.
-func (s *scanned) change() match.Change {
-	switch s.kind {
-	case rowKind:
-		return match.Change{
-			Kind: match.RowChange, Old: s.old.row(), New: s.new.row(), HasOld: s.old.id != nil, HasNew: s.new.id != nil,
-			Changed: listing.Columns(s.changed),
+// appendChange appends what one row of the changes table says: an envelope if it has
+// sets, a change of anything if it has nothing, else a row before and after. An UPDATE
+// of the id is a row that went and a row that came.
+func appendChange(changes []match.Change, before, after []byte, description *bool, sets *string) ([]match.Change, error) {
+	was, err := decodeImage(before)
+	if err != nil {
+		return nil, fmt.Errorf("old row: %w", err)
+	}
+	is, err := decodeImage(after)
+	if err != nil {
+		return nil, fmt.Errorf("new row: %w", err)
+	}
+	gone := match.Change{Old: was.row, HasOld: true, Changed: listing.AllColumns}
+	come := match.Change{New: is.row, HasNew: true, Changed: listing.AllColumns}
+	switch {
+	case sets != nil:
+		envelope, err := envelopeOf(&was.row, &is.row, *sets)
+		return append(changes, match.Change{Kind: match.BulkChange, Bulk: envelope}), err
+	case before == nil && after == nil:
+		return append(changes, match.Change{Kind: match.WholeTable}), nil
+	case before == nil:
+		return append(changes, come), nil
+	case after == nil:
+		return append(changes, gone), nil
+	case was.row.ID != is.row.ID:
+		return append(changes, gone, come), nil
+	}
+	changed := was.differences(&is)
+	if description != nil && *description {
+		changed |= listing.ColumnSet(listing.Description)
+	}
+	return append(changes, match.Change{
+		Old: was.row, New: is.row, HasOld: true, HasNew: true, Changed: changed,
+	}), nil
+}
+
+// image is a row as capture keeps it: all but its description.
+type image struct {
+	row       listing.Row
+	title     string
+	updatedAt listing.Micros
+}
+
+// differences returns the columns in which two images of one property differ.
+func (i *image) differences(j *image) listing.Columns {
+	var s listing.Columns
+	add := func(c listing.Column, differ bool) {
+		if differ {
+			s |= listing.ColumnSet(c)
 		}
-	case bulkKind:
-		return match.Change{Kind: match.BulkChange, Bulk: s.envelope()}
 	}
-	return match.Change{Kind: match.WholeTable}
+	a, b := &i.row, &j.row
+	add(listing.Title, i.title != j.title)
+	add(listing.PropertyType, a.PropertyType != b.PropertyType)
+	add(listing.Status, a.Status != b.Status)
+	add(listing.Price, a.Price != b.Price)
+	add(listing.City, a.City != b.City)
+	add(listing.PostalCode, a.PostalCode != b.PostalCode)
+	add(listing.Bedrooms, a.Bedrooms != b.Bedrooms)
+	add(listing.Bathrooms, a.Bathrooms != b.Bathrooms)
+	add(listing.LivingArea, a.LivingArea != b.LivingArea)
+	add(listing.Latitude, !sameFloat(a.Latitude, b.Latitude))
+	add(listing.Longitude, !sameFloat(a.Longitude, b.Longitude))
+	add(listing.CreatedAt, a.CreatedAt != b.CreatedAt)
+	add(listing.UpdatedAt, i.updatedAt != j.updatedAt)
+	return s
 }
 
-func (v *values) row() listing.Row {
-	if v.id == nil {
-		return listing.Row{}
-	}
-	return listing.Row{
-		ID: *v.id, PropertyType: or(v.propertyType), Status: or(v.status), Price: or(v.price), City: or(v.city),
-		PostalCode: null(v.postalCode), Bedrooms: null(v.bedrooms), Bathrooms: null(v.bathrooms),
-		LivingArea: null(v.livingArea), Latitude: null(v.latitude), Longitude: null(v.longitude), CreatedAt: micros(v.createdAt),
-	}
+// sameFloat compares bit by bit: 0 and -0 are shown differently.
+func sameFloat(a, b listing.Null[float64]) bool {
+	return a.Valid == b.Valid && math.Float64bits(a.V) == math.Float64bits(b.V)
 }
 
-func (s *scanned) envelope() *match.Envelope {
-	low, high := &s.old, &s.new
+// decodeImage decodes a freshlist.property.
+func decodeImage(record []byte) (image, error) {
+	if record == nil {
+		return image{}, nil
+	}
+	f := fieldsOf(record, 14)
+	var i image
+	r := &i.row
+	r.ID = f.int(8).V
+	r.CreatedAt = f.micros().V
+	i.updatedAt = f.micros().V
+	r.Latitude = f.float()
+	r.Longitude = f.float()
+	r.LivingArea = narrow[int32](f.int(4))
+	r.Bedrooms = narrow[int16](f.int(2))
+	r.Price = f.decimal(2).V
+	r.Bathrooms = narrow[int16](f.decimal(1))
+	i.title = f.text().V
+	r.PropertyType = f.text().V
+	r.Status = f.text().V
+	r.City = f.text().V
+	r.PostalCode = f.text()
+	return i, f.err
+}
+
+func narrow[T int16 | int32](n listing.Null[int64]) listing.Null[T] {
+	return listing.Null[T]{V: T(n.V), Valid: n.Valid}
+}
+
+// sets is a freshlist.property_sets as JSON.
+type sets struct {
+	PropertyTypes []string        `json:"property_types"`
+	Statuses      []string        `json:"statuses"`
+	Cities        []string        `json:"cities"`
+	PostalCodes   []string        `json:"postal_codes"`
+	NullColumns   listing.Columns `json:"null_columns"`
+}
+
+// envelopeOf returns the envelope of a bulk statement from the least and the greatest
+// values and the texts that occur. It does not tell which columns changed, so any of
+// them may have.
+func envelopeOf(least, greatest *listing.Row, text string) (*match.Envelope, error) {
+	var s sets
+	if err := json.Unmarshal([]byte(text), &s); err != nil {
+		return nil, fmt.Errorf("sets: %w", err)
+	}
 	return &match.Envelope{
-		Changed:      listing.Columns(s.changed),
-		Nulls:        listing.Columns(s.nulls),
-		PropertyType: set(s.sets[0]),
-		Status:       set(s.sets[1]),
-		City:         set(s.sets[2]),
-		PostalCode:   set(s.sets[3]),
-		ID:           between(low.id, high.id),
-		Price:        between(low.price, high.price),
-		Bedrooms:     between(low.bedrooms, high.bedrooms),
-		Bathrooms:    between(low.bathrooms, high.bathrooms),
-		LivingArea:   between(low.livingArea, high.livingArea),
-		Latitude:     between(low.latitude, high.latitude),
-		Longitude:    between(low.longitude, high.longitude),
-		CreatedAt:    match.Range[listing.Micros]{Min: micros(low.createdAt), Max: micros(high.createdAt), Valid: low.createdAt != nil},
-	}
+		Changed:      listing.AllColumns,
+		ID:           match.Range[int64]{Min: least.ID, Max: greatest.ID, Valid: true},
+		PropertyType: setOf(s.PropertyTypes),
+		Status:       setOf(s.Statuses),
+		Price:        match.Range[int64]{Min: least.Price, Max: greatest.Price, Valid: true},
+		City:         setOf(s.Cities),
+		PostalCode:   setOf(s.PostalCodes),
+		Bedrooms:     rangeOf(least.Bedrooms, greatest.Bedrooms),
+		Bathrooms:    rangeOf(least.Bathrooms, greatest.Bathrooms),
+		LivingArea:   rangeOf(least.LivingArea, greatest.LivingArea),
+		Latitude:     rangeOf(least.Latitude, greatest.Latitude),
+		Longitude:    rangeOf(least.Longitude, greatest.Longitude),
+		CreatedAt:    match.Range[listing.Micros]{Min: least.CreatedAt, Max: greatest.CreatedAt, Valid: true},
+		Nulls:        s.NullColumns,
+	}, nil
 }
 
-func set(values []string) match.Set { return match.Set{Values: values, Any: values == nil} }
+// setOf takes no array for any text.
+func setOf(values []string) match.Set { return match.Set{Values: values, Any: values == nil} }
 
-func between[T cmp.Ordered](low, high *T) match.Range[T] {
-	return match.Range[T]{Min: or(low), Max: or(high), Valid: low != nil && high != nil}
-}
-
-func null[T any](p *T) listing.Null[T] { return listing.Null[T]{V: or(p), Valid: p != nil} }
-
-// or returns what p points to, or the zero value.
-func or[T any](p *T) (v T) {
-	if p != nil {
-		v = *p
-	}
-	return v
-}
-
-func micros(t *time.Time) listing.Micros {
-	if t == nil {
-		return 0
-	}
-	return listing.MicrosOf(*t)
+func rangeOf[T cmp.Ordered](least, greatest listing.Null[T]) match.Range[T] {
+	return match.Range[T]{Min: least.V, Max: greatest.V, Valid: least.Valid && greatest.Valid}
 }

@@ -2,8 +2,8 @@ package feed
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/jackc/pgx/v5"
 
@@ -22,21 +22,22 @@ type Batch struct {
 // more it returns ErrMany, and DrainAll is the one to use. With catalog it reads
 // the state of capture in the same snapshot.
 //
-// It sends everything at once and so takes one round trip. With nothing new it
-// reads a handful of index pages, however long ago the oldest transaction began.
+// It takes one round trip. With nothing new it reads a handful of index pages,
+// however long ago the oldest transaction began and however much it has written.
 func Drain(ctx context.Context, conn *pgx.Conn, after Position, most int, catalog bool) (*Batch, error) {
-	batch := new(Batch)
-	err := drain(ctx, conn, after, &most, catalog, func(r pgx.Rows) error {
-		changes, xids, err := decodeChanges(r, 0)
-		batch.Changes, batch.Xids = changes, distinct(batch.Xids, xids)
-		return err
-	}, batch)
+	batch, rows, err := open(ctx, conn, after, most+1, catalog)
 	if err != nil {
 		return nil, err
 	}
-	if len(batch.Changes) > most {
+	defer rows.Close()
+	var xids []uint64
+	if batch.Changes, xids, err = decodeChanges(rows, 0); err != nil {
+		return nil, fmt.Errorf("drain: %w", err)
+	}
+	if len(xids) > most {
 		return nil, ErrMany
 	}
+	batch.Xids = distinct(nil, xids)
 	return batch, nil
 }
 
@@ -52,103 +53,141 @@ const (
 // see was given all of them. All are of one snapshot. A backlog of more than
 // CollapseRows is one change of the whole table.
 func DrainAll(ctx context.Context, conn *pgx.Conn, after Position, catalog bool, see func([]match.Change) error) (*Batch, error) {
-	const count = `
-		select count(*) from (
-			select from freshlist.properties_changes
-			where xid >= pg_snapshot_xmax($1::pg_snapshot)
-			   or xid = any(array(select pg_snapshot_xip($1::pg_snapshot)))
-			limit $2) many`
-	var rows int64
-	if err := conn.QueryRow(ctx, count, after.Snapshot, CollapseRows+1).Scan(&rows); err != nil {
-		return nil, fmt.Errorf("count the backlog: %w", err)
-	}
-	batch := new(Batch)
-	if rows > CollapseRows {
-		none := 0
-		if err := drain(ctx, conn, after, &none, catalog, discard, batch); err != nil {
-			return nil, err
-		}
-		return batch, see([]match.Change{{Kind: match.WholeTable}})
-	}
-	err := drain(ctx, conn, after, nil, catalog, func(r pgx.Rows) error {
-		for {
-			changes, xids, err := decodeChanges(r, ChunkRows)
-			if err != nil || len(changes) == 0 {
-				return err
-			}
-			batch.Xids = distinct(batch.Xids, xids)
-			if err := see(changes); err != nil {
-				return err
-			}
-		}
-	}, batch)
+	return drainAll(ctx, conn, after, catalog, CollapseRows, see)
+}
+
+func drainAll(ctx context.Context, conn *pgx.Conn, after Position, catalog bool, collapse int, see func([]match.Change) error) (*Batch, error) {
+	backlog, err := count(ctx, conn, after, collapse+1)
 	if err != nil {
 		return nil, err
+	}
+	limit := everything
+	if backlog > collapse {
+		limit = 0
+	}
+	batch, rows, err := open(ctx, conn, after, limit, catalog)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	if limit == 0 {
+		return batch, see([]match.Change{{Kind: match.WholeTable}})
+	}
+	for {
+		changes, xids, err := decodeChanges(rows, ChunkRows)
+		if err != nil {
+			return nil, fmt.Errorf("drain: %w", err)
+		}
+		if len(changes) == 0 {
+			return batch, nil
+		}
+		batch.Xids = distinct(batch.Xids, xids)
+		if err := see(changes); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// everything is the limit that does not limit.
+const everything = 1 << 62
+
+// afterSnapshot selects what is visible now and was not in snapshot $1, by two index scans:
+// what began after that snapshot, and what it saw in progress. The present snapshot
+// bounds both, so that an open transaction is met once and then passed over, whatever
+// it has written. ("xid >= pg_snapshot_xmin and not visible in $1" would read
+// everything since the oldest open transaction.)
+func afterSnapshot(columns string) string {
+	return `
+		select ` + columns + ` from freshlist.properties_changes
+		where xid >= pg_snapshot_xmax($1::pg_snapshot) and xid < pg_snapshot_xmax(pg_current_snapshot())
+		union all
+		select ` + columns + ` from freshlist.properties_changes
+		where xid = any(array(
+			select x from pg_snapshot_xip($1::pg_snapshot) as x where pg_visible_in_snapshot(x, pg_current_snapshot())))`
+}
+
+// open begins a drain: one statement and so one snapshot reads the marker, the state
+// of capture and the changes. It checks that the marker is still the caller's. The
+// rows that it leaves to be read are those of the changes.
+func open(ctx context.Context, conn *pgx.Conn, after Position, limit int, catalog bool) (*Batch, pgx.Rows, error) {
+	query := `
+		select
+			array[pg_current_snapshot()::text, m.epoch, m.term::text, case when $3 then freshlist.properties_catalog() end] as head,
+			null::xid8 as xid, null::bytea as old_row, null::bytea as new_row, null::boolean as description_changed, null::text as sets
+		from (select) as one
+		left join (select epoch, term from freshlist.properties_marker order by revision desc limit 1) as m on true
+		union all
+		(select null, changes.* from (` + afterSnapshot(changeColumns) + `) as changes limit $2)`
+	if err := settle(ctx, conn); err != nil {
+		return nil, nil, err
+	}
+	rows, err := conn.Query(ctx, query, after.Snapshot, limit, catalog)
+	if err != nil {
+		return nil, nil, fmt.Errorf("drain: %w", err)
+	}
+	batch, err := readHead(rows, after)
+	if err != nil {
+		rows.Close()
+		return nil, nil, fmt.Errorf("drain: %w", err)
+	}
+	return batch, rows, nil
+}
+
+// readHead reads the first row of a drain, which is about all the others.
+func readHead(rows pgx.Rows, after Position) (*Batch, error) {
+	if !rows.Next() {
+		return nil, rows.Err()
+	}
+	var head [4]*string // snapshot, the marker's epoch and term, catalog
+	heads := head[:]
+	if err := rows.Scan(&heads, nil, nil, nil, nil, nil); err != nil {
+		return nil, err
+	}
+	epoch, term := heads[1], heads[2]
+	switch {
+	case epoch == nil || *epoch != after.Epoch:
+		return nil, ErrMarker
+	case *term != strconv.FormatInt(after.Term, 10):
+		return nil, ErrTerm
+	}
+	batch := &Batch{Snapshot: *heads[0]}
+	if heads[3] != nil {
+		batch.Catalog = *heads[3]
 	}
 	return batch, nil
 }
 
-func discard(r pgx.Rows) error {
-	r.Close()
-	return r.Err()
+// count counts the changes after a position, up to limit.
+func count(ctx context.Context, conn *pgx.Conn, after Position, limit int) (rows int, err error) {
+	if err := settle(ctx, conn); err != nil {
+		return 0, err
+	}
+	query := `select count(*) from (select from (` + afterSnapshot("") + `) as changes limit $2) as some`
+	if err := conn.QueryRow(ctx, query, after.Snapshot, limit).Scan(&rows); err != nil {
+		return 0, fmt.Errorf("count the backlog: %w", err)
+	}
+	return rows, nil
 }
 
-// drain reads marker, snapshot and changes in one snapshot, and checks that the
-// marker is still the caller's. most limits the rows (one more is read); nil does
-// not.
-func drain(ctx context.Context, conn *pgx.Conn, after Position, most *int, catalog bool, read func(pgx.Rows) error, batch *Batch) error {
-	const (
-		head = `
-			select pg_current_snapshot()::text, coalesce(m.epoch, ''), coalesce(m.term, 0), ''
-			from (values (true)) one (row) left join freshlist.properties_marker m on m.only_row`
-		headWithCatalog = `
-			select pg_current_snapshot()::text, coalesce(m.epoch, ''), coalesce(m.term, 0), freshlist.properties_catalog()
-			from (values (true)) one (row) left join freshlist.properties_marker m on m.only_row`
-	)
-	first := head
-	if catalog {
-		first = headWithCatalog
-	}
-	var epoch string
-	var term int64
-	var limit *int
-	if most != nil {
-		more := *most + 1
-		limit = &more
-	}
-	send := new(pgx.Batch)
-	send.Queue("begin isolation level repeatable read read only")
-	send.Queue(first).QueryRow(func(row pgx.Row) error {
-		if err := row.Scan(&batch.Snapshot, &epoch, &term, &batch.Catalog); err != nil {
-			return err
-		}
-		switch {
-		case epoch != after.Epoch:
-			return ErrMarker
-		case term != after.Term:
-			return ErrTerm
-		}
+// settled is the key under which a connection remembers that it has been settled.
+const settled = "freshlist feed is settled"
+
+// settle tells the planner, once for a connection, what no statistics of a table that
+// is empty most of the time can tell it: always go by the index, and keep the plan. A
+// sequential scan would read all the dead rows that an open transaction keeps.
+func settle(ctx context.Context, conn *pgx.Conn) error {
+	if conn.PgConn().CustomData()[settled] != nil {
 		return nil
-	})
-	send.Queue(changesAfter, after.Snapshot, limit).Query(func(rows pgx.Rows) error { return read(rows) })
-	send.Queue("commit")
-	err := conn.SendBatch(ctx, send).Close()
-	if err != nil && !errors.Is(err, ErrMarker) && !errors.Is(err, ErrTerm) {
-		return fmt.Errorf("drain: %w", err)
 	}
-	return err
+	const query = `
+		set enable_seqscan = off; set enable_bitmapscan = off; set max_parallel_workers_per_gather = 0;
+		set plan_cache_mode = force_generic_plan; set jit = off`
+	if _, err := conn.Exec(ctx, query); err != nil {
+		return fmt.Errorf("settle the connection's plans: %w", err)
+	}
+	conn.PgConn().CustomData()[settled] = true
+	return nil
 }
-
-// changesAfter selects what is visible now and was not in snapshot $1: rows of
-// transactions that began after it, and of those that it saw in progress. Both are
-// found by the index. (Asking each row "xid >= xmin and not visible in $1" would
-// read everything since the oldest open transaction.)
-const changesAfter = `
-	select ` + changeColumns + `
-	from freshlist.properties_changes
-	where xid >= pg_snapshot_xmax($1::pg_snapshot)
-	   or xid = any(array(select pg_snapshot_xip($1::pg_snapshot)))
-	limit $2`
 
 // distinct adds xids to a list, leaving out runs of the same: a statement's rows
 // come together.

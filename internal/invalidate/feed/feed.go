@@ -50,8 +50,9 @@ type Fence struct{ Term, Seq, Batch int64 }
 // that another cluster or database wrote.
 func Takeover(ctx context.Context, conn *pgx.Conn, above int64) (at Position, found bool, err error) {
 	const query = `
-		update freshlist.properties_marker set term = greatest(term, $1) + 1
-		where system_identifier = (select system_identifier from pg_control_system())
+		update freshlist.properties_marker set revision = revision + 1, term = greatest(term, $1) + 1
+		where revision = (select max(revision) from freshlist.properties_marker)
+		  and system_identifier = (select system_identifier from pg_control_system())
 		  and database_oid = (select oid from pg_database where datname = current_database())
 		returning epoch, term, cursor::text, catalog, fence_terms, fence_seqs, fence_batches`
 	var terms, seqs, batches []int64
@@ -72,21 +73,34 @@ func Takeover(ctx context.Context, conn *pgx.Conn, above int64) (at Position, fo
 }
 
 // NewEpoch writes the marker of a new epoch, whose position is the present: one
-// statement and so one snapshot gives the cursor and the catalog's fingerprint.
+// statement and so one snapshot gives the cursor and the catalog's fingerprint. It
+// returns ErrTerm if a later term has begun.
 func NewEpoch(ctx context.Context, conn *pgx.Conn, epoch string, term int64, partitions int) (Position, error) {
 	const query = `
-		insert into freshlist.properties_marker as m
-			(epoch, term, system_identifier, database_oid, cursor, catalog, fence_terms, fence_seqs, fence_batches)
-		select $1, $2, s.system_identifier, d.oid, pg_current_snapshot(), freshlist.properties_catalog(), z.zeros, z.zeros, z.zeros
-		from pg_control_system() s, pg_database d,
-			(select array_fill(0::bigint, array[$3::integer]) as zeros) z
-		where d.datname = current_database()
-		on conflict (only_row) do update set
-			epoch = excluded.epoch, term = excluded.term, system_identifier = excluded.system_identifier,
-			database_oid = excluded.database_oid, cursor = excluded.cursor, catalog = excluded.catalog,
-			fence_terms = excluded.fence_terms, fence_seqs = excluded.fence_seqs, fence_batches = excluded.fence_batches
-		where m.term <= excluded.term
-		returning cursor::text, catalog`
+		with ours as (
+			select s.system_identifier, d.oid as database_oid, array_fill(0::bigint, array[$3::integer]) as zeros
+			from pg_control_system() as s, pg_database as d
+			where d.datname = current_database()
+		), next as (
+			select coalesce(max(revision), 0) + 1 as revision from freshlist.properties_marker
+		), renewed as (
+			update freshlist.properties_marker as m
+			set revision = n.revision, epoch = $1, term = $2, system_identifier = o.system_identifier, database_oid = o.database_oid,
+				cursor = pg_current_snapshot(), catalog = freshlist.properties_catalog(),
+				fence_terms = o.zeros, fence_seqs = o.zeros, fence_batches = o.zeros
+			from ours as o, next as n
+			where m.revision = n.revision - 1
+			  and (m.term <= $2 or (m.system_identifier, m.database_oid) <> (o.system_identifier, o.database_oid))
+			returning m.cursor, m.catalog
+		), made as (
+			insert into freshlist.properties_marker
+			select n.revision, $1, $2, o.system_identifier, o.database_oid, pg_current_snapshot(), freshlist.properties_catalog(),
+				o.zeros, o.zeros, o.zeros
+			from ours as o, next as n
+			where n.revision = 1
+			returning cursor, catalog
+		)
+		select cursor::text, catalog from renewed union all select cursor::text, catalog from made`
 	at := Position{Epoch: epoch, Term: term, Fences: make([]Fence, partitions)}
 	err := conn.QueryRow(ctx, query, epoch, term, partitions).Scan(&at.Snapshot, &at.Catalog)
 	if errors.Is(err, pgx.ErrNoRows) {

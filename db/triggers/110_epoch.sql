@@ -4,10 +4,10 @@
 
 CREATE OR REPLACE FUNCTION freshlist.properties_epoch() RETURNS text
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
+AS $function$
 BEGIN
-    RETURN (SELECT m.epoch FROM freshlist.properties_marker AS m);
+    RETURN (SELECT m.epoch FROM freshlist.properties_marker AS m ORDER BY m.revision DESC LIMIT 1);
 END
-$$;
+$function$;
 
 REVOKE ALL ON FUNCTION freshlist.properties_epoch() FROM PUBLIC;

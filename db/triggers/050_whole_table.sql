@@ -1,0 +1,20 @@
+-- Records that anything in public.properties may have changed. One row stands for one
+-- statement and never for several: a row that is pending already may be consumed before
+-- this transaction commits.
+
+CREATE OR REPLACE FUNCTION freshlist.properties_whole_table() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    INSERT INTO freshlist.properties_changes (xid) VALUES (pg_catalog.pg_current_xact_id());
+
+    -- The doorbell: see properties_update.
+    IF pg_catalog.current_setting('max_prepared_transactions') = '0'
+        AND NOT pg_catalog.pg_try_advisory_xact_lock_shared(7382074285561244019)
+    THEN
+        PERFORM pg_catalog.pg_notify('freshlist', '');
+    END IF;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION freshlist.properties_whole_table() FROM PUBLIC;

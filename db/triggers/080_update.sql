@@ -1,0 +1,141 @@
+-- Captures UPDATE, and the updating halves of MERGE and ON CONFLICT.
+--
+-- This is the path that writers feel, and most statements touch one row: that case comes
+-- first and is one short plan. Transition tables are read by position, so that nothing
+-- here minds when somebody renames a column.
+
+CREATE OR REPLACE FUNCTION freshlist.properties_update() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    captured bigint;
+    columns text;
+BEGIN
+    -- Somebody took away, with CASCADE, what capture rests on. No error may reach the
+    -- writer, and none needs to: the invalidator sees it in the catalog and stops caching.
+    IF pg_catalog.to_regclass('freshlist.properties_keystone') IS NULL THEN
+        BEGIN
+            PERFORM freshlist.properties_whole_table();
+        EXCEPTION WHEN OTHERS THEN
+            NULL;
+        END;
+        RETURN NULL;
+    END IF;
+
+    -- Nobody has been reading for long. Keep growth slow, but leave a row: the last one
+    -- may be consumed before this transaction commits. (Live rows as the statistics know
+    -- them: a look at the file costs more than all the rest.)
+    IF pg_catalog.pg_stat_get_live_tuples('freshlist.properties_changes'::pg_catalog.regclass) > 4000000 THEN
+        PERFORM freshlist.properties_whole_table();
+        RETURN NULL;
+    END IF;
+
+    -- One row. The test for more stands inside a CASE with a column of the row, which
+    -- makes it a filter of the scan and not one more node in the plan. Images are compared
+    -- by their bytes: what shows a difference is a difference.
+    INSERT INTO freshlist.properties_changes (xid, old_row, new_row, description_changed)
+    SELECT pg_catalog.pg_current_xact_id(), o.image, n.image, o.description IS DISTINCT FROM n.description
+    FROM (
+        SELECT
+            description,
+            ROW(
+                id, created_at, updated_at, latitude, longitude, living_area, bedrooms, price,
+                bathrooms, title, property_type, status, city, postal_code
+            )::freshlist.property AS image
+        FROM old_rows AS r (
+            id, title, description, property_type, status, price, city, postal_code, bedrooms, bathrooms,
+            living_area, latitude, longitude, created_at, updated_at
+        )
+        WHERE CASE WHEN EXISTS (SELECT FROM new_rows OFFSET 1) THEN false ELSE id IS NOT NULL END
+        OFFSET 0
+    ) AS o
+    CROSS JOIN (
+        SELECT
+            description,
+            ROW(
+                id, created_at, updated_at, latitude, longitude, living_area, bedrooms, price,
+                bathrooms, title, property_type, status, city, postal_code
+            )::freshlist.property AS image
+        FROM new_rows AS r (
+            id, title, description, property_type, status, price, city, postal_code, bedrooms, bathrooms,
+            living_area, latitude, longitude, created_at, updated_at
+        )
+        OFFSET 0
+    ) AS n
+    WHERE o.image *<> n.image OR o.description IS DISTINCT FROM n.description;
+
+    GET DIAGNOSTICS captured = ROW_COUNT;
+
+    IF captured = 0 AND EXISTS (SELECT FROM new_rows OFFSET 1) THEN
+        IF EXISTS (SELECT FROM new_rows OFFSET 10000) THEN
+            -- Very many rows: one envelope, unless nothing changed. As a rule the first rows
+            -- tell, since both tables are in the same order.
+            columns := 'id, title, description, property_type, status, price, city, postal_code, bedrooms, bathrooms, '
+                'living_area, latitude, longitude, created_at, updated_at';
+            EXECUTE pg_catalog.format(
+                'SELECT count(*) FROM (SELECT) AS one WHERE '
+                'EXISTS (SELECT %1$s FROM (SELECT * FROM old_rows LIMIT 100) AS o (%1$s) '
+                'EXCEPT SELECT %1$s FROM (SELECT * FROM new_rows LIMIT 100) AS n (%1$s)) '
+                'OR EXISTS (SELECT %1$s FROM old_rows AS o (%1$s) EXCEPT SELECT %1$s FROM new_rows AS n (%1$s))',
+                columns) INTO captured;
+            IF captured > 0 THEN
+                EXECUTE freshlist.properties_bulk('SELECT * FROM old_rows UNION ALL SELECT * FROM new_rows');
+            END IF;
+        ELSE
+            -- Several rows, old and new paired by id. A changed id is a row that went and
+            -- a row that came.
+            INSERT INTO freshlist.properties_changes (xid, old_row, new_row, description_changed)
+            SELECT pg_catalog.pg_current_xact_id(), o.image, n.image, o.description IS DISTINCT FROM n.description
+            FROM (
+                SELECT
+                    id, description,
+                    ROW(
+                        id, created_at, updated_at, latitude, longitude, living_area, bedrooms, price,
+                        bathrooms, title, property_type, status, city, postal_code
+                    )::freshlist.property AS image
+                FROM old_rows AS r (
+                    id, title, description, property_type, status, price, city, postal_code, bedrooms, bathrooms,
+                    living_area, latitude, longitude, created_at, updated_at
+                )
+            ) AS o
+            FULL JOIN (
+                SELECT
+                    id, description,
+                    ROW(
+                        id, created_at, updated_at, latitude, longitude, living_area, bedrooms, price,
+                        bathrooms, title, property_type, status, city, postal_code
+                    )::freshlist.property AS image
+                FROM new_rows AS r (
+                    id, title, description, property_type, status, price, city, postal_code, bedrooms, bathrooms,
+                    living_area, latitude, longitude, created_at, updated_at
+                )
+            ) AS n ON n.id = o.id
+            WHERE o.id IS NULL OR n.id IS NULL
+                OR o.image *<> n.image OR o.description IS DISTINCT FROM n.description;
+
+            GET DIAGNOSTICS captured = ROW_COUNT;
+        END IF;
+    END IF;
+
+    -- The doorbell. The invalidator holds this lock exclusively while it sleeps, and is
+    -- granted it only when no transaction holds it shared; so whoever gets it here need not
+    -- ring, and whoever does not get it must. Nobody rings where nobody sleeps: the
+    -- notification queue cannot fill. PREPARE TRANSACTION refuses a transaction that has
+    -- rung; where it is possible, nobody rings and the invalidator polls.
+    IF captured > 0
+        AND pg_catalog.current_setting('max_prepared_transactions') = '0'
+        AND NOT pg_catalog.pg_try_advisory_xact_lock_shared(7382074285561244019)
+    THEN
+        PERFORM pg_catalog.pg_notify('freshlist', '');
+    END IF;
+    RETURN NULL;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION freshlist.properties_update() FROM PUBLIC;
+
+CREATE OR REPLACE TRIGGER freshlist_update AFTER UPDATE ON public.properties
+    REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION freshlist.properties_update();
+
+ALTER TABLE public.properties ENABLE ALWAYS TRIGGER freshlist_update;

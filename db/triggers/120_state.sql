@@ -1,0 +1,146 @@
+-- Whether capture is what it should be. With every beat the invalidator asks for the
+-- catalog, in the snapshot of the changes that it reads; another one than before means that
+-- changes may have gone by unseen, and then it asks for the fault.
+
+-- A fingerprint of everything that capture rests on: the table (rewritten, altered, renamed
+-- into place, partitioned, inherited, fed by logical replication, under row security), its
+-- triggers and their functions, the tables of this schema and the keystone. It looks at xmin
+-- because a trigger that is disabled and enabled again in one transaction looks as before.
+CREATE OR REPLACE FUNCTION freshlist.properties_catalog() RETURNS text
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    RETURN (
+        WITH watched AS (
+            SELECT c.oid, c.relname, c.relkind, c.relfilenode, c.relispartition, c.relrowsecurity
+            FROM pg_catalog.pg_class AS c
+            JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+            WHERE n.nspname = 'public' AND c.relname = 'properties'
+        )
+        SELECT md5(string_agg(line, E'\n' ORDER BY line COLLATE "C"))
+        FROM (
+            SELECT concat_ws(' ', 'table', w.*) FROM watched AS w
+            UNION ALL
+            SELECT concat_ws(' ', 'column', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attcollation, a.attisdropped)
+            FROM watched AS w JOIN pg_catalog.pg_attribute AS a ON a.attrelid = w.oid AND a.attnum > 0
+            UNION ALL
+            SELECT concat_ws(' ', 'trigger', t.oid, t.xmin, t.tgname, t.tgenabled)
+            FROM watched AS w JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = w.oid AND t.tgname LIKE 'freshlist\_%'
+            UNION ALL
+            SELECT concat_ws(' ', 'policy', p.oid, p.xmin)
+            FROM watched AS w JOIN pg_catalog.pg_policy AS p ON p.polrelid = w.oid
+            UNION ALL
+            SELECT concat_ws(' ', 'inheritance', i.inhrelid, i.inhparent)
+            FROM watched AS w JOIN pg_catalog.pg_inherits AS i ON w.oid IN (i.inhrelid, i.inhparent)
+            UNION ALL
+            SELECT concat_ws(' ', 'subscription', s.srsubid)
+            FROM watched AS w JOIN pg_catalog.pg_subscription_rel AS s ON s.srrelid = w.oid
+            UNION ALL
+            SELECT concat_ws(' ', 'function', p.oid, p.xmin)
+            FROM pg_catalog.pg_namespace AS n JOIN pg_catalog.pg_proc AS p ON p.pronamespace = n.oid
+            WHERE n.nspname = 'freshlist'
+            UNION ALL
+            SELECT concat_ws(' ', 'relation', c.oid, c.relname, c.relfilenode)
+            FROM pg_catalog.pg_namespace AS n JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid
+            WHERE n.nspname = 'freshlist' AND c.relkind IN ('r', 'v')
+        ) AS state (line)
+    );
+END
+$function$;
+
+REVOKE ALL ON FUNCTION freshlist.properties_catalog() FROM PUBLIC;
+
+-- What the installed objects are defined as, all in one hash. An installation keeps it in the
+-- schema's comment, behind the hash of the files that it was made from.
+CREATE OR REPLACE FUNCTION freshlist.properties_definitions() RETURNS text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $function$
+SELECT pg_catalog.md5(pg_catalog.string_agg(definition, E'\n' ORDER BY definition COLLATE "C"))
+FROM (
+    SELECT concat_ws(' ', pg_catalog.pg_get_functiondef(p.oid), pg_catalog.pg_get_userbyid(p.proowner))
+    FROM pg_catalog.pg_proc AS p
+    WHERE p.pronamespace = 'freshlist'::regnamespace
+    UNION ALL
+    SELECT pg_catalog.pg_get_triggerdef(t.oid)
+    FROM pg_catalog.pg_trigger AS t
+    WHERE t.tgrelid = pg_catalog.to_regclass('public.properties') AND t.tgname LIKE 'freshlist\_%'
+    UNION ALL
+    SELECT concat_ws(' ', c.relname, c.relkind, c.relpersistence, a.attnum, a.attname, a.atttypid::regtype, a.attnotnull)
+    FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0
+    WHERE c.relnamespace = 'freshlist'::regnamespace AND c.relkind IN ('r', 'c')
+    UNION ALL
+    SELECT pg_catalog.pg_get_indexdef(i.indexrelid)
+    FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_index AS i ON i.indrelid = c.oid
+    WHERE c.relnamespace = 'freshlist'::regnamespace
+    UNION ALL
+    SELECT pg_catalog.pg_get_viewdef(c.oid)
+    FROM pg_catalog.pg_class AS c
+    WHERE c.relnamespace = 'freshlist'::regnamespace AND c.relkind = 'v'
+) AS installed (definition)
+$function$;
+
+REVOKE ALL ON FUNCTION freshlist.properties_definitions() FROM PUBLIC;
+
+-- What is wrong with capture, '' if nothing is. While there is a fault nothing may be cached.
+CREATE OR REPLACE FUNCTION freshlist.properties_fault() RETURNS text
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    watched constant oid := pg_catalog.to_regclass('public.properties');
+    columns constant text[] := ARRAY[
+        'id', 'title', 'description', 'property_type', 'status', 'price', 'city', 'postal_code', 'bedrooms', 'bathrooms',
+        'living_area', 'latitude', 'longitude', 'created_at', 'updated_at'
+    ];
+    triggers text;
+BEGIN
+    IF watched IS NULL THEN
+        RETURN 'there is no table public.properties';
+    END IF;
+    IF EXISTS (
+        SELECT FROM pg_catalog.pg_class
+        WHERE oid = watched AND (relkind <> 'r' OR relispartition OR relpersistence = 't')
+    ) THEN
+        RETURN 'public.properties is not an ordinary table';
+    END IF;
+    IF EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE watched IN (inhrelid, inhparent)) THEN
+        RETURN 'public.properties inherits or is inherited: edits of the other table fire no trigger of this one';
+    END IF;
+    IF EXISTS (SELECT FROM pg_catalog.pg_subscription_rel WHERE srrelid = watched) THEN
+        RETURN 'public.properties is fed by logical replication, which fires no statement triggers';
+    END IF;
+    SELECT string_agg(
+        CASE WHEN t.oid IS NULL THEN format('trigger freshlist_%s is missing', event)
+             ELSE format('trigger freshlist_%s is not ENABLE ALWAYS', event) END, '; ')
+    INTO triggers
+    FROM unnest(ARRAY['insert', 'update', 'delete', 'truncate']) AS event
+    LEFT JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = watched AND t.tgname = 'freshlist_' || event
+    WHERE t.tgenabled IS DISTINCT FROM 'A';
+    IF triggers IS NOT NULL THEN
+        RETURN triggers;
+    END IF;
+    IF pg_catalog.to_regclass('freshlist.properties_keystone') IS NULL THEN
+        RETURN 'a watched column, or a table of freshlist, was dropped with CASCADE';
+    END IF;
+    IF columns <> ARRAY(
+        SELECT attname::text FROM pg_catalog.pg_attribute
+        WHERE attrelid = watched AND attnum > 0 AND NOT attisdropped
+        ORDER BY attnum LIMIT 15
+    ) THEN
+        RETURN 'a column of public.properties was renamed, or stands in another place';
+    END IF;
+    IF EXISTS (
+        SELECT FROM pg_catalog.pg_proc
+        WHERE pronamespace = 'freshlist'::regnamespace AND has_function_privilege('public', oid, 'EXECUTE')
+    ) THEN
+        RETURN 'PUBLIC may execute a function of freshlist, and so forge changes';
+    END IF;
+    IF split_part(obj_description('freshlist'::regnamespace, 'pg_namespace'), ' ', 2)
+        IS DISTINCT FROM freshlist.properties_definitions()
+    THEN
+        RETURN 'functions, triggers or tables of freshlist are not as they were installed';
+    END IF;
+    RETURN '';
+END
+$function$;
+
+REVOKE ALL ON FUNCTION freshlist.properties_fault() FROM PUBLIC;
