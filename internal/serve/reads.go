@@ -76,11 +76,14 @@ func (s *Server) read(c echo.Context, f readthrough.Format, q listing.Query, fau
 	}
 	ctx, cancel := s.deadline(r)
 	defer cancel()
+	fill := s.beginFill(q)
 	answer, err := s.Reads.Get(ctx, readthrough.Request{Query: q, Format: f, Token: token, NoStore: s.wantsFresh(r)})
 	if err != nil {
 		return err
 	}
-	s.finishAnswer(f, &answer).writeTo(c.Response().Writer, r)
+	done := s.finishAnswer(f, &answer)
+	s.keep(fill, r.RequestURI, done, answer.Until)
+	done.writeTo(c.Response().Writer, r)
 	return nil
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/freshlist/freshlist/internal/serve/database"
+	"github.com/freshlist/freshlist/internal/serve/l1"
 	"github.com/freshlist/freshlist/internal/serve/readthrough"
 	"github.com/freshlist/freshlist/internal/telemetry"
 )
@@ -45,6 +46,8 @@ type Options struct {
 	Ready      func(context.Context) error // whether PostgreSQL answers
 	WriteToken string                      // bearer token of writes; empty = writes answer 403
 	Timeout    time.Duration               // of one request's work
+	L1MaxBytes int64                       // bound of the cache in this process; 0 = none
+	L1Life     time.Duration               // longest time that Reads can allow an answer to be kept, from its beginning
 
 	Keyspace func(context.Context) (Keyspace, error) // Redis' own counts
 	Metrics  *telemetry.API
@@ -55,6 +58,7 @@ type Options struct {
 type Server struct {
 	Options
 	router    *echo.Echo
+	l1        *l1.Cache[*finished] // nil if there is none
 	token     [sha256.Size]byte // of WriteToken
 	shared    sharedHeaders
 	keyspace  keyspaceMemo
@@ -62,10 +66,14 @@ type Server struct {
 	draining  atomic.Bool
 }
 
-// New returns a server.
+// New returns a server. Its cache in the process stores nothing before it is told,
+// by Ear, that purges are heard.
 func New(o Options) *Server {
 	s := &Server{Options: o, token: sha256.Sum256([]byte(o.WriteToken)), shared: newSharedHeaders()}
 	s.recorders.New = func() any { return new(recorder) }
+	if o.L1MaxBytes > 0 {
+		s.l1 = l1.New(o.L1MaxBytes, o.L1Life, (*finished).weight)
+	}
 	s.router = s.routes()
 	return s
 }
@@ -85,6 +93,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	if len(r.RequestURI) > maxURL {
 		s.writeProblem(rec, r, &problem{status: http.StatusRequestURITooLong, detail: "The address is longer than 8 KiB."})
+		return
+	}
+	if s.l1 != nil && s.serveL1(rec, r) {
 		return
 	}
 	s.router.ServeHTTP(rec, r)

@@ -16,7 +16,7 @@ import (
 
 	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/pgtest"
-	"github.com/freshlist/freshlist/internal/schema"
+	"github.com/freshlist/freshlist/internal/pgtest/migrated"
 	"github.com/freshlist/freshlist/internal/serve"
 	"github.com/freshlist/freshlist/internal/serve/database"
 	"github.com/freshlist/freshlist/internal/serve/readthrough"
@@ -39,8 +39,8 @@ type api struct {
 // start starts an API; change may replace what it is made of.
 func start(t testing.TB, change ...func(*serve.Options)) *api {
 	t.Helper()
-	url := pgtest.Shared(t).Clone(t, "serve", install)
-	pool, err := database.Open(database.Config{URL: url, Application: "test", MaxConns: 4, Timeout: time.Minute})
+	db := migrated.New(t)
+	pool, err := database.Open(database.Config{URL: db.API, Application: "test", MaxConns: 4, Timeout: time.Minute})
 	if err != nil {
 		t.Fatalf("open pool: %v", err)
 	}
@@ -65,13 +65,14 @@ func start(t testing.TB, change ...func(*serve.Options)) *api {
 	for _, c := range change {
 		c(&o)
 	}
-	conn, err := pgx.Connect(t.Context(), url)
+	conn, err := pgx.Connect(t.Context(), db.Superuser)
 	if err != nil {
 		t.Fatalf("connect: %v", err)
 	}
 	t.Cleanup(func() { _ = conn.Close(context.Background()) })
 	s := serve.New(o)
 	a := &api{t: t, server: s, http: httptest.NewServer(s), database: conn}
+	a.exec(listings)
 	t.Cleanup(a.http.Close)
 	return a
 }
@@ -84,30 +85,15 @@ func (l testLog) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// install makes the template of the tests' databases: 60 properties, the first
-// the cheapest and newest.
-func install(ctx context.Context, url string) error {
-	if err := schema.Up(ctx, url); err != nil {
-		return err
-	}
-	conn, err := pgx.Connect(ctx, url)
-	if err != nil {
-		return err
-	}
-	defer conn.Close(ctx)
-	if _, err := schema.Install(ctx, conn); err != nil {
-		return err
-	}
-	_, err = conn.Exec(ctx, `
-		insert into properties (title, description, property_type, price, city, postal_code, bedrooms, bathrooms, living_area,
-			latitude, longitude, created_at, updated_at)
-		select 'Home ' || i, 'A quiet street.', case when i % 3 = 0 then 'Condo' else 'Residential' end, 100000 + i * 1000.5,
-			case when i % 2 = 0 then 'FOLSOM' else 'ELK_GROVE' end, nullif('9563' || i % 10, '95639'), nullif(i % 6, 5),
-			nullif(i % 5, 4) * 0.5, nullif(i % 7, 6) * 100 + 500, 38 + i / 100.0, -121 - i / 100.0,
-			timestamptz '2008-05-15Z' - i * interval '1 minute', timestamptz '2008-05-15Z'
-		from generate_series(1, 60) i`)
-	return err
-}
+// listings inserts 60 properties, the first the cheapest and newest.
+const listings = `
+	insert into properties (title, description, property_type, price, city, postal_code, bedrooms, bathrooms, living_area,
+		latitude, longitude, created_at, updated_at)
+	select 'Home ' || i, 'A quiet street.', case when i % 3 = 0 then 'Condo' else 'Residential' end, 100000 + i * 1000.5,
+		case when i % 2 = 0 then 'FOLSOM' else 'ELK_GROVE' end, nullif('9563' || i % 10, '95639'), nullif(i % 6, 5),
+		nullif(i % 5, 4) * 0.5, nullif(i % 7, 6) * 100 + 500, 38 + i / 100.0, -121 - i / 100.0,
+		timestamptz '2008-05-15Z' - i * interval '1 minute', timestamptz '2008-05-15Z'
+	from generate_series(1, 60) i`
 
 // answer is what came back.
 type answer struct {

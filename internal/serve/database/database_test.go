@@ -2,6 +2,7 @@ package database_test
 
 import (
 	"context"
+	"net/url"
 	"testing"
 	"time"
 
@@ -9,33 +10,12 @@ import (
 
 	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/pgtest"
-	"github.com/freshlist/freshlist/internal/schema"
 	"github.com/freshlist/freshlist/internal/serve/database"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
 const timeout = 10 * time.Second
-
-// newDatabase returns the address of a database with the table and schema
-// freshlist.
-func newDatabase(t *testing.T) string {
-	t.Helper()
-	return pgtest.Shared(t).Clone(t, "serve_database", install)
-}
-
-func install(ctx context.Context, url string) error {
-	if err := schema.Up(ctx, url); err != nil {
-		return err
-	}
-	conn, err := pgx.Connect(ctx, url)
-	if err != nil {
-		return err
-	}
-	defer conn.Close(ctx)
-	_, err = schema.Install(ctx, conn)
-	return err
-}
 
 // open returns a pool of at most n connections.
 func open(t *testing.T, url string, n int) *database.Pool {
@@ -48,7 +28,20 @@ func open(t *testing.T, url string, n int) *database.Pool {
 	return pool
 }
 
-// connect returns a superuser's connection.
+// with returns an address with one more parameter.
+func with(t *testing.T, address, name, value string) string {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := u.Query()
+	q.Set(name, value)
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+// connect returns a connection of one's own.
 func connect(t *testing.T, url string) *pgx.Conn {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), url)

@@ -8,8 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/freshlist/freshlist/internal/listing"
-	"github.com/freshlist/freshlist/internal/pgtest"
-	"github.com/freshlist/freshlist/internal/schema"
+	"github.com/freshlist/freshlist/internal/pgtest/migrated"
 )
 
 // node is a node of an executed plan.
@@ -107,11 +106,7 @@ func TestPlansAreMadeForTheirValues(t *testing.T) {
 func openBig(t *testing.T) *pgx.Conn {
 	t.Helper()
 	ctx := t.Context()
-	url := pgtest.New(t)
-	if err := schema.Up(ctx, url); err != nil {
-		t.Fatal(err)
-	}
-	conn, err := pgx.Connect(ctx, url)
+	conn, err := pgx.Connect(ctx, migrated.New(t).Owner)
 	if err != nil {
 		t.Fatal(err)
 	}

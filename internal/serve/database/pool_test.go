@@ -11,6 +11,7 @@ import (
 	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/local"
 	"github.com/freshlist/freshlist/internal/pgtest"
+	"github.com/freshlist/freshlist/internal/pgtest/migrated"
 	"github.com/freshlist/freshlist/internal/serve/database"
 )
 
@@ -20,10 +21,10 @@ func anyPage() listing.Query { return listing.Query{Kind: listing.PageKind, Limi
 // is told so, and a probe still gets its answer.
 func TestBusy(t *testing.T) {
 	t.Parallel()
-	url := newDatabase(t)
-	pool := open(t, url, 1)
+	db := migrated.New(t)
+	pool := open(t, db.API, 1)
 	reader := database.NewReader(pool, nothing)
-	conn := connect(t, url)
+	conn := connect(t, db.Superuser)
 	release := lockTable(t, conn)
 
 	first := make(chan error, 1)
@@ -31,7 +32,7 @@ func TestBusy(t *testing.T) {
 		_, err := reader.Read(t.Context(), anyPage())
 		first <- err
 	}()
-	awaitLockWaiter(t, connect(t, url))
+	awaitLockWaiter(t, connect(t, db.Superuser))
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	if _, err := reader.Read(ctx, anyPage()); !errors.Is(err, database.ErrBusy) {
@@ -81,13 +82,13 @@ func awaitLockWaiter(t *testing.T, conn *pgx.Conn) {
 // A statement that takes too long ends in the server too.
 func TestStatementTimeout(t *testing.T) {
 	t.Parallel()
-	url := newDatabase(t)
-	pool, err := database.Open(database.Config{URL: url, MaxConns: 1, Timeout: 20 * time.Millisecond})
+	db := migrated.New(t)
+	pool, err := database.Open(database.Config{URL: db.API, MaxConns: 1, Timeout: 20 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	conn := connect(t, url)
+	conn := connect(t, db.Superuser)
 	release := lockTable(t, conn)
 	if _, err := database.NewReader(pool, nothing).Read(t.Context(), anyPage()); !errors.Is(err, database.ErrUnavailable) {
 		t.Errorf("a read that took too long: %v, want ErrUnavailable", err)
@@ -103,8 +104,8 @@ func TestStatementTimeout(t *testing.T) {
 func TestRestart(t *testing.T) {
 	t.Parallel()
 	server := pgtest.Start(t)
-	url := server.Clone(t, "properties", install)
-	pool := open(t, url, 4)
+	db := migrated.On(t, server)
+	pool := open(t, db.API, 4)
 	reader, writer := database.NewReader(pool, nothing), database.NewWriter(pool)
 	warm(t, reader, 4)
 	server.Restart(t, local.Fast)
@@ -153,8 +154,8 @@ func warm(t *testing.T, reader *database.Reader, n int) {
 func TestSilentServer(t *testing.T) {
 	t.Parallel()
 	server := pgtest.Start(t)
-	url := server.Clone(t, "properties", install)
-	pool := open(t, url, 1)
+	db := migrated.On(t, server)
+	pool := open(t, db.API, 1)
 	reader := database.NewReader(pool, nothing)
 	warm(t, reader, 1)
 	server.Pause(t)
@@ -175,10 +176,10 @@ func TestSilentServer(t *testing.T) {
 // prepares it again.
 func TestTypeChangesUnderneath(t *testing.T) {
 	t.Parallel()
-	url := newDatabase(t)
-	conn := connect(t, url)
+	db := migrated.New(t)
+	conn := connect(t, db.Superuser)
 	fill(t, conn, crowd(5, 6))
-	reader := database.NewReader(open(t, url, 1), nothing)
+	reader := database.NewReader(open(t, db.API, 1), nothing)
 	for _, change := range []string{
 		"drop schema freshlist cascade", // which would keep the types as they are
 		"alter table properties alter column city type varchar",
@@ -196,10 +197,10 @@ func TestTypeChangesUnderneath(t *testing.T) {
 // What the address sets, the pool leaves.
 func TestSettings(t *testing.T) {
 	t.Parallel()
-	url := newDatabase(t)
-	conn := connect(t, url)
-	warm(t, database.NewReader(open(t, url, 1), nothing), 1)
-	warm(t, database.NewReader(open(t, url+"&application_name=mine", 1), nothing), 1)
+	db := migrated.New(t)
+	conn := connect(t, db.Superuser)
+	warm(t, database.NewReader(open(t, db.API, 1), nothing), 1)
+	warm(t, database.NewReader(open(t, with(t, db.API, "application_name", "mine"), 1), nothing), 1)
 	rows, err := conn.Query(t.Context(), `select application_name from pg_stat_activity
 		where datname = current_database() and pid <> pg_backend_pid() order by 1`)
 	if err != nil {

@@ -4,9 +4,10 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/freshlist/freshlist/internal/listing"
 )
 
 // Reader answers queries from PostgreSQL. Its methods may be called

@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/pgtest/migrated"
 	"github.com/freshlist/freshlist/internal/serve/database"
 )
 
@@ -64,10 +65,10 @@ func drawList(t *rapid.T, values ...string) []string {
 // shows: nothing twice, nothing left out, with ties and NULLs, in each order.
 func TestPagesJoinToTheWholeList(t *testing.T) {
 	t.Parallel()
-	url := newDatabase(t)
+	db := migrated.New(t)
 	rows := crowd(300, 1)
-	fill(t, connect(t, url), rows)
-	reader := database.NewReader(open(t, url, 2), nothing)
+	fill(t, connect(t, db.Superuser), rows)
+	reader := database.NewReader(open(t, db.API, 2), nothing)
 
 	rapid.Check(t, func(rt *rapid.T) {
 		q := listing.Query{
@@ -111,10 +112,10 @@ func ids(rows []listing.Property) (ids []int64) {
 // A cursor outlives its row: its page begins where the row would stand.
 func TestCursorOfNoRow(t *testing.T) {
 	t.Parallel()
-	url := newDatabase(t)
+	db := migrated.New(t)
 	rows := crowd(60, 2)
-	fill(t, connect(t, url), rows)
-	reader := database.NewReader(open(t, url, 1), nothing)
+	fill(t, connect(t, db.Superuser), rows)
+	reader := database.NewReader(open(t, db.API, 1), nothing)
 
 	rapid.Check(t, func(rt *rapid.T) {
 		q := listing.Query{Kind: listing.PageKind, Limit: 5, Sort: rapid.SampledFrom([]listing.Sort{
@@ -140,10 +141,10 @@ func TestCursorOfNoRow(t *testing.T) {
 
 func TestSummary(t *testing.T) {
 	t.Parallel()
-	url := newDatabase(t)
+	db := migrated.New(t)
 	rows := crowd(300, 3)
-	fill(t, connect(t, url), rows)
-	reader := database.NewReader(open(t, url, 1), nothing)
+	fill(t, connect(t, db.Superuser), rows)
+	reader := database.NewReader(open(t, db.API, 1), nothing)
 
 	rapid.Check(t, func(rt *rapid.T) {
 		q := listing.Query{Kind: listing.SummaryKind, Filter: drawFilter(rt)}
@@ -213,11 +214,11 @@ func facets(rows []listing.Property, value func(listing.Property) listing.Null[s
 // frequent hundred are listed.
 func TestFacetOrderAndLimit(t *testing.T) {
 	t.Parallel()
-	url := newDatabase(t)
-	conn := connect(t, url)
+	db := migrated.New(t)
+	conn := connect(t, db.Superuser)
 	exec(t, conn, `insert into properties (title, property_type, price, city, bedrooms)
 		select '', 't', 1, 'city ' || i, i from generate_series(1, 150) i, generate_series(1, 1 + (i > 140)::int)`)
-	reader := database.NewReader(open(t, url, 1), nothing)
+	reader := database.NewReader(open(t, db.API, 1), nothing)
 	qs, err := reader.Read(t.Context(), listing.Query{Kind: listing.SummaryKind})
 	if err != nil {
 		t.Fatal(err)
@@ -239,9 +240,9 @@ func TestFacetOrderAndLimit(t *testing.T) {
 // stay exact.
 func TestMeanIsExact(t *testing.T) {
 	t.Parallel()
-	url := newDatabase(t)
-	conn := connect(t, url)
-	reader := database.NewReader(open(t, url, 1), nothing)
+	db := migrated.New(t)
+	conn := connect(t, db.Superuser)
+	reader := database.NewReader(open(t, db.API, 1), nothing)
 	add := func(price string, n int) {
 		exec(t, conn, `insert into properties (title, property_type, price, city)
 			select '', 't', $1::text::numeric, 'c' from generate_series(1, $2::int)`, price, n)
@@ -268,13 +269,13 @@ func TestMeanIsExact(t *testing.T) {
 
 func TestProperty(t *testing.T) {
 	t.Parallel()
-	url := newDatabase(t)
+	db := migrated.New(t)
 	rows := crowd(40, 4)
 	rows[0].Price, rows[1].Price, rows[2].Price = listing.MaxPrice, 1, 0
 	rows[3].CreatedAt = listing.MicrosOf(time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC))
 	rows[4].CreatedAt = listing.MicrosOf(time.Date(2199, 12, 31, 23, 59, 59, 999999000, time.UTC))
-	fill(t, connect(t, url), rows)
-	reader := database.NewReader(open(t, url, 1), nothing)
+	fill(t, connect(t, db.Superuser), rows)
+	reader := database.NewReader(open(t, db.API, 1), nothing)
 	for _, want := range rows {
 		qs, err := reader.Read(t.Context(), listing.Query{Kind: listing.PropertyKind, ID: want.ID})
 		if err != nil {
@@ -292,11 +293,11 @@ func TestProperty(t *testing.T) {
 
 func TestTextSearch(t *testing.T) {
 	t.Parallel()
-	url := newDatabase(t)
-	conn := connect(t, url)
+	db := migrated.New(t)
+	conn := connect(t, db.Superuser)
 	exec(t, conn, `insert into properties (id, title, description, property_type, price, city) values
 		(1, 'Sunny home', 'Two gardens', 't', 1, 'c'), (2, 'Dark home', 'A garden', 't', 1, 'c'), (3, 'Barn', '', 't', 1, 'c')`)
-	reader := database.NewReader(open(t, url, 1), nothing)
+	reader := database.NewReader(open(t, db.API, 1), nothing)
 	for q, want := range map[string][]int64{
 		"garden":         {2, 1},
 		"sunny garden":   {1},
@@ -320,9 +321,9 @@ func TestTextSearch(t *testing.T) {
 // The epoch comes with every kind of query, also with no row at all.
 func TestEpoch(t *testing.T) {
 	t.Parallel()
-	url := newDatabase(t)
-	conn := connect(t, url)
-	reader := database.NewReader(open(t, url, 1), nothing)
+	db := migrated.New(t)
+	conn := connect(t, db.Superuser)
+	reader := database.NewReader(open(t, db.API, 1), nothing)
 	queries := []listing.Query{
 		{Kind: listing.PageKind, Limit: 20},
 		{Kind: listing.SummaryKind},
@@ -341,22 +342,33 @@ func TestEpoch(t *testing.T) {
 	check("an empty table", "e1")
 	fill(t, conn, crowd(30, 5))
 	check("rows", "e1")
-	exec(t, conn, "drop schema freshlist cascade")
+	for _, end := range []string{
+		"revoke execute on function freshlist.properties_epoch() from freshlist_api",
+		"drop schema freshlist cascade",
+	} {
+		exec(t, conn, end)
+		checkNoEpoch(t, reader, end, queries)
+	}
+}
+
+// checkNoEpoch asks for what cannot be had, and then for the rows alone.
+func checkNoEpoch(t *testing.T, reader *database.Reader, when string, queries []listing.Query) {
+	t.Helper()
 	for _, q := range queries {
 		if _, _, err := reader.ReadStamped(t.Context(), q); !errors.Is(err, database.ErrNoEpoch) {
-			t.Errorf("without the schema, %s: %v, want ErrNoEpoch", q, err)
+			t.Errorf("after %q, %s: %v, want ErrNoEpoch", when, q, err)
 		}
 		if _, err := reader.Read(t.Context(), q); err != nil {
-			t.Errorf("without the schema, %s: plain read: %v", q, err)
+			t.Errorf("after %q, %s: plain read: %v", when, q, err)
 		}
 	}
 }
 
 func TestAssigned(t *testing.T) {
 	t.Parallel()
-	url := newDatabase(t)
-	conn := connect(t, url)
-	reader := database.NewReader(open(t, url, 1), nothing)
+	db := migrated.New(t)
+	conn := connect(t, db.Superuser)
+	reader := database.NewReader(open(t, db.API, 1), nothing)
 	tx, err := conn.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)

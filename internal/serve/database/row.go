@@ -3,8 +3,9 @@ package database
 import (
 	"time"
 
-	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/freshlist/freshlist/internal/listing"
 )
 
 // row is a row of properties as pgx reads it, in the order of propertyColumns.

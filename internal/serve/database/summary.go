@@ -3,9 +3,10 @@ package database
 import (
 	"context"
 
-	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/freshlist/freshlist/internal/listing"
 )
 
 // facetLimit is how many values of a column a summary lists at most.

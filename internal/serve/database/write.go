@@ -4,9 +4,10 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/freshlist/freshlist/internal/listing"
 )
 
 // Written is the outcome of a write.

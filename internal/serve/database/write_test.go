@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/pgtest/migrated"
 	"github.com/freshlist/freshlist/internal/serve/database"
 )
 
@@ -26,8 +27,8 @@ func everyField() database.Fields {
 // What is written is read back, every column of it, and what is not given stays.
 func TestWrittenIsRead(t *testing.T) {
 	t.Parallel()
-	url := newDatabase(t)
-	pool := open(t, url, 1)
+	db := migrated.New(t)
+	pool := open(t, db.API, 1)
 	reader, writer := database.NewReader(pool, nothing), database.NewWriter(pool)
 	created, err := writer.Create(t.Context(), everyField())
 	if err != nil {
@@ -68,8 +69,8 @@ func TestWrittenIsRead(t *testing.T) {
 // The precondition sees the row as it is under its lock; refused, nothing changes.
 func TestPrecondition(t *testing.T) {
 	t.Parallel()
-	url := newDatabase(t)
-	writer := database.NewWriter(open(t, url, 1))
+	db := migrated.New(t)
+	writer := database.NewWriter(open(t, db.API, 1))
 	created, err := writer.Create(t.Context(), everyField())
 	if err != nil {
 		t.Fatal(err)
@@ -98,9 +99,9 @@ func TestPrecondition(t *testing.T) {
 // a row do not turn it back.
 func TestUpdatedAtGoesForward(t *testing.T) {
 	t.Parallel()
-	url := newDatabase(t)
-	conn := connect(t, url)
-	writer := database.NewWriter(open(t, url, 1))
+	db := migrated.New(t)
+	conn := connect(t, db.Superuser)
+	writer := database.NewWriter(open(t, db.API, 1))
 	created, err := writer.Create(t.Context(), everyField())
 	if err != nil {
 		t.Fatal(err)
@@ -121,7 +122,7 @@ func TestUpdatedAtGoesForward(t *testing.T) {
 		}
 		patched <- w.Property.UpdatedAt
 	}()
-	awaitLockWaiter(t, connect(t, url))
+	awaitLockWaiter(t, connect(t, db.Superuser))
 	var other time.Time
 	err = tx.QueryRow(t.Context(), "update properties set updated_at = clock_timestamp() where id = $1 returning updated_at", id).Scan(&other)
 	if err != nil {
@@ -139,9 +140,9 @@ func TestUpdatedAtGoesForward(t *testing.T) {
 // name the column.
 func TestRules(t *testing.T) {
 	t.Parallel()
-	url := newDatabase(t)
-	writer := database.NewWriter(open(t, url, 1))
-	with := func(c listing.Column, change func(*listing.Property)) database.Fields {
+	db := migrated.New(t)
+	writer := database.NewWriter(open(t, db.API, 1))
+	but := func(c listing.Column, change func(*listing.Property)) database.Fields {
 		f := everyField()
 		f.Columns |= listing.ColumnSet(c)
 		change(&f.Values)
@@ -149,12 +150,12 @@ func TestRules(t *testing.T) {
 	}
 	for want, f := range map[string]database.Fields{
 		"title":       {},
-		"price":       with(listing.Price, func(p *listing.Property) { p.Price = listing.MaxPrice + 1 }),
-		"status":      with(listing.Status, func(p *listing.Property) { p.Status = "new" }),
-		"bedrooms":    with(listing.Bedrooms, func(p *listing.Property) { p.Bedrooms.V = -1 }),
-		"bathrooms":   with(listing.Bathrooms, func(p *listing.Property) { p.Bathrooms.V = -5 }),
-		"living_area": with(listing.LivingArea, func(p *listing.Property) { p.LivingArea.V = 0 }),
-		"latitude":    with(listing.Latitude, func(p *listing.Property) { p.Latitude.V = 91 }),
+		"price":       but(listing.Price, func(p *listing.Property) { p.Price = listing.MaxPrice + 1 }),
+		"status":      but(listing.Status, func(p *listing.Property) { p.Status = "new" }),
+		"bedrooms":    but(listing.Bedrooms, func(p *listing.Property) { p.Bedrooms.V = -1 }),
+		"bathrooms":   but(listing.Bathrooms, func(p *listing.Property) { p.Bathrooms.V = -5 }),
+		"living_area": but(listing.LivingArea, func(p *listing.Property) { p.LivingArea.V = 0 }),
+		"latitude":    but(listing.Latitude, func(p *listing.Property) { p.Latitude.V = 91 }),
 	} {
 		_, err := writer.Create(t.Context(), f)
 		var rule *database.RuleError
@@ -168,8 +169,8 @@ func TestRules(t *testing.T) {
 // is one that is not available.
 func TestReadOnlyDatabase(t *testing.T) {
 	t.Parallel()
-	url := newDatabase(t)
-	writer := database.NewWriter(open(t, url+"&default_transaction_read_only=on", 1))
+	db := migrated.New(t)
+	writer := database.NewWriter(open(t, with(t, db.API, "default_transaction_read_only", "on"), 1))
 	if _, err := writer.Create(t.Context(), everyField()); !errors.Is(err, database.ErrUnavailable) {
 		t.Errorf("create: %v, want ErrUnavailable", err)
 	}

@@ -1,0 +1,99 @@
+package serve
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/serve/l1"
+	"github.com/freshlist/freshlist/internal/telemetry"
+)
+
+// Ear is who must be told of purges for the cache in this process; nil if there is
+// no such cache.
+type Ear interface {
+	Hear(bool)
+	Purge(query string)
+	Clear()
+}
+
+// Ear returns the cache in this process as one that hears of purges.
+func (s *Server) Ear() Ear {
+	if s.l1 == nil {
+		return nil
+	}
+	return s.l1
+}
+
+// What Cache-Status says of the cache in this process.
+const (
+	l1Hit    = "freshlist-l1; hit"
+	l1Stored = ", freshlist-l1; fwd=miss; stored"
+	l1Passed = ", freshlist-l1; fwd="
+)
+
+// serveL1 answers a request from the cache in this process, if it can: no parsing,
+// no routing, no rendering.
+func (s *Server) serveL1(rec *recorder, r *http.Request) bool {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead || asksForMore(r.Header) {
+		return false
+	}
+	a, ok := s.l1.Get(r.RequestURI, rec.begun)
+	if !ok {
+		return false
+	}
+	s.Metrics.Cache(telemetry.L1, telemetry.Hit).Inc()
+	a.writeTo(rec, r)
+	return true
+}
+
+// asksForMore reports whether a request's header asks for what only the routes can
+// decide: an answer that shows one's own writes, or one past all caches.
+func asksForMore(h http.Header) bool {
+	return len(h["Consistency-Token"]) > 0 || len(h["Cache-Control"]) > 0 && len(h["Authorization"]) > 0
+}
+
+// beginFill must come before Reads is asked.
+func (s *Server) beginFill(q listing.Query) l1.Fill[*finished] {
+	if s.l1 == nil {
+		return l1.Fill[*finished]{}
+	}
+	return s.l1.Begin(q.String(), time.Now())
+}
+
+// keep stores an answer in this process if its proof allows that, and says in its
+// Cache-Status what has come of it.
+func (s *Server) keep(fill l1.Fill[*finished], target string, a *finished, until time.Time) {
+	if s.l1 == nil {
+		return
+	}
+	kept := *a
+	kept.cacheStatus = [1]string{l1Hit}
+	if fill.Store(target, &kept, until) {
+		s.Metrics.Cache(telemetry.L1, telemetry.Miss).Inc()
+		a.cacheStatus[0] += l1Stored
+		return
+	}
+	word := forwardedFor(a.cacheStatus[0])
+	result := telemetry.Bypass
+	if word == "miss" {
+		result = telemetry.Miss
+	}
+	s.Metrics.Cache(telemetry.L1, result).Inc()
+	a.cacheStatus[0] += l1Passed + word
+}
+
+// forwardedFor returns why the layer that Cache-Status names last has forwarded the
+// request; a hit there was a miss here.
+func forwardedFor(status string) string {
+	_, last, found := strings.Cut(status[strings.LastIndex(status, ",")+1:], "fwd=")
+	if !found {
+		return "miss"
+	}
+	word, _, _ := strings.Cut(last, ";")
+	return word
+}
+
+// weight is about how many bytes of memory an answer takes.
+func (a *finished) weight() int { return len(a.plain.body) + len(a.gzip.body) }
