@@ -56,6 +56,8 @@ func serveAPI(ctx context.Context, getenv config.Getenv, stderr io.Writer) (err 
 		Ready:      pool.Ping,
 		WriteToken: c.WriteToken.Reveal(),
 		Timeout:    c.RequestTimeout,
+		L1MaxBytes: l1Bytes(c),
+		L1Life:     c.StalenessBound + c.RequestTimeout,
 		Keyspace: func(ctx context.Context) (serve.Keyspace, error) {
 			k, err := cache.ReadKeyspace(ctx, rdb)
 			return serve.Keyspace(k), err
@@ -67,22 +69,52 @@ func serveAPI(ctx context.Context, getenv config.Getenv, stderr io.Writer) (err 
 	if err != nil {
 		return fmt.Errorf("listen on HTTP_ADDR: %w", err)
 	}
+	defer follow(ctx, rdb, spaceOf(c), server.Ear())()
 	log.InfoContext(ctx, "serving", "address", listener.Addr().String(), "cache", c.Cache)
 	return server.Run(ctx, listener, drainTime)
 }
 
+// l1Bytes is the bound of the cache in this process: none where nothing is cached.
+func l1Bytes(c config.API) int64 {
+	if !c.Cache {
+		return 0
+	}
+	return c.L1MaxBytes
+}
+
+// follow tells ear of purges until the function that it returns is called.
+func follow(ctx context.Context, rdb *redis.Client, space rediskey.Space, ear serve.Ear) (stop func()) {
+	if ear == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		cache.Follow(ctx, rdb, space, ear)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
+func spaceOf(c config.API) rediskey.Space {
+	return rediskey.Space{Prefix: c.RedisPrefix, Partitions: c.RedisPartitions}
+}
+
 // reads makes the way from a request to an answer: Redis, and behind it PostgreSQL.
 func reads(c config.API, rdb *redis.Client, pool *database.Pool, metrics *telemetry.API) *readthrough.Cache {
-	space := rediskey.Space{Prefix: c.RedisPrefix, Partitions: c.RedisPartitions}
 	limits := cache.Limits{Lease: leaseTime, View: c.ViewTTL, Queryset: c.QuerysetTTL, Live: c.LiveMax}
 	return readthrough.New(readthrough.Config{
-		Store:   cache.NewReader(rdb, space, render.BuildTag(), limits),
+		Store:   cache.NewReader(rdb, spaceOf(c), render.BuildTag(), limits),
 		Source:  database.NewReader(pool, metrics.DatabaseReads.Inc),
 		Render:  body,
 		Metrics: metrics,
 		Bound:   c.StalenessBound,
 		Timeout: c.RequestTimeout,
 		Off:     !c.Cache,
+		Timed:   c.L1MaxBytes > 0,
 	})
 }
 

@@ -59,7 +59,7 @@ type Server struct {
 	Options
 	router    *echo.Echo
 	l1        *l1.Cache[*finished] // nil if there is none
-	token     [sha256.Size]byte // of WriteToken
+	token     [sha256.Size]byte    // of WriteToken
 	shared    sharedHeaders
 	keyspace  keyspaceMemo
 	recorders sync.Pool

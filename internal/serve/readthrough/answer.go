@@ -1,6 +1,10 @@
 package readthrough
 
-import "github.com/freshlist/freshlist/internal/listing"
+import (
+	"time"
+
+	"github.com/freshlist/freshlist/internal/listing"
+)
 
 // Format is the kind of rendering that is asked for.
 type Format uint8
@@ -35,4 +39,8 @@ type Answer struct {
 	Body        string
 	Gzip        string // Body compressed; empty where that does not pay
 	CacheStatus string // RFC 9211: what the cache layers did for this request
+
+	// Until is how long the answer may be kept in this process, if the caches in
+	// Redis are timed: to the end of the proof that was read with it. Zero: not at all.
+	Until time.Time
 }

@@ -32,7 +32,7 @@ type Source interface {
 	Assigned(ctx context.Context, xid uint64) (bool, error)
 }
 
-// Config says how a Cache works. Every field but Off must be set.
+// Config says how a Cache works. Every field but Off and Timed must be set.
 type Config struct {
 	Store   *cache.Reader
 	Source  Source
@@ -42,6 +42,7 @@ type Config struct {
 	Bound   time.Duration // B, the bound on staleness
 	Timeout time.Duration // of one load, whoever waits for it
 	Off     bool          // every read goes to the database
+	Timed   bool          // answers say until when they may be kept in this process
 }
 
 // Cache answers requests. It is safe for concurrent use.
@@ -87,8 +88,9 @@ func (c *Cache) Get(ctx context.Context, req Request) (Answer, error) {
 		return c.bypass(ctx, req, statusOff)
 	}
 	query := req.Query.String()
+	begun := time.Now()
 	sight, err := c.look(ctx, req.Format, query)
-	if err == nil && sight.Beat != nil && req.Token != 0 && !sight.Beat.Sees(req.Token) {
+	if err == nil && sight.Beat != nil && !sees(sight.Beat, req.Token) {
 		if sight, err = c.awaitToken(ctx, &req, query, sight); err != nil && sight.Beat != nil {
 			return c.direct(ctx, req, statusToken)
 		}
@@ -100,10 +102,21 @@ func (c *Cache) Get(ctx context.Context, req Request) (Answer, error) {
 		return c.bypass(ctx, req, statusNoBeat)
 	case sight.View != nil:
 		c.Metrics.Cache(telemetry.View, telemetry.Hit).Inc()
-		return answer(*sight.View, statusHit), nil
+		a := answer(*sight.View, statusHit)
+		a.Until = c.until(begun, sight)
+		return a, nil
 	}
 	c.Metrics.Cache(telemetry.View, telemetry.Miss).Inc()
-	return c.miss(ctx, req, query)
+	return c.miss(ctx, req, query, c.until(begun, sight))
+}
+
+// until returns when the proof in a sight ends by this process's clock, given that
+// no look began before begun; zero if that is not asked for.
+func (c *Cache) until(begun time.Time, sight cache.Sight) time.Time {
+	if !c.Timed || sight.Remains <= 0 {
+		return time.Time{}
+	}
+	return begun.Add(sight.Remains)
 }
 
 // errNotApplied tells that the transaction of a token has not been applied in time.
@@ -133,9 +146,16 @@ func (c *Cache) awaitToken(ctx context.Context, req *Request, query string, sigh
 // miss loads a view that is not in Redis, once for all requests of this process
 // that ask for it at about the same time. A request must not be answered by a load
 // whose read may be older than the bound allows, so only those that come within
-// the same half of B share one; and one that carries a token shares none.
-func (c *Cache) miss(ctx context.Context, req Request, query string) (Answer, error) {
-	load := func(ctx context.Context) (Answer, error) { return c.load(ctx, req, query) }
+// the same half of B share one; and one that carries a token shares none. What is
+// stored may be kept in this process until then: its proof was read before it.
+func (c *Cache) miss(ctx context.Context, req Request, query string, until time.Time) (Answer, error) {
+	load := func(ctx context.Context) (Answer, error) {
+		a, err := c.load(ctx, req, query)
+		if a.CacheStatus == statusStored || a.CacheStatus == statusQueryset {
+			a.Until = until
+		}
+		return a, err
+	}
 	if req.Token != 0 {
 		return load(ctx)
 	}
@@ -178,8 +198,11 @@ func (c *Cache) share(ctx context.Context, key string, load func(context.Context
 			return Answer{}, done.Err
 		}
 		a := done.Val.(Answer)
-		if !leads && a.CacheStatus == statusStored {
-			a.CacheStatus = statusCollapsed
+		if !leads {
+			a.Until = time.Time{} // the fill is the leader's
+			if a.CacheStatus == statusStored {
+				a.CacheStatus = statusCollapsed
+			}
 		}
 		return a, nil
 	}
@@ -201,8 +224,12 @@ func answer(v cache.View, status string) Answer {
 // look reads the view and the beat, unless Redis is known to be down.
 func (c *Cache) look(ctx context.Context, f Format, query string) (cache.Sight, error) {
 	var sight cache.Sight
+	look := c.Store.Look
+	if c.Timed {
+		look = c.Store.LookTimed
+	}
 	err := c.breaker.do(func() (err error) {
-		sight, err = c.Store.Look(ctx, f.String(), query)
+		sight, err = look(ctx, f.String(), query)
 		return err
 	})
 	return sight, err

@@ -1,0 +1,158 @@
+// Package l1 is the cache inside one API process: finished responses by the raw
+// target of the request.
+//
+// Its invariant needs no message to arrive: an entry is served only until the
+// deadline of the proof that was read together with it, so none is older than the
+// bound on staleness, whatever happens to the channel on which purges are
+// published. The messages only remove entries earlier, as a rule within a
+// millisecond.
+//
+// A fill that is under way when its query is purged must not be stored after it:
+//
+//  1. a request misses, and reads view and beat from Redis;
+//  2. a change is purged from Redis, and its message arrives here;
+//  3. the request stores what it read in 1.
+//
+// So a fill is begun before Redis is read and bears a mark of its query, which the
+// message in 2 strikes out; a struck mark stores nothing and serves nothing.
+package l1
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+)
+
+// Cache holds values of type V. It is safe for concurrent use.
+type Cache[V any] struct {
+	entries *otter.Cache[string, *entry[V]]
+	life    time.Duration
+
+	mu       sync.Mutex
+	present  map[string]*mark // marks of queries by name, made since turned
+	previous map[string]*mark // marks made in the time before
+	turned   time.Time
+	deaf     bool // purges are not heard: nothing is stored
+}
+
+// mark stands for what one query showed at one time, in every entry made of it.
+type mark struct{ struck atomic.Bool }
+
+type entry[V any] struct {
+	value V
+	mark  *mark
+	until time.Time
+	wall  int64 // until by the wall clock: a suspended machine stops the monotonic one
+}
+
+// Overhead is about what an entry takes besides its key and its value's own bytes.
+const Overhead = 512
+
+// New returns a Cache of at most maxBytes, as weigh counts a value's. life is the
+// longest time from the beginning of a fill to the deadline of what it stores: B
+// and what a request may take. The cache is deaf until Hear is called.
+func New[V any](maxBytes int64, life time.Duration, weigh func(V) int) *Cache[V] {
+	entries := otter.Must(&otter.Options[string, *entry[V]]{
+		MaximumWeight: uint64(maxBytes),
+		Weigher:       func(key string, e *entry[V]) uint32 { return uint32(len(key) + weigh(e.value) + Overhead) },
+		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[string, *entry[V]]) time.Duration {
+			return max(time.Until(e.Value.until), time.Nanosecond)
+		}),
+	})
+	return &Cache[V]{entries: entries, life: life, present: map[string]*mark{}, deaf: true}
+}
+
+// Get returns the value under key if it may be served at now.
+func (c *Cache[V]) Get(key string, now time.Time) (v V, ok bool) {
+	e, ok := c.entries.GetIfPresent(key)
+	if !ok || e.mark.struck.Load() || !now.Before(e.until) || now.UnixNano() >= e.wall {
+		return v, false
+	}
+	return e.value, true
+}
+
+// Fill is the right to store one value.
+type Fill[V any] struct {
+	cache *Cache[V]
+	mark  *mark
+}
+
+// Begin begins a fill of a query; it must come before Redis is read. Nothing is
+// stored while the cache is deaf.
+func (c *Cache[V]) Begin(query string, now time.Time) Fill[V] {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.deaf {
+		return Fill[V]{}
+	}
+	c.turn(now)
+	m, ok := c.present[query]
+	if !ok {
+		if m, ok = c.previous[query]; !ok {
+			m = new(mark)
+		}
+		c.present[query] = m
+	}
+	return Fill[V]{c, m}
+}
+
+// turn forgets marks that no entry can bear any more: an entry's life is shorter
+// than the time between two turns.
+func (c *Cache[V]) turn(now time.Time) {
+	if now.Sub(c.turned) > c.life {
+		c.previous, c.present, c.turned = c.present, make(map[string]*mark, len(c.present)), now
+	}
+}
+
+// Store stores a value until its deadline, and reports whether it did: not if its
+// query has been purged since Begin.
+func (f Fill[V]) Store(key string, v V, until time.Time) bool {
+	if f.cache == nil || f.mark.struck.Load() || !time.Now().Before(until) {
+		return false
+	}
+	f.cache.entries.Set(key, &entry[V]{value: v, mark: f.mark, until: until, wall: until.UnixNano()})
+	return true
+}
+
+// Purge removes what was made of a query, and disowns the fills under way.
+func (c *Cache[V]) Purge(query string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, marks := range []map[string]*mark{c.present, c.previous} {
+		if m, ok := marks[query]; ok {
+			m.struck.Store(true)
+			delete(marks, query)
+		}
+	}
+}
+
+// Clear removes everything, and disowns all fills under way.
+func (c *Cache[V]) Clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.clear()
+}
+
+func (c *Cache[V]) clear() {
+	for _, marks := range []map[string]*mark{c.present, c.previous} {
+		for _, m := range marks {
+			m.struck.Store(true)
+		}
+	}
+	c.present, c.previous = map[string]*mark{}, nil
+	c.entries.InvalidateAll()
+}
+
+// Hear tells whether purges are heard. When they cease to be, everything goes;
+// until they are again, nothing is stored.
+func (c *Cache[V]) Hear(heard bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.deaf = !heard
+	c.clear()
+}
+
+// Close ends the cache's own goroutines.
+func (c *Cache[V]) Close() { c.entries.StopAllGoroutines() }
