@@ -27,12 +27,15 @@ type bucket struct {
 // would exceed it stays out of the filter's shape, and is left to the exact test.
 const maxBuckets = 20
 
-// bucketsOf calls visit with every bucket that a filter stands in.
-func bucketsOf(f *listing.Filter, visit func(bucket)) {
+// bucketsOf calls visit with every bucket that a filter stands in. It reports
+// whether the buckets hold the filter to all of its lists.
+func bucketsOf(f *listing.Filter, visit func(bucket)) (exact bool) {
 	var s shape
 	n := 1
+	exact = true
 	choose := func(bit shape, list []string) []string {
 		if len(list) == 0 || n*len(list) > maxBuckets {
+			exact = exact && len(list) == 0
 			return []string{""}
 		}
 		s |= bit
@@ -56,6 +59,7 @@ func bucketsOf(f *listing.Filter, visit func(bucket)) {
 			}
 		}
 	}
+	return exact
 }
 
 // bucketOf returns the bucket of a shape that a row falls in; false if a NULL
@@ -81,7 +85,7 @@ func bucketOf(s shape, r *listing.Row) (b bucket, ok bool) {
 }
 
 func (ix *Index) insert(l *live) {
-	bucketsOf(l.filter, func(b bucket) {
+	l.exact = bucketsOf(l.filter, func(b bucket) {
 		n, ok := ix.buckets[b]
 		if !ok {
 			n = &node{}
@@ -102,47 +106,23 @@ func (ix *Index) remove(l *live) {
 	})
 }
 
-// candidates returns the lists that a change of one row may touch, some twice,
-// and some that it does not. They are good until the next call.
-func (ix *Index) candidates(c *Change) []*live {
-	found := ix.found[:0]
-	var before, after point
-	if c.HasOld {
-		before = pointOf(&c.Old)
-		found = ix.stab(c.Changed, &c.Old, &before, found)
-	}
-	if c.HasNew {
-		after = pointOf(&c.New)
-		if !c.HasOld || before != after || !sameTexts(&c.Old, &c.New) {
-			found = ix.stab(c.Changed, &c.New, &after, found)
+// stab gives the probe the lists that stand in the row's buckets and whose box
+// its point lies in. It passes over the shapes that a change of these columns
+// cannot touch: lists show neither description nor updated_at, but a text search
+// reads the former.
+func (ix *Index) stab(p *probe, r *listing.Row, changed listing.Columns) {
+	for s := range shape(shapeCount) {
+		if e := effectOf(changed, s&withSearch != 0); ix.shapes[s] == 0 || !e.shown && !e.searched {
+			continue
+		}
+		if b, ok := bucketOf(s, r); ok {
+			ix.buckets[b].stab(p)
 		}
 	}
-	ix.found = found
-	return found
 }
 
 // sameTexts reports whether two rows fall in the same buckets.
 func sameTexts(a, b *listing.Row) bool {
 	return a.City == b.City && a.PostalCode == b.PostalCode &&
 		a.PropertyType == b.PropertyType && a.Status == b.Status
-}
-
-func (ix *Index) stab(changed listing.Columns, r *listing.Row, p *point, dst []*live) []*live {
-	for s := range shape(shapeCount) {
-		if ix.shapes[s] == 0 || !s.sees(changed) {
-			continue
-		}
-		if b, ok := bucketOf(s, r); ok {
-			dst = ix.buckets[b].stab(p, dst)
-		}
-	}
-	return dst
-}
-
-// sees reports whether a change of these columns can touch a list of the shape:
-// lists show neither description nor updated_at, but a text search reads the
-// former.
-func (s shape) sees(changed listing.Columns) bool {
-	return changed&listing.ListColumns != 0 ||
-		s&withSearch != 0 && changed&searchedColumns != 0
 }

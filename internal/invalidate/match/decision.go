@@ -5,17 +5,25 @@ import "github.com/freshlist/freshlist/internal/listing"
 // Touches reports whether the change may alter the query's answer, given the
 // window of the cached answer (of a page; else the zero Window).
 func Touches(q *listing.Query, w listing.Window, c *Change) bool {
-	if !c.bounded() {
+	switch {
+	case !c.bounded():
 		return true
-	}
-	switch q.Kind {
-	case listing.PropertyKind:
+	case q.Kind == listing.PropertyKind:
 		return touchesProperty(q.ID, c)
-	case listing.SummaryKind:
-		return touchesSummary(&q.Filter, c)
-	default:
-		return touchesPage(&page{filter: &q.Filter, sort: q.Sort, after: q.After, window: w}, c)
+	case c.Kind == BulkChange && q.Kind == listing.SummaryKind:
+		return c.Bulk.touchesSummary(&q.Filter)
+	case c.Kind == BulkChange:
+		p := pageOf(q, w)
+		return c.Bulk.touchesPage(&q.Filter, &p)
 	}
+	before := c.HasOld && q.Filter.Match(&c.Old)
+	after := c.HasNew && q.Filter.Match(&c.New)
+	e := effectOf(c.Changed, q.Filter.HasText())
+	if q.Kind == listing.SummaryKind {
+		return touchesSummary(before, after, e)
+	}
+	p := pageOf(q, w)
+	return p.touched(c, before, after, e)
 }
 
 // touchesProperty: a property's page shows every column.
@@ -26,55 +34,36 @@ func touchesProperty(id int64, c *Change) bool {
 	return c.HasOld && c.Old.ID == id || c.HasNew && c.New.ID == id
 }
 
-// touchesSummary: a row came into the filter or left it, or stayed and differs in
-// a column that is aggregated.
-func touchesSummary(f *listing.Filter, c *Change) bool {
-	if c.Kind == BulkChange {
-		relevant := listing.SummaryColumns | f.Columns()
-		return c.Bulk.Changed&relevant != 0 && c.Bulk.meets(f)
-	}
-	before := c.HasOld && f.Match(&c.Old)
-	after := c.HasNew && f.Match(&c.New)
-	if before != after {
-		return true
-	}
-	return before && (c.Changed&listing.SummaryColumns != 0 || maySearch(f, c.Changed))
+// touchesSummary: a row came into the filter or left it, or is of it as before
+// and differs in a column that is aggregated.
+func touchesSummary(before, after bool, e effect) bool {
+	return before != after || before && (e.aggregated || e.searched)
 }
 
-func touchesPage(p *page, c *Change) bool {
-	if c.Kind == BulkChange {
-		return shows(p.filter, c.Bulk.Changed) && c.Bulk.meets(p.filter) && c.Bulk.reaches(p)
+// touched is the decision for a page, given whether the filter matches the row
+// before and after.
+func (p *page) touched(c *Change, before, after bool, e effect) bool {
+	from, to := out, out
+	if before {
+		from = p.class(&c.Old)
 	}
-	before, after := out, out
-	if c.HasOld {
-		before = p.class(&c.Old)
+	if after {
+		to = p.class(&c.New)
 	}
-	if c.HasNew {
-		after = p.class(&c.New)
-	}
-	switch pageVerdict(before, after) {
-	case purge:
-		return true
-	case purgeShown:
-		return shows(p.filter, c.Changed)
-	case purgeSearch:
-		return maySearch(p.filter, c.Changed)
-	default:
-		return false
-	}
+	return verdictOf(from, to).holds(e)
 }
 
 // verdict is what becomes of a page.
 type verdict uint8
 
 const (
-	keep        verdict = iota
-	purge               // the answer differs
-	purgeShown          // it differs if a shown column does
-	purgeSearch         // it differs if the text search may find otherwise now
+	keep          verdict = iota
+	purge                 // the answer differs
+	purgeShown            // it differs if a shown column does
+	purgeSearched         // it differs if a text search may find otherwise now
 )
 
-// pageVerdict is the decision for a page, by the class of the row before and after.
+// verdictOf is the decision for a page, by the class of the row before and after.
 //
 //  1. A row that comes onto the page or leaves it changes its items.
 //  2. A row that stays on it changes an item if a shown column differs. The sorted
@@ -83,32 +72,48 @@ const (
 //     that stretch goes away, nothing may be left there: the link may have to go.
 //  4. A row that comes to stand in that stretch confirms the link, and one that
 //     moves within it still does. What is behind the window shows nowhere.
-//  5. With a text search, another title or description may take a row away
-//     although all that Go can compare is as before: then 4 becomes 3.
+//  5. With a text search, another title or description may take the row away
+//     although all that Go can compare is as before: then 3 holds instead of 4.
 //
 // Each change is judged by itself. Two changes of one row in one batch must not be
 // merged first: with A->B, fill, B->A the sum is nothing, and the answer shows B.
-func pageVerdict(before, after class) verdict {
+func verdictOf(before, after class) verdict {
 	return [3][3]verdict{
-		//        to: out,  in,         next
+		//     to: out,  in,         next
 		out:  {keep, purge, keep},
 		in:   {purge, purgeShown, purge},
-		next: {purge, purge, purgeSearch},
+		next: {purge, purge, purgeSearched},
 	}[before][after]
 }
 
-// shows reports whether a page of the filter can look different after a change
-// of these columns. A list shows every column that its filter compares but the
-// description, which a text search reads.
-func shows(f *listing.Filter, changed listing.Columns) bool {
-	return changed&listing.ListColumns != 0 || maySearch(f, changed)
+func (v verdict) holds(e effect) bool {
+	switch v {
+	case keep:
+		return false
+	case purge:
+		return true
+	case purgeShown:
+		return e.shown || e.searched
+	default:
+		return e.searched
+	}
 }
 
-// maySearch reports whether a change of these columns may change what the
-// filter's text search, if it has one, finds.
-func maySearch(f *listing.Filter, changed listing.Columns) bool {
-	return f.HasText() && changed&searchedColumns != 0
+// effect is what the differing columns of a change mean to a query, apart from
+// where the row stands.
+type effect struct {
+	shown      bool // a list shows one of them
+	aggregated bool // a summary counts by one of them
+	searched   bool // the query's text search reads one of them, and may find otherwise
 }
 
 // searchedColumns are the columns that a text search reads.
 const searchedColumns listing.Columns = 1<<listing.Title | 1<<listing.Description
+
+func effectOf(changed listing.Columns, hasText bool) effect {
+	return effect{
+		shown:      changed&listing.ListColumns != 0,
+		aggregated: changed&listing.SummaryColumns != 0,
+		searched:   hasText && changed&searchedColumns != 0,
+	}
+}

@@ -1,8 +1,6 @@
 package match
 
-import (
-	"github.com/freshlist/freshlist/internal/listing"
-)
+import "github.com/freshlist/freshlist/internal/listing"
 
 // Index holds the live queries and finds those that a change touches. What a
 // change costs depends on how many it touches, hardly on how many there are:
@@ -15,19 +13,10 @@ type Index struct {
 	properties map[int64]property // property queries, by id
 	unknown    map[string]int64   // texts that do not parse, with their numbers
 	filters    map[string]*shared // the filters of lists, by their canonical text
-	buckets    map[bucket]*node   // the lists, by what their filters ask for
+	buckets    map[bucket]*node   // the lists, by the texts that their filters ask for
 	shapes     [shapeCount]int    // how many lists stand in buckets of each shape
-	found      []*live            // scratch for Affected
-	round      uint64             // number of the present call of Affected
-}
-
-// live is a live page or summary.
-type live struct {
-	page
-	summary bool
-	text    string
-	number  int64  // of its registration
-	round   uint64 // the last call of Affected that looked at it
+	round      uint64             // number of the present change
+	found      []candidate        // room for one probe's findings
 }
 
 // property is a live property query.
@@ -49,7 +38,7 @@ type shared struct {
 // query) is taken to be touched by every change.
 func (ix *Index) Set(number int64, text string, w listing.Window) {
 	if l, ok := ix.lists[text]; ok {
-		ix.move(l, number, w)
+		ix.replace(l, number, w)
 		return
 	}
 	q, err := listing.Parse(text)
@@ -67,16 +56,14 @@ func (ix *Index) setUnknown(text string, number int64) {
 	if ix.unknown == nil {
 		ix.unknown = make(map[string]int64)
 	}
-	ix.unknown[text] = max(number, ix.unknown[text])
+	ix.unknown[text] = number
 }
 
 func (ix *Index) setProperty(id int64, p property) {
 	if ix.properties == nil {
 		ix.properties = make(map[int64]property)
 	}
-	if known, ok := ix.properties[id]; !ok || p.number >= known.number {
-		ix.properties[id] = p
-	}
+	ix.properties[id] = p
 }
 
 func (ix *Index) add(q *listing.Query, number int64, text string, w listing.Window) {
@@ -86,26 +73,29 @@ func (ix *Index) add(q *listing.Query, number int64, text string, w listing.Wind
 		ix.buckets = make(map[bucket]*node)
 	}
 	l := &live{
-		page:    page{filter: ix.acquire(&q.Filter), sort: q.Sort, after: q.After, window: w},
+		page:    pageOf(q, w),
 		summary: q.Kind == listing.SummaryKind,
+		hasText: q.Filter.HasText(),
 		text:    text,
+		filter:  ix.acquire(&q.Filter),
 		number:  number,
 	}
 	ix.lists[text] = l
 	ix.insert(l)
 }
 
-// move gives a known list another window.
-func (ix *Index) move(l *live, number int64, w listing.Window) {
+func (ix *Index) replace(l *live, number int64, w listing.Window) {
 	if number < l.number {
 		return
 	}
 	l.number = number
-	if w != l.window {
-		ix.remove(l)
-		l.window = w
-		ix.insert(l)
+	p := l.page
+	if p.setWindow(w); p == l.page || l.summary {
+		return
 	}
+	ix.remove(l)
+	l.page = p
+	ix.insert(l)
 }
 
 // Remove forgets a query.
@@ -116,11 +106,8 @@ func (ix *Index) Remove(text string) {
 		delete(ix.lists, text)
 		return
 	}
-	if _, ok := ix.unknown[text]; ok {
-		delete(ix.unknown, text)
-		return
-	}
-	if q, err := listing.Parse(text); err == nil && q.Kind == listing.PropertyKind {
+	delete(ix.unknown, text)
+	if q, err := listing.Parse(text); err == nil {
 		delete(ix.properties, q.ID)
 	}
 }
@@ -141,7 +128,7 @@ func (ix *Index) Affected(c *Change, dst []string) []string {
 		dst = append(dst, text)
 	}
 	if c.Kind != RowChange {
-		return ix.scan(c, dst)
+		return ix.appendFromAll(dst, c)
 	}
 	if c.HasOld {
 		dst = ix.appendProperty(dst, c.Old.ID)
@@ -149,14 +136,20 @@ func (ix *Index) Affected(c *Change, dst []string) []string {
 	if c.HasNew && !(c.HasOld && c.Old.ID == c.New.ID) {
 		dst = ix.appendProperty(dst, c.New.ID)
 	}
-	ix.round++
-	for _, l := range ix.candidates(c) {
-		if l.round == ix.round {
-			continue // found by the old row and by the new one
-		}
-		l.round = ix.round
-		if l.touchedBy(c) {
+	return ix.appendLists(dst, c)
+}
+
+// appendFromAll asks every query. Changes that stand for very many rows are rare.
+func (ix *Index) appendFromAll(dst []string, c *Change) []string {
+	whole := !c.bounded()
+	for _, l := range ix.lists {
+		if whole || l.touchedByEnvelope(c.Bulk) {
 			dst = append(dst, l.text)
+		}
+	}
+	for id, p := range ix.properties {
+		if whole || touchesProperty(id, c) {
+			dst = append(dst, p.text)
 		}
 	}
 	return dst
@@ -169,28 +162,52 @@ func (ix *Index) appendProperty(dst []string, id int64) []string {
 	return dst
 }
 
-// scan asks every query. Changes that stand for very many rows are rare, and
-// nothing short of this is exact for them.
-func (ix *Index) scan(c *Change, dst []string) []string {
-	whole := !c.bounded()
-	for _, l := range ix.lists {
-		if whole || l.touchedBy(c) {
-			dst = append(dst, l.text)
+// appendLists asks the lists in whose box the row lay before the change, then
+// those in whose box it only lies now.
+func (ix *Index) appendLists(dst []string, c *Change) []string {
+	ix.round++
+	old, new := pointOf(&c.Old), pointOf(&c.New)
+	update := c.HasOld && c.HasNew
+	// Found in a bucket, a list is known to match the row's texts on that side of
+	// the change. It matches those of the other side too if they are the same.
+	known := !update || sameTexts(&c.Old, &c.New)
+	if c.HasOld {
+		p := probe{at: old, other: new, hasOther: update, found: ix.found[:0]}
+		ix.stab(&p, &c.Old, c.Changed)
+		for _, f := range p.found {
+			dst = ix.appendTouched(dst, f.live, c, known, true, f.both)
 		}
+		ix.found = p.found
 	}
-	for id, p := range ix.properties {
-		if whole || touchesProperty(id, c) {
-			dst = append(dst, p.text)
+	if c.HasNew && !(update && known && old == new) {
+		p := probe{at: new, other: old, hasOther: update, fresh: known, found: ix.found[:0]}
+		ix.stab(&p, &c.New, c.Changed)
+		for _, f := range p.found {
+			dst = ix.appendTouched(dst, f.live, c, known, f.both, true)
 		}
+		ix.found = p.found
 	}
 	return dst
 }
 
-func (l *live) touchedBy(c *Change) bool {
-	if l.summary {
-		return touchesSummary(l.filter, c)
+// appendTouched appends the list's text if the change touches it. Whether the
+// row matches the filter before and after is asked of the filter, which lies far
+// away in memory, only where bucket and box leave it open.
+func (ix *Index) appendTouched(dst []string, l *live, c *Change, known, before, after bool) []string {
+	if !known {
+		if l.round == ix.round {
+			return dst // found before, in another bucket
+		}
+		l.round = ix.round
 	}
-	return touchesPage(&l.page, c)
+	if !known || !l.exact {
+		before = c.HasOld && l.filter.Match(&c.Old)
+		after = c.HasNew && l.filter.Match(&c.New)
+	}
+	if l.touchedBy(c, before, after) {
+		dst = append(dst, l.text)
+	}
+	return dst
 }
 
 // acquire returns the one copy of a filter.

@@ -131,8 +131,11 @@ func checkTree(t *rapid.T, n *node) (size int) {
 	if n == nil {
 		return 0
 	}
-	size = len(n.lives) + checkTree(t, n.below) + checkTree(t, n.above) + checkTree(t, n.cross)
-	if size != n.size || n.inner && len(n.lives) > 0 {
+	size = len(n.leaf.lives)
+	for _, part := range n.parts {
+		size += checkTree(t, part)
+	}
+	if size != n.size || n.inner && len(n.leaf.lives) > 0 {
 		t.Fatalf("node says %d of %d queries", n.size, size)
 	}
 	return size

@@ -1,13 +1,55 @@
 package match
 
-import "github.com/freshlist/freshlist/internal/listing"
+import (
+	"cmp"
+	"math"
 
-// page is what a decision needs to know of one live page.
+	"github.com/freshlist/freshlist/internal/listing"
+)
+
+// page is the stretch of an order that a live page covers: what lies behind its
+// cursor, up to the row that showed that there is a next page. It is kept in a
+// short form, since an index holds very many.
 type page struct {
-	filter *listing.Filter
-	sort   listing.Sort
-	after  listing.Null[listing.Key] // the cursor
-	window listing.Window
+	after, last, ahead place // the cursor and the window's two keys
+	sort               listing.Sort
+	hasAfter           bool // whether there is a cursor
+	bounded            bool // whether the window has an end; else it is wide
+}
+
+func pageOf(q *listing.Query, w listing.Window) page {
+	p := page{sort: q.Sort, hasAfter: q.After.Valid, after: placeOf(q.Sort, q.After.V)}
+	p.setWindow(w)
+	return p
+}
+
+func (p *page) setWindow(w listing.Window) {
+	p.bounded, p.last, p.ahead = w.Bounded, placeOf(p.sort, w.Last), placeOf(p.sort, w.Ahead)
+}
+
+// place is a key turned so that places, compared by their two numbers as they
+// are, stand in the order of the key's sort.
+type place struct{ value, id int64 }
+
+// nullLast is the value of a NULL's place. No value of a sorted column is so large.
+const nullLast = math.MaxInt64
+
+func placeOf(s listing.Sort, k listing.Key) place {
+	p := place{k.Value.V, k.ID}
+	if s.Descending() {
+		p = place{^p.value, ^p.id} // the complement turns an order around
+	}
+	if !k.Value.Valid {
+		p.value = nullLast
+	}
+	return p
+}
+
+func (p place) compare(q place) int {
+	if c := cmp.Compare(p.value, q.value); c != 0 {
+		return c
+	}
+	return cmp.Compare(p.id, q.id)
 }
 
 // class is where a row stands to a page.
@@ -19,21 +61,18 @@ const (
 	next              // behind it, up to the row that showed that there is a next page
 )
 
-// class returns where the row stands, as far as Go can tell: a row that only a
-// text search may exclude is classed as if it did not.
+// class returns where a row of the filter stands.
 func (p *page) class(r *listing.Row) class {
-	k := p.sort.Key(r)
+	at := placeOf(p.sort, p.sort.Key(r))
 	switch {
-	case p.after.Valid && p.sort.Compare(k, p.after.V) <= 0:
+	case p.hasAfter && at.compare(p.after) <= 0:
 		return out
-	case p.window.Bounded && p.sort.Compare(k, p.window.Ahead) > 0:
-		return out
-	case !p.filter.Match(r):
-		return out
-	case p.window.Bounded && p.sort.Compare(k, p.window.Last) > 0:
+	case !p.bounded || at.compare(p.last) <= 0:
+		return in
+	case at.compare(p.ahead) <= 0:
 		return next
 	default:
-		return in
+		return out
 	}
 }
 
@@ -47,12 +86,27 @@ type reach struct {
 
 func (p *page) reach() reach {
 	r := reach{values: true, null: p.sort.Column() == listing.LivingArea}
-	if p.after.Valid {
-		// NULLs come last: behind one there is no value any more.
-		r.values, r.low = p.after.V.Value.Valid, p.after.V.Value
+	value := func(at place) listing.Null[int64] {
+		switch {
+		case at.value == nullLast:
+			return listing.Null[int64]{}
+		case p.sort.Descending():
+			return listing.Some(^at.value)
+		default:
+			return listing.Some(at.value)
+		}
 	}
-	if p.window.Bounded {
-		r.null, r.high = r.null && !p.window.Ahead.Value.Valid, p.window.Ahead.Value
+	if p.hasAfter {
+		r.low = value(p.after)
+		r.values = r.low.Valid // behind a NULL there is no value any more
+	}
+	if p.bounded {
+		end := p.last
+		if p.ahead.compare(end) > 0 {
+			end = p.ahead
+		}
+		r.high = value(end)
+		r.null = r.null && !r.high.Valid
 	}
 	if p.sort.Descending() {
 		r.low, r.high = r.high, r.low

@@ -15,9 +15,9 @@ import (
 type dimension uint8
 
 const (
-	byPrice dimension = iota
+	byCreation dimension = iota // first, since it tells most pages apart
+	byPrice
 	byArea
-	byCreation
 	byBedrooms
 	byBathrooms
 	byLatitude
@@ -70,14 +70,20 @@ func ordered(v float64) int64 {
 // span is a stretch of one axis, both ends included. It is empty if low > high.
 type span struct{ low, high int64 }
 
+// The ends of the stretch of all values; NULL lies outside.
+const (
+	lowest  = nullAt + 1
+	highest = math.MaxInt64
+)
+
 // everything holds every value and NULL.
-func everything() span { return span{nullAt, math.MaxInt64} }
+func everything() span { return span{nullAt, highest} }
 
 // spanOf returns the stretch that bounds on a column leave. NULL meets no bound.
 func spanOf[T int16 | int32 | int64](low, high listing.Null[T]) span {
 	s := everything()
 	if low.Valid || high.Valid {
-		s.low = nullAt + 1
+		s.low = lowest
 	}
 	if low.Valid {
 		s.low = int64(low.V)
@@ -88,18 +94,22 @@ func spanOf[T int16 | int32 | int64](low, high listing.Null[T]) span {
 	return s
 }
 
-func (s span) intersect(t span) span { return span{max(s.low, t.low), min(s.high, t.high)} }
-
-// span returns the stretch of one axis outside of which no row can be of the
-// query: its filter's, and for a page's sorted column what its window reaches.
-func (l *live) span(d dimension) span {
-	s := filterSpan(l.filter, d)
-	if !l.summary && d == sortedBy(l.sort) {
-		s = s.intersect(l.reach().span())
+// partOf returns which part of a cut the stretch belongs to.
+func (s span) partOf(at int64) int {
+	switch {
+	case s.high < at:
+		return below
+	case s.low > at:
+		return above
+	default:
+		return cross
 	}
-	return s
 }
 
+func (s span) intersect(t span) span { return span{max(s.low, t.low), min(s.high, t.high)} }
+
+// filterSpan returns the stretch of one axis in which a filter's rows lie. All
+// axes together are exactly what the filter says of columns that have an order.
 func filterSpan(f *listing.Filter, d dimension) span {
 	switch d {
 	case byPrice:
@@ -140,7 +150,7 @@ func (r reach) span() span {
 		}
 		return span{0, -1}
 	}
-	s := span{nullAt + 1, math.MaxInt64}
+	s := span{lowest, highest}
 	if r.low.Valid {
 		s.low = r.low.V
 	}

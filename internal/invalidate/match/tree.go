@@ -2,80 +2,74 @@ package match
 
 import "slices"
 
-// node is a tree of live queries that finds those whose box a point lies in,
+// node is a tree of live queries that finds those in whose box a point lies,
 // without looking at most of the others. An inner node cuts one axis at one
 // value: queries wholly below it, wholly above it, and across it have a subtree
 // each, and a point is looked for in only two of the three. Each subtree chooses
-// its own axis, so pages of one filter come apart by their windows, filters of
-// one city by their prices, and so on, whichever tells them apart best.
+// its own axis, so the pages of one filter come apart by their windows, filters
+// of one city by their prices, and so on, whichever tells them apart best.
 //
 // A leaf holds a few queries, or many that no cut can tell apart. A subtree that
 // has seen many insertions and removals is built anew, which keeps both cheap on
 // average and the tree balanced whatever the order in which queries come and go.
 type node struct {
-	lives []*live // of a leaf
-	// A leaf that no cut improved tries again when it has grown to this size.
-	tryAt int
-
 	inner bool
-	axis  dimension
+	axis  dimension // of an inner node: its cut, and its parts, nil if empty
 	at    int64
-	below *node // nil if empty, as the others
-	above *node
-	cross *node
+	parts [3]*node
+
+	leaf leaf // of another node
 
 	size  int // queries in the subtree
 	built int // size when the subtree was built
 	churn int // insertions and removals since
+	tryAt int // size up to which a leaf that no cut improved grows before the next try
 }
 
-// leafSize is how many queries a leaf holds before it is cut. At this size
-// looking at all of them costs about as much as going a few levels deeper.
-const leafSize = 16
+// The parts of an inner node: queries whose box lies below, across or above the cut.
+const (
+	below = iota
+	cross
+	above
+)
 
-// stab appends to dst the queries that the point may lie in: all in whose box it
-// lies, and some others.
-func (n *node) stab(p *point, dst []*live) []*live {
+// leafSize is how many queries a leaf holds before it is cut. Up to about this
+// size looking at all of them costs no more than going deeper.
+const leafSize = 64
+
+// stab gives the probe all queries in whose box its point lies.
+func (n *node) stab(p *probe) {
 	for n != nil {
 		if !n.inner {
-			return append(dst, n.lives...)
+			n.leaf.stab(p)
+			return
 		}
-		switch x := p[n.axis]; {
+		switch x := p.at[n.axis]; {
 		case x < n.at:
-			dst = n.below.stab(p, dst)
+			n.parts[below].stab(p)
 		case x > n.at:
-			dst = n.above.stab(p, dst)
+			n.parts[above].stab(p)
 		}
-		n = n.cross
+		n = n.parts[cross]
 	}
-	return dst
 }
 
-// side returns the subtree that a query belongs to.
-func (n *node) side(l *live) **node {
-	switch s := l.span(n.axis); {
-	case s.high < n.at:
-		return &n.below
-	case s.low > n.at:
-		return &n.above
-	default:
-		return &n.cross
-	}
-}
+// partOf returns the part that a query belongs to.
+func (n *node) partOf(l *live) int { return l.span(n.axis).partOf(n.at) }
 
 func (n *node) insert(l *live) {
 	n.size++
 	if !n.inner {
-		if n.lives = append(n.lives, l); len(n.lives) > max(leafSize, n.tryAt) {
-			n.cut()
+		if n.leaf.insert(l); n.size > max(leafSize, n.tryAt) {
+			n.build(n.leaf.lives)
 		}
 		return
 	}
-	child := n.side(l)
-	if *child == nil {
-		*child = &node{}
+	part := &n.parts[n.partOf(l)]
+	if *part == nil {
+		*part = &node{}
 	}
-	(*child).insert(l)
+	(*part).insert(l)
 	n.changed()
 }
 
@@ -83,15 +77,12 @@ func (n *node) insert(l *live) {
 func (n *node) remove(l *live) {
 	n.size--
 	if !n.inner {
-		i, last := slices.Index(n.lives, l), len(n.lives)-1
-		n.lives[i], n.lives[last] = n.lives[last], nil
-		n.lives = n.lives[:last]
+		n.leaf.remove(l)
 		return
 	}
-	child := n.side(l)
-	(*child).remove(l)
-	if (*child).size == 0 {
-		*child = nil
+	part := &n.parts[n.partOf(l)]
+	if (*part).remove(l); (*part).size == 0 {
+		*part = nil
 	}
 	n.changed()
 }
@@ -99,11 +90,7 @@ func (n *node) remove(l *live) {
 // changed counts a change of the subtree and builds it anew if there were many.
 func (n *node) changed() {
 	if n.churn++; n.churn > 2*n.built {
-		lives := n.gather(make([]*live, 0, n.size))
-		*n = node{lives: lives, size: len(lives)}
-		if len(lives) > leafSize {
-			n.cut()
-		}
+		n.build(n.gather(make([]*live, 0, n.size)))
 	}
 }
 
@@ -111,76 +98,92 @@ func (n *node) gather(dst []*live) []*live {
 	if n == nil {
 		return dst
 	}
-	dst = append(dst, n.lives...)
-	return n.cross.gather(n.above.gather(n.below.gather(dst)))
+	dst = append(dst, n.leaf.lives...)
+	for _, part := range n.parts {
+		dst = part.gather(dst)
+	}
+	return dst
 }
 
-// cut makes an inner node of a leaf, and so on down, where that helps.
-func (n *node) cut() {
-	axis, at, ok := bestCut(n.lives)
-	if !ok {
-		n.tryAt = 2 * len(n.lives)
-		return
-	}
-	lives := n.lives
-	*n = node{inner: true, axis: axis, at: at, size: len(lives), built: len(lives)}
-	for _, l := range lives {
-		child := n.side(l)
-		if *child == nil {
-			*child = &node{}
+// build makes the subtree of the given queries.
+func (n *node) build(lives []*live) {
+	*n = node{size: len(lives), built: len(lives)}
+	if len(lives) > leafSize {
+		if n.axis, n.at, n.inner = bestCut(lives); n.inner {
+			n.cut(lives)
+			return
 		}
-		(*child).lives = append((*child).lives, l)
-		(*child).size++
+		n.tryAt = 2 * len(lives)
 	}
-	for _, child := range [...]*node{n.below, n.above, n.cross} {
-		if child != nil && child.size > leafSize {
-			child.cut()
+	n.leaf = newLeaf(lives)
+}
+
+func (n *node) cut(lives []*live) {
+	var parts [3][]*live
+	for _, l := range lives {
+		part := n.partOf(l)
+		parts[part] = append(parts[part], l)
+	}
+	for i, part := range parts {
+		if len(part) > 0 {
+			n.parts[i] = &node{}
+			n.parts[i].build(part)
 		}
 	}
 }
+
+// sampleSize is how many queries a cut is chosen by.
+const sampleSize = 64
 
 // bestCut chooses the axis and the value that leave the fewest queries to look
-// at: those across, and the half of the others. It judges by a sample, in which
-// each of the three parts must be short of the whole by an eighth: so every cut
-// makes progress, and cuts that hardly help are not made.
+// at, by a sample; false if none helps.
 func bestCut(lives []*live) (axis dimension, at int64, ok bool) {
-	const sampleSize = 64
-	step := (len(lives) + sampleSize - 1) / sampleSize
 	var sample [sampleSize]span
-	var ends [2 * sampleSize]int64
+	step := (len(lives) + sampleSize - 1) / sampleSize
 	least := 0
 	for d := range dimensions {
-		n, e := 0, ends[:0]
+		spans := sample[:0]
 		for i := 0; i < len(lives); i += step {
-			s := lives[i].span(d)
-			sample[n] = s
-			n++
-			if s.low > nullAt+1 {
-				e = append(e, s.low)
-			}
-			if s.high < everything().high {
-				e = append(e, s.high)
-			}
+			spans = append(spans, lives[i].span(d))
 		}
-		if len(e) == 0 {
+		middle, some := middleEnd(spans)
+		if !some {
 			continue
 		}
-		slices.Sort(e)
-		middle := e[len(e)/2]
-		below, above := 0, 0
-		for _, s := range sample[:n] {
-			switch {
-			case s.high < middle:
-				below++
-			case s.low > middle:
-				above++
-			}
-		}
-		cross := n - below - above
-		cost := 2*cross + below + above
-		if max(below, above, cross) <= n-(n+7)/8 && (!ok || cost < least) {
+		if cost, helps := costOfCut(spans, middle); helps && (!ok || cost < least) {
 			axis, at, least, ok = d, middle, cost, true
 		}
 	}
 	return axis, at, ok
+}
+
+// middleEnd returns the middle one of the spans' ends; false if they have none.
+func middleEnd(spans []span) (int64, bool) {
+	var room [2 * sampleSize]int64
+	ends := room[:0]
+	for _, s := range spans {
+		if s.low > lowest {
+			ends = append(ends, s.low)
+		}
+		if s.high < highest {
+			ends = append(ends, s.high)
+		}
+	}
+	if len(ends) == 0 {
+		return 0, false
+	}
+	slices.Sort(ends)
+	return ends[len(ends)/2], true
+}
+
+// costOfCut returns twice the number of spans that a point meets on average: all
+// across the cut and half of the others. A cut helps if each of its parts is
+// smaller than the whole by an eighth, so that the tree's depth is bounded.
+func costOfCut(spans []span, at int64) (cost int, helps bool) {
+	var n [3]int
+	for _, s := range spans {
+		n[s.partOf(at)]++
+	}
+	most := len(spans) - (len(spans)+7)/8
+	return 2*n[cross] + n[below] + n[above], max(n[below], n[cross], n[above]) <= most
 }

@@ -1,0 +1,217 @@
+package match
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"testing"
+
+	"github.com/freshlist/freshlist/internal/listing"
+)
+
+// mix is a load: live queries, city x price range x bedrooms x pages, over a
+// table of listings.
+type mix struct {
+	queries, rows, cities int
+	pages                 int // of each list, at most
+	width                 int // of a price range, at most, in 10,000
+	sorts                 []listing.Sort
+}
+
+// workload is a mix made: queries with the windows that their answers have, and
+// edits of single rows.
+type workload struct {
+	mix
+	rng    *rand.Rand
+	table  []listing.Row
+	byCity [][]listing.Row
+	live   []liveQuery
+}
+
+type liveQuery struct {
+	text   string
+	window listing.Window
+}
+
+func newWorkload(m mix) *workload {
+	w := &workload{mix: m, rng: rand.New(rand.NewPCG(1, 2)), byCity: make([][]listing.Row, m.cities)}
+	for i := range m.rows {
+		c := w.city()
+		r := listing.Row{
+			ID:           int64(i + 1),
+			PropertyType: "Residential",
+			Status:       "for_sale",
+			City:         cityName(c),
+			Price:        int64(100_000+w.rng.IntN(900_000)) * 100,
+			Bedrooms:     listing.Some(int16(1 + w.rng.IntN(6))),
+			LivingArea:   listing.Some(int32(500 + w.rng.IntN(4000))),
+			CreatedAt:    listing.Micros(1_210_809_600_000_000 + int64(i)*420_000_000),
+		}
+		w.table = append(w.table, r)
+		w.byCity[c] = append(w.byCity[c], r)
+	}
+	for c := range m.cities {
+		w.addCity(c, m.queries*(c+1)/m.cities)
+	}
+	return w
+}
+
+func cityName(c int) string { return fmt.Sprintf("CITY_%d", c) }
+
+// city draws a city: a few have most of the rows, as in real listings.
+func (w *workload) city() int {
+	f := w.rng.Float64()
+	return int(float64(w.cities) * f * f)
+}
+
+// addCity adds queries until there are so many.
+func (w *workload) addCity(c, enough int) {
+	seen := map[string]bool{}
+	for len(w.live) < enough {
+		q := listing.Query{Limit: listing.DefaultLimit, Sort: w.sorts[w.rng.IntN(len(w.sorts))]}
+		q.Filter.City = []string{cityName(c)}
+		low := int64(100_000 + w.rng.IntN(900)*1_000)
+		q.Filter.MinPrice = listing.Some(low * 100)
+		q.Filter.MaxPrice = listing.Some((low + int64(1+w.rng.IntN(w.width))*10_000) * 100)
+		if w.rng.IntN(2) == 0 {
+			q.Filter.MinBedrooms = listing.Some(int16(1 + w.rng.IntN(5)))
+		}
+		if !seen[q.String()] {
+			seen[q.String()] = true
+			w.addPages(q, w.byCity[c], min(w.pages, enough-len(w.live)))
+		}
+	}
+}
+
+func (w *workload) addPages(q listing.Query, rows []listing.Row, pages int) {
+	var keys []listing.Key
+	for i := range rows {
+		if q.Filter.Match(&rows[i]) {
+			keys = append(keys, q.Sort.Key(&rows[i]))
+		}
+	}
+	slices.SortFunc(keys, q.Sort.Compare)
+	for p := range pages {
+		end := (p + 1) * q.Limit
+		if end >= len(keys) {
+			w.live = append(w.live, liveQuery{q.String(), listing.Window{}})
+			return
+		}
+		window := listing.Window{Bounded: true, Last: keys[end-1], Ahead: keys[end]}
+		w.live = append(w.live, liveQuery{q.String(), window})
+		q.After = listing.Some(window.Last)
+	}
+}
+
+func (w *workload) index() *Index {
+	var ix Index
+	for i, q := range w.live {
+		ix.Set(int64(i), q.text, q.window)
+	}
+	return &ix
+}
+
+// edit changes the price of a row, or its city or its title.
+func (w *workload) edit() Change {
+	old := w.table[w.rng.IntN(len(w.table))]
+	edited := old
+	switch w.rng.IntN(4) {
+	case 0:
+		return update(old, edited, listing.ColumnSet(listing.Title))
+	case 1:
+		edited.City = cityName(w.city())
+	default:
+		edited.Price += int64(w.rng.IntN(20_000)-10_000) * 100
+	}
+	return update(old, edited, 0)
+}
+
+// edits returns changes that touch from 1 to 20 queries, as many of each number,
+// so that indexes of different size can be compared.
+func (w *workload) edits(ix *Index) []Change {
+	const each, most = 50, 20
+	var edits []Change
+	var have [most + 1]int
+	for tries := 0; len(edits) < each*most && tries < 1_000_000; tries++ {
+		c := w.edit()
+		n := len(ix.Affected(&c, nil))
+		if n >= 1 && n <= most && have[n] < each {
+			have[n]++
+			edits = append(edits, c)
+		}
+	}
+	return edits
+}
+
+func mixes() map[string]mix {
+	newest := []listing.Sort{listing.Newest}
+	all := []listing.Sort{listing.Newest, listing.PriceAsc, listing.PriceDesc, listing.AreaAsc, listing.AreaDesc}
+	return map[string]mix{
+		"cities/1k":     {1_000, 3_000, 10, 3, 40, newest}, // more cities, and as many queries in each
+		"cities/100k":   {100_000, 300_000, 1_000, 3, 40, newest},
+		"pages/1k":      {1_000, 100_000, 4, 2, 40, newest}, // as many lists, and more pages of each
+		"pages/100k":    {100_000, 100_000, 4, 1_000, 40, newest},
+		"ranges/1k":     {1_000, 100_000, 40, 5, 80, newest}, // more and narrower price ranges
+		"ranges/100k":   {100_000, 100_000, 40, 5, 20, newest},
+		"sortings/1k":   {1_000, 100_000, 40, 5, 80, all},
+		"sortings/100k": {100_000, 100_000, 40, 5, 20, all},
+	}
+}
+
+// BenchmarkAffected measures one change of one row, on indexes that differ in
+// size but not in how many queries a change touches.
+func BenchmarkAffected(b *testing.B) {
+	for _, name := range []string{"cities", "pages", "ranges", "sortings"} {
+		for _, size := range []string{"1k", "100k"} {
+			b.Run(name+"/"+size, func(b *testing.B) {
+				w := newWorkload(mixes()[name+"/"+size])
+				ix := w.index()
+				edits := w.edits(ix)
+				var texts []string
+				touched, i := 0, 0
+				b.ReportAllocs()
+				for b.Loop() {
+					texts = ix.Affected(&edits[i%len(edits)], texts[:0])
+					touched += len(texts)
+					i++
+				}
+				b.ReportMetric(float64(touched)/float64(b.N), "touched/op")
+				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "changes/s")
+				b.ReportMetric(float64(len(edits)), "edits")
+			})
+		}
+	}
+}
+
+// BenchmarkSet measures a query that is filled again: its window goes wide and
+// narrow.
+func BenchmarkSet(b *testing.B) {
+	w := newWorkload(mixes()["ranges/100k"])
+	ix := w.index()
+	number := int64(len(w.live))
+	b.ReportAllocs()
+	for b.Loop() {
+		q := w.live[w.rng.IntN(len(w.live))]
+		ix.Set(number, q.text, listing.Window{})
+		ix.Set(number+1, q.text, q.window)
+		number += 2
+	}
+}
+
+// BenchmarkLoad measures a start with 100,000 live queries, and their memory.
+func BenchmarkLoad(b *testing.B) {
+	w := newWorkload(mixes()["ranges/100k"])
+	var before, after runtime.MemStats
+	for b.Loop() {
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		var ix Index
+		for i, q := range w.live {
+			ix.Set(int64(i), string([]byte(q.text)), q.window)
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(ix.Len()), "bytes/query")
+	}
+}
