@@ -82,27 +82,30 @@ func Open(c Config) (*Pool, error) {
 // settings returns what is done to each new session. The settings are made by a
 // statement, not in the start-up packet, where connection poolers refuse them.
 //
-// Plans are made for the values at hand: a plan for any city at all would read a
-// rare one's few rows by walking the whole table in the order of the page. It
-// costs some 0.1 ms of planning and saves up to a scan of the table.
+// Plans are made for the values at hand. That takes some 0.1 ms each time, but a
+// plan for any price at all looks for the few cheapest properties by walking the
+// whole table in the order of the page: at 100,000 rows 54 ms where 1.2 ms do.
 func settings(c Config, given map[string]string) func(context.Context, *pgx.Conn) error {
-	wanted := map[string]string{
-		"application_name": c.Application,
-		"plan_cache_mode":  "force_custom_plan",
-		"jit":              "off", // compiling takes longer than any of these statements
-		"timezone":         "UTC",
+	wanted := [][2]string{
+		{"application_name", c.Application},
+		{"plan_cache_mode", "force_custom_plan"},
+		{"jit", "off"}, // compiling takes longer than any of these statements
+		{"timezone", "UTC"},
+		{"statement_timeout", strconv.FormatInt(c.Timeout.Milliseconds(), 10)},
 		// A process that is stopped within a write must not keep the row locked.
-		"idle_in_transaction_session_timeout": "10s",
-		"statement_timeout":                   strconv.FormatInt(c.Timeout.Milliseconds(), 10),
+		{"idle_in_transaction_session_timeout", "10s"},
 	}
-	for name := range given {
-		delete(wanted, name)
+	s := &statement{}
+	s.add("select true")
+	for _, setting := range wanted {
+		if _, ok := given[setting[0]]; !ok {
+			s.add(", set_config(", s.arg(setting[0]), ", ", s.arg(setting[1]), ", false)")
+		}
 	}
 	return func(ctx context.Context, conn *pgx.Conn) error {
-		for name, value := range wanted {
-			if _, err := conn.Exec(ctx, "select set_config($1, $2, false)", pgx.QueryExecModeExec, name, value); err != nil {
-				return fmt.Errorf("set %s: %w", name, err)
-			}
+		arguments := append([]any{pgx.QueryExecModeExec}, s.args...) // not prepared: it is needed once
+		if _, err := conn.Exec(ctx, s.text.String(), arguments...); err != nil {
+			return fmt.Errorf("set up session: %w", err)
 		}
 		return nil
 	}
