@@ -88,7 +88,7 @@ func Sweep(ctx context.Context, conn *pgx.Conn, at Position, pulse func(context.
 				select xid from freshlist.properties_changes
 				where xid > $2 and xid < pg_snapshot_xmax($1::pg_snapshot) and pg_visible_in_snapshot(xid, $1::pg_snapshot)
 				order by xid limit $3
-			) as some
+			) as seen
 			order by xid)`
 	if err := settle(ctx, conn); err != nil {
 		return err
