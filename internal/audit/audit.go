@@ -1,0 +1,258 @@
+// Package audit holds what is cached against the database.
+//
+// A cached value that differs from what PostgreSQL says is no fault by itself: an
+// edit may be on its way. When it is one:
+//
+//  1. Look at the query's values in Redis, with the beat. Value v was filled, under
+//     a token of its own, from a snapshot F.
+//  2. Read the query from PostgreSQL: one statement, so one snapshot S, with the
+//     epoch of the marker in it. S was taken after the look and so after F: S sees
+//     all that F sees. If the rows of S do not give v, some change C that S sees
+//     and F does not touches the query.
+//  3. Look again, until v has gone or the beat is of the marker's epoch, was noted
+//     after 2 by Redis' clock, and its applied snapshot sees all that S sees. Such
+//     a beat says that all that S sees, and so C, has been applied. Who filled v
+//     had registered the query before F, so the purge for C knew of it and removed
+//     v, or the lease without which v could not be stored. Either way v is not
+//     there at any instant at which such a beat is: if one MGET shows both, the
+//     cache has lied. A value filled anew has another token, and is another value.
+//
+// Why both conditions on the beat: the snapshot holds whatever clocks do. But it is
+// renewed by every purge, while the state of the triggers is looked at only with the
+// drain that follows a noted time: an edit made with the triggers disabled is seen by
+// a snapshot before it is found out.
+//
+// Not judged are values of another build, whose bytes this one cannot make, and
+// values without a beat of their epoch, which nobody is served.
+package audit
+
+import (
+	"context"
+	"time"
+
+	"github.com/freshlist/freshlist/internal/cache"
+	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/serve/database"
+	"github.com/freshlist/freshlist/internal/serve/render"
+)
+
+// Outcome is what became of the check of one query.
+type Outcome uint8
+
+// The outcomes.
+const (
+	Agrees    Outcome = iota // what is cached is what the database says
+	Differs                  // what is cached is wrong
+	Foreign                  // another build's values, or a query that this one cannot read
+	Unproved                 // nothing cached, or nothing that anybody is served (any more)
+	Replaced                 // it differed, and has gone since: an edit was on its way
+	Undecided                // it differs, but no beat came in time to say whether it may
+	outcomes
+)
+
+// String returns the outcome's words in the summary of a verification.
+func (o Outcome) String() string {
+	return [outcomes]string{"agree", "differ", "of another build", "not served", "replaced meanwhile", "undecided"}[o]
+}
+
+// Result is the check of one query.
+type Result struct {
+	Query       string
+	Outcome     Outcome
+	Differences []Difference // of Differs and Undecided
+}
+
+// Difference is one cached value that is not what it should be.
+type Difference struct {
+	Name   string // "queryset", "json" or "html"
+	Detail string // where it differs first
+}
+
+// Source reads listings from PostgreSQL, with what they were read from.
+type Source interface {
+	ReadSeen(ctx context.Context, q listing.Query) (database.Seen, error)
+}
+
+// Auditor checks cached queries. Its methods may be called concurrently.
+type Auditor struct {
+	cached *cache.Auditor
+	source Source
+	bound  time.Duration // B
+	build  string
+	close  func()
+}
+
+// New returns an Auditor for values of this build. A beat is awaited for as long
+// as two of the bound, and at least some seconds.
+func New(cached *cache.Auditor, source Source, bound time.Duration) *Auditor {
+	return &Auditor{cached, source, bound, render.BuildTag(), func() {}}
+}
+
+// Open returns an Auditor that reads PostgreSQL over one connection of its own,
+// which is made when it is first needed.
+func Open(cached *cache.Auditor, databaseURL string, bound time.Duration) (*Auditor, error) {
+	pool, err := database.Open(database.Config{
+		URL: databaseURL, Application: "freshlist-invalidator audit", MaxConns: 1, Timeout: readTimeout,
+	})
+	if err != nil {
+		return nil, err
+	}
+	a := New(cached, database.NewReader(pool, func() {}), bound)
+	a.close = pool.Close
+	return a, nil
+}
+
+// readTimeout is generous: what takes the API longer than a request may is not cached.
+const readTimeout = 30 * time.Second
+
+// Close ends the connection to PostgreSQL.
+func (a *Auditor) Close() { a.close() }
+
+// Check checks some queries and returns a result for each. It reads them one after
+// the other, and only then waits for a beat, if one of them differs.
+func (a *Auditor) Check(ctx context.Context, queries []string) ([]Result, error) {
+	results := make([]Result, len(queries))
+	suspects := make(map[int]suspect)
+	for i, q := range queries {
+		var s suspect
+		var err error
+		if results[i], s, err = a.compare(ctx, q); err != nil {
+			return nil, err
+		}
+		if len(s.wrong) > 0 {
+			suspects[i] = s
+		}
+	}
+	for i, s := range suspects {
+		var err error
+		if results[i], err = a.settle(ctx, queries[i], s); err != nil {
+			return nil, err
+		}
+	}
+	return results, nil
+}
+
+// suspect is what differed from the database, and from which state of it.
+type suspect struct {
+	epoch string // of the values
+	wrong []wrongValue
+	seen  database.Seen
+}
+
+type wrongValue struct {
+	cache.Value
+	detail string
+}
+
+// compare does the first two steps. If anything differs, the result is not known yet.
+func (a *Auditor) compare(ctx context.Context, query string) (Result, suspect, error) {
+	held, err := a.cached.Look(ctx, query)
+	if err != nil {
+		return Result{}, suspect{}, err
+	}
+	values, outcome := a.judged(held)
+	q, err := listing.Parse(query)
+	if err != nil && len(held.Values) > 0 {
+		values, outcome = nil, Foreign
+	}
+	if len(values) == 0 {
+		return Result{Query: query, Outcome: outcome}, suspect{}, nil
+	}
+	s := suspect{epoch: held.Beat.Epoch}
+	if s.seen, err = a.source.ReadSeen(ctx, q); err != nil {
+		return Result{}, suspect{}, err
+	}
+	for _, v := range values {
+		if detail := differs(v, &s.seen.Queryset); detail != "" {
+			s.wrong = append(s.wrong, wrongValue{v, detail})
+		}
+	}
+	return Result{Query: query, Outcome: Agrees}, s, nil
+}
+
+// judged returns the values that can be judged, or, if there are none, why not.
+func (a *Auditor) judged(held cache.Held) ([]cache.Value, Outcome) {
+	var values []cache.Value
+	outcome := Unproved
+	for _, v := range held.Values {
+		switch stamp := v.Stamp(); {
+		case stamp.Build != a.build:
+			outcome = Foreign
+		case held.Beat != nil && stamp.Epoch == held.Beat.Epoch:
+			values = append(values, v)
+		}
+	}
+	return values, outcome
+}
+
+// How often Redis is asked for the beat that decides, and for how long at least.
+const (
+	looksPerBound = 50
+	leastPatience = 5 * time.Second
+)
+
+// settle does the third step.
+func (a *Auditor) settle(ctx context.Context, query string, s suspect) (Result, error) {
+	end := time.Now().Add(max(2*a.bound, leastPatience))
+	for after := int64(0); ; {
+		held, err := a.cached.Look(ctx, query)
+		if err != nil {
+			return Result{}, err
+		}
+		if after == 0 {
+			after = held.Now
+		}
+		s.wrong = stillThere(s.wrong, held.Values)
+		switch {
+		case len(s.wrong) == 0:
+			return Result{Query: query, Outcome: Replaced}, nil
+		case held.Beat != nil && held.Beat.Epoch != s.epoch:
+			return Result{Query: query, Outcome: Unproved}, nil
+		case decides(held.Beat, s.seen, after):
+			return s.result(query, Differs), nil
+		case time.Now().After(end):
+			return s.result(query, Undecided), nil
+		}
+		if err := wait(ctx, a.bound/looksPerBound); err != nil {
+			return Result{}, err
+		}
+	}
+}
+
+// decides reports whether a beat says that all that was seen has been applied.
+func decides(b *cache.Beat, seen database.Seen, after int64) bool {
+	return b != nil && b.Epoch == seen.Epoch && b.Noted >= after && b.Covers(seen.Snapshot)
+}
+
+// stillThere returns those of the wrong values that are among the present ones.
+func stillThere(wrong []wrongValue, present []cache.Value) []wrongValue {
+	var left []wrongValue
+	for _, w := range wrong {
+		for _, v := range present {
+			if v == w.Value {
+				left = append(left, w)
+			}
+		}
+	}
+	return left
+}
+
+func (s suspect) result(query string, o Outcome) Result {
+	r := Result{Query: query, Outcome: o}
+	for _, w := range s.wrong {
+		r.Differences = append(r.Differences, Difference{w.Name, w.detail})
+	}
+	return r
+}
+
+// wait returns after d, or with the error of ctx when that is done.
+func wait(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
