@@ -93,9 +93,12 @@ func (l *leadership) tend(ctx context.Context) error {
 	return nil
 }
 
-// prove rings to oneself.
+// prove rings to oneself, not on the leader's connection: a NOTIFY may have to wait
+// for the commits of others, longer than that one waits for a lock.
 func (l *leadership) prove(ctx context.Context, now time.Time) error {
-	if _, err := l.conn().Exec(ctx, "select pg_notify($1, $2)", proofChannel, l.ears.prove(now)); err != nil {
+	ctx, cancel := context.WithTimeout(ctx, l.stepTimeout())
+	defer cancel()
+	if _, err := l.drains.Exec(ctx, "select pg_notify($1, $2)", proofChannel, l.ears.prove(now)); err != nil {
 		return fmt.Errorf("ring to oneself: %w", err)
 	}
 	l.proved = now

@@ -7,6 +7,7 @@ import (
 
 	"github.com/freshlist/freshlist/internal/cache"
 	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/serve/database"
 	"github.com/freshlist/freshlist/internal/telemetry"
 )
 
@@ -92,6 +93,9 @@ func (c *Cache) fill(ctx context.Context, req Request, lease *cache.Lease) (Answ
 	qs, epoch, err := c.Source.ReadStamped(ctx, req.Query)
 	if err != nil {
 		_ = c.breaker.do(func() error { return c.Store.Release(context.WithoutCancel(ctx), lease) })
+		if errors.Is(err, database.ErrNoEpoch) {
+			return c.read(ctx, req, statusMiss)
+		}
 		return Answer{}, err
 	}
 	view := c.render(req.Format, qs)
