@@ -20,6 +20,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/freshlist/freshlist/internal/cache"
 	"github.com/freshlist/freshlist/internal/rediskey"
 	"github.com/freshlist/freshlist/internal/schema"
 	"github.com/freshlist/freshlist/internal/telemetry"
@@ -43,7 +44,7 @@ type Invalidator struct {
 
 // New returns an Invalidator that does nothing until Run.
 func New(c Config) *Invalidator {
-	return &Invalidator{Config: c, status: status{role: "starting"}}
+	return &Invalidator{Config: c, status: status{role: starting}}
 }
 
 // What the leader does in how much of B. A leader that is stopped or cut off loses
@@ -51,8 +52,8 @@ func New(c Config) *Invalidator {
 func (i *Invalidator) beatEvery() time.Duration { return i.Bound / 5 }
 func (i *Invalidator) idleLimit() time.Duration { return i.Bound / 2 }
 
-// stepTimeout bounds one step of the loop: a link that has gone silent must not
-// hold it for ever.
+// stepTimeout bounds one exchange with PostgreSQL: a link that has gone silent must
+// not hold the loop for ever. (Those with Redis are bounded by its client.)
 func (i *Invalidator) stepTimeout() time.Duration { return max(i.Bound, time.Second) }
 
 // Run waits for the leadership, leads, and begins again after whatever error,
@@ -62,12 +63,16 @@ func (i *Invalidator) Run(ctx context.Context) error {
 	for pause := firstRetry; ctx.Err() == nil; pause = min(2*pause, i.idleLimit()) {
 		began := time.Now()
 		err := i.lead(ctx)
-		i.status.setRole("starting")
+		i.setRole(starting)
 		if ctx.Err() != nil {
 			break
 		}
 		reports.report(ctx, err)
-		if time.Since(began) > i.Bound {
+		switch {
+		case errors.Is(err, cache.ErrFenced):
+			i.Metrics.Fenced.Inc()
+			pause = 2 * i.Bound // leave Redis to the other one; it may be of another database
+		case time.Since(began) > i.Bound:
 			pause = firstRetry
 		}
 		wait(ctx, pause)
@@ -142,7 +147,7 @@ func (i *Invalidator) awaitLeadership(ctx context.Context, locks *pgx.Conn) erro
 		case err == nil:
 			return nil
 		case errors.As(err, &pg) && pg.Code == pgerrcode.LockNotAvailable:
-			i.status.setRole("standby")
+			i.setRole(standby)
 		default:
 			return fmt.Errorf("wait for the leader lock: %w", err)
 		}
@@ -158,7 +163,7 @@ func (i *Invalidator) work(ctx context.Context, locks, drains *pgx.Conn) error {
 	if err := l.begin(ctx); err != nil {
 		return err
 	}
-	i.status.setRole("leader")
+	i.setRole(leader)
 	i.Log.InfoContext(ctx, "leading", "epoch", l.at.Epoch, "term", l.at.Term)
 	return l.loop(ctx)
 }

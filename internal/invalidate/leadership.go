@@ -99,12 +99,13 @@ func (l *leadership) takeOver(ctx context.Context, catalog string) error {
 	case stored.Catalog != catalog:
 		return l.newEpoch(ctx, stored.Term, telemetry.CaptureChanged)
 	}
-	leader, err := l.leader(ctx, stored)
+	next, err := l.leader(ctx, stored)
 	if err != nil {
 		return err
 	}
-	err = l.daemon.TakeOver(ctx, leader, positionsOf(stored.Fences))
+	err = l.daemon.TakeOver(ctx, next, positionsOf(stored.Fences))
 	if errors.Is(err, cache.ErrLost) {
+		l.Metrics.Lost.Inc()
 		return l.newEpoch(ctx, stored.Term, telemetry.RedisLost)
 	}
 	l.at = stored
@@ -147,11 +148,11 @@ func (l *leadership) newEpoch(ctx context.Context, term int64, reason telemetry.
 	if err != nil {
 		return err
 	}
-	leader, err := l.leader(ctx, at)
+	next, err := l.leader(ctx, at)
 	if err != nil {
 		return err
 	}
-	if err := l.daemon.BeginEpoch(ctx, leader); err != nil {
+	if err := l.daemon.BeginEpoch(ctx, next); err != nil {
 		return err
 	}
 	l.at = at

@@ -122,15 +122,13 @@ var errCatalog = errors.New("the catalog has changed")
 // round is one pass from noting the time to the beat; without beat it only applies
 // what is there. The order of its steps is what the guarantee rests on.
 func (l *leadership) round(ctx context.Context, beat bool) error {
-	step, cancel := context.WithTimeout(ctx, l.stepTimeout())
-	defer cancel()
 	if beat {
-		if err := l.note(step); err != nil {
+		if err := l.note(ctx); err != nil {
 			return err
 		}
 	}
 	began := time.Now()
-	batch, err := feed.Drain(step, l.conn(), l.at, drainRows, beat)
+	batch, err := l.drain(ctx, beat)
 	switch {
 	case errors.Is(err, feed.ErrMany):
 		return l.catchUp(ctx, beat)
@@ -140,19 +138,26 @@ func (l *leadership) round(ctx context.Context, beat bool) error {
 		return errCatalog
 	}
 	if len(batch.Changes) > 0 {
-		if err := l.apply(step, batch.Changes, cache.Proof{Noted: l.noted, Applied: batch.Snapshot}); err != nil {
+		if err := l.apply(ctx, batch.Changes, cache.Proof{Noted: l.noted, Applied: batch.Snapshot}); err != nil {
 			return err
 		}
 		l.Metrics.Purged(time.Since(began))
 	}
 	l.advance(batch)
-	if err := l.answerBurst(step, len(batch.Changes) > 0); err != nil {
+	if err := l.answerBurst(ctx, len(batch.Changes) > 0); err != nil {
 		return err
 	}
-	if err := l.store(step, beat); err != nil || !beat {
+	if err := l.store(ctx, beat); err != nil || !beat {
 		return err
 	}
-	return l.beat(step)
+	return l.beat(ctx)
+}
+
+// drain reads what is new, in one step.
+func (l *leadership) drain(ctx context.Context, catalog bool) (*feed.Batch, error) {
+	ctx, cancel := context.WithTimeout(ctx, l.stepTimeout())
+	defer cancel()
+	return feed.Drain(ctx, l.conn(), l.at, drainRows, catalog)
 }
 
 // drainRows is how many changes are drained on the leader's own connection. More
@@ -270,8 +275,12 @@ func (l *leadership) answerBurst(ctx context.Context, found bool) error {
 	return nil
 }
 
-// storeEvery is how often the position is stored while changes keep coming.
-const storeEvery = 50 * time.Millisecond
+// The position is stored every storeEvery while changes keep coming; deleting the
+// changes of one transaction may take storeTime.
+const (
+	storeEvery = 50 * time.Millisecond
+	storeTime  = time.Millisecond
+)
 
 // store writes the position to PostgreSQL and deletes the changes behind it, if
 // there are any and it is time. Until then a restart would apply them once more.
@@ -279,6 +288,8 @@ func (l *leadership) store(ctx context.Context, beat bool) error {
 	if len(l.pending) == 0 || (!beat && time.Since(l.stored) < storeEvery) {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, l.stepTimeout()+time.Duration(len(l.pending))*storeTime)
+	defer cancel()
 	l.at.Fences = fencesOf(l.daemon.Positions())
 	if err := feed.Advance(ctx, l.conn(), l.at, l.pending, l.touch); err != nil {
 		return err
@@ -303,8 +314,10 @@ func (l *leadership) beat(ctx context.Context) error {
 	err = l.daemon.Beat(ctx, cache.Proof{Noted: l.noted, Applied: l.at.Snapshot})
 	switch {
 	case err == nil:
+		now := time.Now()
 		l.Metrics.Beats.Inc()
-		l.status.beat(time.Now(), l.index.Len(), l.daemon.Positions()[0].Batch, l.at.Epoch)
+		l.Metrics.LastBeat.Set(float64(now.UnixMilli()) / 1000)
+		l.status.beat(now, l.index.Len(), l.daemon.Positions()[0].Batch, l.at.Epoch)
 	case isMild(err):
 		l.Log.DebugContext(ctx, "beat refused", "error", err)
 	default:

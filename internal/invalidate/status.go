@@ -10,7 +10,7 @@ import (
 // status is what the process says of itself to those who ask over HTTP.
 type status struct {
 	mu       sync.Mutex
-	role     string // starting, standby or leader
+	role     role
 	epoch    string
 	batch    int64
 	beatAt   time.Time
@@ -19,10 +19,24 @@ type status struct {
 	triggers string // what is wrong with capture, "" if nothing
 }
 
-func (s *status) setRole(role string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.role = role
+// role is what part a process has.
+type role string
+
+const (
+	starting role = "starting" // not connected
+	standby  role = "standby"  // waiting for the leader lock
+	leader   role = "leader"
+)
+
+func (i *Invalidator) setRole(r role) {
+	i.status.mu.Lock()
+	i.status.role = r
+	i.status.mu.Unlock()
+	leads := 0.0
+	if r == leader {
+		leads = 1
+	}
+	i.Metrics.Leader.Set(leads)
 }
 
 // setTriggers notes what is wrong with capture, and tells whether that is news.
@@ -62,7 +76,7 @@ func (i *Invalidator) Report() Report {
 	s := &i.status
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := Report{Role: s.role, Epoch: s.epoch, Batch: s.batch, Backlog: s.backlog, Live: s.live, Capture: "ok"}
+	r := Report{Role: string(s.role), Epoch: s.epoch, Batch: s.batch, Backlog: s.backlog, Live: s.live, Capture: "ok"}
 	if !s.beatAt.IsZero() {
 		age := time.Since(s.beatAt).Seconds()
 		r.BeatAge = &age
@@ -89,7 +103,7 @@ func (i *Invalidator) Handler(metrics http.Handler) http.Handler {
 
 func (i *Invalidator) ready(w http.ResponseWriter, _ *http.Request) {
 	switch r := i.Report(); {
-	case r.Role == "starting":
+	case r.Role == string(starting):
 		say(w, http.StatusServiceUnavailable, "not connected")
 	case r.Capture != "ok":
 		say(w, http.StatusServiceUnavailable, "capture is not in order: "+r.Capture)
