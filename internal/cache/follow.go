@@ -50,6 +50,7 @@ func Follow(ctx context.Context, rdb *redis.Client, space rediskey.Space, ear Ea
 func follow(ctx context.Context, rdb *redis.Client, channels []string, ear Ear) error {
 	sub := rdb.Subscribe(ctx, channels...)
 	defer sub.Close()
+	defer context.AfterFunc(ctx, func() { _ = sub.Close() })() // receiving does not heed ctx
 	confirmed, pinged := 0, false
 	for {
 		message, err := sub.ReceiveTimeout(ctx, pingEvery)

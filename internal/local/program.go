@@ -25,3 +25,12 @@ func (p *Program) Exited() <-chan struct{} { return p.process.exited }
 // Stop asks the program to end (SIGTERM), waits, and kills it after the grace
 // period, which is an error. It is called once, also for a program that has ended.
 func (p *Program) Stop(grace time.Duration) error { return p.process.stop(syscall.SIGTERM, grace) }
+
+// Kill ends the program at once and waits for its end. It is called instead of Stop.
+func (p *Program) Kill() error { return p.process.stop(syscall.SIGKILL, stopGrace) }
+
+// Pause stops the program in its tracks (SIGSTOP), its connections stay open.
+func (p *Program) Pause() error { return p.process.signalAll(syscall.SIGSTOP) }
+
+// Resume lets a paused program go on (SIGCONT).
+func (p *Program) Resume() error { return p.process.signalAll(syscall.SIGCONT) }
