@@ -1,0 +1,105 @@
+package readthrough_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/freshlist/freshlist/internal/coherence/deployment"
+	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/serve/readthrough"
+	"github.com/freshlist/freshlist/internal/telemetry"
+)
+
+// slowSource is a Source whose reads for a fill last until enough.
+type slowSource struct {
+	readthrough.Source
+	enough func()
+}
+
+func (s slowSource) ReadStamped(ctx context.Context, q listing.Query) (listing.Queryset, string, error) {
+	qs, epoch, err := s.Source.ReadStamped(ctx, q)
+	s.enough()
+	return qs, epoch, err
+}
+
+// Hundreds of requests to several processes for one purged query are one read of
+// the database, which lasts until every process is in want of it. The twin has no
+// leases, so that each process reads.
+func TestStampedeIsOneRead(t *testing.T) {
+	t.Parallel()
+	const processes, requests = 4, 100
+	for name, twin := range map[string]bool{"guarded": false, "twin": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := listing100(t, deployment.Options{Bound: time.Minute})
+			d.Invalidate()
+			var apis []*deployment.API
+			reads := func() (n uint64) {
+				for _, api := range apis {
+					n += api.Metrics.DatabaseReads.Value()
+				}
+				return n
+			}
+			enough := func() {
+				d.Await("every process to miss", func() bool {
+					for _, api := range apis {
+						if api.Metrics.Cache(telemetry.View, telemetry.Miss).Value() == 0 {
+							return false
+						}
+					}
+					return !twin || reads() == processes
+				})
+			}
+			for range processes {
+				apis = append(apis, d.API(when(twin, deployment.Tamper{
+					Script: "acquire", Old: "redis.call('EXISTS', KEYS[4]) == 1", New: "false",
+				}), func(p *deployment.Process) { p.Source = slowSource{p.Source, enough} }))
+			}
+			wantStatus(d, d.API().Get(folsom, readthrough.JSON), stored)
+			raise(d)
+
+			var all []*pending
+			for range requests {
+				for _, api := range apis {
+					all = append(all, ask(d, api, folsom, readthrough.JSON))
+				}
+			}
+			for _, p := range all {
+				if body := p.wait().Body; !strings.Contains(body, `"price":101.00`) {
+					t.Fatalf("an answer is stale: %s", body)
+				}
+			}
+			if got, want := reads(), map[bool]uint64{false: 1, true: processes}[twin]; got != want {
+				t.Errorf("%d reads of the database, want %d", got, want)
+			}
+		})
+	}
+}
+
+// The other processes and formats say what they did, and stored nothing twice.
+func TestWhatCacheStatusSays(t *testing.T) {
+	t.Parallel()
+	d := listing100(t, deployment.Options{})
+	d.Invalidate()
+	gate := deployment.NewGate()
+	filler, waiter := d.API(gate.Install), d.API()
+	first := ask(d, filler, folsom, readthrough.JSON)
+	read := <-gate.Reads
+	second := ask(d, waiter, folsom, readthrough.JSON)
+	d.Await("the second request to miss", func() bool {
+		return waiter.Metrics.Cache(telemetry.View, telemetry.Miss).Value() == 1
+	})
+	read.Resume()
+	wantStatus(d, first.wait(), stored)
+	if s := second.wait().CacheStatus; s != collapsed && s != queryset {
+		t.Errorf("the waiter's Cache-Status is %q", s)
+	}
+	wantStatus(d, waiter.Get(folsom, readthrough.HTML), queryset)
+	wantStatus(d, waiter.Get(folsom, readthrough.HTML), hit)
+	wantStatus(d, d.API(func(p *deployment.Process) { p.Off = true }).Get(folsom, readthrough.JSON), off)
+	if reads := waiter.Metrics.DatabaseReads.Value(); reads != 0 {
+		t.Errorf("the waiter read the database %d times", reads)
+	}
+}
