@@ -25,3 +25,9 @@ var Sample []byte
 //
 //go:embed grants.sql
 var Grants string
+
+// Roles makes the three roles of a deployment; a script of psql, since passwords are
+// its variables.
+//
+//go:embed roles.sql
+var Roles string

@@ -28,34 +28,59 @@ CREATE TABLE public.properties (
     updated_at    timestamptz NOT NULL DEFAULT now()
                   CONSTRAINT properties_updated_at_range
                   CHECK (updated_at >= '1900-01-01 00:00:00+00' AND updated_at < '2200-01-01 00:00:00+00')
-);
+)
+-- Room for about one new version of a row on its page: an edit of columns without an
+-- index (status, bedrooms, bathrooms, updated_at) then touches no index at all.
+WITH (fillfactor = 90);
 
 COMMENT ON TABLE public.properties IS 'Property listings, edited by anybody with any tool';
+COMMENT ON COLUMN public.properties.id IS 'Breaks ties in every order';
 COMMENT ON COLUMN public.properties.title IS 'Headline of the listing';
 COMMENT ON COLUMN public.properties.description IS 'Free text; shown on the property''s own page only';
 COMMENT ON COLUMN public.properties.property_type IS 'Free text, such as Residential or Condo';
 COMMENT ON COLUMN public.properties.status IS 'for_sale, pending or sold';
 COMMENT ON COLUMN public.properties.price IS 'US dollars; the bounds keep NaN out, which a bare >= 0 lets in';
 COMMENT ON COLUMN public.properties.city IS 'Free text; compared exactly, case too';
-COMMENT ON COLUMN public.properties.bathrooms IS 'Half bathrooms count as .5';
-COMMENT ON COLUMN public.properties.living_area IS 'Square feet';
-COMMENT ON COLUMN public.properties.latitude IS 'Degrees north, WGS 84';
-COMMENT ON COLUMN public.properties.longitude IS 'Degrees east, WGS 84';
+COMMENT ON COLUMN public.properties.postal_code IS 'Free text; NULL if unknown';
+COMMENT ON COLUMN public.properties.bedrooms IS 'NULL if unknown';
+COMMENT ON COLUMN public.properties.bathrooms IS 'Half bathrooms count as .5; NULL if unknown';
+COMMENT ON COLUMN public.properties.living_area IS 'Square feet; NULL if unknown';
+COMMENT ON COLUMN public.properties.latitude IS 'Degrees north, WGS 84; NULL if unknown';
+COMMENT ON COLUMN public.properties.longitude IS 'Degrees east, WGS 84; NULL if unknown';
+COMMENT ON COLUMN public.properties.created_at IS 'When it was listed: the order newest';
 COMMENT ON COLUMN public.properties.updated_at IS 'Set by writes through the API; an SQL edit sets it or leaves it';
 
--- The orders of lists, each with the id that breaks ties. A list of one city, the most
--- common filter, has indexes of its own for the default order and the price.
+-- The orders of lists, each with the id that breaks ties, and the two most common filters
+-- in front of the most common orders. Every edit of an indexed column writes to all of
+-- them, so that there is none for columns with a handful of values.
 CREATE INDEX properties_newest ON public.properties (created_at DESC, id DESC);
+COMMENT ON INDEX public.properties_newest IS 'The order newest';
+
 CREATE INDEX properties_price ON public.properties (price, id);
+COMMENT ON INDEX public.properties_price IS 'The orders price and -price: without NULLs one index reads both ways; price ranges';
+
 CREATE INDEX properties_area ON public.properties (living_area, id);
+COMMENT ON INDEX public.properties_area IS 'The order area, NULL last';
+
 CREATE INDEX properties_area_down ON public.properties (living_area DESC NULLS LAST, id DESC);
+COMMENT ON INDEX public.properties_area_down IS 'The order -area: read backwards, properties_area puts NULL first';
+
 CREATE INDEX properties_city_newest ON public.properties (city, created_at DESC, id DESC);
+COMMENT ON INDEX public.properties_city_newest IS 'One city in the order newest';
+
 CREATE INDEX properties_city_price ON public.properties (city, price, id);
-CREATE INDEX properties_postal_code ON public.properties (postal_code);
+COMMENT ON INDEX public.properties_city_price IS 'One city by price, or in a price range';
 
--- The box of a map.
+CREATE INDEX properties_postal_code_newest ON public.properties (postal_code, created_at DESC, id DESC);
+COMMENT ON INDEX public.properties_postal_code_newest IS 'One postal code in the order newest';
+
 CREATE INDEX properties_position ON public.properties (latitude, longitude);
+COMMENT ON INDEX public.properties_position IS
+    'bbox: a band of latitudes, in which longitude is compared inside the index; exact to the edge, as geometric types are not';
 
--- q. The text is the one that queries spell: see the package internal/serve/database.
+-- A writer appends to a list that is merged when it is full, and that every search reads
+-- from end to end: a short one, so that neither notices. The expression is the one that
+-- queries spell: see package internal/serve/database.
 CREATE INDEX properties_text ON public.properties
-    USING gin (to_tsvector('english', title || ' ' || description));
+    USING gin (to_tsvector('english', title || ' ' || description)) WITH (gin_pending_list_limit = 256);
+COMMENT ON INDEX public.properties_text IS 'q: the words of title and description';

@@ -40,9 +40,9 @@ BEGIN
             FROM pg_catalog.pg_namespace AS n JOIN pg_catalog.pg_proc AS p ON p.pronamespace = n.oid
             WHERE n.nspname = 'freshlist'
             UNION ALL
-            SELECT concat_ws(' ', 'relation', c.oid, c.relname, c.relfilenode)
+            SELECT concat_ws(' ', 'relation', c.oid, c.relname, CASE c.relkind WHEN 'r' THEN c.relfilenode END)
             FROM pg_catalog.pg_namespace AS n JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid
-            WHERE n.nspname = 'freshlist' AND c.relkind IN ('r', 'v')
+            WHERE n.nspname = 'freshlist' AND c.relkind IN ('r', 'v', 'i')
         ) AS state (line)
     );
 END

@@ -91,37 +91,37 @@ func drainAll(ctx context.Context, conn *pgx.Conn, after Position, catalog bool,
 // everything is the limit that does not limit.
 const everything = 1 << 62
 
-// afterSnapshot selects what is visible now and was not in snapshot $1, by two index scans:
-// what began after that snapshot, and what it saw in progress. The present snapshot
-// bounds both, so that an open transaction is met once and then passed over, whatever
-// it has written. ("xid >= pg_snapshot_xmin and not visible in $1" would read
-// everything since the oldest open transaction.)
-func afterSnapshot(columns string) string {
-	return `
-		select ` + columns + ` from freshlist.properties_changes
-		where xid >= pg_snapshot_xmax($1::pg_snapshot) and xid < pg_snapshot_xmax(pg_current_snapshot())
-		union all
-		select ` + columns + ` from freshlist.properties_changes
-		where xid = any(array(
-			select x from pg_snapshot_xip($1::pg_snapshot) as x where pg_visible_in_snapshot(x, pg_current_snapshot())))`
-}
+// drainQuery reads the marker, the state of capture ($3) and at most $2 changes, all in
+// one snapshot: a row about everything, then the changes.
+const drainQuery = `
+	select
+		array[pg_current_snapshot()::text, m.epoch, m.term::text, case when $3 then freshlist.properties_catalog() end] as head,
+		null::xid8 as xid, null::bytea as old_row, null::bytea as new_row, null::boolean as description_changed, null::text as sets
+	from (select) as one
+	left join (select epoch, term from freshlist.properties_marker order by revision desc limit 1) as m on true
+	union all
+	(select null, ` + changeColumns + ` from (` + changesAfter + `) as changes limit $2)`
 
-// open begins a drain: one statement and so one snapshot reads the marker, the state
-// of capture and the changes. It checks that the marker is still the caller's. The
-// rows that it leaves to be read are those of the changes.
+// changesAfter selects what is visible now and was not in snapshot $1, by two index
+// scans: what began after that snapshot, and what it saw in progress. The present
+// snapshot bounds both, so that an open transaction is met once and then passed over,
+// whatever it has written. ("xid >= pg_snapshot_xmin and not visible in $1" would read
+// everything since the oldest open transaction.)
+const changesAfter = `
+	select * from freshlist.properties_changes
+	where xid >= pg_snapshot_xmax($1::pg_snapshot) and xid < pg_snapshot_xmax(pg_current_snapshot())
+	union all
+	select * from freshlist.properties_changes
+	where xid = any(array(
+		select x from pg_snapshot_xip($1::pg_snapshot) as x where pg_visible_in_snapshot(x, pg_current_snapshot())))`
+
+// open begins a drain and checks that the marker is still the caller's. The rows that
+// it leaves to be read are those of the changes.
 func open(ctx context.Context, conn *pgx.Conn, after Position, limit int, catalog bool) (*Batch, pgx.Rows, error) {
-	query := `
-		select
-			array[pg_current_snapshot()::text, m.epoch, m.term::text, case when $3 then freshlist.properties_catalog() end] as head,
-			null::xid8 as xid, null::bytea as old_row, null::bytea as new_row, null::boolean as description_changed, null::text as sets
-		from (select) as one
-		left join (select epoch, term from freshlist.properties_marker order by revision desc limit 1) as m on true
-		union all
-		(select null, changes.* from (` + afterSnapshot(changeColumns) + `) as changes limit $2)`
 	if err := settle(ctx, conn); err != nil {
 		return nil, nil, err
 	}
-	rows, err := conn.Query(ctx, query, after.Snapshot, limit, catalog)
+	rows, err := conn.Query(ctx, drainQuery, after.Snapshot, limit, catalog)
 	if err != nil {
 		return nil, nil, fmt.Errorf("drain: %w", err)
 	}
@@ -162,7 +162,7 @@ func count(ctx context.Context, conn *pgx.Conn, after Position, limit int) (rows
 	if err := settle(ctx, conn); err != nil {
 		return 0, err
 	}
-	query := `select count(*) from (select from (` + afterSnapshot("") + `) as changes limit $2) as some`
+	const query = `select count(*) from (select from (` + changesAfter + `) as changes limit $2) as seen`
 	if err := conn.QueryRow(ctx, query, after.Snapshot, limit).Scan(&rows); err != nil {
 		return 0, fmt.Errorf("count the backlog: %w", err)
 	}

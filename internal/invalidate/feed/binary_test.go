@@ -1,0 +1,48 @@
+package feed_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgtype"
+	"pgregory.net/rapid"
+
+	"github.com/freshlist/freshlist/internal/invalidate/feed"
+)
+
+func TestDecimal(t *testing.T) {
+	t.Parallel()
+	types := pgtype.NewMap()
+	encode := func(t interface{ Fatal(...any) }, text string) []byte {
+		var n pgtype.Numeric
+		if err := n.Scan(text); err != nil {
+			t.Fatal(err)
+		}
+		b, err := types.Encode(pgtype.NumericOID, pgtype.BinaryFormatCode, n, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		cents := rapid.Int64Range(-99999999999999, 99999999999999).Draw(t, "cents")
+		sign, rest := "", cents
+		if cents < 0 {
+			sign, rest = "-", -cents
+		}
+		got, err := feed.Decimal(encode(t, fmt.Sprintf("%s%d.%02d", sign, rest/100, rest%100)), 2)
+		if err != nil || got != cents {
+			t.Fatalf("%d cents decode as %d, %v", cents, got, err)
+		}
+	})
+	for _, text := range []string{"NaN", "0.001", "12345678901234567", "100000000000000000000"} {
+		if got, err := feed.Decimal(encode(t, text), 2); err == nil {
+			t.Errorf("%s decodes as %d cents", text, got)
+		}
+	}
+	for size := range 8 {
+		if _, err := feed.Decimal(make([]byte, size), 2); err == nil {
+			t.Errorf("%d bytes decode", size)
+		}
+	}
+}

@@ -1,0 +1,145 @@
+package feed_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/freshlist/freshlist/internal/invalidate/feed"
+	"github.com/freshlist/freshlist/internal/local"
+	"github.com/freshlist/freshlist/internal/pgtest"
+	"github.com/freshlist/freshlist/internal/pgtest/migrated"
+)
+
+func TestTakeover(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	if epoch := queryOn[string](t, r.connect(r.db.API), "select freshlist.properties_epoch()"); epoch != r.at.Epoch {
+		t.Errorf("the API reads epoch %q", epoch)
+	}
+	r.exec(raise(1))
+	r.at.Fences = []feed.Fence{{Term: 1, Seq: 2, Batch: 3}, {Term: 4, Seq: 5, Batch: 6}}
+	r.expect("update 1: price")
+
+	next, found, err := feed.Takeover(t.Context(), r.feed, 7)
+	if err != nil || !found {
+		t.Fatalf("take over: %t, %v", found, err)
+	}
+	if next.Term != 8 || next.Epoch != r.at.Epoch || next.Catalog != r.at.Catalog || next.Snapshot != r.at.Snapshot || !slices.Equal(next.Fences, r.at.Fences) {
+		t.Errorf("took over %+v\nfrom      %+v", next, r.at)
+	}
+	if again := must(feed.NewEpoch(t.Context(), r.feed, "a later epoch", 9, 1))(t); again.Term != 9 || len(again.Fences) != 1 {
+		t.Errorf("new epoch %+v", again)
+	}
+	if next, _, _ = feed.Takeover(t.Context(), r.feed, 2); next.Term != 10 {
+		t.Errorf("took over with term %d, want 10", next.Term)
+	}
+}
+
+// Who has been succeeded can neither read nor store nor delete, nor begin an epoch.
+func TestSuccession(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.exec(raise(1))
+	batch := must(feed.Drain(t.Context(), r.feed, r.at, 10, false))(t)
+	next, _, err := feed.Takeover(t.Context(), r.feed, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := feed.Drain(t.Context(), r.feed, r.at, 10, false); !errors.Is(err, feed.ErrTerm) {
+		t.Errorf("drain: %v, want ErrTerm", err)
+	}
+	if err := feed.Advance(t.Context(), r.feed, r.at, batch.Xids, noPulse); !errors.Is(err, feed.ErrTerm) {
+		t.Errorf("advance: %v, want ErrTerm", err)
+	}
+	if _, err := feed.NewEpoch(t.Context(), r.feed, "mine", r.at.Term, 2); !errors.Is(err, feed.ErrTerm) {
+		t.Errorf("new epoch: %v, want ErrTerm", err)
+	}
+	r.at = next
+	r.expect("update 1: price")
+	if _, err := feed.NewEpoch(t.Context(), r.feed, "another", next.Term, 2); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := feed.Drain(t.Context(), r.feed, r.at, 10, false); !errors.Is(err, feed.ErrMarker) {
+		t.Errorf("drain of another epoch: %v, want ErrMarker", err)
+	}
+}
+
+func TestNoMarker(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.exec("delete from freshlist.properties_marker")
+	if _, found, err := feed.Takeover(t.Context(), r.feed, 0); found || err != nil {
+		t.Errorf("take over without a marker: %t, %v", found, err)
+	}
+	if _, err := feed.Drain(t.Context(), r.feed, r.at, 10, false); !errors.Is(err, feed.ErrMarker) {
+		t.Errorf("drain without a marker: %v, want ErrMarker", err)
+	}
+	if epoch := queryOn[*string](t, r.connect(r.db.API), "select freshlist.properties_epoch()"); epoch != nil {
+		t.Errorf("the API reads epoch %q", *epoch)
+	}
+}
+
+// A marker of another cluster or database is none, however high its term.
+func TestForeignMarker(t *testing.T) {
+	t.Parallel()
+	for _, copied := range []string{"database_oid = 1", "system_identifier = 1"} {
+		r := newRig(t)
+		r.exec("update freshlist.properties_marker set term = 99, " + copied)
+		if _, found, err := feed.Takeover(t.Context(), r.feed, 0); found || err != nil {
+			t.Errorf("%s: take over: %t, %v", copied, found, err)
+		}
+		if r.at = must(feed.NewEpoch(t.Context(), r.feed, "its own", 5, 1))(t); r.at.Term != 5 {
+			t.Errorf("%s: term %d", copied, r.at.Term)
+		}
+		r.exec(raise(1))
+		r.expect("update 1: price")
+		if _, found, _ := feed.Takeover(t.Context(), r.feed, 0); !found {
+			t.Errorf("%s: the new marker is not found", copied)
+		}
+	}
+}
+
+// A clean restart keeps marker and changes, a crash takes both.
+func TestRestart(t *testing.T) {
+	t.Parallel()
+	server := pgtest.Start(t)
+	r := rigOn(t, migrated.On(t, server))
+	r.exec(raise(1))
+	server.Restart(t, local.Fast)
+	r.owner, r.feed = r.connect(r.db.Owner), r.connect(r.db.Invalidator)
+	r.expect("update 1: price")
+	r.exec(raise(2))
+	server.Restart(t, local.Immediate)
+	r.owner, r.feed = r.connect(r.db.Owner), r.connect(r.db.Invalidator)
+	if _, err := feed.Drain(t.Context(), r.feed, r.at, 10, false); !errors.Is(err, feed.ErrMarker) {
+		t.Errorf("drain after a crash: %v, want ErrMarker", err)
+	}
+	if n := r.pending(); n != 0 {
+		t.Errorf("%d changes have survived a crash without their marker", n)
+	}
+	r.at = must(feed.NewEpoch(t.Context(), r.feed, "after the crash", 2, 1))(t)
+	r.exec(raise(3))
+	r.expect("update 3: price")
+}
+
+// The present is behind a new epoch, what is open then is not.
+func TestNewEpochBegins(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	open := r.begin()
+	execOn(t, open.Conn(), raise(1))
+	r.exec(raise(2))
+	r.at = must(feed.NewEpoch(t.Context(), r.feed, "next", 2, 1))(t)
+	r.exec(raise(3))
+	if err := open.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.expect("update 1: price", "update 3: price")
+	if err := feed.Sweep(t.Context(), r.feed, r.at, noPulse); err != nil {
+		t.Fatal(err)
+	}
+	if n := r.pending(); n != 0 {
+		t.Errorf("%d changes from before the epoch are left", n)
+	}
+}
