@@ -160,10 +160,10 @@ func (i *Invalidator) work(ctx context.Context, locks, drains *pgx.Conn) error {
 	l := i.newLeadership(locks, drains)
 	defer l.bell.settle() // after cancel
 	defer cancel()
+	i.setRole(leader)
 	if err := l.begin(ctx); err != nil {
 		return err
 	}
-	i.setRole(leader)
 	i.Log.InfoContext(ctx, "leading", "epoch", l.at.Epoch, "term", l.at.Term)
 	return l.loop(ctx)
 }

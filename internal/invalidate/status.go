@@ -102,14 +102,12 @@ func (i *Invalidator) Handler(metrics http.Handler) http.Handler {
 }
 
 func (i *Invalidator) ready(w http.ResponseWriter, _ *http.Request) {
-	switch r := i.Report(); {
-	case r.Role == string(starting):
+	r := i.Report()
+	if r.Role == string(starting) {
 		say(w, http.StatusServiceUnavailable, "not connected")
-	case r.Capture != "ok":
-		say(w, http.StatusServiceUnavailable, "capture is not in order: "+r.Capture)
-	default:
-		say(w, http.StatusOK, r.Role)
+		return
 	}
+	say(w, http.StatusOK, r.Role)
 }
 
 func say(w http.ResponseWriter, code int, text string) {
