@@ -20,20 +20,22 @@ import (
 // ErrNoTable tells that the migrations have not been applied.
 var ErrNoTable = errors.New("there is no table public.properties; run: api migrate up")
 
-// How Install waits for writers: in short tries, so that it never makes others
-// queue up behind it for long.
+// How an installation waits for writers: in short tries with pauses between them, so
+// that others do not queue up behind it for long.
 const (
-	lockTimeout = "200ms"
+	lockTimeout = "100ms"
 	lockTries   = 50
-	lockPause   = 100 * time.Millisecond
+	lockPause   = 400 * time.Millisecond
 )
 
 // Install makes the capture triggers what this program was built with, and gives the
 // roles their rights. It compares first, and takes no lock and changes nothing if
-// nothing differs. Otherwise it
-// keeps writers out while it replaces functions and triggers: replacing a function
-// would not wait for a transaction that has already run the old one, and that
-// transaction may commit after the change.
+// nothing differs. Otherwise it keeps writers out while it replaces functions and
+// triggers: replacing a function would not wait for a transaction that has already run
+// the old one, and that transaction may commit after the change.
+//
+// What it makes belongs to the table's owner, whoever runs it. A fault that no
+// installation mends, such as an inherited table, is an error.
 func Install(ctx context.Context, conn *pgx.Conn) (changed bool, err error) {
 	difference, err := Compare(ctx, conn)
 	if err != nil {
@@ -42,28 +44,81 @@ func Install(ctx context.Context, conn *pgx.Conn) (changed bool, err error) {
 	if difference == "" {
 		return false, grant(ctx, conn)
 	}
+	if err := locked(ctx, conn, lockTries, install); err != nil {
+		return false, fmt.Errorf("install the triggers: %w", err)
+	}
+	if err := grant(ctx, conn); err != nil {
+		return true, err
+	}
+	if difference, err = Compare(ctx, conn); err == nil && difference != "" {
+		err = errors.New(difference)
+	}
+	if err != nil {
+		return true, fmt.Errorf("installed the triggers, but listings cannot be cached: %w", err)
+	}
+	return true, nil
+}
+
+// Uninstall removes the triggers and the schema freshlist.
+func Uninstall(ctx context.Context, conn *pgx.Conn) error {
+	err := locked(ctx, conn, lockTries, func(ctx context.Context, tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, "drop schema if exists freshlist cascade")
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("uninstall the triggers: %w", err)
+	}
+	return nil
+}
+
+// locked runs do in a transaction that waits for no lock longer than lockTimeout, and
+// tries again while that is too short, tries times in all.
+func locked(ctx context.Context, conn *pgx.Conn, tries int, do func(context.Context, pgx.Tx) error) error {
 	for try := 1; ; try++ {
-		err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return install(ctx, tx) })
+		err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(ctx, "set local lock_timeout = '"+lockTimeout+"'"); err != nil {
+				return err
+			}
+			return do(ctx, tx)
+		})
 		var pg *pgconn.PgError
-		if !errors.As(err, &pg) || pg.Code != pgerrcode.LockNotAvailable || try == lockTries {
-			break
+		switch {
+		case !errors.As(err, &pg) || pg.Code != pgerrcode.LockNotAvailable:
+			return err
+		case try == tries:
+			return fmt.Errorf("%w; other transactions keep the table: %s", err, holders(ctx, conn))
 		}
 		select {
 		case <-ctx.Done():
-			return false, ctx.Err()
+			return ctx.Err()
 		case <-time.After(lockPause):
 		}
 	}
+}
+
+// holders names the transactions that keep a lock on the table which writers take or a
+// stronger one.
+func holders(ctx context.Context, conn *pgx.Conn) string {
+	var names string
+	err := conn.QueryRow(ctx, `
+		select coalesce(string_agg(distinct format('pid %s (%s)', l.pid, l.mode), ', '), 'gone by now')
+		from pg_locks as l
+		where l.relation = to_regclass('public.properties') and l.granted and l.pid <> pg_backend_pid()
+		  and l.mode not in ('AccessShareLock', 'RowShareLock')`).Scan(&names)
 	if err != nil {
-		return false, fmt.Errorf("install the triggers: %w", err)
+		return err.Error()
 	}
-	return true, grant(ctx, conn)
+	return names
 }
 
 func install(ctx context.Context, tx pgx.Tx) error {
-	const lock = `set local lock_timeout = '` + lockTimeout + `'; lock table public.properties in share row exclusive mode`
-	if _, err := tx.Exec(ctx, lock); err != nil {
+	const becomeOwner = `
+		select set_config('role', pg_get_userbyid(relowner), true) from pg_class where oid = to_regclass('public.properties')`
+	if _, err := tx.Exec(ctx, "lock table public.properties in share row exclusive mode"); err != nil {
 		return fmt.Errorf("lock public.properties: %w", err)
+	}
+	if _, err := tx.Exec(ctx, becomeOwner); err != nil {
+		return fmt.Errorf("become the owner of public.properties: %w", err)
 	}
 	if err := makeWay(ctx, tx); err != nil {
 		return err
@@ -94,7 +149,7 @@ func makeWay(ctx context.Context, tx pgx.Tx) error {
 		drop view if exists freshlist.properties_keystone;
 		drop table if exists freshlist.properties_changes, freshlist.properties_marker;
 		drop type if exists freshlist.property, freshlist.property_sets`)
-	if err != nil && !isUndefined(err) {
+	if err != nil {
 		return fmt.Errorf("drop what was installed: %w", err)
 	}
 	return nil
@@ -135,14 +190,6 @@ func Compare(ctx context.Context, conn *pgx.Conn) (difference string, err error)
 		return "", fmt.Errorf("read the state of the triggers: %w", err)
 	}
 	return difference, nil
-}
-
-// Uninstall removes the triggers and the schema freshlist.
-func Uninstall(ctx context.Context, conn *pgx.Conn) error {
-	if _, err := conn.Exec(ctx, "drop schema if exists freshlist cascade"); err != nil {
-		return fmt.Errorf("uninstall the triggers: %w", err)
-	}
-	return nil
 }
 
 // MayInstall reports whether the connection's role owns the table, and so can

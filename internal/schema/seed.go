@@ -108,14 +108,22 @@ func listingNumber(sample []sampleRow, n int64) sampleRow {
 
 // values returns the row as columns from title to updated_at.
 func (r sampleRow) values() []any {
-	city, kind := pretty(r.city), pretty(r.propertyType)
-	title := fmt.Sprintf("%d-bed %s in %s", r.bedrooms, strings.ReplaceAll(r.propertyType, "_", "-"), city)
-	description := fmt.Sprintf("%s with %d bedrooms and %s bathrooms on %d square feet. It is in %s, postal code %s.",
-		kind, r.bedrooms, r.bathrooms, r.livingArea, city, r.postalCode)
+	kind := strings.ReplaceAll(r.propertyType, "_", "-")
+	title := fmt.Sprintf("%d-bed %s in %s", r.bedrooms, kind, pretty(r.city))
+	description := fmt.Sprintf("A %s property with %s and %s on %d square feet. It is in %s, postal code %s.",
+		strings.ToLower(kind), plural(strconv.Itoa(int(r.bedrooms)), "bedroom"), plural(r.bathrooms, "bathroom"),
+		r.livingArea, pretty(r.city), r.postalCode)
 	return []any{
 		title, description, r.propertyType, "for_sale", strconv.FormatInt(r.price, 10), r.city, r.postalCode,
 		r.bedrooms, r.bathrooms, r.livingArea, r.latitude, r.longitude, r.made, r.made,
 	}
+}
+
+func plural(n, noun string) string {
+	if n != "1" {
+		noun += "s"
+	}
+	return n + " " + noun
 }
 
 // pretty turns ELK_GROVE into Elk Grove.
