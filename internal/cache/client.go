@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
 // Connect returns a client whose every call ends within budget, without a retry:
@@ -25,6 +25,9 @@ func Connect(address string, budget time.Duration) (*redis.Client, error) {
 	o.MaxRetries = -1
 	o.DialerRetries = 1 // attempts in all
 	o.ContextTimeoutEnabled = true
+	// No commands that need rights of their own and do nothing for us.
+	o.DisableIdentity = true
+	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	return redis.NewClient(o), nil
 }
 
@@ -36,10 +39,8 @@ func CheckServer(ctx context.Context, rdb *redis.Client) (warning string, err er
 	if err != nil {
 		return "", fmt.Errorf("ask Redis about itself: %w", err)
 	}
-	version := infoField(info, "redis_version")
-	major, _, _ := strings.Cut(version, ".")
-	if n, err := strconv.Atoi(major); err != nil || n < 7 {
-		return "", fmt.Errorf("redis is version %q; version 7.0 or newer is needed", version)
+	if err := CheckVersion(infoField(info, "redis_version")); err != nil {
+		return "", err
 	}
 	return CheckPolicy(infoField(info, "maxmemory_policy"))
 }

@@ -74,7 +74,7 @@ func LoadAPI(getenv Getenv) (API, error) {
 		WriteToken:       e.token("WRITE_TOKEN"),
 		DatabaseMaxConns: e.integer("DATABASE_MAX_CONNS", max(8, 2*runtime.GOMAXPROCS(0)), 1, 10_000),
 		RequestTimeout:   e.duration("REQUEST_TIMEOUT", 5*time.Second, 10*time.Millisecond, 5*time.Minute),
-		LiveMax:          e.integer("LIVE_MAX", 200_000, 1, 10_000_000),
+		LiveMax:          e.liveMax(),
 	}
 	return c, e.err()
 }

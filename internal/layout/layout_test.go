@@ -29,11 +29,11 @@ var pure = map[string][]string{
 var reserved = map[string][]string{
 	"github.com/labstack/echo": {"internal/serve"},
 	"github.com/jackc/pgx/v5": {
-		"internal/schema", "internal/invalidate", "internal/serve/database", // where SQL is
+		"internal/schema", "internal/invalidate", "internal/serve/database", "internal/doctor", // where SQL is
 		"internal/local", "internal/pgtest", "internal/coherence", "internal/bench", "cmd",
 	},
 	"github.com/redis/go-redis": {
-		"internal/cache", "internal/invalidate", // where scripts are, and who hands them the client
+		"internal/cache", "internal/invalidate", "internal/doctor", // where scripts are, and who hands them the client
 		"internal/redistest", "internal/coherence", "internal/bench", "cmd",
 	},
 	"github.com/jackc/pgxlisten":          {"internal/invalidate"},
@@ -42,6 +42,7 @@ var reserved = map[string][]string{
 	module + "internal/invalidate":        {"cmd/invalidator", "internal/invalidate", "internal/coherence", "internal/bench"},
 	module + "internal/serve":             {"cmd/api", "internal/serve", "internal/audit", "internal/coherence", "internal/bench"},
 	module + "internal/audit":             {"cmd/invalidator"},
+	module + "internal/doctor":            {"cmd/invalidator"},
 	module + "internal/config":            {"cmd", "internal/telemetry"},
 	module + "internal/pgtest":            {"internal/pgtest", "internal/coherence", "internal/bench"},
 	module + "internal/redistest":         {"internal/coherence", "internal/bench"},

@@ -1,0 +1,182 @@
+// Package doctor checks everything that the guarantee rests on and that this program
+// cannot bring about by itself: what kind of servers it reaches, over what, as whom,
+// and whether both hold what an invalidator has left there. It says for each what to
+// do, and changes nothing.
+//
+// An invalidator goes through the part of it that waiting would not heal before it
+// starts.
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/freshlist/freshlist/internal/rediskey"
+)
+
+// Config says what to examine. Every field must be set.
+type Config struct {
+	DatabaseURL string
+	Redis       *redis.Client
+	Space       rediskey.Space
+	Bound       time.Duration // B
+	LiveMax     int           // most live queries
+	Open        time.Duration // a transaction that is open for longer is worth a warning
+	Now         func() time.Time
+}
+
+// Verdict is how bad a finding is.
+type Verdict uint8
+
+// The verdicts.
+const (
+	OK   Verdict = iota
+	Warn         // works, or will once something has been started, but look at it
+	Fail         // the guarantee does not hold, or nothing can be cached
+)
+
+// String returns the verdict as it is printed.
+func (v Verdict) String() string { return [...]string{"ok", "warn", "FAIL"}[v] }
+
+// Finding is the outcome of one check.
+type Finding struct {
+	Check   string // what was looked at
+	Verdict Verdict
+	Said    string // what was found
+	Remedy  string // what to do; "" if nothing
+}
+
+func (f Finding) String() string {
+	line := fmt.Sprintf("%-4s  %-15s  %s", f.Verdict, f.Check, oneLine(f.Said))
+	if f.Remedy != "" {
+		line += "; " + f.Remedy
+	}
+	return line
+}
+
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+func ok(format string, args ...any) Finding { return Finding{Said: fmt.Sprintf(format, args...)} }
+
+func warn(said, remedy string) Finding { return Finding{Verdict: Warn, Said: said, Remedy: remedy} }
+
+func fail(said, remedy string) Finding { return Finding{Verdict: Fail, Said: said, Remedy: remedy} }
+
+// unchecked is a check that could not be made.
+func unchecked(err error) Finding {
+	return fail("could not be checked: "+err.Error(), "see the other lines")
+}
+
+// Time limits: of reaching a server, and of all checks of one.
+const (
+	connectTimeout = 5 * time.Second
+	checkTimeout   = 30 * time.Second
+)
+
+// Examine makes every check.
+func (c Config) Examine(ctx context.Context) []Finding {
+	findings := c.examinePostgres(ctx)
+	return append(findings, c.examineRedis(ctx)...)
+}
+
+func (c Config) examinePostgres(ctx context.Context) []Finding {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	conn, err := connect(ctx, c.DatabaseURL)
+	if err != nil {
+		return []Finding{unreachable("postgres", err)}
+	}
+	defer hangUp(conn)
+	var findings []Finding
+	for _, check := range c.postgresChecks() {
+		findings = append(findings, check.on(ctx, conn))
+	}
+	return findings
+}
+
+func unreachable(server string, err error) Finding {
+	return named(server, fail("cannot be reached: "+err.Error(), "start it, or correct its address, role and password"))
+}
+
+// check is one look at PostgreSQL.
+type check struct {
+	name string
+	look func(context.Context, *pgx.Conn) (Finding, error)
+}
+
+func (c check) on(ctx context.Context, conn *pgx.Conn) Finding {
+	f, err := c.look(ctx, conn)
+	if err != nil {
+		f = unchecked(err)
+	}
+	return named(c.name, f)
+}
+
+func named(name string, f Finding) Finding {
+	f.Check = name
+	return f
+}
+
+// Print writes a line for each finding, and tells whether one of them is a failure.
+func Print(w io.Writer, findings []Finding) (failed bool, err error) {
+	for _, f := range findings {
+		failed = failed || f.Verdict == Fail
+		if _, err := fmt.Fprintln(w, f); err != nil {
+			return failed, err
+		}
+	}
+	return failed, nil
+}
+
+// ErrRefused: an invalidator must not start here, and waiting would not change that.
+var ErrRefused = errors.New("refusing to start")
+
+// Ready returns nil if an invalidator may start, and warnings to log. ErrRefused tells
+// that it may not, why, and which variable to look at; any other error that a server
+// does not answer yet.
+func (c Config) Ready(ctx context.Context) (warnings []Finding, err error) {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	conn, err := connect(ctx, c.DatabaseURL)
+	if err != nil {
+		return nil, fmt.Errorf("connect to PostgreSQL: %w", err)
+	}
+	defer hangUp(conn)
+	for _, check := range c.decisiveChecks() {
+		f, err := check.look(ctx, conn)
+		if err != nil {
+			return nil, fmt.Errorf("check PostgreSQL: %w", err)
+		}
+		if warnings, err = admit(warnings, "DATABASE_URL", named(check.name, f)); err != nil {
+			return nil, err
+		}
+	}
+	state, err := c.inspect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range []Finding{named("redis version", redisVersion(state)), named("eviction policy", redisPolicy(state))} {
+		if warnings, err = admit(warnings, "REDIS_URL", f); err != nil {
+			return nil, err
+		}
+	}
+	return warnings, nil
+}
+
+// admit appends a warning; a failure it turns into an error that names the variable.
+func admit(warnings []Finding, variable string, f Finding) ([]Finding, error) {
+	switch f.Verdict {
+	case Fail:
+		return nil, fmt.Errorf("%w: %s: %s; %s", ErrRefused, variable, oneLine(f.Said), f.Remedy)
+	case Warn:
+		return append(warnings, f), nil
+	}
+	return warnings, nil
+}

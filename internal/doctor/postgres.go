@@ -1,0 +1,274 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/freshlist/freshlist/internal/schema"
+)
+
+// postgresChecks are the checks of PostgreSQL, in the order in which they are told.
+func (c Config) postgresChecks() []check {
+	return append(c.decisiveChecks(), []check{
+		{"role", role},
+		{"rights", rights},
+		{"table", table},
+		{"capture", capture},
+		{"prepared", prepared},
+		{"notifications", notifications},
+		{"backlog", backlog},
+		{"transactions", c.transactions},
+		{"clock", c.postgresClock},
+	}...)
+}
+
+// decisiveChecks are those without which an invalidator must not start.
+func (c Config) decisiveChecks() []check {
+	return []check{{"version", version}, {"primary", primary}, {"connection", c.direct}}
+}
+
+func version(ctx context.Context, conn *pgx.Conn) (Finding, error) {
+	var number int
+	if err := conn.QueryRow(ctx, "select current_setting('server_version_num')::integer").Scan(&number); err != nil {
+		return Finding{}, err
+	}
+	return judgeVersion(number), nil
+}
+
+// judgeVersion judges a version as the server numbers it, 150018 for 15.18.
+func judgeVersion(number int) Finding {
+	text := fmt.Sprintf("PostgreSQL %d.%d", number/10000, number%10000)
+	if number < 150000 {
+		return fail(text, "version 15 or newer is needed")
+	}
+	return ok("%s", text)
+}
+
+func primary(ctx context.Context, conn *pgx.Conn) (Finding, error) {
+	var recovering, readOnly bool
+	err := conn.QueryRow(ctx, "select pg_is_in_recovery(), current_setting('default_transaction_read_only')::boolean").
+		Scan(&recovering, &readOnly)
+	switch {
+	case err != nil:
+		return Finding{}, err
+	case recovering:
+		return fail("the server is a standby, which shows commits late and takes no marker", "point DATABASE_URL at the primary"), nil
+	case readOnly:
+		return fail("default_transaction_read_only is on", "unset it for this role, database or server, or point DATABASE_URL at the primary"), nil
+	}
+	return ok("primary"), nil
+}
+
+func role(ctx context.Context, conn *pgx.Conn) (Finding, error) {
+	var name string
+	var super, writes bool
+	err := conn.QueryRow(ctx, `
+		select current_user::text, rolsuper, coalesce((
+			select bool_or(has_table_privilege(c.oid, privilege))
+			from pg_class as c join pg_namespace as n on n.oid = c.relnamespace, unnest(array['INSERT', 'UPDATE', 'DELETE']) as privilege
+			where n.nspname = 'public' and c.relname = 'properties'), false)
+		from pg_roles where rolname = current_user`).Scan(&name, &super, &writes)
+	const remedy = "use freshlist_invalidator, as db/roles.sql makes it"
+	switch {
+	case err != nil:
+		return Finding{}, err
+	case super:
+		return warn(name+" is a superuser", remedy), nil
+	case writes:
+		return warn(name+" may write listings, which the invalidator never does", remedy), nil
+	}
+	return ok("%s, no more rights than it needs", name), nil
+}
+
+// rights are checked by the catalog's names: to_regclass and its like fail where the
+// schema may not even be used.
+func rights(ctx context.Context, conn *pgx.Conn) (Finding, error) {
+	const query = `
+		with needed (schema, name, privilege) as (values
+			('public', 'properties', 'SELECT'),
+			('freshlist', 'properties_changes', 'SELECT'), ('freshlist', 'properties_changes', 'DELETE'),
+			('freshlist', 'properties_marker', 'SELECT'), ('freshlist', 'properties_marker', 'INSERT'), ('freshlist', 'properties_marker', 'UPDATE')
+		), missing as (
+			select privilege || ' on ' || schema || '.' || name as what
+			from needed join pg_namespace as n on n.nspname = schema join pg_class as c on c.relnamespace = n.oid and c.relname = name
+			where not has_table_privilege(c.oid, privilege)
+			union all
+			select 'EXECUTE on freshlist.' || proname || '()'
+			from pg_proc as p join pg_namespace as n on n.oid = p.pronamespace
+			where n.nspname = 'freshlist' and proname in ('properties_catalog', 'properties_fault') and not has_function_privilege(p.oid, 'EXECUTE')
+			union all
+			select 'USAGE on schema freshlist' from pg_namespace where nspname = 'freshlist' and not has_schema_privilege(oid, 'USAGE')
+		)
+		select coalesce(array_agg(what order by what), '{}'), (select count(*) from pg_namespace where nspname = 'freshlist') from missing`
+	var missing []string
+	var schemas int
+	err := conn.QueryRow(ctx, query).Scan(&missing, &schemas)
+	switch {
+	case err != nil:
+		return Finding{}, err
+	case len(missing) > 0:
+		return fail("missing: "+strings.Join(missing, ", "), "run as the owner: invalidator install (it grants freshlist_invalidator what it needs)"), nil
+	case schemas == 0:
+		return warn("the schema freshlist is not there", "see capture"), nil
+	}
+	return ok("sufficient"), nil
+}
+
+// table checks what makes edits go by without firing statement triggers of the table,
+// and what hides rows from the audit.
+func table(ctx context.Context, conn *pgx.Conn) (Finding, error) {
+	const query = `
+		select c.relkind <> 'r', c.relispartition or exists (select from pg_inherits where c.oid in (inhrelid, inhparent)),
+			exists (select from pg_subscription_rel where srrelid = c.oid), row_security_active(c.oid)
+		from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
+		where n.nspname = 'public' and c.relname = 'properties'`
+	var kind, inherits, subscribed, secured bool
+	err := conn.QueryRow(ctx, query).Scan(&kind, &inherits, &subscribed, &secured)
+	const remedy = "make it an ordinary table that only SQL writes to"
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return fail("there is no table public.properties", "run: api migrate up"), nil
+	case err != nil:
+		return Finding{}, err
+	case kind:
+		return fail("public.properties is partitioned, foreign or no table at all", remedy), nil
+	case inherits:
+		return fail("public.properties inherits or is inherited", remedy), nil
+	case subscribed:
+		return fail("public.properties is fed by logical replication, which fires no statement triggers", remedy), nil
+	case secured:
+		return warn("row security hides listings from this role", "the audit and verify cannot judge; have a policy show this role all that the API's sees, or give it BYPASSRLS"), nil
+	}
+	return ok("an ordinary table"), nil
+}
+
+func capture(ctx context.Context, conn *pgx.Conn) (Finding, error) {
+	const remedy = "run as the table's owner: invalidator install"
+	difference, err := schema.Compare(ctx, conn)
+	switch {
+	case errors.Is(err, schema.ErrNoTable):
+		return fail("there is no table to capture", "run: api migrate up"), nil
+	case err != nil:
+		return Finding{}, err
+	case difference != "":
+		return fail(difference, remedy), nil
+	}
+	return ok("triggers present, ENABLE ALWAYS and unaltered"), nil
+}
+
+func prepared(ctx context.Context, conn *pgx.Conn) (Finding, error) {
+	var most int
+	if err := conn.QueryRow(ctx, "select current_setting('max_prepared_transactions')::integer").Scan(&most); err != nil {
+		return Finding{}, err
+	}
+	if most > 0 {
+		return warn(fmt.Sprintf("max_prepared_transactions is %d: writers do not ring, changes are found by looking every few milliseconds", most),
+			"set it to 0 if nobody uses PREPARE TRANSACTION"), nil
+	}
+	return ok("max_prepared_transactions is 0, writers may ring"), nil
+}
+
+func notifications(ctx context.Context, conn *pgx.Conn) (Finding, error) {
+	var used float64
+	if err := conn.QueryRow(ctx, "select pg_notification_queue_usage()").Scan(&used); err != nil {
+		return Finding{}, err
+	}
+	return judgeQueue(used), nil
+}
+
+// judgeQueue judges which share of the notification queue is in use. Once it is full,
+// every transaction that rings fails at its commit.
+func judgeQueue(used float64) Finding {
+	said := fmt.Sprintf("%.0f %% of the queue in use", 100*used)
+	const remedy = "end the session that listens (to anything) and has been in one transaction since; see pg_stat_activity"
+	switch {
+	case used >= 0.5:
+		return fail(said, remedy)
+	case used >= 0.05:
+		return warn(said, remedy)
+	}
+	return ok("%s", said)
+}
+
+// From where on the backlog is worth a warning.
+const (
+	manyRows  = 100_000
+	manyBytes = 256 << 20
+)
+
+func backlog(ctx context.Context, conn *pgx.Conn) (Finding, error) {
+	var there bool
+	var rows, size int64
+	err := conn.QueryRow(ctx, "select exists (select from pg_tables where schemaname = 'freshlist' and tablename = 'properties_changes')").Scan(&there)
+	if err != nil || !there {
+		return warn("there is no table of changes", "see capture"), err
+	}
+	err = conn.QueryRow(ctx, fmt.Sprintf(`
+		select (select count(*) from (select from freshlist.properties_changes limit %d) as counted),
+			pg_total_relation_size('freshlist.properties_changes')`, 10*manyRows)).Scan(&rows, &size)
+	if err != nil {
+		return Finding{}, err
+	}
+	said := fmt.Sprintf("%d changes to apply, %d MiB", rows, size>>20)
+	switch {
+	case rows >= manyRows:
+		return warn(said, "start an invalidator, or run: invalidator uninstall"), nil
+	case size >= manyBytes:
+		return warn(said, "if it stays so: look for transactions that keep vacuum from clearing up"), nil
+	}
+	return ok("%s", said), nil
+}
+
+// transactions looks for what keeps vacuum from clearing processed changes away.
+// Without pg_read_all_stats a role sees only its own sessions' transactions.
+func (c Config) transactions(ctx context.Context, conn *pgx.Conn) (Finding, error) {
+	const query = `
+		select coalesce(max(age) filter (where holds), 0)::float8, count(*) filter (where hidden)
+		from (
+			select extract(epoch from clock_timestamp() - xact_start) as age, backend_xmin is not null or backend_xid is not null as holds,
+				backend_type is null as hidden
+			from pg_stat_activity where coalesce(backend_type, 'client backend') = 'client backend' and datname = current_database() and pid <> pg_backend_pid()
+			union all
+			select extract(epoch from clock_timestamp() - prepared), true, false from pg_prepared_xacts where database = current_database()
+		) as open`
+	var seconds float64
+	var hidden int
+	if err := conn.QueryRow(ctx, query).Scan(&seconds, &hidden); err != nil {
+		return Finding{}, err
+	}
+	open := time.Duration(seconds * float64(time.Second)).Round(time.Millisecond)
+	switch {
+	case open >= c.Open:
+		return warn(fmt.Sprintf("one has been open for %v: vacuum cannot clear up behind it", open), "end it; see pg_stat_activity and pg_prepared_xacts"), nil
+	case hidden > 0:
+		return ok("none long open that this role can see (it does not see into %d sessions; pg_read_all_stats would show them)", hidden), nil
+	}
+	return ok("none open for long"), nil
+}
+
+func (c Config) postgresClock(ctx context.Context, conn *pgx.Conn) (Finding, error) {
+	before := c.Now()
+	var server time.Time
+	if err := conn.QueryRow(ctx, "select clock_timestamp()").Scan(&server); err != nil {
+		return Finding{}, err
+	}
+	return judgeClock("PostgreSQL", server, before, c.Now()), nil
+}
+
+const maxSkew = time.Second
+
+// judgeClock compares a server's clock with ours, which was read before and after.
+// Nothing rests on the difference: beats are timed by Redis' clock alone. But a clock
+// that is far off is one that nobody keeps, and may be stepped.
+func judgeClock(whose string, server, before, after time.Time) Finding {
+	skew := max(server.Sub(after), before.Sub(server), 0).Round(time.Millisecond)
+	if skew > maxSkew {
+		return warn(fmt.Sprintf("the clock of %s and ours are %v apart", whose, skew), "have both slewed by NTP, never stepped")
+	}
+	return ok("the clock of %s agrees with ours", whose)
+}
