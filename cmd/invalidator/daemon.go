@@ -8,12 +8,16 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/redis/go-redis/v9"
 
+	"github.com/freshlist/freshlist/internal/audit"
 	"github.com/freshlist/freshlist/internal/cache"
 	"github.com/freshlist/freshlist/internal/config"
+	"github.com/freshlist/freshlist/internal/doctor"
 	"github.com/freshlist/freshlist/internal/invalidate"
 	"github.com/freshlist/freshlist/internal/rediskey"
 	"github.com/freshlist/freshlist/internal/schema"
@@ -32,16 +36,11 @@ func runDaemon(ctx context.Context, getenv config.Getenv, stderr io.Writer) (err
 		return err
 	}
 	defer func() { err = errors.Join(err, rdb.Close()) }()
-	if warning, err := cache.CheckServer(ctx, rdb); err != nil || warning != "" {
-		log.WarnContext(ctx, "Redis is not as it should be", "warning", warning, "error", err)
-	}
-	installIfOwner(ctx, c.DatabaseURL.Reveal(), log)
-
 	metrics := telemetry.NewInvalidator()
 	daemon := invalidate.New(invalidate.Config{
 		DatabaseURL: c.DatabaseURL.Reveal(),
 		Redis:       rdb,
-		Space:       rediskey.Space{Prefix: c.RedisPrefix, Partitions: c.RedisPartitions},
+		Space:       spaceOf(c),
 		Bound:       c.StalenessBound,
 		Log:         log,
 		Metrics:     metrics,
@@ -54,8 +53,71 @@ func runDaemon(ctx context.Context, getenv config.Getenv, stderr io.Writer) (err
 	server := &http.Server{Handler: daemon.Handler(metrics.Handler()), ReadHeaderTimeout: 5 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
-	err = daemon.Run(ctx)
+	err = work(ctx, c, daemon)
 	return errors.Join(err, server.Close(), closed(<-served))
+}
+
+// work invalidates, and audits while it leads, once both servers are there and fit.
+func work(ctx context.Context, c config.Invalidator, daemon *invalidate.Invalidator) error {
+	if err := awaitServers(ctx, examination(c, daemon.Redis), daemon.Log); err != nil || ctx.Err() != nil {
+		return err
+	}
+	installIfOwner(ctx, c.DatabaseURL.Reveal(), daemon.Log)
+	auditor, err := audit.Open(cache.NewAuditor(daemon.Redis, daemon.Space), c.DatabaseURL.Reveal(), c.StalenessBound)
+	if err != nil {
+		return err
+	}
+	defer auditor.Close()
+	var audits sync.WaitGroup
+	defer audits.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	leads := func() bool { return daemon.Report().Role == "leader" }
+	audits.Go(func() { auditor.Run(ctx, audit.Every, leads, daemon.Metrics, daemon.Log) })
+	return daemon.Run(ctx)
+}
+
+const (
+	awaitPause  = 250 * time.Millisecond
+	openForLong = 5 * time.Minute
+)
+
+// awaitServers returns when both servers answer, with an error if one of them is not
+// fit for an invalidator and waiting would not change that, or when ctx is done.
+func awaitServers(ctx context.Context, servers doctor.Config, log *slog.Logger) error {
+	said := ""
+	for ctx.Err() == nil {
+		warnings, err := servers.Ready(ctx)
+		switch {
+		case err == nil:
+			for _, w := range warnings {
+				log.WarnContext(ctx, "not as it should be", "check", w.Check, "found", w.Said, "remedy", w.Remedy)
+			}
+			return nil
+		case errors.Is(err, doctor.ErrRefused):
+			return err
+		case err.Error() != said && ctx.Err() == nil:
+			said = err.Error()
+			log.WarnContext(ctx, "waiting for the servers", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(awaitPause):
+		}
+	}
+	return nil
+}
+
+// examination says what the doctor looks at.
+func examination(c config.Invalidator, rdb *redis.Client) doctor.Config {
+	return doctor.Config{
+		DatabaseURL: c.DatabaseURL.Reveal(), Redis: rdb, Space: spaceOf(c),
+		Bound: c.StalenessBound, Open: openForLong, Now: time.Now,
+	}
+}
+
+func spaceOf(c config.Invalidator) rediskey.Space {
+	return rediskey.Space{Prefix: c.RedisPrefix, Partitions: c.RedisPartitions}
 }
 
 // closed leaves out the error that a server ends with when it is closed.
@@ -67,8 +129,8 @@ func closed(err error) error {
 }
 
 // installIfOwner installs what is missing of the capture, if this process's role
-// may. Otherwise, and if PostgreSQL cannot be reached yet, it leaves that to the
-// daemon, which says what to run and caches nothing until it has been done.
+// may. Otherwise it leaves that to the daemon, which says what to run and caches
+// nothing until it has been done.
 func installIfOwner(ctx context.Context, url string, log *slog.Logger) {
 	conn, err := pgx.Connect(ctx, url)
 	if err != nil {

@@ -74,10 +74,11 @@ func unchecked(err error) Finding {
 	return fail("could not be checked: "+err.Error(), "see the other lines")
 }
 
-// Time limits: of reaching a server, and of all checks of one.
+// Time limits: of reaching a server, of all checks of one, and of those before a start.
 const (
-	connectTimeout = 5 * time.Second
+	connectTimeout = 2 * time.Second
 	checkTimeout   = 30 * time.Second
+	readyTimeout   = 10 * time.Second
 )
 
 // Examine makes every check.
@@ -142,7 +143,7 @@ var ErrRefused = errors.New("refusing to start")
 // that it may not, why, and which variable to look at; any other error that a server
 // does not answer yet.
 func (c Config) Ready(ctx context.Context) (warnings []Finding, err error) {
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	conn, err := connect(ctx, c.DatabaseURL)
 	if err != nil {

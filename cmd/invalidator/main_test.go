@@ -1,0 +1,219 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/freshlist/freshlist/internal/cache"
+	"github.com/freshlist/freshlist/internal/doctor"
+	"github.com/freshlist/freshlist/internal/faultproxy"
+	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/pgtest"
+	"github.com/freshlist/freshlist/internal/pgtest/migrated"
+	"github.com/freshlist/freshlist/internal/rediskey"
+	"github.com/freshlist/freshlist/internal/redistest"
+	"github.com/freshlist/freshlist/internal/serve/database"
+	"github.com/freshlist/freshlist/internal/serve/readthrough"
+	"github.com/freshlist/freshlist/internal/serve/render"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+// environment is what a process is told.
+type environment map[string]string
+
+func environmentOf(databaseURL, redisURL, prefix string) environment {
+	return environment{
+		"DATABASE_URL": databaseURL, "REDIS_URL": redisURL, "REDIS_PREFIX": prefix,
+		"INVALIDATOR_ADDR": "127.0.0.1:0", "LOG_FORMAT": "text",
+	}
+}
+
+func (e environment) get(name string) string { return e[name] }
+
+// output is what a process has written so far.
+type output struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}
+
+// await looks until something holds, for twenty seconds at most.
+func await(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !holds(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+// start runs an invalidator until the end of the test, which it must end without an
+// error, and returns what it logs.
+func start(t *testing.T, e environment) *output {
+	t.Helper()
+	log := &output{}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	done := make(chan error, 1)
+	go func() { done <- run(ctx, nil, e.get, io.Discard, log) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("the invalidator ended with: %v", err)
+		}
+	})
+	return log
+}
+
+func command(t *testing.T, e environment, args ...string) (said string, err error) {
+	t.Helper()
+	var stdout strings.Builder
+	err = run(t.Context(), args, e.get, &stdout, io.Discard)
+	return stdout.String(), err
+}
+
+// What cannot heal ends the process, with the variable and the remedy.
+func TestRunRefuses(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, "maxmemory-policy allkeys-lru")
+	_, err := command(t, environmentOf(migrated.New(t).Invalidator, server.URL(), "freshlist"))
+	if !errors.Is(err, doctor.ErrRefused) {
+		t.Fatalf("run: %v, want a refusal", err)
+	}
+	for _, says := range []string{"REDIS_URL", "allkeys-lru", "volatile-lfu"} {
+		if !strings.Contains(err.Error(), says) {
+			t.Errorf("run: %v, want it to say %s", err, says)
+		}
+	}
+}
+
+// What can heal is waited for.
+func TestRunWaits(t *testing.T) {
+	t.Parallel()
+	url, r := migrated.New(t).Invalidator, redistest.New(t)
+	proxy := faultproxy.New(t, url)
+	proxy.Refuse()
+	log := start(t, environmentOf(proxy.URL(url), r.URL, r.Prefix))
+	await(t, "the wait", func() bool { return strings.Contains(log.String(), "waiting for the servers") })
+	proxy.Resume()
+	await(t, "the lead", func() bool { return strings.Contains(log.String(), "leading") })
+}
+
+func TestDoctor(t *testing.T) {
+	t.Parallel()
+	db, r := migrated.New(t), redistest.New(t)
+	said, err := command(t, environmentOf(db.Invalidator, r.URL, r.Prefix), "doctor")
+	if err != nil {
+		t.Errorf("doctor: %v\n%s", err, said)
+	}
+	said, err = command(t, environmentOf(db.API, r.URL, r.Prefix), "doctor")
+	if err == nil || !strings.Contains(said, "FAIL  rights") {
+		t.Errorf("doctor as another role: %v\n%s", err, said)
+	}
+}
+
+func TestVerifyAndTheRunningAudit(t *testing.T) {
+	t.Parallel()
+	db, r := migrated.New(t), redistest.New(t)
+	e := environmentOf(db.Invalidator, r.URL, r.Prefix)
+	e["STALENESS_BOUND"] = "5s"
+	log := start(t, e)
+	await(t, "the lead", func() bool { return strings.Contains(log.String(), "leading") })
+	key := fill(t, db.API, r)
+
+	await(t, "a beat", func() bool { said, err := command(t, e, "verify"); return err == nil && said == "1 agree, 0 differ\n" })
+	metrics := "http://" + regexp.MustCompile(`address=(\S+)`).FindStringSubmatch(log.String())[1] + "/metrics"
+	await(t, "an audit", func() bool { return metric(t, metrics, "freshlist_audit_checked_total") > 0 })
+	if n := metric(t, metrics, "freshlist_audit_mismatches_total"); n != 0 {
+		t.Errorf("%v mismatches, want none", n)
+	}
+
+	value, err := r.Client.Get(t.Context(), key).Result()
+	if err == nil {
+		err = r.Client.Set(t.Context(), key, strings.Replace(value, "property 17", "property 71", 1), redis.KeepTTL).Err()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	said, err := command(t, e, "verify", "--sample", "1")
+	if err == nil || !strings.Contains(said, "differs properties/17 json: byte") || !strings.HasSuffix(said, "0 agree, 1 differ\n") {
+		t.Errorf("verify: %v\n%s", err, said)
+	}
+	await(t, "a mismatch", func() bool { return metric(t, metrics, "freshlist_audit_mismatches_total") > 0 })
+	if !strings.Contains(log.String(), "query=properties/17") {
+		t.Errorf("the log does not name the query:\n%s", log)
+	}
+}
+
+// fill caches the 404 of property 17, as an API would, and returns its view's key.
+func fill(t *testing.T, databaseURL string, r redistest.Space) string {
+	t.Helper()
+	pool, err := database.Open(database.Config{URL: databaseURL, Application: "test", MaxConns: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	q := listing.Query{Kind: listing.PropertyKind, ID: 17}
+	space := rediskey.Space{Prefix: r.Prefix, Partitions: 1}
+	store := cache.NewReader(r.Client, space, render.BuildTag(), cache.Limits{
+		Lease: time.Second, View: time.Minute, Queryset: time.Minute, Live: 10,
+	})
+	lease, _, err := store.Acquire(t.Context(), q.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	qs, epoch, err := database.NewReader(pool, func() {}).ReadStamped(t.Context(), q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, body := render.Body(render.JSON, qs)
+	view := cache.View{Status: status, ETag: readthrough.ETag(body), Body: string(body)}
+	err = store.Fill(t.Context(), lease, cache.Entry{Epoch: epoch, Queryset: qs.Encode(), Format: "json", View: view})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return space.View("json", q.String())
+}
+
+// metric reads one value of /metrics.
+func metric(t *testing.T, url, name string) (value float64) {
+	t.Helper()
+	response, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := regexp.MustCompile(`(?m)^` + name + ` (\S+)$`).FindSubmatch(text)
+	if line == nil {
+		t.Fatalf("%s has no %s", url, name)
+	}
+	if _, err := fmt.Sscan(string(line[1]), &value); err != nil {
+		t.Fatal(err)
+	}
+	return value
+}
