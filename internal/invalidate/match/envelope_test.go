@@ -1,0 +1,116 @@
+package match
+
+import (
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/freshlist/freshlist/internal/listing"
+)
+
+// TestEnvelopeLeavesOthersAlone: a bulk edit of one city's rows.
+func TestEnvelopeLeavesOthersAlone(t *testing.T) {
+	t.Parallel()
+	bulk := Envelope{
+		Changed:      listing.ColumnSet(listing.Price),
+		ID:           Range[int64]{Min: 1000, Max: 2000, Valid: true},
+		PropertyType: Set{Any: true},
+		Status:       Set{Values: []string{"for_sale"}},
+		Price:        Range[int64]{Min: 100_00, Max: 900_00, Valid: true},
+		City:         Set{Values: []string{"FOLSOM", "GALT"}},
+		PostalCode:   Set{}, // all NULL
+		Bedrooms:     Range[int16]{Min: 2, Max: 4, Valid: true},
+		Bathrooms:    Range[int16]{Any: true},
+		LivingArea:   Range[int32]{Min: 500, Max: 900, Valid: true},
+		Latitude:     Range[float64]{Min: 38, Max: 39, Valid: true},
+		Longitude:    Range[float64]{Min: -122, Max: -121, Valid: true},
+		CreatedAt:    Range[listing.Micros]{Min: 1000, Max: 2000, Valid: true},
+		Nulls:        listing.ColumnSet(listing.PostalCode, listing.LivingArea),
+	}
+	at := func(value, id int64) listing.Key { return listing.Key{Value: listing.Some(value), ID: id} }
+	upTo := func(k listing.Key) listing.Window { return listing.Window{Bounded: true, Last: k, Ahead: k} }
+	for _, test := range []struct {
+		text   string
+		window listing.Window
+		purged bool
+	}{
+		{"properties", listing.Window{}, true},
+		{"properties?city=FOLSOM", listing.Window{}, true},
+		{"properties?city=ELK_GROVE,FOLSOM", listing.Window{}, true},
+		{"properties?city=ELK_GROVE", listing.Window{}, false},
+		{"properties/summary?city=ELK_GROVE", listing.Window{}, false},
+		{"properties/summary?city=GALT", listing.Window{}, true},
+		{"properties?status=sold", listing.Window{}, false},
+		{"properties?property_type=Condo", listing.Window{}, true},
+		{"properties?postal_code=95630", listing.Window{}, false},
+		{"properties?max_price=99.99", listing.Window{}, false},
+		{"properties?max_price=100", listing.Window{}, true},
+		{"properties?min_price=900.01", listing.Window{}, false},
+		{"properties?min_price=900", listing.Window{}, true},
+		{"properties?min_bedrooms=5", listing.Window{}, false},
+		{"properties?min_bathrooms=99.9", listing.Window{}, true},
+		{"properties?min_area=901", listing.Window{}, false},
+		{"properties?bbox=-121,38,-120,39", listing.Window{}, true},
+		{"properties?bbox=-120.9,38,-120,39", listing.Window{}, false},
+		{"properties?q=pool", listing.Window{}, true},
+		{"properties", upTo(at(2001, 1)), false},               // newest first: all rows are older
+		{"properties", upTo(at(2000, 1)), true},                // equal values count, whatever the ids
+		{"properties?sort=price", upTo(at(99_99, 1)), false},   // all rows are dearer
+		{"properties?sort=price", upTo(at(100_00, 1)), true},   //
+		{"properties?sort=-price", upTo(at(900_01, 1)), false}, // all rows are cheaper
+		{"properties?sort=area", upTo(at(499, 1)), false},
+		{"properties?sort=area", upTo(listing.Key{ID: 1}), true}, // the NULLs at the end
+		{"properties?sort=-area", upTo(at(901, 1)), false},
+		{"properties/999", listing.Window{}, false},
+		{"properties/1000", listing.Window{}, true},
+		{"properties/2001", listing.Window{}, false},
+	} {
+		q, err := listing.Parse(test.text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := Change{Kind: BulkChange, Bulk: &bulk}
+		if got := Touches(&q, test.window, &c); got != test.purged {
+			t.Errorf("%s up to %s: purged %v, want %v", test.text, test.window, got, test.purged)
+		}
+	}
+}
+
+// TestEnvelopeOfHiddenColumns: what nobody shows touches nobody's lists.
+func TestEnvelopeOfHiddenColumns(t *testing.T) {
+	t.Parallel()
+	rows := []Change{changeOf(galt(300, 3), galt(300, 3), listing.Description)}
+	bulk := Change{Kind: BulkChange, Bulk: envelopeOf(rows)}
+	for text, purged := range map[string]bool{
+		"properties?city=GALT":                false,
+		"properties/summary?city=GALT":        false,
+		"properties?city=GALT&q=pool":         true,
+		"properties/summary?city=GALT&q=pool": true,
+		"properties/3":                        true,
+	} {
+		q, err := listing.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := Touches(&q, listing.Window{}, &bulk); got != purged {
+			t.Errorf("%s: purged %v, want %v", text, got, purged)
+		}
+	}
+}
+
+// TestEnvelopeCoversItsRows: a query that one of the changes touches is touched
+// by the envelope of all.
+func TestEnvelopeCoversItsRows(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		changes := rapid.SliceOfN(rowChange(), 1, 5).Draw(t, "changes")
+		bulk := Change{Kind: BulkChange, Bulk: envelopeOf(changes)}
+		q := query(t)
+		w := window(t, &q)
+		for i := range changes {
+			if Touches(&q, w, &changes[i]) && !Touches(&q, w, &bulk) {
+				t.Fatalf("%s up to %s: touched by %+v, not by the envelope %+v", q, w, changes[i], bulk.Bulk)
+			}
+		}
+	})
+}
