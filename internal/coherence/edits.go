@@ -1,0 +1,178 @@
+package coherence
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// setup makes, as the table's owner, what the edits go through besides plain
+// statements, and the first rows: a view, a function, and a table whose TRUNCATE
+// CASCADE reaches the listings.
+const setup = `
+	create view listing_prices as select id, price from public.properties;
+	create function raise_price(which bigint) returns void language sql
+		as 'update public.properties set price = price + 1 where id = which';
+	create table agents (id bigint primary key);
+	alter table public.properties add column agent_id bigint references agents;
+	` + sampleRows
+
+// sampleRows fills the table: 30 rows in each of three cities, many with equal sort
+// keys, some with NULLs, and some noise. Ids go from 1 to 90.
+const sampleRows = `
+	insert into public.properties (id, title, description, property_type, status, price, city, postal_code, bedrooms, bathrooms,
+		living_area, latitude, longitude, created_at, updated_at)
+	select n, 'House ' || n, case when n % 5 = 0 then 'with a zebrano floor' else '' end,
+		(array['Residential', 'Condo', 'Multi_Family'])[n % 3 + 1], 'for_sale', 100000 + 5000 * (n % 20),
+		(array['ALPHA', 'BETA', 'GAMMA'])[n % 3 + 1], case when n % 4 > 0 then '95' || n % 7 end,
+		case when n % 6 > 0 then n % 5 end, 1 + n % 3, case when n % 7 > 0 then 900 + 50 * (n % 10) end, 38 + n / 100.0, -121 - n / 100.0,
+		timestamptz '2020-01-01' + n / 3 * interval '1 hour', timestamptz '2020-01-01'
+	from generate_series(1, 90) as n;
+	insert into public.properties (id, title, property_type, price, city)
+	select 1000000 + n, 'Noise', 'Condo', n, 'NOISE' from generate_series(1, 50) as n`
+
+// editor makes random edits: every kind of statement that can change a table.
+type editor struct {
+	random *rand.Rand
+	rows   int // about how many rows there are
+}
+
+// transaction runs some edits, with savepoints, some rolled back, and sometimes all
+// of it (errRollBack).
+func (e editor) transaction(ctx context.Context, tx pgx.Tx) error {
+	for range 1 + e.random.IntN(3) {
+		if e.random.IntN(4) > 0 {
+			if err := e.statement(ctx, tx); err != nil {
+				return err
+			}
+			continue
+		}
+		inner, err := tx.Begin(ctx) // SAVEPOINT
+		if err != nil {
+			return err
+		}
+		if err := e.statement(ctx, inner); err != nil {
+			return err
+		}
+		if e.random.IntN(2) == 0 {
+			err = inner.Rollback(ctx)
+		} else {
+			err = inner.Commit(ctx)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if e.random.IntN(10) == 0 {
+		return errRollBack
+	}
+	return nil
+}
+
+// id returns the id of a row that may be there.
+func (e editor) id() int { return 1 + e.random.IntN(120) }
+
+func (e editor) city() string { return []string{"ALPHA", "BETA", "GAMMA"}[e.random.IntN(3)] }
+
+func (e editor) price() int { return 100000 + 5000*e.random.IntN(22) }
+
+// statement runs one statement of a random kind.
+func (e editor) statement(ctx context.Context, tx pgx.Tx) error {
+	if e.random.IntN(12) == 0 {
+		return e.copyIn(ctx, tx)
+	}
+	_, err := tx.Exec(ctx, e.sql())
+	return err
+}
+
+func (e editor) sql() string {
+	id := e.id()
+	if e.random.IntN(4) == 0 { // keep the number of rows where it is
+		if e.rows > 90 {
+			return fmt.Sprintf("delete from public.properties where id in (%d, %d)", id, e.id())
+		}
+		return fmt.Sprintf(`insert into public.properties (id, title, property_type, price, city, bedrooms)
+			values (%d, 'New', 'Condo', %d, '%s', 2), (%d, 'New zebrano', 'Residential', %d, '%s', null) on conflict do nothing`,
+			id, e.price(), e.city(), id+1, e.price(), e.city())
+	}
+	kinds := []func() string{
+		func() string {
+			return fmt.Sprintf("update public.properties set price = %d where id = %d", e.price(), id)
+		},
+		func() string {
+			return fmt.Sprintf("update public.properties set title = 'Title %d', updated_at = clock_timestamp() where id = %d", e.random.IntN(1000), id)
+		},
+		func() string {
+			return fmt.Sprintf("update public.properties set description = 'zebrano %d' where id between %d and %d", e.random.IntN(9), id, id+2)
+		},
+		func() string {
+			return fmt.Sprintf("update public.properties set city = '%s' where id = %d", e.city(), id)
+		},
+		func() string {
+			return fmt.Sprintf("update public.properties set city = 'NOISE' where id = %d", id)
+		},
+		func() string {
+			return fmt.Sprintf("update public.properties set living_area = nullif(%d, 900) where id = %d", 900+50*e.random.IntN(4), id)
+		},
+		func() string {
+			return fmt.Sprintf("update public.properties set bedrooms = nullif(%d, 0), status = 'pending' where id = %d", e.random.IntN(5), id)
+		},
+		func() string { return fmt.Sprintf("update public.properties set price = price where id = %d", id) },
+		func() string {
+			return fmt.Sprintf("update public.properties set price = price + 100 where city = '%s' and id %% 3 = %d", e.city(), e.random.IntN(3))
+		},
+		func() string {
+			return fmt.Sprintf("update public.properties set id = %d where id = %d and not exists (select from public.properties where id = %[1]d)", e.id(), id)
+		},
+		func() string { return fmt.Sprintf("update listing_prices set price = %d where id = %d", e.price(), id) },
+		func() string { return fmt.Sprintf("select raise_price(%d)", id) },
+		func() string {
+			return fmt.Sprintf("do $$ begin update public.properties set created_at = created_at + interval '1 day' where id = %d; end $$", id)
+		},
+		func() string {
+			return fmt.Sprintf(`insert into public.properties (id, title, property_type, price, city) values (%d, 'Upsert', 'Condo', %d, '%s')
+				on conflict (id) do update set price = excluded.price, postal_code = null`, id, e.price(), e.city())
+		},
+		func() string {
+			return fmt.Sprintf(`merge into public.properties p using (values (%d::bigint), (%d)) as v (id) on p.id = v.id
+				when matched and p.id %% 2 = 0 then delete
+				when matched then update set price = p.price + 50
+				when not matched then insert (id, title, property_type, price, city) values (v.id, 'Merged', 'Condo', %d, '%s')`,
+				id, id+7, e.price(), e.city())
+		},
+		func() string {
+			return fmt.Sprintf(`with gone as (delete from public.properties where id = %d returning *)
+				insert into public.properties (id, title, property_type, price, city, created_at)
+				select id + 200, title, property_type, price, city, created_at from gone`, id)
+		},
+	}
+	return kinds[e.random.IntN(len(kinds))]()
+}
+
+// copyIn is COPY, after a DELETE of what would be in its way.
+func (e editor) copyIn(ctx context.Context, tx pgx.Tx) error {
+	id := e.id()
+	if _, err := tx.Exec(ctx, "delete from public.properties where id between $1 and $2", id, id+2); err != nil {
+		return err
+	}
+	var rows [][]any
+	for n := range 3 {
+		rows = append(rows, []any{id + n, "Copied", "Residential", e.price(), e.city(), 3, time.Unix(1600000000+int64(id), 0)})
+	}
+	_, err := tx.CopyFrom(ctx, pgx.Identifier{"public", "properties"},
+		[]string{"id", "title", "property_type", "price", "city", "bedrooms", "created_at"}, pgx.CopyFromRows(rows))
+	return err
+}
+
+// truncate empties the table, also by way of another one, and fills it again.
+func (e editor) truncate(ctx context.Context, tx pgx.Tx) error {
+	sql := "truncate public.properties"
+	if e.random.IntN(2) == 0 {
+		sql = "truncate agents cascade"
+	}
+	_, err := tx.Exec(ctx, "set local lock_timeout = '100ms'; "+sql+"; "+sampleRows)
+	return err
+}

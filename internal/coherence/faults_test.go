@@ -1,0 +1,221 @@
+package coherence
+
+import (
+	"context"
+	"math/rand/v2"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/freshlist/freshlist/internal/faultproxy"
+	"github.com/freshlist/freshlist/internal/local"
+)
+
+// fault is something that breaks, for a while, and is mended.
+type fault struct {
+	name string
+	do   func(r *rig, random *rand.Rand)
+}
+
+// faults are those of scenarios 19 to 23, for the long run.
+var faults = []fault{
+	{"invalidator killed", func(r *rig, random *rand.Rand) {
+		p := r.invalidators[random.IntN(len(r.invalidators))]
+		p.Kill(r)
+		r.hold(random)
+		p.Start(r)
+	}},
+	{"invalidator stopped", func(r *rig, random *rand.Rand) {
+		p := r.invalidators[random.IntN(len(r.invalidators))]
+		p.Stop(r)
+		r.hold(random)
+		p.Continue(r)
+	}},
+	{"all invalidators killed", func(r *rig, random *rand.Rand) {
+		for _, p := range r.invalidators {
+			p.Kill(r)
+		}
+		r.hold(random)
+		for _, p := range r.invalidators {
+			p.Start(r)
+		}
+	}},
+	{"all invalidators stopped", func(r *rig, random *rand.Rand) {
+		for _, p := range r.invalidators {
+			p.Stop(r)
+		}
+		r.hold(random)
+		for _, p := range r.invalidators {
+			p.Continue(r)
+		}
+	}},
+	{"connections of the invalidators ended", func(r *rig, random *rand.Rand) {
+		for range 5 {
+			r.terminate()
+			r.hold(random)
+		}
+	}},
+	{"link of an invalidator silent", func(r *rig, random *rand.Rand) {
+		link := r.links[random.IntN(len(r.links))]
+		link.Silence([]faultproxy.Direction{faultproxy.ToClient, faultproxy.ToServer, faultproxy.Both}[random.IntN(3)])
+		r.hold(random)
+		link.Resume()
+	}},
+	{"link of an invalidator cut", func(r *rig, random *rand.Rand) {
+		link := r.links[random.IntN(len(r.links))]
+		link.Refuse()
+		r.hold(random)
+		link.Resume()
+	}},
+	{"LISTEN dead", func(r *rig, random *rand.Rand) {
+		defer r.deafen()()
+		r.hold(random)
+		r.hold(random)
+	}},
+	{"PostgreSQL restarted", func(r *rig, random *rand.Rand) {
+		r.outage(func() { r.postgres.Restart(r, local.Fast) })
+	}},
+	{"PostgreSQL restarted at once", func(r *rig, random *rand.Rand) {
+		r.crash(func() { r.postgres.Restart(r, local.Immediate) })
+	}},
+	{"PostgreSQL killed", func(r *rig, random *rand.Rand) {
+		r.crash(func() { r.postgres.Restart(r, local.Kill) })
+	}},
+	{"Redis restarted empty", func(r *rig, random *rand.Rand) { r.redisServer.Restart(r, "") }},
+	{"Redis restarted from an old snapshot", func(r *rig, random *rand.Rand) {
+		old := r.redisServer.Save(r)
+		r.hold(random)
+		r.redisServer.Restart(r, old)
+	}},
+	{"Redis went back unnoticed", func(r *rig, random *rand.Rand) {
+		r.check(r.redis.Save(context.Background()).Err())
+		r.hold(random)
+		r.goBack()
+	}},
+	{"FLUSHALL", func(r *rig, random *rand.Rand) {
+		r.check(r.redis.FlushAll(context.Background()).Err())
+	}},
+	{"Redis stopped", func(r *rig, random *rand.Rand) {
+		r.redisServer.Pause(r)
+		r.hold(random)
+		r.redisServer.Resume(r)
+	}},
+	{"Redis down", func(r *rig, random *rand.Rand) {
+		r.redisServer.Kill(r)
+		r.hold(random)
+		r.redisServer.Start(r, "")
+	}},
+	{"Redis full", func(r *rig, random *rand.Rand) {
+		r.fill()
+		r.hold(random)
+		r.check(r.redis.ConfigSet(context.Background(), "maxmemory", "0").Err())
+	}},
+	{"triggers disabled for a load", func(r *rig, random *rand.Rand) { r.loadUncaptured() }},
+	{"API killed", func(r *rig, random *rand.Rand) {
+		p := r.apis[random.IntN(len(r.apis))]
+		r.outage(func() {
+			p.Restart(r)
+			p.AwaitReady(r)
+		})
+	}},
+	{"API stopped", func(r *rig, random *rand.Rand) {
+		p := r.apis[random.IntN(len(r.apis))]
+		p.Stop(r)
+		r.hold(random)
+		p.Continue(r)
+	}},
+}
+
+// hold keeps a fault up for a random time around B.
+func (r *rig) hold(random *rand.Rand) { time.Sleep(time.Duration(random.Int64N(int64(2 * r.bound)))) }
+
+// outage does what makes requests fail for a while.
+func (r *rig) outage(do func()) {
+	r.census.down(r.journal.history.now())
+	do()
+	r.census.up(r.journal.history.now())
+}
+
+// crash does what PostgreSQL recovers from, perhaps without its last commits.
+func (r *rig) crash(do func()) {
+	since := r.journal.history.now()
+	r.journal.history.doubt(since - lossy)
+	r.outage(do)
+	r.check(r.journal.resync(context.Background(), since))
+}
+
+// terminate ends all connections of the invalidators to PostgreSQL.
+func (r *rig) terminate() {
+	r.asSuperuser(`select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'freshlist-invalidator%'`)
+}
+
+// asSuperuser runs SQL that the owner may not.
+func (r *rig) asSuperuser(sql string) {
+	r.Helper()
+	conn, err := pgx.Connect(context.Background(), r.database.Superuser)
+	r.check(err)
+	defer conn.Close(context.Background())
+	_, err = conn.Exec(context.Background(), sql)
+	r.check(err)
+}
+
+// deafen stops the processes of PostgreSQL that serve LISTEN: the connections stay
+// open and nothing comes. The function that it returns lets them go on.
+func (r *rig) deafen() (mend func()) {
+	r.Helper()
+	conn, err := pgx.Connect(context.Background(), r.database.Superuser)
+	r.check(err)
+	defer conn.Close(context.Background())
+	rows, err := conn.Query(context.Background(),
+		`select pid from pg_stat_activity where application_name = 'freshlist-invalidator listen' and state = 'idle'`)
+	r.check(err)
+	pids, err := pgx.CollectRows(rows, pgx.RowTo[int32])
+	r.check(err)
+	for _, pid := range pids {
+		r.check(syscall.Kill(int(pid), syscall.SIGSTOP))
+	}
+	return func() {
+		for _, pid := range pids {
+			_ = syscall.Kill(int(pid), syscall.SIGCONT) // it may have ended with its server
+		}
+	}
+}
+
+// goBack puts Redis back to what it last saved, without ending a connection: as
+// after a failover to a replica that was behind.
+func (r *rig) goBack() {
+	r.Helper()
+	r.check(r.redis.Do(context.Background(), "debug", "reload", "nosave").Err())
+}
+
+// fill leaves Redis less memory than it needs: it evicts what has a time to live,
+// beats too.
+func (r *rig) fill() {
+	r.Helper()
+	used := r.redis.InfoMap(context.Background(), "memory").Val()["Memory"]["used_memory"]
+	n, err := strconv.ParseInt(used, 10, 64)
+	r.check(err)
+	r.check(r.redis.ConfigSet(context.Background(), "maxmemory", strconv.FormatInt(n*9/10, 10)).Err())
+}
+
+// loadUncaptured edits with the triggers disabled, and enables them again, in one
+// transaction: capture looks afterwards as it did before.
+func (r *rig) loadUncaptured() {
+	r.Helper()
+	const load = `
+		set local lock_timeout = '2s';
+		alter table public.properties disable trigger user;
+		update public.properties set price = price + 10;
+		alter table public.properties enable always trigger freshlist_insert, enable always trigger freshlist_update,
+			enable always trigger freshlist_delete, enable always trigger freshlist_truncate`
+	conn := r.connect()
+	defer conn.Close(context.Background())
+	// The lock waits for all writers that are at work; they wait for the mutex only to
+	// commit, so this transaction must not hold it while it waits.
+	_ = r.journal.run(context.Background(), conn, func(tx pgx.Tx) error {
+		_, err := tx.Exec(context.Background(), load)
+		return err // not got in time: nothing was loaded
+	})
+}

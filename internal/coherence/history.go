@@ -1,0 +1,177 @@
+package coherence
+
+import (
+	"crypto/sha256"
+	"math"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/serve/render"
+)
+
+// instant is a time since the history began, by the monotonic clock.
+type instant time.Duration
+
+// forever is the end of what may still be seen.
+const forever = instant(math.MaxInt64)
+
+// kept is how long the history remembers what cannot be seen any more.
+const kept = instant(30 * time.Second)
+
+// topic is one query and the history of its answers.
+type topic struct {
+	query listing.Query
+	spans []*span // in the order of their beginning
+}
+
+// view is a topic in one format, and where it is.
+type view struct {
+	*topic
+	format render.Format
+	path   string
+}
+
+// span is one answer and when it could be seen.
+type span struct {
+	queryset listing.Queryset
+	encoded  string                              // equal for equal querysets
+	rendered map[render.Format][sha256.Size]byte // as far as somebody has asked
+	from, to instant
+}
+
+// shows tells whether a body is the span's answer in a format.
+func (s *span) shows(f render.Format, sum [sha256.Size]byte) bool {
+	own, ok := s.rendered[f]
+	if !ok {
+		_, body := render.Body(f, s.queryset)
+		own = sha256.Sum256(body)
+		s.rendered[f] = own
+	}
+	return own == sum
+}
+
+// history is what every view could be answered at every time. See the package
+// comment. Its methods may be called in parallel.
+type history struct {
+	began  time.Time
+	topics []*topic
+	views  []*view
+
+	mu      sync.Mutex
+	commits int
+}
+
+// newHistory begins a history with the present state of the table.
+func newHistory(topics []*topic, views []*view, now table) *history {
+	h := &history{began: time.Now(), topics: topics, views: views}
+	h.settle(h.state(now), 0, 0)
+	return h
+}
+
+// now returns the present instant.
+func (h *history) now() instant { return instant(time.Since(h.began)) }
+
+// state is what every topic must be answered in one state of the table.
+type state []*span
+
+// state computes all answers of a state.
+func (h *history) state(t table) state {
+	all := make(state, len(h.topics))
+	for i, topic := range h.topics {
+		qs := t.answer(topic.query)
+		all[i] = &span{queryset: qs, encoded: string(qs.Encode()), rendered: map[render.Format][sha256.Size]byte{}, to: forever}
+	}
+	return all
+}
+
+// possible notes that a state can be seen from an instant on, beside those that
+// can be seen already.
+func (h *history) possible(s state, from instant) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for i, topic := range h.topics {
+		topic.open(s[i], from)
+	}
+}
+
+// settle notes that the state is this one: it could be seen from one instant on,
+// and nothing else after another.
+func (h *history) settle(s state, from, others instant) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.commits++
+	for i, topic := range h.topics {
+		topic.open(s[i], from)
+		for _, old := range topic.spans {
+			if old.to == forever && old.encoded != s[i].encoded {
+				old.to = others
+			}
+		}
+		topic.forget(others - kept)
+	}
+}
+
+// doubt notes that what could be seen in the time before an instant may be seen
+// again, until the next settle: PostgreSQL crashes and may lose its last commits.
+func (h *history) doubt(since instant) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, topic := range h.topics {
+		for _, s := range topic.spans {
+			if s.to >= since {
+				s.to = forever
+			}
+		}
+	}
+}
+
+// open adds an answer that can be seen from an instant on, unless it can be already.
+func (t *topic) open(s *span, from instant) {
+	for _, old := range t.spans {
+		if old.encoded == s.encoded && old.to == forever {
+			return
+		}
+	}
+	s.from = from
+	t.spans = append(t.spans, s)
+}
+
+// forget drops what could not be seen any more at an instant.
+func (t *topic) forget(before instant) {
+	n := 0
+	for n < len(t.spans)-1 && t.spans[n].to < before {
+		n++
+	}
+	t.spans = t.spans[n:]
+}
+
+// verdict is what the history says of one answer.
+type verdict struct {
+	known bool          // it was right at some time that the history remembers
+	age   time.Duration // from when it was last right until the request was sent; 0 if it was right then
+}
+
+// judge looks for the last time at which an answer, to a request that was sent and
+// answered at these instants, was right. It must have been right after an instant
+// (of one's own write; -1 for none).
+func (h *history) judge(v *view, body []byte, sent, answered, after instant) verdict {
+	sum := sha256.Sum256(body)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	best := verdict{}
+	for _, s := range slices.Backward(v.spans) { // it is the latest as a rule
+		if best.known && best.age == 0 {
+			break
+		}
+		if s.from > answered || s.to <= after || !s.shows(v.format, sum) {
+			continue
+		}
+		age := time.Duration(max(0, sent-s.to))
+		if !best.known || age < best.age {
+			best = verdict{true, age}
+		}
+	}
+	return best
+}

@@ -1,0 +1,279 @@
+package coherence
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgerrcode"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/freshlist/freshlist/internal/coherence/fleet"
+	"github.com/freshlist/freshlist/internal/faultproxy"
+	"github.com/freshlist/freshlist/internal/pgtest"
+	"github.com/freshlist/freshlist/internal/pgtest/migrated"
+	"github.com/freshlist/freshlist/internal/redistest"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+// rig is a whole freshlist of one test, on servers that it may break, and the
+// checker on it.
+type rig struct {
+	testing.TB
+	bound        time.Duration
+	postgres     *pgtest.Server
+	redisServer  *redistest.Server
+	redis        *redis.Client
+	database     pgtest.Database
+	config       fleet.Config
+	apis         []*fleet.Process
+	invalidators []*fleet.Process
+	links        []*faultproxy.Proxy // between each invalidator and PostgreSQL
+	journal      *journal
+	census       *census
+
+	running sync.WaitGroup
+	cancel  context.CancelFunc
+}
+
+// options say what a rig is made of.
+type options struct {
+	bound              time.Duration
+	apis, invalidators int
+	programs           fleet.Programs
+	env                []string
+	redis              []string // further lines of redis.conf
+}
+
+// newRig starts everything and waits for the first beat.
+func newRig(t testing.TB, o options) *rig {
+	t.Helper()
+	r := &rig{TB: t, bound: o.bound, postgres: pgtest.Start(t), redisServer: redistest.Start(t, o.redis...)}
+	r.redis = r.redisServer.Client(t)
+	r.database = migrated.On(t, r.postgres)
+	r.exec(setup)
+	topics, views, err := allViews()
+	r.check(err)
+	r.journal = &journal{url: r.database.Owner}
+	first, err := r.journal.readOnce(t.Context())
+	r.check(err)
+	r.journal.history = newHistory(topics, views, first)
+	r.census = &census{bound: o.bound}
+	r.config = fleet.Config{
+		Database: r.database.Roles, Redis: r.redisServer.URL(), Prefix: "freshlist", Bound: o.bound,
+		Programs: o.programs, Env: append([]string{"DATABASE_MAX_CONNS=20"}, o.env...),
+	}
+	for range o.invalidators {
+		link := faultproxy.New(t, r.database.Invalidator)
+		c := r.config
+		c.Database.Invalidator = link.URL(r.database.Invalidator)
+		r.links = append(r.links, link)
+		r.invalidators = append(r.invalidators, c.Invalidator(t))
+	}
+	for range o.apis {
+		r.apis = append(r.apis, r.config.API(t))
+	}
+	r.cancel = func() {}
+	t.Cleanup(r.finish)
+	r.awaitHit(patience)
+	return r
+}
+
+// patience is for what must happen at some time.
+const patience = 20 * time.Second
+
+func (r *rig) check(err error) {
+	r.Helper()
+	if err != nil {
+		r.Fatal(err)
+	}
+}
+
+// exec runs SQL as the table's owner, outside the history.
+func (r *rig) exec(sql string) {
+	r.Helper()
+	conn := r.connect()
+	defer conn.Close(context.Background())
+	_, err := conn.Exec(context.Background(), sql)
+	r.check(err)
+}
+
+func (r *rig) connect() *pgx.Conn {
+	r.Helper()
+	conn, err := pgx.Connect(context.Background(), r.database.Owner)
+	r.check(err)
+	return conn
+}
+
+// edit commits SQL, as part of the history, and returns the commit. A deadlock with
+// the random writers is no news.
+func (r *rig) edit(sql string) write {
+	r.Helper()
+	conn := r.connect()
+	defer conn.Close(context.Background())
+	for {
+		err := r.journal.run(context.Background(), conn, func(tx pgx.Tx) error {
+			_, err := tx.Exec(context.Background(), sql)
+			return err
+		})
+		var refused *pgconn.PgError
+		if errors.As(err, &refused) && refused.Code == pgerrcode.DeadlockDetected {
+			continue
+		}
+		r.check(err)
+		return *r.journal.last.Load()
+	}
+}
+
+// work begins random reads and edits, until the end of the test or a call of
+// finish.
+func (r *rig) work(readers, writers int, between time.Duration) {
+	ctx, cancel := context.WithCancel(context.Background())
+	r.cancel = cancel
+	var servers []string
+	for _, a := range r.apis {
+		servers = append(servers, a.URL)
+	}
+	for n := range readers {
+		reader := newReader(r.journal, r.census, rand.New(rand.NewPCG(seed(), uint64(n))), servers)
+		r.running.Go(func() { reader.read(ctx, between) })
+	}
+	for n := range writers {
+		random := rand.New(rand.NewPCG(seed(), uint64(100+n)))
+		settings := "set synchronous_commit = on"
+		if n%2 == 0 {
+			settings = "set synchronous_commit = off"
+		}
+		// Edits come in bursts: in the rest between them an answer that was missed shows
+		// its age.
+		rest := func() time.Duration {
+			if random.IntN(25) == 0 {
+				return r.bound + r.bound/2
+			}
+			return time.Duration(random.IntN(10)) * time.Millisecond
+		}
+		r.running.Go(func() { r.journal.write(ctx, random, settings, rest) })
+	}
+	if writers > 0 {
+		r.running.Go(func() { r.makeNoise(ctx) })
+	}
+}
+
+func seed() uint64 { return uint64(time.Now().UnixNano()) }
+
+// makeNoise commits at the same time as the writers, in rows that nobody checks.
+func (r *rig) makeNoise(ctx context.Context) {
+	for ctx.Err() == nil {
+		conn, err := pgx.Connect(ctx, r.database.Owner)
+		for err == nil {
+			_, err = conn.Exec(ctx, `update public.properties set price = (price + 1) % 1000 where id = 1000000 + $1`, rand.IntN(50))
+			if pauseErr := pause(ctx, time.Duration(rand.IntN(20))*time.Millisecond); err == nil {
+				err = pauseErr
+			}
+		}
+		if conn != nil {
+			_ = conn.Close(context.Background())
+		}
+		_ = pause(ctx, 5*time.Millisecond)
+	}
+}
+
+// finish ends the work and reports what the checker has found.
+func (r *rig) finish() {
+	r.Helper()
+	r.cancel()
+	r.running.Wait()
+	for i, v := range r.census.violations {
+		if i == 10 {
+			r.Errorf("and %d more", len(r.census.violations)-i)
+			break
+		}
+		r.Error(v)
+	}
+	for i, e := range r.census.errors {
+		if i == 10 {
+			r.Errorf("and %d more", len(r.census.errors)-i)
+			break
+		}
+		r.Errorf("not answered while the database was up: %s", e)
+	}
+	r.Logf("%d commits, %d rolled back, %d refused, %d unanswered\n%s", r.journal.history.commits,
+		r.journal.rolledBack.Load(), r.journal.failed.Load(), r.journal.unanswered.Load(), r.census)
+}
+
+// get asks one API process. Without an answer both results are zero.
+func (r *rig) get(api *fleet.Process, path string, header ...string) (*http.Response, string) {
+	r.Helper()
+	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, api.URL+path, nil)
+	r.check(err)
+	for i := 0; i+1 < len(header); i += 2 {
+		request.Header.Set(header[i], header[i+1])
+	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	response, err := client.Do(request)
+	if err != nil {
+		return nil, ""
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return nil, ""
+	}
+	return response, string(body)
+}
+
+// probe is a view that no random edit touches.
+const probe = "/v1/properties/summary?city=ATLANTIS"
+
+// awaitHit waits until every API process answers from the cache.
+func (r *rig) awaitHit(limit time.Duration) time.Duration {
+	r.Helper()
+	began := time.Now()
+	for _, api := range r.apis {
+		fleet.Within(r, limit, "a hit at "+api.URL, func() bool {
+			response, _ := r.get(api, probe)
+			return response != nil && fleet.Hit(response)
+		})
+	}
+	return time.Since(began)
+}
+
+// awaitBypass waits until no API process answers from the cache.
+func (r *rig) awaitBypass(limit time.Duration) {
+	r.Helper()
+	for _, api := range r.apis {
+		fleet.Within(r, limit, "a bypass at "+api.URL, func() bool {
+			response, _ := r.get(api, probe)
+			return response != nil && strings.Contains(response.Header.Get("Cache-Status"), "fwd=bypass")
+		})
+	}
+}
+
+// leader returns the invalidator that leads, and the number of another one, if any.
+func (r *rig) leader() (leader, standby int) {
+	r.Helper()
+	leader = -1
+	fleet.Await(r, "one of the invalidators leads", func() bool {
+		for i, p := range r.invalidators {
+			if p.Status().Role == "leader" && p.Status().BeatAge != nil {
+				leader = i
+			}
+		}
+		return leader >= 0
+	})
+	return leader, (leader + 1) % len(r.invalidators)
+}
+
+// epoch returns the epoch of Redis' fence.
+func (r *rig) epoch() string {
+	return r.redis.HGet(context.Background(), "freshlist:{00}:fence", "epoch").Val()
+}

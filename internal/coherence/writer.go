@@ -1,0 +1,182 @@
+package coherence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// journal lets writers commit one at a time, and keeps the history of it.
+type journal struct {
+	url       string // of the database, for the table's owner
+	truncates bool   // now and then: each is a new epoch
+	history   *history
+	commit    sync.Mutex
+	last      atomic.Pointer[write] // the last commit that was answered
+	rows      atomic.Int64          // of the table after it
+
+	rolledBack, failed, unanswered atomic.Int64
+}
+
+// write is one commit.
+type write struct {
+	xid  uint64
+	done instant // when it was answered
+}
+
+// lossy is more than what a crash of PostgreSQL can lose of commits that did not
+// wait for the disk: three times wal_writer_delay, 0.2 s.
+const lossy = instant(3 * time.Second)
+
+// run does one transaction: do, and then COMMIT. The error is that of the
+// connection or of a statement; nothing is committed then, unless the connection
+// was lost at the commit, which is looked into.
+func (j *journal) run(ctx context.Context, conn *pgx.Conn, do func(pgx.Tx) error) error {
+	tx, err := conn.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	if err := do(tx); err != nil {
+		return errors.Join(err, tx.Rollback(ctx))
+	}
+	j.commit.Lock()
+	defer j.commit.Unlock()
+	return j.finish(ctx, conn, tx)
+}
+
+// finish commits. The mutex is held.
+func (j *journal) finish(ctx context.Context, conn *pgx.Conn, tx pgx.Tx) error {
+	now, err := readTable(ctx, conn)
+	if err != nil {
+		return errors.Join(fmt.Errorf("read the table: %w", err), tx.Rollback(ctx))
+	}
+	w := write{}
+	if err := tx.QueryRow(ctx, "select pg_current_xact_id()::text::bigint").Scan(&w.xid); err != nil {
+		return errors.Join(fmt.Errorf("read the transaction's id: %w", err), tx.Rollback(ctx))
+	}
+	state := j.history.state(now)
+	begun := j.history.now()
+	j.history.possible(state, begun)
+	if err := tx.Commit(ctx); err != nil {
+		j.unanswered.Add(1)
+		return errors.Join(err, j.reread(ctx, begun))
+	}
+	w.done = j.history.now()
+	j.history.settle(state, begun, w.done)
+	j.rows.Store(int64(len(now)))
+	j.last.Store(&w)
+	return nil
+}
+
+// resync finds out what the state is after a crash that began at an instant.
+func (j *journal) resync(ctx context.Context, since instant) error {
+	j.commit.Lock()
+	defer j.commit.Unlock()
+	return j.reread(ctx, since)
+}
+
+// reread reads the table until it can be read. The mutex is held.
+func (j *journal) reread(ctx context.Context, since instant) error {
+	for {
+		now, err := j.readOnce(ctx)
+		if err == nil {
+			read := j.history.now()
+			j.last.Store(nil)
+			j.history.settle(j.history.state(now), since, read)
+			return nil
+		}
+		if err := pause(ctx, 5*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+func (j *journal) readOnce(ctx context.Context) (table, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, j.url)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	return readTable(ctx, conn)
+}
+
+// write makes random edits until ctx is done, on one connection after the other.
+func (j *journal) write(ctx context.Context, random *rand.Rand, settings string, rest func() time.Duration) {
+	for ctx.Err() == nil {
+		conn, err := pgx.Connect(ctx, j.url)
+		if err == nil {
+			_, err = conn.Exec(ctx, settings)
+		}
+		for err == nil {
+			if err = j.edit(ctx, conn, random); err == nil {
+				err = pause(ctx, rest())
+			}
+		}
+		if conn != nil {
+			_ = conn.Close(context.WithoutCancel(ctx)) // it is broken, or the run is over
+		}
+		_ = pause(ctx, 5*time.Millisecond)
+	}
+}
+
+// errRollBack makes a transaction that has gone well roll back.
+var errRollBack = errors.New("rolled back on purpose")
+
+// edit does one random transaction. Its error says that the connection is lost.
+func (j *journal) edit(ctx context.Context, conn *pgx.Conn, random *rand.Rand) error {
+	e := editor{random: random, rows: int(j.rows.Load())}
+	locked := false
+	if j.truncates && random.IntN(80) == 0 {
+		// A TRUNCATE keeps readers out until it commits, and reading the table is part
+		// of everybody's commit.
+		locked = true
+		j.commit.Lock()
+		defer j.commit.Unlock()
+	}
+	err := func() error {
+		if !locked {
+			return j.run(ctx, conn, func(tx pgx.Tx) error { return e.transaction(ctx, tx) })
+		}
+		tx, err := conn.Begin(ctx)
+		if err != nil {
+			return err
+		}
+		if err := e.truncate(ctx, tx); err != nil {
+			return errors.Join(err, tx.Rollback(ctx))
+		}
+		return j.finish(ctx, conn, tx)
+	}()
+	var refused *pgconn.PgError
+	switch {
+	case errors.Is(err, errRollBack):
+		j.rolledBack.Add(1)
+		return nil
+	case conn.IsClosed():
+		return err
+	case errors.As(err, &refused):
+		j.failed.Add(1) // a deadlock, a lock not got in time, an id that is taken
+		return nil
+	}
+	return err
+}
+
+// pause waits, and returns the context's error if that ends first.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
