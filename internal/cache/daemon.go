@@ -30,7 +30,8 @@ type Leader struct {
 }
 
 // Position is how far one partition has come, as it is stored in PostgreSQL with
-// the cursor: a takeover compares it with what it finds in Redis.
+// the cursor: a takeover compares it with what it finds in Redis. Batch is the last
+// one that touched the partition; partition 0 is touched by every batch.
 type Position struct{ Term, Seq, Batch int64 }
 
 // Daemon is the invalidator's side of the cache during one leadership. It is not
@@ -54,6 +55,7 @@ type Daemon struct {
 // progress is what the daemon knows of one partition.
 type progress struct {
 	seq   int64
+	batch int64  // the last batch that touched it
 	known string // the last registration number seen
 	swept string // the registration number that cleanup goes on from
 }
@@ -101,7 +103,7 @@ func (d *Daemon) TakeOver(ctx context.Context, l Leader, stored []Position) erro
 	}
 	return d.begin(ctx, l, d.scripts.takeover, func(p int) ([]string, []any) {
 		s := stored[p]
-		return []string{d.space.Fence(p), d.space.Live(p)}, []any{l.Term, l.Epoch, s.Term, s.Seq, s.Batch, l.Server}
+		return []string{d.space.Fence(p), d.space.Live(p)}, []any{l.Term, l.Epoch, s.Term, s.Seq, s.Batch, l.Server, d.batch}
 	})
 }
 
@@ -133,6 +135,11 @@ func (d *Daemon) begin(ctx context.Context, l Leader, s script, call func(p int)
 		if err := d.adopt(p, values); err != nil {
 			return err
 		}
+		if len(values) > 1 {
+			if d.parts[p].batch, err = number(values[1]); err != nil {
+				return fmt.Errorf("partition %d: read batch: %w", p, err)
+			}
+		}
 	}
 	return nil
 }
@@ -145,13 +152,13 @@ func number(v any) (int64, error) {
 // Positions returns how far each partition has come, to be stored with the cursor.
 // When that has succeeded, call Settle.
 func (d *Daemon) Positions() []Position {
-	batch := d.batch
-	if d.open {
-		batch++
-	}
 	positions := make([]Position, len(d.parts))
-	for p := range d.parts {
-		positions[p] = Position{Term: d.leader.Term, Seq: d.parts[p].seq, Batch: batch}
+	for p, part := range d.parts {
+		positions[p] = Position{Term: d.leader.Term, Seq: part.seq, Batch: part.batch}
+	}
+	positions[0].Batch = d.batch
+	if d.open {
+		positions[0].Batch++
 	}
 	return positions
 }

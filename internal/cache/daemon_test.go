@@ -1,6 +1,8 @@
 package cache_test
 
 import (
+	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -127,6 +129,64 @@ func TestTakeover(t *testing.T) {
 			w.beat()
 			w.wantBody("properties/1", "1")
 		})
+	}
+}
+
+// A batch touches the partitions of its queries only, and partition 0. A takeover
+// knows from which batch each of them is.
+func TestTakeoverOfPartitionsThatDifferInTheirBatch(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		last   int  // how many purges of one partition are not stored
+		settle bool // whether each of them was a batch of its own
+		server string
+		want   error
+	}{
+		"all stored":                      {0, true, "second start", nil},
+		"killed within a batch":           {2, false, "first start", nil},
+		"PostgreSQL went back by a batch": {1, true, "second start", cache.ErrLost},
+		"PostgreSQL went back by two":     {2, true, "first start", cache.ErrLost},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, 3)
+			purge := func(p int) {
+				w.must(w.daemon.Purge(w.ctx, []string{w.queryOf(p)}, cache.Proof{}))
+			}
+			for _, p := range []int{1, 2, 2, 0, 1, 1} {
+				purge(p)
+				w.daemon.Settle()
+			}
+			stored := w.daemon.Positions()
+			for range test.last {
+				purge(2)
+				if test.settle {
+					w.daemon.Settle()
+				}
+			}
+			leader := w.leader
+			for range 2 { // the second leader does nothing before the third
+				leader.Term++
+				leader.Server = test.server
+				next := w.newDaemon()
+				if err := next.TakeOver(w.ctx, leader, stored); !errors.Is(err, test.want) {
+					t.Fatalf("error is %v, want %v", err, test.want)
+				}
+				if test.want != nil {
+					return
+				}
+				stored = next.Positions()
+			}
+		})
+	}
+}
+
+// queryOf returns a query of a partition.
+func (w *world) queryOf(partition int) string {
+	for id := 1; ; id++ {
+		if q := fmt.Sprintf("properties/%d", id); w.space.Partition(q) == partition {
+			return q
+		}
 	}
 }
 

@@ -82,6 +82,7 @@ func (d *Daemon) purge(ctx context.Context, calls []purgeCall, proof Proof) erro
 		if err != nil {
 			return fmt.Errorf("partition %d: %w", call.partition, err)
 		}
+		d.parts[call.partition].batch = d.batch + 1
 	}
 	if err := d.beatAnswers(beats); err != nil {
 		return err

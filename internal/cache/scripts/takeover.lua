@@ -4,12 +4,13 @@
 --
 -- KEYS[1] fence  KEYS[2] live
 -- ARGV[1] new term  ARGV[2] epoch  ARGV[3] term, ARGV[4] seq, ARGV[5] batch as stored with the cursor
--- ARGV[6] server: which PostgreSQL start this is
+-- ARGV[6] server: which PostgreSQL start this is  ARGV[7] the last batch stored of all partitions
 --
--- Behind the stored (term, seq): Redis has forgotten purges. Ahead of the stored
--- batch: one batch may have been purged by a leader that died before it stored
--- the cursor, but only if PostgreSQL has not been restarted since; otherwise it
--- is PostgreSQL that has gone back (an old data directory was put in place).
+-- Behind the stored (term, seq): Redis has forgotten purges. The batch is the last
+-- one that touched this partition: as stored, or the one after the last of all,
+-- purged by a leader that died before it stored the cursor. That may be only if
+-- PostgreSQL has not been restarted since; otherwise, and if it is any other, it is
+-- PostgreSQL that has gone back (an old data directory was put in place).
 local fence = redis.call('HMGET', KEYS[1], 'term', 'epoch', 'seq', 'live', 'batch', 'server')
 if fence[1] and tonumber(fence[1]) >= tonumber(ARGV[1]) then
   return {'FENCED'}
@@ -21,9 +22,8 @@ local term, seq, batch = tonumber(fence[1]), tonumber(fence[3]), tonumber(fence[
 if term < tonumber(ARGV[3]) or (term == tonumber(ARGV[3]) and seq < tonumber(ARGV[4])) then
   return {'LOST'}
 end
-local ahead = batch - tonumber(ARGV[5])
-if ahead < 0 or ahead > 1 or (ahead == 1 and fence[6] ~= ARGV[6]) then
+if batch ~= tonumber(ARGV[5]) and (batch ~= ARGV[7] + 1 or fence[6] ~= ARGV[6]) then
   return {'LOST'}
 end
 redis.call('HSET', KEYS[1], 'term', ARGV[1])
-return {'OK', fence[3]}
+return {'OK', fence[3], fence[5]}
