@@ -102,9 +102,6 @@ func (p *Postgres) Dir() string { return p.options.Dir }
 // Programs returns the folder with PostgreSQL's programs, psql among them.
 func (p *Postgres) Programs() string { return p.programs }
 
-// Running says whether the server was started and not stopped since.
-func (p *Postgres) Running() bool { return p.process != nil }
-
 // URL returns the address of a database for a role.
 func (p *Postgres) URL(role, password, database string) string {
 	u := url.URL{

@@ -61,6 +61,7 @@ func New(t testing.TB) string {
 // other methods may be called in parallel.
 type Server struct {
 	postgres  *local.Postgres
+	shared    bool // by the tests of this process
 	databases atomic.Int64
 	templates sync.Map   // name -> func() error, run once
 	settingUp sync.Mutex // the roles are made by one test at a time
@@ -70,6 +71,7 @@ type Server struct {
 var shared = sync.OnceValues(func() (*Server, error) {
 	s, err := start(nil)
 	if err == nil {
+		s.shared = true
 		testmain.AtExit(s.remove)
 	}
 	return s, err
@@ -171,11 +173,9 @@ func (s *Server) clone(t testing.TB, template string, build func(ctx context.Con
 	}
 	name := fmt.Sprintf("test%d", s.databases.Add(1))
 	check(t, "create database", s.exec("create database "+name+" template "+pgx.Identifier{template}.Sanitize()))
-	t.Cleanup(func() {
-		if s.postgres.Running() {
-			check(t, "drop database", s.exec("drop database "+name+" with (force)"))
-		}
-	})
+	if s.shared { // another goes with its server, which may be stopped or paused by then
+		t.Cleanup(func() { check(t, "drop database", s.exec("drop database "+name+" with (force)")) })
+	}
 	return name
 }
 
