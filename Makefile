@@ -5,7 +5,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 COMPOSE     = github.com/compose-spec/compose-go/v2/cmd@v2.16.2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test build lint
+.PHONY: help run test build lint bench
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,3 +27,8 @@ lint: ## formatting, go vet, staticcheck, docker-compose.yml
 	go vet ./...
 	go run $(STATICCHECK) ./...
 	go run $(COMPOSE) docker-compose.yml >/dev/null
+
+bench: build ## measure everything beside its baselines, into docs/bench.json and .svg; LONG=1 adds five minutes of growth
+	@scripts/install-servers
+	@mkdir -p .local && CGO_ENABLED=0 go build -trimpath -o .local/ ./internal/bench ./internal/bench/baseline
+	@exec .local/bench -out docs $(if $(LONG),-long)

@@ -27,7 +27,7 @@ var pure = map[string][]string{
 // reserved packages, with their subpackages, and who alone may import them, tests
 // aside.
 var reserved = map[string][]string{
-	"github.com/labstack/echo": {"internal/serve"},
+	"github.com/labstack/echo": {"internal/serve", "internal/bench"},
 	"github.com/jackc/pgx/v5": {
 		"internal/schema", "internal/invalidate", "internal/serve/database", "internal/doctor", // where SQL is
 		"internal/local", "internal/pgtest", "internal/coherence", "internal/bench", "cmd",

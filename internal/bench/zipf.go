@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// The readers of Zipf ask for so many URLs while somebody edits so often.
+const (
+	zipfURLs     = 10_000
+	zipfPages    = 4 // of each list
+	editsASecond = 100
+)
+
+// The edits of a phase.
+const (
+	none = iota
+	exact
+	everything // each edit purges all that is cached
+	phases
+)
+
+// zipf measures reads of many URLs, some of them far more often than others, beside
+// price edits all over the table.
+func (b *bench) zipf(ctx context.Context) error {
+	_, api, err := b.pair(ctx)
+	if err != nil {
+		return err
+	}
+	l, err := dial(api.addr, connections)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	requests, err := b.popular(l, b.times(zipfURLs, 400))
+	if err != nil {
+		return err
+	}
+	draw := newZipfian(len(requests), rand.New(rand.NewPCG(1, 2)))
+	popular := func() []byte { return requests[draw.next()] }
+	span := 4 * b.slice()
+
+	var rates, hits [phases]sample
+	for round := range b.times(6, 1) {
+		for i := range phases {
+			phase := (i + round) % phases
+			// Whatever the last phase has purged is there again, as far as it goes.
+			if _, err := l.run(time.Now().Add(time.Minute), inOrder(requests)); err != nil {
+				return err
+			}
+			t, err := b.beside(ctx, phase, func() (tally, error) { return l.run(time.Now().Add(span), popular) })
+			if err != nil {
+				return err
+			}
+			rates[phase] = append(rates[phase], t.rate())
+			hits[phase] = append(hits[phase], float64(t.hits)/float64(t.answers))
+		}
+	}
+	what := fmt.Sprintf("Zipf reads of %d URLs, %d edits/s", len(requests), editsASecond)
+	b.add(what+": hit ratio", ratio, hits[exact], atLeast(.97), "%d rows, %d connections", b.rows, connections)
+	b.add(what+": rate / without edits", ratio, pairs{rates[exact], rates[none]}.ratio(), atLeast(.85), "%.0f/s, %.0f/s",
+		rates[exact].median(), rates[none].median())
+	b.add("the same if an edit purged everything: hit ratio", ratio, hits[everything], nil, "for comparison")
+	b.add("the same if an edit purged everything: rate / without edits", ratio, pairs{rates[everything], rates[none]}.ratio(), nil,
+		"for comparison; %.0f/s", rates[everything].median())
+	return nil
+}
+
+// popular returns requests for so many URLs, pages of one list next to each other in
+// no one's favour: which are asked for often is drawn.
+func (b *bench) popular(l *load, urls int) ([][]byte, error) {
+	var targets []string
+	for _, target := range filters(urls, "") {
+		pages, err := follow(l, target, zipfPages)
+		if err != nil {
+			return nil, err
+		}
+		if targets = append(targets, pages...); len(targets) >= urls {
+			break
+		}
+	}
+	targets = targets[:min(urls, len(targets))]
+	rand.New(rand.NewPCG(3, 4)).Shuffle(len(targets), func(i, j int) { targets[i], targets[j] = targets[j], targets[i] })
+	return requestsOf(targets), nil
+}
+
+// beside has reads done while a client edits prices as the phase says.
+func (b *bench) beside(ctx context.Context, phase int, reads func() (tally, error)) (t tally, err error) {
+	if phase == none {
+		return reads()
+	}
+	statement := "update properties set price = price + $2 where id = $1"
+	if phase == everything {
+		statement = "with edited as (" + statement + " returning 1) select freshlist.properties_whole_table() from edited"
+	}
+	err = b.on(ctx, b.owner(captured), func(conn *pgx.Conn) error {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		var failed error
+		var wait sync.WaitGroup
+		wait.Go(func() { failed = edit(ctx, conn, statement, b.rows) })
+		var err error
+		t, err = reads()
+		cancel()
+		wait.Wait()
+		return errors.Join(err, failed)
+	})
+	return t, err
+}
+
+// edit changes prices of listings drawn from the whole table, until ctx is done.
+func edit(ctx context.Context, conn *pgx.Conn, statement string, rows int) error {
+	tick := time.NewTicker(time.Second / editsASecond)
+	defer tick.Stop()
+	random := rand.New(rand.NewPCG(5, 6))
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		_, err := conn.Exec(context.WithoutCancel(ctx), statement, 1+random.IntN(rows), 1+random.IntN(20_000))
+		if err != nil {
+			return err
+		}
+	}
+}
