@@ -17,7 +17,7 @@ import (
 // than some milliseconds.
 const (
 	registrationsPerCall = 500
-	purgesPerCall        = 200
+	purgesPerCall        = 100
 	callsPerPipeline     = 16
 	looksPerCall         = 500
 )
