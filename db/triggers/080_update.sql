@@ -66,7 +66,8 @@ BEGIN
 
     GET DIAGNOSTICS captured = ROW_COUNT;
 
-    IF captured = 0 AND EXISTS (SELECT FROM new_rows OFFSET 1) THEN
+    -- (The outer condition stands alone, since one with a query in it would cost a plan.)
+    IF captured = 0 THEN
         IF EXISTS (SELECT FROM new_rows OFFSET 10000) THEN
             -- Very many rows: one envelope, unless nothing changed. As a rule the first rows
             -- tell, since both tables are in the same order.
@@ -81,7 +82,7 @@ BEGIN
             IF captured > 0 THEN
                 EXECUTE freshlist.properties_bulk('SELECT * FROM old_rows UNION ALL SELECT * FROM new_rows');
             END IF;
-        ELSE
+        ELSIF EXISTS (SELECT FROM new_rows OFFSET 1) THEN
             -- Several rows, old and new paired by id. A changed id is a row that went and
             -- a row that came.
             INSERT INTO freshlist.properties_changes (xid, old_row, new_row, description_changed)
