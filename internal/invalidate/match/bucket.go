@@ -89,7 +89,7 @@ func (ix *Index) insert(l *live) {
 		n, ok := ix.buckets[b]
 		if !ok {
 			n = &node{}
-			ix.buckets[b] = n
+			put(&ix.buckets, b, n)
 		}
 		n.insert(l)
 		ix.shapes[b.shape]++
@@ -106,8 +106,8 @@ func (ix *Index) remove(l *live) {
 	})
 }
 
-// stab gives the probe the lists that stand in the row's buckets and whose box
-// its point lies in. It passes over the shapes that a change of these columns
+// stab gives the probe the lists of the row's buckets in whose box one of its
+// places lies. It passes over the shapes that a change of these columns
 // cannot touch: lists show neither description nor updated_at, but a text search
 // reads the former.
 func (ix *Index) stab(p *probe, r *listing.Row, changed listing.Columns) {

@@ -10,19 +10,13 @@ import "github.com/freshlist/freshlist/internal/listing"
 // The zero Index is empty and ready. It is not safe for concurrent use.
 type Index struct {
 	lists      map[string]*live   // pages and summaries, by canonical text
-	properties map[int64]property // property queries, by id
-	unknown    map[string]int64   // texts that do not parse, with their numbers
+	properties map[int64]string   // the texts of property queries, by id
+	unknown    map[string]bool    // texts that do not parse
 	filters    map[string]*shared // the filters of lists, by their canonical text
 	buckets    map[bucket]*node   // the lists, by the texts that their filters ask for
 	shapes     [shapeCount]int    // how many lists stand in buckets of each shape
 	round      uint64             // number of the present change
 	found      []candidate        // room for one probe's findings
-}
-
-// property is a live property query.
-type property struct {
-	text   string
-	number int64
 }
 
 // shared is one filter and how many live queries have it: a filter's pages and
@@ -44,34 +38,23 @@ func (ix *Index) Set(number int64, text string, w listing.Window) {
 	q, err := listing.Parse(text)
 	switch {
 	case err != nil:
-		ix.setUnknown(text, number)
+		put(&ix.unknown, text, true)
 	case q.Kind == listing.PropertyKind:
-		ix.setProperty(q.ID, property{text, number})
+		put(&ix.properties, q.ID, text)
 	default:
 		ix.add(&q, number, text, w)
 	}
 }
 
-func (ix *Index) setUnknown(text string, number int64) {
-	if ix.unknown == nil {
-		ix.unknown = make(map[string]int64)
+// put sets m[k] = v in a map that may not be there yet.
+func put[K comparable, V any](m *map[K]V, k K, v V) {
+	if *m == nil {
+		*m = make(map[K]V)
 	}
-	ix.unknown[text] = number
-}
-
-func (ix *Index) setProperty(id int64, p property) {
-	if ix.properties == nil {
-		ix.properties = make(map[int64]property)
-	}
-	ix.properties[id] = p
+	(*m)[k] = v
 }
 
 func (ix *Index) add(q *listing.Query, number int64, text string, w listing.Window) {
-	if ix.lists == nil {
-		ix.lists = make(map[string]*live)
-		ix.filters = make(map[string]*shared)
-		ix.buckets = make(map[bucket]*node)
-	}
 	l := &live{
 		page:    pageOf(q, w),
 		summary: q.Kind == listing.SummaryKind,
@@ -80,7 +63,7 @@ func (ix *Index) add(q *listing.Query, number int64, text string, w listing.Wind
 		filter:  ix.acquire(&q.Filter),
 		number:  number,
 	}
-	ix.lists[text] = l
+	put(&ix.lists, text, l)
 	ix.insert(l)
 }
 
@@ -147,62 +130,78 @@ func (ix *Index) appendFromAll(dst []string, c *Change) []string {
 			dst = append(dst, l.text)
 		}
 	}
-	for id, p := range ix.properties {
+	for id, text := range ix.properties {
 		if whole || touchesProperty(id, c) {
-			dst = append(dst, p.text)
+			dst = append(dst, text)
 		}
 	}
 	return dst
 }
 
 func (ix *Index) appendProperty(dst []string, id int64) []string {
-	if p, ok := ix.properties[id]; ok {
-		dst = append(dst, p.text)
+	if text, ok := ix.properties[id]; ok {
+		dst = append(dst, text)
 	}
 	return dst
 }
 
-// appendLists asks the lists in whose box the row lay before the change, then
-// those in whose box it only lies now.
+// appendLists asks the lists in whose buckets and boxes the row lies before the
+// change or after it.
 func (ix *Index) appendLists(dst []string, c *Change) []string {
 	ix.round++
-	old, new := pointOf(&c.Old), pointOf(&c.New)
-	update := c.HasOld && c.HasNew
-	// Found in a bucket, a list is known to match the row's texts on that side of
-	// the change. It matches those of the other side too if they are the same.
-	known := !update || sameTexts(&c.Old, &c.New)
-	if c.HasOld {
-		p := probe{at: old, other: new, hasOther: update, found: ix.found[:0]}
-		ix.stab(&p, &c.Old, c.Changed)
-		for _, f := range p.found {
-			dst = ix.appendTouched(dst, f.live, c, known, true, f.both)
+	switch {
+	case c.HasOld && c.HasNew && sameTexts(&c.Old, &c.New):
+		for _, f := range ix.find(c, &c.Old, &c.New) {
+			dst = ix.appendTouched(dst, c, f.live, f.before, f.after)
 		}
-		ix.found = p.found
-	}
-	if c.HasNew && !(update && known && old == new) {
-		p := probe{at: new, other: old, hasOther: update, fresh: known, found: ix.found[:0]}
-		ix.stab(&p, &c.New, c.Changed)
-		for _, f := range p.found {
-			dst = ix.appendTouched(dst, f.live, c, known, f.both, true)
+	case c.HasOld && c.HasNew:
+		dst = ix.appendFound(dst, c, &c.Old)
+		dst = ix.appendFound(dst, c, &c.New)
+	case c.HasOld:
+		for _, f := range ix.find(c, &c.Old, &c.Old) {
+			dst = ix.appendTouched(dst, c, f.live, true, false)
 		}
-		ix.found = p.found
+	case c.HasNew:
+		for _, f := range ix.find(c, &c.New, &c.New) {
+			dst = ix.appendTouched(dst, c, f.live, false, true)
+		}
 	}
 	return dst
 }
 
-// appendTouched appends the list's text if the change touches it. Whether the
-// row matches the filter before and after is asked of the filter, which lies far
-// away in memory, only where bucket and box leave it open.
-func (ix *Index) appendTouched(dst []string, l *live, c *Change, known, before, after bool) []string {
-	if !known {
-		if l.round == ix.round {
-			return dst // found before, in another bucket
+// find returns the lists of the buckets that both rows are of, in whose box one
+// of them lies. They are good until the next call.
+func (ix *Index) find(c *Change, before, after *listing.Row) []candidate {
+	p := probe{before: pointOf(before), after: pointOf(after), found: ix.found[:0]}
+	p.moved = p.before != p.after
+	ix.stab(&p, before, c.Changed)
+	ix.found = p.found
+	return p.found
+}
+
+// appendFound asks the lists that one side of an update finds, if the row is of
+// other buckets on the other side. That side may be of the list too, in another
+// bucket, so the filter is asked about both, and the list only once.
+func (ix *Index) appendFound(dst []string, c *Change, r *listing.Row) []string {
+	for _, f := range ix.find(c, r, r) {
+		if f.round == ix.round {
+			continue
 		}
-		l.round = ix.round
+		f.round = ix.round
+		if f.touchedBy(c, f.filter.Match(&c.Old), f.filter.Match(&c.New)) {
+			dst = append(dst, f.text)
+		}
 	}
-	if !known || !l.exact {
-		before = c.HasOld && l.filter.Match(&c.Old)
-		after = c.HasNew && l.filter.Match(&c.New)
+	return dst
+}
+
+// appendTouched appends the list's text if the change touches it, given whether
+// the row lies in the list's bucket and box before and after. Mostly that says
+// whether the filter matches, and the filter, far away in memory, is not asked.
+func (ix *Index) appendTouched(dst []string, c *Change, l *live, before, after bool) []string {
+	if !l.exact {
+		before = before && l.filter.Match(&c.Old)
+		after = after && l.filter.Match(&c.New)
 	}
 	if l.touchedBy(c, before, after) {
 		dst = append(dst, l.text)
@@ -216,7 +215,7 @@ func (ix *Index) acquire(f *listing.Filter) *listing.Filter {
 	s, ok := ix.filters[text]
 	if !ok {
 		s = &shared{Filter: *f}
-		ix.filters[text] = s
+		put(&ix.filters, text, s)
 	}
 	s.uses++
 	return &s.Filter

@@ -11,18 +11,18 @@ type leaf struct {
 	count int                   // how many they are
 }
 
-// probe looks for the queries in whose box a point lies.
+// probe looks for the queries in whose box a row's place lies before a change or
+// after it.
 type probe struct {
-	at, other point
-	hasOther  bool // whether there is another point: the row's on the other side of the change
-	fresh     bool // leave out the queries in whose box other lies: they are found already
-	found     []candidate
+	before, after point
+	moved         bool // whether the two differ
+	found         []candidate
 }
 
-// candidate is a query in whose box a probe's point lies.
+// candidate is a query that a probe found, and by which of its places.
 type candidate struct {
 	*live
-	both bool // whether the other point lies in the box too
+	before, after bool
 }
 
 func newLeaf(lives []*live) leaf {
@@ -80,12 +80,13 @@ func (f *leaf) box(i int) []span { return f.spans[i*f.count : (i+1)*f.count] }
 func (f *leaf) stab(p *probe) {
 	for i := range f.lives {
 		box := f.box(i)
-		if !f.holds(box, &p.at) {
-			continue
+		before := f.holds(box, &p.before)
+		after := before
+		if p.moved {
+			after = f.holds(box, &p.after)
 		}
-		both := p.hasOther && f.holds(box, &p.other)
-		if !both || !p.fresh {
-			p.found = append(p.found, candidate{f.lives[i], both})
+		if before || after {
+			p.found = append(p.found, candidate{f.lives[i], before, after})
 		}
 	}
 }

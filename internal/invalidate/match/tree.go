@@ -37,17 +37,18 @@ const (
 // size looking at all of them costs no more than going deeper.
 const leafSize = 64
 
-// stab gives the probe all queries in whose box its point lies.
+// stab gives the probe all queries in whose box one of its places lies.
 func (n *node) stab(p *probe) {
 	for n != nil {
 		if !n.inner {
 			n.leaf.stab(p)
 			return
 		}
-		switch x := p.at[n.axis]; {
-		case x < n.at:
+		x, y := p.before[n.axis], p.after[n.axis]
+		if x < n.at || y < n.at {
 			n.parts[below].stab(p)
-		case x > n.at:
+		}
+		if x > n.at || y > n.at {
 			n.parts[above].stab(p)
 		}
 		n = n.parts[cross]

@@ -110,7 +110,7 @@ func TestTree(t *testing.T) {
 	})
 }
 
-func checkProbe(t *rapid.T, root *node, lives []*live, at, other point) {
+func checkProbe(t *rapid.T, root *node, lives []*live, before, after point) {
 	within := func(l *live, p point) bool {
 		for d := range dimensions {
 			if s := l.span(d); p[d] < s.low || p[d] > s.high {
@@ -119,20 +119,19 @@ func checkProbe(t *rapid.T, root *node, lives []*live, at, other point) {
 		}
 		return true
 	}
-	for _, p := range []probe{{at: at}, {at: at, other: other, hasOther: true}, {at: at, other: other, hasOther: true, fresh: true}} {
+	for _, p := range []probe{{before: before, after: before}, {before: before, after: after, moved: true}} {
 		root.stab(&p)
-		found := map[*live]bool{}
+		found := map[*live]candidate{}
 		for _, c := range p.found {
 			if _, twice := found[c.live]; twice {
 				t.Fatal("found twice")
 			}
-			found[c.live] = c.both
+			found[c.live] = c
 		}
 		for _, l := range lives {
-			both := p.hasOther && within(l, other)
-			want := within(l, at) && !(p.fresh && both)
-			if got, ok := found[l]; ok != want || got != (want && both) {
-				t.Fatalf("%+v in the box of %s: found %v, in both %v, want %v and %v", at, l.filter, ok, got, want, both)
+			got, want := found[l], candidate{l, within(l, p.before), within(l, p.after)}
+			if (want.before || want.after) && got != want || !want.before && !want.after && got.live != nil {
+				t.Fatalf("%+v to %+v, in the box of %s: got %+v, want %+v", p.before, p.after, l.filter, got, want)
 			}
 			delete(found, l)
 		}
