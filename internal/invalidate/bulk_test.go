@@ -1,0 +1,123 @@
+package invalidate_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/freshlist/freshlist/internal/cache"
+	"github.com/freshlist/freshlist/internal/coherence/deployment"
+	"github.com/freshlist/freshlist/internal/redistest"
+)
+
+// holdUp is for how long a script may keep Redis, which does nothing else meanwhile.
+const holdUp = 5 * time.Millisecond
+
+// One statement over 100,000 rows is one envelope: it empties what it may touch,
+// thousands of queries, keeps what it cannot, and no script holds Redis up.
+func TestBulkStatement(t *testing.T) {
+	t.Parallel()
+	const each = 3000
+	server := redistest.Start(t, "slowlog-log-slower-than 100", "slowlog-max-len 10000") // 100 us: not the commands within
+	d := deployment.New(t, deployment.Options{Redis: server, Bound: time.Minute})
+	invalidator := d.Invalidate()
+	d.Settle(d.Exec(`insert into properties (title, property_type, price, city)
+		select 'House ' || n, 'Condo', n, case when n % 2 = 0 then 'FOLSOM' else 'SACRAMENTO' end from generate_series(1, 100000) as n;
+		insert into properties (title, property_type, price, city) values ('House', 'Condo', 1, 'GALT')`))
+	touched, others := views("properties?city=FOLSOM&min_price=%d", each), views("properties?city=GALT&min_price=%d", each)
+	fill(d, others)
+	fill(d, touched)
+	before := invalidator.Metrics.ChangesApplied.Value()
+	d.Must(d.Redis.Do(t.Context(), "slowlog", "reset").Err())
+	d.Settle(d.Exec("update properties set price = price + 1 where city in ('FOLSOM', 'SACRAMENTO')"))
+	took := scripts(d)
+
+	applied := invalidator.Metrics.ChangesApplied.Value
+	d.Await("the change to be counted", func() bool { return applied() > before })
+	if n := applied() - before; n != 1 {
+		t.Errorf("the statement is %d changes, want one envelope", n)
+	}
+	if n := present(d, touched); n != 0 {
+		t.Errorf("%d of the touched queries are still there", n)
+	}
+	if n := present(d, others); n != each {
+		t.Errorf("%d of %d other queries are still there", n, each)
+	}
+	// A script's calls are of one size: what the script takes, the quickest of them
+	// shows. The others may have been held up by the machine.
+	if len(took) < 2 {
+		t.Errorf("calls of %d scripts were logged, want registrations and purge", len(took))
+	}
+	for hash, durations := range took {
+		slices.Sort(durations)
+		quickest, longest := durations[0], durations[len(durations)-1]
+		t.Logf("script %.8s: %d calls, quickest %v, longest %v", hash, len(durations), quickest, longest)
+		if quickest > holdUp {
+			t.Errorf("script %.8s holds Redis up for %v", hash, quickest)
+		}
+	}
+}
+
+// views returns n queries.
+func views(format string, n int) []string {
+	queries := make([]string, n)
+	for i := range queries {
+		queries[i] = fmt.Sprintf(format, i+1)
+	}
+	return queries
+}
+
+// fill stores something for each query, as the read path does.
+func fill(d *deployment.Deployment, queries []string) {
+	d.Helper()
+	const writers = 8
+	limits := cache.Limits{Lease: time.Minute, View: time.Hour, Queryset: time.Hour, Live: d.Live}
+	reader := cache.NewReader(d.Redis, d.Space, strings.Repeat("0", 16), limits)
+	epoch := d.Beat(0).Epoch
+	var wg sync.WaitGroup
+	for w := range writers {
+		wg.Go(func() {
+			for i := w; i < len(queries); i += writers {
+				lease, _, err := reader.Acquire(d.Context(), queries[i])
+				if err == nil {
+					err = reader.Fill(d.Context(), lease, cache.Entry{Epoch: epoch, Format: "json", View: cache.View{
+						Status: 200, ETag: strings.Repeat("0", 22), Body: strings.Repeat("body", 100),
+					}})
+				}
+				if err != nil {
+					d.Errorf("fill %s: %v", queries[i], err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// present counts the queries that have a view.
+func present(d *deployment.Deployment, queries []string) int {
+	d.Helper()
+	names := make([]string, len(queries))
+	for i, q := range queries {
+		names[i] = d.Space.View("json", q)
+	}
+	n, err := d.Redis.Exists(d.Context(), names...).Result()
+	d.Must(err)
+	return int(n)
+}
+
+// scripts returns how long each call of each script took, by the slow log.
+func scripts(d *deployment.Deployment) map[string][]time.Duration {
+	d.Helper()
+	log, err := d.Redis.SlowLogGet(d.Context(), -1).Result()
+	d.Must(err)
+	took := map[string][]time.Duration{}
+	for _, entry := range log {
+		if len(entry.Args) > 1 && strings.EqualFold(entry.Args[0], "evalsha") {
+			took[entry.Args[1]] = append(took[entry.Args[1]], entry.Duration)
+		}
+	}
+	return took
+}

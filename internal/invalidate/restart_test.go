@@ -1,0 +1,65 @@
+package invalidate_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/freshlist/freshlist/internal/coherence/deployment"
+)
+
+// An invalidator that starts after 10,000 transactions applies them all, and keeps
+// what they do not touch.
+func TestRestartAppliesTheBacklogAndKeepsTheCache(t *testing.T) {
+	t.Parallel()
+	eachPartitioning(t, func(t *testing.T, partitions int) {
+		const changes = 10_000
+		d := deployment.New(t, deployment.Options{Partitions: partitions, Bound: 10 * time.Second})
+		first := d.Invalidate()
+		listings(d, "FOLSOM", 1, 200)
+		listings(d, "GALT", 1001, 1200)
+		conn := d.Connect()
+		d.Await("the position to be stored", func() bool { // until then a restart applies again what is behind it
+			var rows int
+			d.Must(conn.QueryRow(t.Context(), "select count(*) from freshlist.properties_changes").Scan(&rows))
+			return rows == 0
+		})
+		api := d.API()
+		var touched, others []string
+		for id := 1; id <= 40; id++ {
+			touched = append(touched, fmt.Sprintf("properties/%d", id), fmt.Sprintf("properties?city=FOLSOM&min_price=%d", id))
+			others = append(others, fmt.Sprintf("properties/%d", 1000+id), fmt.Sprintf("properties?city=GALT&min_price=%d", id))
+		}
+		warm(d, api, touched...)
+		warm(d, api, others...)
+		epoch := d.Beat(0).Epoch
+		first.Stop()
+
+		_, err := conn.Exec(t.Context(), fmt.Sprintf(`do $$ begin
+			for n in 1..%d loop update properties set price = price + 1 where id = 1 + n %% 200; commit; end loop;
+		end $$`, changes))
+		d.Must(err)
+		second := d.Invalidate()
+		if applied := second.Metrics.ChangesApplied.Value(); applied != changes {
+			t.Errorf("%d changes were applied, want %d", applied, changes)
+		}
+		if now := d.Beat(0).Epoch; now != epoch {
+			t.Errorf("epoch %s has begun, want the cache kept in %s", now, epoch)
+		}
+		for q, there := range cached(d, touched...) {
+			if there {
+				t.Errorf("%s is still there", q)
+			}
+		}
+		for _, q := range others {
+			if answer := api.Get(q, formats[0]); answer.CacheStatus != hit {
+				t.Errorf("%s: %s, want it kept", q, answer.CacheStatus)
+			}
+		}
+		for _, q := range touched {
+			if api.Get(q, formats[0]).Body != api.Fresh(q, formats[0]) {
+				t.Errorf("%s is stale", q)
+			}
+		}
+	})
+}
