@@ -13,7 +13,7 @@ func (b *bench) idle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := pause(ctx, time.Second); err != nil { // until it sleeps
+	if err := pause(ctx, 3*time.Second); err != nil { // until it sleeps, and what was before has been counted
 		return err
 	}
 	// Asked from another database: the question itself is no cost of the invalidator.

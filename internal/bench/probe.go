@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -87,7 +88,8 @@ func (p *prober) hear() {
 }
 
 // once edits a listing that the API holds, and returns how long after COMMIT was
-// sent the API had it no longer, in milliseconds.
+// sent the API had it no longer, in milliseconds. Somebody else may have asked for it
+// meanwhile, so that it is the old price that tells.
 func (p *prober) once(ctx context.Context) (float64, error) {
 	p.id = p.id%probed + 1
 	query := fmt.Sprintf("properties/%d", p.id)
@@ -95,7 +97,8 @@ func (p *prober) once(ctx context.Context) (float64, error) {
 	p.mu.Lock()
 	p.wanted = query
 	p.mu.Unlock()
-	if err := p.hold(ctx, request); err != nil {
+	held, err := p.hold(ctx, request)
+	if err != nil {
 		return 0, err
 	}
 	if _, err := p.conn.Exec(ctx, fmt.Sprintf("begin; update properties set price = price + 1 where id = %d", p.id)); err != nil {
@@ -119,19 +122,21 @@ func (p *prober) once(ctx context.Context) (float64, error) {
 		if err != nil {
 			return 0, err
 		}
-		if !a.hit() {
+		if !bytes.Equal(a.body, held) {
 			return at.Sub(began).Seconds() * 1000, nil
 		}
 		at = time.Now()
 	}
 }
 
-// hold asks until the API process has the answer itself.
-func (p *prober) hold(ctx context.Context, request []byte) error {
-	return await(ctx, 5*time.Second, "the API holds a listing", func() (bool, error) {
+// hold asks until the API process has the answer itself, and returns its body.
+func (p *prober) hold(ctx context.Context, request []byte) (body []byte, err error) {
+	err = await(ctx, 5*time.Second, "the API holds a listing", func() (bool, error) {
 		a, err := p.api.do(request)
+		body = append(body[:0], a.body...)
 		return a.first(), err
 	})
+	return body, err
 }
 
 // await waits for a purge and returns when it was heard.

@@ -23,6 +23,10 @@ type process struct {
 	program    *local.Program // nil once stopped
 }
 
+// cores is how many each process may use: with many more, the one thread that makes
+// the load would be what is measured.
+const cores = "2"
+
 // grace is how long a process may take to end.
 const grace = 15 * time.Second
 
@@ -40,7 +44,7 @@ func (r *rig) invalidator(ctx context.Context) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p, await(ctx, time.Minute, "the invalidator beats", func() (bool, error) {
+	return p, await(ctx, 2*time.Minute, "the invalidator beats", func() (bool, error) {
 		beats, err := p.metric(ctx, "freshlist_beats_total")
 		return beats > 0, err
 	})
@@ -72,7 +76,7 @@ func (r *rig) start(ctx context.Context, name, program, addrVariable, path strin
 	}
 	defer log.Close()
 	full := append([]string{
-		"PATH=" + os.Getenv("PATH"), "REDIS_URL=" + r.redisDB.URL(), "LOG_FORMAT=text", addrVariable + "=" + p.addr,
+		"GOMAXPROCS=" + cores, "PATH=" + os.Getenv("PATH"), "REDIS_URL=" + r.redisDB.URL(), "LOG_FORMAT=text", addrVariable + "=" + p.addr,
 	}, env...)
 	if p.program, err = local.StartProgram(log, full, program); err != nil {
 		return nil, err
