@@ -20,7 +20,6 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -115,9 +114,4 @@ func load(ctx context.Context, c redis.Scripter, scripts ...script) error {
 		}
 	}
 	return nil
-}
-
-// isNoScript tells that Redis has forgotten its scripts (a restart, SCRIPT FLUSH).
-func isNoScript(err error) bool {
-	return err != nil && strings.Contains(err.Error(), "NOSCRIPT")
 }
