@@ -48,24 +48,38 @@ func (a *Auditor) Sample(ctx context.Context, n, turn int) ([]string, error) {
 	return queries, nil
 }
 
-// Walk calls visit with all live queries, some hundreds at a time. What goes or
-// comes meanwhile may be left out, or come twice.
+// Walk calls visit with the live queries, some hundreds at a time, in the order of
+// their registration. What is registered meanwhile is left out.
 func (a *Auditor) Walk(ctx context.Context, visit func([]string) error) error {
 	for p := range a.space.Partitions {
-		for cursor, more := uint64(0), true; more; more = cursor != 0 {
-			found, next, err := a.rdb.ZScan(ctx, a.space.Live(p), cursor, "", looksPerCall).Result()
-			if err != nil {
-				return fmt.Errorf("walk the live queries of partition %d: %w", p, err)
-			}
-			queries := make([]string, 0, len(found)/2)
-			for i := 0; i < len(found); i += 2 { // a query, its number
-				queries = append(queries, found[i])
-			}
-			if err := visit(queries); err != nil {
-				return err
-			}
-			cursor = next
+		if err := a.walk(ctx, a.space.Live(p), visit); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+func (a *Auditor) walk(ctx context.Context, live string, visit func([]string) error) error {
+	last, err := a.rdb.ZRangeArgsWithScores(ctx, redis.ZRangeArgs{Key: live, Start: 0, Stop: 0, Rev: true}).Result()
+	for after := 0.0; err == nil && len(last) > 0; {
+		var found []redis.Z
+		found, err = a.rdb.ZRangeArgsWithScores(ctx, redis.ZRangeArgs{
+			Key: live, Start: fmt.Sprintf("(%.0f", after), Stop: fmt.Sprintf("%.0f", last[0].Score), ByScore: true, Count: looksPerCall,
+		}).Result()
+		if err != nil || len(found) == 0 {
+			break
+		}
+		after = found[len(found)-1].Score
+		queries := make([]string, len(found))
+		for i, z := range found {
+			queries[i], _ = z.Member.(string)
+		}
+		if err := visit(queries); err != nil {
+			return err
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("walk the live queries: %w", err)
 	}
 	return nil
 }

@@ -66,27 +66,18 @@ func TestSampleAndWalk(t *testing.T) {
 		t.Run(fmt.Sprint(partitions, " partitions"), func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, partitions)
+			w.limits.Live = 10000
+			w.reader = cache.NewReader(w.rdb, w.space, build, w.limits)
 			a := cache.NewAuditor(w.rdb, w.space)
 			if drawn, err := a.Sample(w.ctx, 3, 0); err != nil || len(drawn) != 0 {
 				t.Errorf("the sample of nothing is %v %v", drawn, err)
 			}
 			var all []string
-			for i := range 200 {
+			for i := range 1200 {
 				all = append(all, fmt.Sprintf("properties/%d", i))
 				w.acquire(all[i])
 			}
-			slices.Sort(all)
-			seen := map[string]bool{}
-			w.must(a.Walk(w.ctx, func(queries []string) error {
-				for _, q := range queries {
-					seen[q] = true
-				}
-				return nil
-			}))
-			if len(seen) != len(all) {
-				t.Errorf("the walk has seen %d queries, want %d", len(seen), len(all))
-			}
-			for _, n := range []int{1, 50, 200, 300} {
+			for _, n := range []int{1, 50, 1200, 1300} {
 				drawn, err := a.Sample(w.ctx, n, 1)
 				w.must(err)
 				slices.Sort(drawn)
@@ -102,6 +93,20 @@ func TestSampleAndWalk(t *testing.T) {
 			}
 			if len(turns) != partitions {
 				t.Errorf("samples of one come from %v, want each partition in turn", turns)
+			}
+
+			times := map[string]int{}
+			w.must(a.Walk(w.ctx, func(queries []string) error {
+				for _, q := range queries {
+					times[q]++
+				}
+				w.acquire(fmt.Sprintf("properties/%d", 5000+len(times))) // must not keep the walk going
+				return nil
+			}))
+			for _, q := range all {
+				if times[q] != 1 {
+					t.Fatalf("the walk has come to %s %d times, want once", q, times[q])
+				}
 			}
 		})
 	}
