@@ -106,7 +106,7 @@ func write(d *deployment.Deployment, conn *pgx.Conn, id int, random *rand.Rand) 
 // purged for at once, and none is lost, with nothing but the doorbell to hear it by.
 func TestDoorbell(t *testing.T) {
 	t.Parallel()
-	const databases = 4
+	const databases = 2
 	var mu sync.Mutex
 	var sleeps uint64
 	var delays []time.Duration

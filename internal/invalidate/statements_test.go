@@ -87,7 +87,7 @@ func TestEveryStatementIsSeen(t *testing.T) {
 		d.Invalidate()
 		api, conn := d.API(), d.Connect()
 		for name, run := range statements() {
-			fastest := time.Hour
+			least := time.Hour
 			for range tries {
 				d.Settle(d.Exec(anew))
 				warm(d, api, folsom)
@@ -97,19 +97,33 @@ func TestEveryStatementIsSeen(t *testing.T) {
 				if api.Fresh(folsom, formats[0]) == before {
 					t.Fatalf("%s changes nothing that is shown", name)
 				}
-				for _, f := range formats {
-					want := api.Fresh(folsom, f)
-					d.Await(name+" to be seen", func() bool { return api.Get(folsom, f).Body == want })
-				}
-				if fastest = min(fastest, time.Since(committed)); fastest <= shownWithin {
+				if least = min(least, unseen(d, api, committed)); least <= shownWithin {
 					break
 				}
 			}
-			if fastest > shownWithin {
-				t.Errorf("%s is seen after %v at the earliest", name, fastest)
+			if least > shownWithin {
+				t.Errorf("%s is not seen by a read %v after its commit", name, least)
 			}
 		}
 	})
+}
+
+// unseen reads until both formats show what the database has, and returns how long
+// after the commit the last read began that did not.
+func unseen(d *deployment.Deployment, api *deployment.API, committed time.Time) (last time.Duration) {
+	d.Helper()
+	for _, f := range formats {
+		want := api.Fresh(folsom, f)
+		d.Await("the statement to be seen", func() bool {
+			began := time.Since(committed)
+			if api.Get(folsom, f).Body == want {
+				return true
+			}
+			last = max(last, began)
+			return false
+		})
+	}
+	return last
 }
 
 // begin opens a transaction of its own.
