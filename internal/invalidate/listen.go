@@ -18,9 +18,10 @@ const (
 	proofChannel   = "freshlist_proof"
 )
 
-// proofEvery is how often the listener is proved; it counts as deaf if it has not
+// proofEvery is how often the listener is proved: two transactions each time, so not
+// oftener than needed, since the beats find what it misses. It counts as deaf if it has not
 // heard itself for twice that.
-const proofEvery = time.Second
+const proofEvery = 2 * time.Second
 
 // listener keeps one LISTEN connection and turns what it hears into rings. A
 // connection that is open but dead hears nothing and fails nowhere, so it is

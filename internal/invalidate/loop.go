@@ -27,10 +27,10 @@ func (l *leadership) loop(ctx context.Context) error {
 			if err := l.begin(ctx); err != nil {
 				return err
 			}
+			beat.Reset(0)
 		case err != nil:
 			return err
-		}
-		if due {
+		case due:
 			beat.Reset(l.beatEvery())
 		}
 		if err := l.tend(ctx); err != nil {
