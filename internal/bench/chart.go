@@ -9,13 +9,13 @@ import (
 
 // The chart's measures, in pixels.
 const (
-	chartWidth  = 860
+	chartWidth  = 900
 	labelWidth  = 430
 	lineHeight  = 24
 	chartTop    = 48
 	chartBottom = 12
 	barHeight   = 14
-	valueWidth  = 110
+	valueWidth  = 150
 )
 
 // most is how far beyond its target a bar goes; more is cut there.
@@ -38,6 +38,7 @@ func (r *Report) chart() []byte {
 	fmt.Fprintf(&b, `<title>What make bench measured, as a share of the target</title>`+"\n")
 	fmt.Fprintf(&b, `<rect width="%d" height="%d" fill="#fff"/>`+"\n", chartWidth, height)
 	fmt.Fprintf(&b, `<text x="%.0f" y="20" text-anchor="middle" fill="#555">target</text>`+"\n", line)
+	fmt.Fprintf(&b, `<line x1="%.1f" x2="%.1f" y1="28" y2="%d" stroke="#999" stroke-dasharray="3 3"/>`+"\n", line, line, height-chartBottom)
 	for i, row := range rows {
 		y := chartTop + i*lineHeight
 		color := "#2a7f62"
@@ -47,9 +48,9 @@ func (r *Report) chart() []byte {
 		end := place(row.Reached())
 		fmt.Fprintf(&b, `<text x="%d" y="%d" text-anchor="end" fill="#222">%s</text>`, labelWidth-10, y+barHeight-2, escape(row.What))
 		fmt.Fprintf(&b, `<rect x="%d" y="%d" width="%.1f" height="%d" fill="%s"/>`, labelWidth, y, end-labelWidth, barHeight, color)
-		fmt.Fprintf(&b, `<text x="%.1f" y="%d" fill="#222">%s</text>`+"\n", end+6, y+barHeight-2, escape(figure(row.Value, row.Unit)))
+		fmt.Fprintf(&b, `<text x="%.1f" y="%d" fill="#222">%s</text>`+"\n", end+6, y+barHeight-2, escape(figure(row.Value, row.Unit)+"  ("+row.bound()+")"))
 	}
-	fmt.Fprintf(&b, `<line x1="%.1f" x2="%.1f" y1="28" y2="%d" stroke="#555" stroke-dasharray="3 3"/>`+"\n</svg>\n", line, line, height-chartBottom)
+	b.WriteString("</svg>\n")
 	return b.Bytes()
 }
 

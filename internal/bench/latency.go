@@ -136,7 +136,7 @@ func (b *bench) commitsBeside(ctx context.Context, api *process) error {
 	if err != nil {
 		return err
 	}
-	b.percentiles(fmt.Sprintf("the same at %d commits/s, %d live queries", commitsASecond, b.times(liveQueries, 1000)), delays, nil, atMost(20),
+	b.percentiles(fmt.Sprintf("commit to gone, %d commits/s, %d live queries", commitsASecond, b.times(liveQueries, 1000)), delays, nil, atMost(20),
 		fmt.Sprintf("%.0f commits/s came about; %d queries live at the end", rate, live))
 	return nil
 }

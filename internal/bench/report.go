@@ -41,6 +41,15 @@ func (r Row) Reached() float64 {
 	return r.Value / r.Target.Value
 }
 
+// bound spells the target.
+func (r Row) bound() string {
+	sign := ">= "
+	if r.Target.AtMost {
+		sign = "<= "
+	}
+	return sign + figure(r.Target.Value, r.Unit)
+}
+
 // Report is everything that one run has found, and where.
 type Report struct {
 	Began    time.Time `json:"began"`
@@ -73,11 +82,7 @@ func (r *Report) print(w io.Writer) error {
 	for _, row := range r.Rows {
 		target, met, reached := "", "", ""
 		if row.Target != nil {
-			sign := ">="
-			if row.Target.AtMost {
-				sign = "<="
-			}
-			target = sign + " " + figure(row.Target.Value, row.Unit)
+			target = row.bound()
 			reached = fmt.Sprintf("%.2f", min(row.Reached(), 99))
 			if met = "met"; row.Reached() < 1 {
 				met = "MISSED"

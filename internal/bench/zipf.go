@@ -66,8 +66,8 @@ func (b *bench) zipf(ctx context.Context) error {
 	b.add(what+": hit ratio", ratio, hits[exact], atLeast(.97), "%d rows, %d connections", b.rows, connections)
 	b.add(what+": rate / without edits", ratio, pairs{rates[exact], rates[none]}.ratio(), atLeast(.85), "%.0f/s, %.0f/s",
 		rates[exact].median(), rates[none].median())
-	b.add("the same if an edit purged everything: hit ratio", ratio, hits[everything], nil, "for comparison")
-	b.add("the same if an edit purged everything: rate / without edits", ratio, pairs{rates[everything], rates[none]}.ratio(), nil,
+	b.add(what+" that purge everything: hit ratio", ratio, hits[everything], nil, "for comparison")
+	b.add(what+" that purge everything: rate / without edits", ratio, pairs{rates[everything], rates[none]}.ratio(), nil,
 		"for comparison; %.0f/s", rates[everything].median())
 	return nil
 }
