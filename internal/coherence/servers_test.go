@@ -138,13 +138,13 @@ func TestRedis(t *testing.T) {
 		{"restarted from an old snapshot", func() {
 			old := r.redisServer.Save(t)
 			editAll()
-			r.awaitPurge(t)
+			r.awaitApplied()
 			r.redisServer.Restart(t, old)
 		}, false},
 		{"gone back unnoticed", func() {
 			r.check(r.redis.Save(t.Context()).Err())
 			editAll()
-			r.awaitPurge(t)
+			r.awaitApplied()
 			r.goBack()
 		}, false},
 		{"flushed", func() { r.check(r.redis.FlushAll(t.Context()).Err()) }, false},
@@ -187,12 +187,12 @@ func (r *rig) until(end instant) {
 	_ = pause(context.Background(), time.Duration(end-r.journal.history.now()))
 }
 
-// awaitPurge waits until everything that has been committed is applied.
-func (r *rig) awaitPurge(t *testing.T) {
-	t.Helper()
+// awaitApplied waits until everything that has been committed is applied.
+func (r *rig) awaitApplied() {
+	r.Helper()
 	conn := r.connect()
 	defer conn.Close(context.Background())
-	fleet.Await(t, "what is committed is applied", func() bool {
+	fleet.Await(r, "what is committed is applied", func() bool {
 		applied, ok := r.applied()
 		if !ok {
 			return false

@@ -39,7 +39,7 @@ import (
 )
 
 // patience is how long a test waits for what must happen. Only a failure takes it.
-const patience = 30 * time.Second
+const patience = 10 * time.Second
 
 // Options say what a deployment is like. The zero value is that of most tests.
 type Options struct {

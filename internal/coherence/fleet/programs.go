@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -46,24 +47,25 @@ type Change struct {
 	Old, New string // Old must stand in the file exactly once
 }
 
-// Mutant builds one program, api or invalidator, with some changes of which the
-// sources on disk know nothing (go build -overlay); the other one is as the
-// repository has it.
-func Mutant(t testing.TB, name string, changes ...Change) Programs {
+// Mutant builds some of the programs, api or invalidator or both, with some changes
+// of which the sources on disk know nothing (go build -overlay); another one is as
+// the repository has it.
+func Mutant(t testing.TB, names []string, changes ...Change) Programs {
 	t.Helper()
 	dir := t.TempDir()
 	overlay, err := writeOverlay(dir, changes)
 	if err != nil {
 		t.Fatalf("change the sources: %v", err)
 	}
-	mutant, err := build(dir, overlay, name)
+	mutant, err := build(dir, overlay, names...)
 	if err != nil {
 		t.Fatalf("build the mutant: %v", err)
 	}
 	programs := Build(t)
-	if name == "api" {
+	if slices.Contains(names, "api") {
 		programs.API = mutant.API
-	} else {
+	}
+	if slices.Contains(names, "invalidator") {
 		programs.Invalidator = mutant.Invalidator
 	}
 	return programs
@@ -71,7 +73,7 @@ func Mutant(t testing.TB, name string, changes ...Change) Programs {
 
 // build builds programs into dir.
 func build(dir, overlay string, names ...string) (Programs, error) {
-	args := []string{"build", "-o", dir + string(filepath.Separator)}
+	args := []string{"build", "-ldflags=-s -w", "-o", dir + string(filepath.Separator)}
 	if raceDetector() {
 		args = append(args, "-race")
 	}

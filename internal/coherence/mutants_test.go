@@ -1,0 +1,229 @@
+package coherence
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/freshlist/freshlist/internal/coherence/fleet"
+	"github.com/freshlist/freshlist/internal/faultproxy"
+)
+
+// mutant is the product with one of its guards taken out, and a story in which the
+// guard matters. The story must leave a stale answer in the mutant and none in the
+// product.
+type mutant struct {
+	name     string
+	programs []string // that the changes are in
+	changes  []fleet.Change
+	story    func(r *rig) (api *fleet.Process, path, want string)
+	tries    int // of the story, where it needs luck; else 0
+}
+
+const scripts = "internal/cache/scripts/"
+
+// mutants are the guards of the protocol.
+var mutants = []mutant{
+	{
+		name: "no lease check at fill", programs: []string{"api"},
+		changes: []fleet.Change{{
+			File: scripts + "fill.lua", Old: "if redis.call('GET', KEYS[4]) ~= ARGV[1] .. ARGV[2] then", New: "if false then",
+		}},
+		story: staleFill,
+	},
+	{
+		name: "no registration before the read", programs: []string{"api"},
+		changes: []fleet.Change{{
+			File: scripts + "acquire.lua",
+			Old:  "redis.call('ZADD', KEYS[2], redis.call('HINCRBY', KEYS[1], 'registered', 1), ARGV[3])", New: "",
+		}, {
+			File: scripts + "acquire.lua", Old: "redis.call('HINCRBY', KEYS[1], 'live', 1)", New: "",
+		}},
+		story: staleFill,
+	},
+	{
+		name: "no beat check on hit", programs: []string{"api"},
+		changes: []fleet.Change{{
+			File: "internal/cache/reader.go",
+			Old:  "	if beat == nil {\n		return Sight{}\n	}\n	value, _ := values[0].(string)\n",
+			New: "	value, _ := values[0].(string)\n	if beat == nil {\n		stamp, _ := parseStamp(value)\n" +
+				"		beat = &Beat{Epoch: stamp.Epoch, Applied: \"1:1:\"}\n	}\n",
+		}},
+		story: outlivedInvalidator,
+	},
+	{
+		name: "beat before drain and purge", programs: []string{"invalidator"},
+		changes: []fleet.Change{{
+			File: "internal/invalidate/loop.go",
+			Old:  "	began := time.Now()\n	batch, err := ",
+			New: "	if err := l.note(ctx); err != nil {\n		return err\n	}\n	if err := l.beat(ctx); err != nil {\n		return err\n	}\n" +
+				"	began := time.Now()\n	batch, err := ",
+		}},
+		story: beatWithoutPurge,
+		tries: 6, // the invalidator may be stopped anywhere, also behind its beat
+	},
+	{
+		name: "seq ignored in check.lua", programs: []string{"invalidator"},
+		changes: []fleet.Change{{File: scripts + "check.lua", Old: " or fence[3] ~= ARGV[3]", New: ""}},
+		story:   forgottenPurge,
+	},
+	{
+		name: "old window kept at refill", programs: []string{"api", "invalidator"},
+		changes: []fleet.Change{
+			{File: scripts + "acquire.lua", Old: "redis.call('HDEL', KEYS[3], ARGV[3])", New: ""},
+			{File: scripts + "purge.lua", Old: "redis.call('HDEL', KEYS[3], query)", New: ""},
+			{File: scripts + "fill.lua", Old: "redis.call('HSET', KEYS[3]", New: "redis.call('HSETNX', KEYS[3]"},
+		},
+		story: refilledPage,
+	},
+}
+
+// caughtWithin is how long a mutant may go unnoticed, from the end of its story.
+const caughtWithin = 2 * time.Second
+
+func TestMutants(t *testing.T) {
+	t.Parallel()
+	for _, m := range mutants {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			if _, stale := m.tell(t, fleet.Mutant(t, m.programs, m.changes...)); !stale {
+				t.Errorf("not caught within %v", caughtWithin)
+			}
+		})
+	}
+	for _, m := range mutants[1:] { // the first two have one story
+		t.Run("product, "+m.name, func(t *testing.T) {
+			t.Parallel()
+			m.tries = 1
+			if age, stale := m.tell(t, fleet.Build(t)); stale {
+				t.Errorf("the product answers %v old", age)
+			}
+		})
+	}
+}
+
+// tell plays the mutant's story and asks again and again: is there an answer that
+// does not show what was wanted more than B before it was asked for?
+func (m mutant) tell(t *testing.T, programs fleet.Programs) (age time.Duration, stale bool) {
+	r := newRig(t, options{bound: time.Second, apis: 1, invalidators: 1, programs: programs, env: []string{"L1_MAX_BYTES=0"}})
+	for range max(1, m.tries) {
+		if age, stale = m.tellOnce(r); stale {
+			break
+		}
+	}
+	return age, stale
+}
+
+func (m mutant) tellOnce(r *rig) (age time.Duration, stale bool) {
+	api, path, want := m.story(r)
+	began := r.journal.last.Load().done
+	for end := r.journal.history.now() + instant(caughtWithin); r.journal.history.now() < end; {
+		sent := r.journal.history.now()
+		age := time.Duration(sent - began)
+		if response, body := r.get(api, path); response != nil && age > r.bound && !strings.Contains(body, want) {
+			r.Logf("caught: %v old (%s)", age, response.Header.Get("Cache-Status"))
+			return age, true
+		}
+	}
+	return 0, false
+}
+
+// cached waits until the API answers path from the cache.
+func (r *rig) cached(path string) {
+	r.Helper()
+	fleet.Await(r, path+" is cached", func() bool {
+		response, _ := r.get(r.apis[0], path)
+		return response != nil && fleet.Hit(response)
+	})
+}
+
+// staleFill: a miss has read the row, and its answer is held up on the way; the
+// row is changed, and the change purged; then comes the fill.
+func staleFill(r *rig) (api *fleet.Process, path, want string) {
+	link := faultproxy.New(r, r.database.API)
+	c := r.config
+	c.Database.API = link.URL(r.database.API)
+	api = c.API(r)
+	path, want = "/v1/properties/3", `"after"`
+	r.get(api, "/v1/properties/5") // so that the pool has a connection, and the statement is prepared
+	link.Silence(faultproxy.ToClient)
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		r.get(api, path)
+	}()
+	fleet.Await(r, "the row has been read", func() bool {
+		return r.redis.Exists(context.Background(), "freshlist:{00}:lease:properties/3").Val() == 1 && r.haveRead()
+	})
+	r.edit("update public.properties set title = 'after' where id = 3")
+	r.awaitApplied()
+	link.Resume()
+	<-answered
+	return api, path, want
+}
+
+// haveRead tells whether PostgreSQL has answered a read that is meant to be stored.
+func (r *rig) haveRead() bool {
+	conn, err := pgx.Connect(context.Background(), r.database.Superuser)
+	r.check(err)
+	defer conn.Close(context.Background())
+	var n int
+	err = conn.QueryRow(context.Background(), `select count(*) from pg_stat_activity
+		where application_name = 'freshlist-api' and state like 'idle%' and query like '%properties_epoch%'`).Scan(&n)
+	r.check(err)
+	return n > 0
+}
+
+// outlivedInvalidator: the invalidator dies, the row is changed.
+func outlivedInvalidator(r *rig) (api *fleet.Process, path, want string) {
+	path, want = "/v1/properties/3", `"after"`
+	r.cached(path)
+	r.invalidators[0].Kill(r)
+	r.edit("update public.properties set title = 'after' where id = 3")
+	return r.apis[0], path, want
+}
+
+// beatWithoutPurge: the invalidator is stopped, the row is changed, and when the
+// invalidator goes on it reaches Redis and not PostgreSQL.
+func beatWithoutPurge(r *rig) (api *fleet.Process, path, want string) {
+	path, want = "/v1/properties/3", `"after"`
+	r.links[0].Resume()
+	r.edit("update public.properties set title = 'before' where id = 3")
+	r.awaitApplied()
+	r.cached(path)
+	r.invalidators[0].Stop(r)
+	r.edit("update public.properties set title = 'after' where id = 3")
+	r.until(r.journal.history.now() + instant(r.bound))
+	r.links[0].Silence(faultproxy.Both)
+	r.invalidators[0].Continue(r)
+	return r.apis[0], path, want
+}
+
+// forgottenPurge: Redis goes back to before a purge, without a connection's end.
+func forgottenPurge(r *rig) (api *fleet.Process, path, want string) {
+	path, want = "/v1/properties/3", `"after"`
+	r.cached(path)
+	r.check(r.redis.Save(context.Background()).Err())
+	r.edit("update public.properties set title = 'after' where id = 3")
+	r.awaitApplied()
+	r.goBack()
+	return r.apis[0], path, want
+}
+
+// refilledPage: the page's first rows go, it is filled again with later ones, and
+// one of those is changed.
+func refilledPage(r *rig) (api *fleet.Process, path, want string) {
+	path, want = "/v1/properties?city=WINDOW&limit=2&sort=price", `"after"`
+	r.edit(`insert into public.properties (id, title, property_type, price, city)
+		select n, 'Window', 'Condo', n, 'WINDOW' from generate_series(301, 306) as n`)
+	r.awaitApplied()
+	r.cached(path)
+	r.edit("delete from public.properties where id in (301, 302)")
+	r.awaitApplied()
+	r.cached(path)
+	r.edit("update public.properties set title = 'after' where id = 304")
+	return r.apis[0], path, want
+}
