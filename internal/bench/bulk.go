@@ -168,7 +168,7 @@ func (b *bench) startReaders(ctx context.Context, database string) (*readers, er
 	for n, conn := range conns {
 		r.wait.Go(func() {
 			defer conn.Close(context.WithoutCancel(ctx))
-			if err := r.read(ctx, conn, n, b.rows); err != nil && ctx.Err() == nil {
+			if err := r.read(ctx, conn, n, b.rows); ctx.Err() == nil {
 				r.failed <- err
 			}
 		})
@@ -176,6 +176,7 @@ func (b *bench) startReaders(ctx context.Context, database string) (*readers, er
 	return r, nil
 }
 
+// read reads until an error, that of ctx or another.
 func (r *readers) read(ctx context.Context, conn *pgx.Conn, n, rows int) error {
 	for i := n; ; i += readerClients {
 		var title string
