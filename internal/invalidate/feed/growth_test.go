@@ -19,8 +19,9 @@ func TestDrainStaysCheap(t *testing.T) {
 	reader := r.begin()
 	execOn(t, reader.Conn(), "set transaction isolation level repeatable read; select from properties")
 	writer := r.begin()
-	execOn(t, writer.Conn(), changesOfOneTransaction, 5000)
+	execOn(t, writer.Conn(), changesOfOneTransaction, 20_000)
 	r.drain()
+	r.drain()                  // passes over what the writer has written
 	r.pagesOf(feed.DrainQuery) // fills the session's catalog cache
 	before := r.pagesOf(feed.DrainQuery)
 	for range 1000 {
@@ -36,7 +37,7 @@ func TestDrainStaysCheap(t *testing.T) {
 	// Twin: the simpler condition reads everything since the open transaction began.
 	simple := strings.Replace(feed.DrainQuery, "where xid >= pg_snapshot_xmax($1::pg_snapshot)",
 		"where xid >= pg_snapshot_xmin($1::pg_snapshot) and not pg_visible_in_snapshot(xid, $1::pg_snapshot)", 1)
-	if pages := r.pagesOf(simple); pages < 10*after {
+	if pages := r.pagesOf(simple); pages < 5*after {
 		t.Errorf("the simpler condition reads %d pages: the test proves nothing", pages)
 	}
 }
