@@ -165,5 +165,9 @@ func (i *Invalidator) work(ctx context.Context, locks, drains *pgx.Conn) error {
 		return err
 	}
 	i.Log.InfoContext(ctx, "leading", "epoch", l.at.Epoch, "term", l.at.Term)
-	return l.loop(ctx)
+	err := l.loop(ctx)
+	if ctx.Err() != nil {
+		l.farewell(ctx)
+	}
+	return err
 }

@@ -299,6 +299,20 @@ func (l *leadership) store(ctx context.Context, beat bool) error {
 	return nil
 }
 
+// farewell stores the position when the process is told to stop, so that the next
+// leader need not apply again what has been applied. If it fails, that one will.
+func (l *leadership) farewell(ctx context.Context) {
+	if len(l.pending) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.stepTimeout())
+	defer cancel()
+	l.at.Fences = fencesOf(l.daemon.Positions())
+	if err := feed.Advance(ctx, l.drains, l.at, l.pending, func(context.Context) error { return nil }); err != nil {
+		l.Log.DebugContext(ctx, "the position was not stored at the end", "error", err)
+	}
+}
+
 // beat publishes the proof, after a look at some live queries that may have gone.
 func (l *leadership) beat(ctx context.Context) error {
 	if err := l.daemon.Registrations(ctx, l.learn); err != nil {
