@@ -102,12 +102,12 @@ func TestBacklog(t *testing.T) {
 		t.Errorf("%d changes of %d transactions, want 12,000 of 1", len(batch.Changes), len(batch.Xids))
 	}
 	var parts []int
-	batch := must(feed.DrainAll(t.Context(), r.feed, r.at, false, sizes(&parts)))(t)
+	must(feed.DrainAll(t.Context(), r.feed, r.at, false, sizes(&parts)))(t)
 	if want := []int{feed.ChunkRows, feed.ChunkRows, 12_000 - 2*feed.ChunkRows}; !slices.Equal(parts, want) {
 		t.Errorf("parts of %d changes, want %d", parts, want)
 	}
 	parts = nil
-	batch = must(feed.DrainCollapsing(t.Context(), r.feed, r.at, 11_999, sizes(&parts)))(t)
+	batch := must(feed.DrainCollapsing(t.Context(), r.feed, r.at, 11_999, sizes(&parts)))(t)
 	if !slices.Equal(parts, []int{1}) {
 		t.Errorf("a collapsed backlog has parts of %d changes", parts)
 	}
