@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/freshlist/freshlist/internal/coherence/fleet"
 	"github.com/freshlist/freshlist/internal/faultproxy"
 	"github.com/freshlist/freshlist/internal/local"
 )
@@ -168,11 +169,15 @@ func (r *rig) deafen() (mend func()) {
 	conn, err := pgx.Connect(context.Background(), r.database.Superuser)
 	r.check(err)
 	defer conn.Close(context.Background())
-	rows, err := conn.Query(context.Background(),
-		`select pid from pg_stat_activity where application_name = 'freshlist-invalidator listen' and state = 'idle'`)
-	r.check(err)
-	pids, err := pgx.CollectRows(rows, pgx.RowTo[int32])
-	r.check(err)
+	var pids []int32
+	fleet.Await(r, "a listener", func() bool {
+		rows, err := conn.Query(context.Background(),
+			`select pid from pg_stat_activity where application_name = 'freshlist-invalidator listen' and state = 'idle'`)
+		r.check(err)
+		pids, err = pgx.CollectRows(rows, pgx.RowTo[int32])
+		r.check(err)
+		return len(pids) > 0
+	})
 	for _, pid := range pids {
 		r.check(syscall.Kill(int(pid), syscall.SIGSTOP))
 	}
