@@ -175,3 +175,22 @@ func TestOwnWrites(t *testing.T) {
 	}
 	r.invalidators[0].Continue(t)
 }
+
+// A write that went past the triggers is not taken for applied either, though other
+// changes, which are captured, keep the applied snapshot going.
+func TestOwnUncapturedWrite(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, options{bound: 5 * time.Second, apis: 1, invalidators: 1})
+	const path = "/v1/properties/3"
+	for n := range 10 {
+		r.cached(path)
+		w := r.edit(fmt.Sprintf(`alter table public.properties disable trigger freshlist_update;
+			update public.properties set title = 'Uncaptured %d' where id = 3;
+			alter table public.properties enable always trigger freshlist_update`, n))
+		r.edit("update public.properties set price = price + 1 where id = 1000001")
+		_, body := r.get(r.apis[0], path, "Consistency-Token", fmt.Sprint(w.xid))
+		if want := fmt.Sprintf("Uncaptured %d\"", n); !strings.Contains(body, want) {
+			t.Fatalf("%q is not in %s", want, body)
+		}
+	}
+}

@@ -25,11 +25,13 @@ type leadership struct {
 	index   match.Index
 	polling bool // writers never ring: nothing to sleep for
 
-	at      feed.Position // how far the cache has come; PostgreSQL may have stored less
-	pending []uint64      // transactions purged but not yet stored as done
-	stored  time.Time     // when the position was last stored
-	noted   int64         // the time that the last beat certified, Redis' microseconds
-	proved  time.Time     // when the listener was last asked to prove itself
+	at       feed.Position // how far the cache has come; PostgreSQL may have stored less
+	pending  []uint64      // transactions purged but not yet stored as done
+	stored   time.Time     // when the position was last stored
+	noted    int64         // the time that the last beat certified, Redis' microseconds
+	renewed  time.Time     // when that beat was last published again
+	unproved bool          // changes have been applied since
+	proved   time.Time     // when the listener was last asked to prove itself
 }
 
 func (i *Invalidator) newLeadership(locks, drains *pgx.Conn) *leadership {

@@ -138,7 +138,11 @@ func (l *leadership) round(ctx context.Context, beat bool) error {
 		return errCatalog
 	}
 	if len(batch.Changes) > 0 {
-		if err := l.apply(ctx, batch.Changes, cache.Proof{Noted: l.noted, Applied: batch.Snapshot}); err != nil {
+		proof := cache.Proof{} // without the catalog nothing more is proved: see renew
+		if beat {
+			proof = cache.Proof{Noted: l.noted, Applied: batch.Snapshot}
+		}
+		if err := l.apply(ctx, batch.Changes, proof); err != nil {
 			return err
 		}
 		l.Metrics.Purged(time.Since(began))
@@ -147,10 +151,48 @@ func (l *leadership) round(ctx context.Context, beat bool) error {
 	if err := l.answerBurst(ctx, len(batch.Changes) > 0); err != nil {
 		return err
 	}
-	if err := l.store(ctx, beat); err != nil || !beat {
+	if err := l.store(ctx, beat); err != nil {
 		return err
 	}
-	return l.beat(ctx)
+	l.unproved = l.unproved || len(batch.Changes) > 0
+	switch {
+	case beat:
+		l.unproved = false
+		return l.beat(ctx)
+	case l.unproved && time.Since(l.renewed) >= renewEvery:
+		l.unproved, l.renewed = false, time.Now()
+		return l.renew(ctx)
+	}
+	return nil
+}
+
+// renewEvery is how often a beat is renewed while changes keep coming: reading the
+// catalog takes longer than applying a change.
+const renewEvery = 5 * time.Millisecond
+
+// renew publishes the present beat with what has been applied since, for those who
+// wait to see their own write. The catalog is read anew for it: a transaction that
+// went past disabled triggers is in the applied snapshot like any other, but nothing
+// of it has been applied. (No fingerprint comes a second time, so one that is read
+// after the drain speaks for the drain's snapshot too.)
+func (l *leadership) renew(ctx context.Context) error {
+	if l.noted == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, l.stepTimeout())
+	defer cancel()
+	catalog, err := feed.Fingerprint(ctx, l.conn())
+	if err != nil {
+		return err
+	}
+	if catalog != l.at.Catalog {
+		return errCatalog
+	}
+	err = l.daemon.Beat(ctx, cache.Proof{Noted: l.noted, Applied: l.at.Snapshot})
+	if isMild(err) {
+		return nil
+	}
+	return err
 }
 
 // drain reads what is new, in one step.

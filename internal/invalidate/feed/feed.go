@@ -112,6 +112,15 @@ func NewEpoch(ctx context.Context, conn *pgx.Conn, epoch string, term int64, par
 	return at, nil
 }
 
+// Fingerprint returns the catalog's fingerprint alone.
+func Fingerprint(ctx context.Context, conn *pgx.Conn) (catalog string, err error) {
+	err = conn.QueryRow(ctx, "select coalesce(freshlist.properties_catalog(), '')").Scan(&catalog)
+	if err != nil {
+		return "", fmt.Errorf("read the catalog's fingerprint: %w", err)
+	}
+	return catalog, nil
+}
+
 // Catalog returns the fingerprint of the table and its triggers, and what is wrong
 // with them, "" if nothing is.
 func Catalog(ctx context.Context, conn *pgx.Conn) (catalog, fault string, err error) {
