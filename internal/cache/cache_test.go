@@ -91,7 +91,7 @@ func (w *world) acquire(q string) *cache.Lease {
 
 func (w *world) fill(l *cache.Lease, body string) error {
 	return w.reader.Fill(w.ctx, l, cache.Entry{
-		Epoch: w.leader.Epoch, Window: "1/1/2/2", Queryset: []byte("rows of " + body), Format: "json",
+		Stamp: w.leader.Epoch + " " + w.leader.Server, Window: "1/1/2/2", Queryset: []byte("rows of " + body), Format: "json",
 		View: cache.View{Status: 200, ETag: tag, Body: body, Gzip: "zip"},
 	})
 }

@@ -165,7 +165,7 @@ func (r *Reader) found(cmd *redis.Cmd) (*Stored, bool) {
 
 // Entry is what a fill stores.
 type Entry struct {
-	Epoch    string // the epoch that the database returned with the rows
+	Stamp    string // what the database returned with the rows: the epoch, a space, the server start
 	Window   string // how far the page reaches; "" = wide
 	Queryset []byte
 	Format   string
@@ -185,7 +185,7 @@ func (r *Reader) Fill(ctx context.Context, l *Lease, e Entry) error {
 		}
 	}
 	_, err := r.scripts.fill.run(ctx, r.rdb, keys,
-		string(l.token), l.epoch, e.Epoch, l.query, e.Window,
+		string(l.token), l.epoch, e.Stamp, l.query, e.Window,
 		append([]byte(stamp.head()), e.Queryset...), jitter(r.limits.Queryset),
 		e.View.encode(stamp), jitter(r.limits.View))
 	return err

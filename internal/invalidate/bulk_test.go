@@ -76,14 +76,14 @@ func fill(d *deployment.Deployment, queries []string) {
 	const writers = 8
 	limits := cache.Limits{Lease: time.Minute, View: time.Hour, Queryset: time.Hour, Live: d.Live}
 	reader := cache.NewReader(d.Redis, d.Space, strings.Repeat("0", 16), limits)
-	epoch := d.Beat(0).Epoch
+	stamp := d.Beat(0).Epoch + " " + d.Redis.HGet(d.Context(), d.Space.Fence(0), "server").Val()
 	var wg sync.WaitGroup
 	for w := range writers {
 		wg.Go(func() {
 			for i := w; i < len(queries); i += writers {
 				lease, _, err := reader.Acquire(d.Context(), queries[i])
 				if err == nil {
-					err = reader.Fill(d.Context(), lease, cache.Entry{Epoch: epoch, Format: "json", View: cache.View{
+					err = reader.Fill(d.Context(), lease, cache.Entry{Stamp: stamp, Format: "json", View: cache.View{
 						Status: 200, ETag: strings.Repeat("0", 22), Body: strings.Repeat("body", 100),
 					}})
 				}

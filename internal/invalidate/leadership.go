@@ -136,7 +136,7 @@ func (l *leadership) awaitCapture(ctx context.Context) (string, error) {
 // leader names this leadership to Redis.
 func (l *leadership) leader(ctx context.Context, at feed.Position) (cache.Leader, error) {
 	var started string
-	if err := l.conn().QueryRow(ctx, "select pg_postmaster_start_time()::text").Scan(&started); err != nil {
+	if err := l.conn().QueryRow(ctx, "select extract(epoch from pg_postmaster_start_time())::text").Scan(&started); err != nil {
 		return cache.Leader{}, fmt.Errorf("read the server's start time: %w", err)
 	}
 	return cache.Leader{Term: at.Term, Epoch: at.Epoch, Server: started}, nil

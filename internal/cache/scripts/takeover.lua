@@ -25,5 +25,5 @@ end
 if batch ~= tonumber(ARGV[5]) and (batch ~= ARGV[7] + 1 or fence[6] ~= ARGV[6]) then
   return {'LOST'}
 end
-redis.call('HSET', KEYS[1], 'term', ARGV[1])
+redis.call('HSET', KEYS[1], 'term', ARGV[1], 'server', ARGV[6])
 return {'OK', fence[3], fence[5]}

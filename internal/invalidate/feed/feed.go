@@ -45,18 +45,19 @@ type Position struct {
 // Fence is what Redis held of one partition when the position was stored.
 type Fence struct{ Term, Seq, Batch int64 }
 
-// Takeover raises the term above both the stored one and above, and returns the
-// stored position under the new term. found is false if there is no marker, or one
-// that another cluster or database wrote.
-func Takeover(ctx context.Context, conn *pgx.Conn, above int64) (at Position, found bool, err error) {
+// Takeover raises the stored term by one and returns the stored position under the
+// new term. found is false if there is no marker, one that another cluster or database
+// wrote, or one from before a term that is known: PostgreSQL has gone back.
+func Takeover(ctx context.Context, conn *pgx.Conn, known int64) (at Position, found bool, err error) {
 	const query = `
-		update freshlist.properties_marker set revision = revision + 1, term = greatest(term, $1) + 1
+		update freshlist.properties_marker set revision = revision + 1, term = term + 1
 		where revision = (select max(revision) from freshlist.properties_marker)
+		  and term >= $1
 		  and system_identifier = (select system_identifier from pg_control_system())
 		  and database_oid = (select oid from pg_database where datname = current_database())
 		returning epoch, term, cursor::text, catalog, fence_terms, fence_seqs, fence_batches`
 	var terms, seqs, batches []int64
-	err = conn.QueryRow(ctx, query, above).
+	err = conn.QueryRow(ctx, query, known).
 		Scan(&at.Epoch, &at.Term, &at.Snapshot, &at.Catalog, &terms, &seqs, &batches)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):

@@ -21,11 +21,14 @@ func TestTakeover(t *testing.T) {
 	r.at.Fences = []feed.Fence{{Term: 1, Seq: 2, Batch: 3}, {Term: 4, Seq: 5, Batch: 6}}
 	r.expect("update 1: price")
 
-	next, found, err := feed.Takeover(t.Context(), r.feed, 7)
+	if _, found, err := feed.Takeover(t.Context(), r.feed, r.at.Term+1); found || err != nil {
+		t.Fatalf("take over a marker from before a term that is known: %t, %v", found, err)
+	}
+	next, found, err := feed.Takeover(t.Context(), r.feed, r.at.Term)
 	if err != nil || !found {
 		t.Fatalf("take over: %t, %v", found, err)
 	}
-	if next.Term != 8 || next.Epoch != r.at.Epoch || next.Catalog != r.at.Catalog || next.Snapshot != r.at.Snapshot || !slices.Equal(next.Fences, r.at.Fences) {
+	if next.Term != r.at.Term+1 || next.Epoch != r.at.Epoch || next.Catalog != r.at.Catalog || next.Snapshot != r.at.Snapshot || !slices.Equal(next.Fences, r.at.Fences) {
 		t.Errorf("took over %+v\nfrom      %+v", next, r.at)
 	}
 	if again := must(feed.NewEpoch(t.Context(), r.feed, "a later epoch", 9, 1))(t); again.Term != 9 || len(again.Fences) != 1 {

@@ -40,8 +40,8 @@ func (r *Reader) Assigned(ctx context.Context, xid uint64) (bool, error) {
 
 // Where a statement's epoch comes from.
 const (
-	noStamp = "null::text"
-	stamp   = "freshlist.properties_epoch()"
+	noStamp    = "null::text"
+	epochStamp = "freshlist.properties_epoch() || ' ' || extract(epoch from pg_postmaster_start_time())"
 )
 
 // Read returns the rows of q. It needs nothing of freshlist in the database but
@@ -52,14 +52,15 @@ func (r *Reader) Read(ctx context.Context, q listing.Query) (listing.Queryset, e
 }
 
 // ReadStamped returns the rows of q and, out of the same snapshot, the epoch in
-// the marker: empty if there is no marker. Its error is ErrNoEpoch where
+// the marker, a space, and when the server started, in seconds since 1970: empty if
+// there is no marker. Its error is ErrNoEpoch where
 // freshlist is not installed.
 func (r *Reader) ReadStamped(ctx context.Context, q listing.Query) (listing.Queryset, string, error) {
-	qs, epoch, err := r.read(ctx, q, stamp)
+	qs, stamp, err := r.read(ctx, q, epochStamp)
 	if noEpoch(err) {
 		err = fmt.Errorf("%w: %w", ErrNoEpoch, err)
 	}
-	return qs, epoch, err
+	return qs, stamp, err
 }
 
 // read tries a second time if the first connection turns out to be a stale one:

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -332,8 +333,9 @@ func TestEpoch(t *testing.T) {
 	check := func(when, want string) {
 		t.Helper()
 		for _, q := range queries {
-			if _, epoch, err := reader.ReadStamped(t.Context(), q); err != nil || epoch != want {
-				t.Errorf("%s, %s: epoch %q, %v, want %q", when, q, epoch, err, want)
+			_, stamp, err := reader.ReadStamped(t.Context(), q)
+			if epoch, server, _ := strings.Cut(stamp, " "); err != nil || epoch != want || (server == "") != (want == "") {
+				t.Errorf("%s, %s: stamp %q, %v, want epoch %q and a server start", when, q, stamp, err, want)
 			}
 		}
 	}

@@ -25,8 +25,9 @@ import (
 type Source interface {
 	// Read returns the answer to a query as of now.
 	Read(ctx context.Context, q listing.Query) (listing.Queryset, error)
-	// ReadStamped returns besides the epoch of the cache as the database has it in
-	// the same snapshot; the error is database.ErrNoEpoch if it has none.
+	// ReadStamped returns besides which data that was: the epoch of the cache as the
+	// database has it in the same snapshot, a space, and when the server started; the
+	// error is database.ErrNoEpoch if it has no epoch.
 	ReadStamped(ctx context.Context, q listing.Query) (listing.Queryset, string, error)
 	// Assigned reports whether the database has given out transaction id xid.
 	Assigned(ctx context.Context, xid uint64) (bool, error)

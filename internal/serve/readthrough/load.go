@@ -90,7 +90,7 @@ func (c *Cache) fromQueryset(ctx context.Context, req Request, query string, sto
 // fill reads the database under a lease and stores queryset and view, if nothing
 // has made the lease void meanwhile; the answer is right in either case.
 func (c *Cache) fill(ctx context.Context, req Request, lease *cache.Lease) (Answer, error) {
-	qs, epoch, err := c.Source.ReadStamped(ctx, req.Query)
+	qs, stamp, err := c.Source.ReadStamped(ctx, req.Query)
 	if err != nil {
 		_ = c.breaker.do(func() error { return c.Store.Release(context.WithoutCancel(ctx), lease) })
 		if errors.Is(err, database.ErrNoEpoch) {
@@ -101,7 +101,7 @@ func (c *Cache) fill(ctx context.Context, req Request, lease *cache.Lease) (Answ
 	view := c.render(req.Format, qs)
 	err = c.breaker.do(func() error {
 		return c.Store.Fill(ctx, lease, cache.Entry{
-			Epoch: epoch, Window: qs.Window().String(), Queryset: qs.Encode(), Format: req.Format.String(), View: view,
+			Stamp: stamp, Window: qs.Window().String(), Queryset: qs.Encode(), Format: req.Format.String(), View: view,
 		})
 	})
 	if err != nil {
