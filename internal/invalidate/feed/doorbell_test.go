@@ -192,6 +192,10 @@ func ringingTest(r *rig, writers, transactions int, patience time.Duration) erro
 		group.Go(func() { failed <- writeAtRandom(ctx, conn, random, id, transactions) })
 	}
 	go func() { group.Wait(); close(done) }()
+	defer func() { // whoever still writes has to end before its connection does
+		cancel()
+		<-done
+	}()
 
 	sleeps, prices := 0, map[int64]int64{}
 	for {
