@@ -183,13 +183,13 @@ func fill(t *testing.T, databaseURL string, r redistest.Space) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	qs, epoch, err := database.NewReader(pool, func() {}).ReadStamped(t.Context(), q)
+	qs, stamp, err := database.NewReader(pool, func() {}).ReadStamped(t.Context(), q)
 	if err != nil {
 		t.Fatal(err)
 	}
 	status, body := render.Body(render.JSON, qs)
 	view := cache.View{Status: status, ETag: readthrough.ETag(body), Body: string(body)}
-	err = store.Fill(t.Context(), lease, cache.Entry{Epoch: epoch, Queryset: qs.Encode(), Format: "json", View: view})
+	err = store.Fill(t.Context(), lease, cache.Entry{Stamp: stamp, Queryset: qs.Encode(), Format: "json", View: view})
 	if err != nil {
 		t.Fatal(err)
 	}
