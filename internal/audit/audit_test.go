@@ -319,44 +319,6 @@ func TestAnEditOnItsWayIsNoFault(t *testing.T) {
 	w.want(w.check(a, query), audit.Differs)
 }
 
-// An edit behind disabled triggers is found out with the next beat only, while a
-// purge renews the beat before that with a snapshot that sees the edit.
-func TestAnEditThatTheNextBeatFindsOutIsNoFault(t *testing.T) {
-	t.Parallel()
-	const query = "properties/17"
-	w := newWorld(t, 1, 20*time.Second) // a beat every four seconds
-	w.fill(query)
-	beat := func() cache.Beat {
-		held, err := w.cached.Look(t.Context(), query)
-		w.must(err)
-		if held.Beat == nil {
-			return cache.Beat{}
-		}
-		return *held.Beat
-	}
-	before := beat()
-	w.await("the next beat", func() bool { return beat().Noted != before.Noted })
-	before = beat()
-	a := audit.New(w.cached, editing{
-		Source: w.invalidatorReads(),
-		before: func() {
-			w.exec(`begin; alter table properties disable trigger user; update properties set price = price + 1 where id = 17;
-				alter table properties enable always trigger freshlist_update, enable always trigger freshlist_insert,
-				enable always trigger freshlist_delete, enable always trigger freshlist_truncate; commit`)
-		},
-		after: func(s database.Seen) {
-			w.exec("update properties set price = price + 1 where id = 18")
-			w.await("the beat's renewal", func() bool { return beat().Covers(s.Snapshot) })
-			if beat().Noted != before.Noted {
-				t.Error("the next beat came too early: the test shows nothing")
-			}
-		},
-	}, w.bound)
-	if r := w.check(a, query); r.Outcome == audit.Differs {
-		t.Errorf("%+v", r)
-	}
-}
-
 func TestWhatIsNotServedIsNotJudged(t *testing.T) {
 	t.Parallel()
 	const query = "properties/17"
