@@ -47,7 +47,8 @@ const (
 	lookAwake   = 2 * time.Millisecond  // between looks while awake
 	lookPolling = 5 * time.Millisecond  // likewise where writers never ring
 	quietBefore = 20 * time.Millisecond // without a change before it tries to sleep
-	burstRings  = 8                     // after so many rings, each within quietBefore, it wakes up to spare the writers
+	burstGap    = 4 * time.Millisecond  // rings closer than this are a burst
+	burstRings  = 4                     // after so many it wakes up, to spare the writers
 )
 
 // busy tells whether the connection is occupied by the request for K.
@@ -106,7 +107,7 @@ func (b *doorbell) settle() {
 // found notes that a drain found changes, and reports whether they come so fast
 // that the loop should wake up rather than have every writer ring.
 func (b *doorbell) found(now time.Time) (burst bool) {
-	if now.Sub(b.lastHit) < quietBefore {
+	if now.Sub(b.lastHit) < burstGap {
 		b.burst++
 	} else {
 		b.burst = 0
