@@ -28,7 +28,7 @@ type bucket struct {
 const maxBuckets = 20
 
 // bucketsOf calls visit with every bucket that a filter stands in. It reports
-// whether the buckets hold the filter to all of its lists.
+// whether the buckets hold rows to all of the filter's lists.
 func bucketsOf(f *listing.Filter, visit func(bucket)) (exact bool) {
 	var s shape
 	n := 1
@@ -62,14 +62,14 @@ func bucketsOf(f *listing.Filter, visit func(bucket)) (exact bool) {
 	return exact
 }
 
-// bucketOf returns the bucket of a shape that a row falls in; false if a NULL
-// keeps it out of all.
-func bucketOf(s shape, r *listing.Row) (b bucket, ok bool) {
+// bucketOf returns the bucket of a shape that a row falls in; false if there is no
+// row, or if a NULL keeps it out of all.
+func bucketOf(s shape, r *listing.Row, exists bool) (b bucket, ok bool) {
+	if !exists || s&withPostalCode != 0 && !r.PostalCode.Valid {
+		return bucket{}, false
+	}
 	b.shape = s
 	if s&withPostalCode != 0 {
-		if !r.PostalCode.Valid {
-			return b, false
-		}
 		b.postalCode = r.PostalCode.V
 	}
 	if s&withCity != 0 {
@@ -85,6 +85,7 @@ func bucketOf(s shape, r *listing.Row) (b bucket, ok bool) {
 }
 
 func (ix *Index) insert(l *live) {
+	buckets := 0
 	l.exact = bucketsOf(l.filter, func(b bucket) {
 		n, ok := ix.buckets[b]
 		if !ok {
@@ -93,7 +94,9 @@ func (ix *Index) insert(l *live) {
 		}
 		n.insert(l)
 		ix.shapes[b.shape]++
+		buckets++
 	})
+	l.single = l.exact && buckets == 1
 }
 
 func (ix *Index) remove(l *live) {
@@ -104,25 +107,4 @@ func (ix *Index) remove(l *live) {
 		}
 		ix.shapes[b.shape]--
 	})
-}
-
-// stab gives the probe the lists of the row's buckets in whose box one of its
-// places lies. It passes over the shapes that a change of these columns
-// cannot touch: lists show neither description nor updated_at, but a text search
-// reads the former.
-func (ix *Index) stab(p *probe, r *listing.Row, changed listing.Columns) {
-	for s := range shape(shapeCount) {
-		if e := effectOf(changed, s&withSearch != 0); ix.shapes[s] == 0 || !e.shown && !e.searched {
-			continue
-		}
-		if b, ok := bucketOf(s, r); ok {
-			ix.buckets[b].stab(p)
-		}
-	}
-}
-
-// sameTexts reports whether two rows fall in the same buckets.
-func sameTexts(a, b *listing.Row) bool {
-	return a.City == b.City && a.PostalCode == b.PostalCode &&
-		a.PropertyType == b.PropertyType && a.Status == b.Status
 }

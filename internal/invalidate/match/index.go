@@ -17,6 +17,7 @@ type Index struct {
 	shapes     [shapeCount]int    // how many lists stand in buckets of each shape
 	round      uint64             // number of the present change
 	found      []candidate        // room for one probe's findings
+	fetched    uint64             // keeps the compiler from leaving fetch's reads out
 }
 
 // shared is one filter and how many live queries have it: a filter's pages and
@@ -145,63 +146,83 @@ func (ix *Index) appendProperty(dst []string, id int64) []string {
 	return dst
 }
 
-// appendLists asks the lists in whose buckets and boxes the row lies before the
-// change or after it.
+// appendLists asks the lists in whose bucket and box the row lies before the
+// change or after it. It passes over the shapes that a change of these columns
+// cannot touch: lists show neither description nor updated_at, but a text search
+// reads the former.
 func (ix *Index) appendLists(dst []string, c *Change) []string {
 	ix.round++
-	switch {
-	case c.HasOld && c.HasNew && sameTexts(&c.Old, &c.New):
-		for _, f := range ix.find(c, &c.Old, &c.New) {
-			dst = ix.appendTouched(dst, c, f.live, f.before, f.after)
+	before, after := pointOf(&c.Old), pointOf(&c.New)
+	for s := range shape(shapeCount) {
+		if e := effectOf(c.Changed, s&withSearch != 0); ix.shapes[s] == 0 || !e.shown && !e.searched {
+			continue
 		}
-	case c.HasOld && c.HasNew:
-		dst = ix.appendFound(dst, c, &c.Old)
-		dst = ix.appendFound(dst, c, &c.New)
-	case c.HasOld:
-		for _, f := range ix.find(c, &c.Old, &c.Old) {
-			dst = ix.appendTouched(dst, c, f.live, true, false)
+		from, old := bucketOf(s, &c.Old, c.HasOld)
+		to, new := bucketOf(s, &c.New, c.HasNew)
+		switch {
+		case old && new && from == to:
+			for _, f := range ix.find(from, before, after) {
+				dst = ix.appendStaying(dst, c, f)
+			}
+			continue
+		case old:
+			for _, f := range ix.find(from, before, before) {
+				dst = ix.appendPassing(dst, c, f.live, true, false)
+			}
 		}
-	case c.HasNew:
-		for _, f := range ix.find(c, &c.New, &c.New) {
-			dst = ix.appendTouched(dst, c, f.live, false, true)
+		if new {
+			for _, f := range ix.find(to, after, after) {
+				dst = ix.appendPassing(dst, c, f.live, false, true)
+			}
 		}
 	}
 	return dst
 }
 
-// find returns the lists of the buckets that both rows are of, in whose box one
-// of them lies. They are good until the next call.
-func (ix *Index) find(c *Change, before, after *listing.Row) []candidate {
-	p := probe{before: pointOf(before), after: pointOf(after), found: ix.found[:0]}
-	p.moved = p.before != p.after
-	ix.stab(&p, before, c.Changed)
+// find returns the lists of a bucket in whose box one of the two places lies.
+// They are good until the next call.
+func (ix *Index) find(b bucket, before, after point) []candidate {
+	p := probe{before: before, after: after, found: ix.found[:0]}
+	ix.buckets[b].stab(&p)
 	ix.found = p.found
+	ix.fetch(p.found)
 	return p.found
 }
 
-// appendFound asks the lists that one side of an update finds, if the row is of
-// other buckets on the other side. That side may be of the list too, in another
-// bucket, so the filter is asked about both, and the list only once.
-func (ix *Index) appendFound(dst []string, c *Change, r *listing.Row) []string {
-	for _, f := range ix.find(c, r, r) {
-		if f.round == ix.round {
-			continue
-		}
-		f.round = ix.round
-		if f.touchedBy(c, f.filter.Match(&c.Old), f.filter.Match(&c.New)) {
-			dst = append(dst, f.text)
-		}
+// fetch reads a word of every query that is to be asked. No read waits for
+// another, so the memory serves many at a time; asked one by one, each query
+// would be waited for. With ten of 100,000 queries touched it saves a fifth.
+func (ix *Index) fetch(found []candidate) {
+	for _, f := range found {
+		ix.fetched += f.round
+	}
+}
+
+// appendStaying asks a list that the row is in the bucket of both before and
+// after. Then its box says whether its filter matches, or all but that; filters
+// lie far away in memory and are not asked in vain.
+func (ix *Index) appendStaying(dst []string, c *Change, f candidate) []string {
+	if !f.exact {
+		f.before = f.before && f.filter.Match(&c.Old)
+		f.after = f.after && f.filter.Match(&c.New)
+	}
+	if f.touchedBy(c, f.before, f.after) {
+		dst = append(dst, f.text)
 	}
 	return dst
 }
 
-// appendTouched appends the list's text if the change touches it, given whether
-// the row lies in the list's bucket and box before and after. Mostly that says
-// whether the filter matches, and the filter, far away in memory, is not asked.
-func (ix *Index) appendTouched(dst []string, c *Change, l *live, before, after bool) []string {
-	if !l.exact {
-		before = before && l.filter.Match(&c.Old)
-		after = after && l.filter.Match(&c.New)
+// appendPassing asks a list that the row is in the bucket of only before or only
+// after. If that is not the list's only bucket, the row may be in another of them
+// on the other side; then the filter is asked about both, and the list only once.
+func (ix *Index) appendPassing(dst []string, c *Change, l *live, before, after bool) []string {
+	if !l.single {
+		if l.round == ix.round {
+			return dst
+		}
+		l.round = ix.round
+		before = c.HasOld && l.filter.Match(&c.Old)
+		after = c.HasNew && l.filter.Match(&c.New)
 	}
 	if l.touchedBy(c, before, after) {
 		dst = append(dst, l.text)

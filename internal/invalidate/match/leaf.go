@@ -2,20 +2,20 @@ package match
 
 import "slices"
 
-// leaf is a list of live queries and, side by side in memory, their boxes: a
-// change passes over those that it does not touch without a look at them.
+// leaf is a list of live queries and, side by side in memory, their boxes, axis by
+// axis: most of the queries that a change does not touch are passed over after a
+// look at one stretch of each.
 type leaf struct {
 	lives []*live
-	spans []span                // count of each query
-	axes  [dimensions]dimension // the axes on which some of the boxes has an end
-	count int                   // how many they are
+	// What each query's box spans on an axis; nothing stands here for an axis on
+	// which none of the boxes has an end.
+	columns [dimensions][]span
 }
 
 // probe looks for the queries in whose box a row's place lies before a change or
 // after it.
 type probe struct {
 	before, after point
-	moved         bool // whether the two differ
 	found         []candidate
 }
 
@@ -29,74 +29,71 @@ func newLeaf(lives []*live) leaf {
 	f := leaf{lives: slices.Clone(lives)}
 	for d := range dimensions {
 		if slices.ContainsFunc(lives, func(l *live) bool { return l.span(d) != everything() }) {
-			f.axes[f.count] = d
-			f.count++
+			f.addColumn(d)
 		}
-	}
-	f.spans = make([]span, 0, len(lives)*f.count)
-	for _, l := range lives {
-		f.appendBox(l)
 	}
 	return f
 }
 
-func (f *leaf) appendBox(l *live) {
-	for _, axis := range f.axes[:f.count] {
-		f.spans = append(f.spans, l.span(axis))
+func (f *leaf) addColumn(d dimension) {
+	column := make([]span, 0, cap(f.lives))
+	for _, l := range f.lives {
+		column = append(column, l.span(d))
 	}
+	f.columns[d] = column
 }
 
 func (f *leaf) insert(l *live) {
 	f.lives = append(f.lives, l)
-	if f.hasAxesOf(l) {
-		f.appendBox(l)
-	} else {
-		*f = newLeaf(f.lives)
-	}
-}
-
-// hasAxesOf reports whether the leaf has every axis on which the query's box has
-// an end.
-func (f *leaf) hasAxesOf(l *live) bool {
 	for d := range dimensions {
-		if l.span(d) != everything() && !slices.Contains(f.axes[:f.count], d) {
-			return false
+		if s := l.span(d); f.columns[d] != nil {
+			f.columns[d] = append(f.columns[d], s)
+		} else if s != everything() {
+			f.addColumn(d)
 		}
 	}
-	return true
 }
 
 func (f *leaf) remove(l *live) {
 	i, last := slices.Index(f.lives, l), len(f.lives)-1
 	f.lives[i], f.lives[last] = f.lives[last], nil
 	f.lives = f.lives[:last]
-	copy(f.box(i), f.box(last))
-	f.spans = f.spans[:last*f.count]
+	for d, column := range f.columns {
+		if column != nil {
+			column[i] = column[last]
+			f.columns[d] = column[:last]
+		}
+	}
 }
-
-// box returns the box of query i.
-func (f *leaf) box(i int) []span { return f.spans[i*f.count : (i+1)*f.count] }
 
 func (f *leaf) stab(p *probe) {
+	for d, column := range f.columns {
+		if column == nil {
+			continue
+		}
+		x, y := p.before[d], p.after[d]
+		for i, s := range column {
+			if s.holds(x) || s.holds(y) {
+				f.find(i, p)
+			}
+		}
+		return
+	}
 	for i := range f.lives {
-		box := f.box(i)
-		before := f.holds(box, &p.before)
-		after := before
-		if p.moved {
-			after = f.holds(box, &p.after)
-		}
-		if before || after {
-			p.found = append(p.found, candidate{f.lives[i], before, after})
-		}
+		f.find(i, p)
 	}
 }
 
-// holds reports whether the point lies in the box.
-func (f *leaf) holds(box []span, p *point) bool {
-	for i := range box {
-		if x := p[f.axes[i]]; x < box[i].low || x > box[i].high {
-			return false
+// find gives the probe query i if one of its places lies in the query's box.
+func (f *leaf) find(i int, p *probe) {
+	c := candidate{f.lives[i], true, true}
+	for d, column := range f.columns {
+		if column != nil {
+			c.before = c.before && column[i].holds(p.before[d])
+			c.after = c.after && column[i].holds(p.after[d])
 		}
 	}
-	return true
+	if c.before || c.after {
+		p.found = append(p.found, c)
+	}
 }

@@ -8,6 +8,7 @@ type live struct {
 	summary bool   // whether it is one
 	hasText bool   // whether its filter has a text search
 	exact   bool   // whether its buckets hold rows to all lists of its filter
+	single  bool   // whether it is exact and stands in one bucket only
 	text    string // its canonical text
 	round   uint64 // the last change that it was asked about
 	filter  *listing.Filter

@@ -79,6 +79,9 @@ const (
 // everything holds every value and NULL.
 func everything() span { return span{nullAt, highest} }
 
+// nothing holds nothing.
+func nothing() span { return span{highest, nullAt} }
+
 // spanOf returns the stretch that bounds on a column leave. NULL meets no bound.
 func spanOf[T int16 | int32 | int64](low, high listing.Null[T]) span {
 	s := everything()
@@ -101,12 +104,19 @@ func (s span) partOf(at int64) int {
 		return below
 	case s.low > at:
 		return above
+	case s.low <= lowest && s.high == highest:
+		return whole
 	default:
 		return cross
 	}
 }
 
+func (s span) holds(x int64) bool { return s.low <= x && x <= s.high }
+
 func (s span) intersect(t span) span { return span{max(s.low, t.low), min(s.high, t.high)} }
+
+// join returns the stretch from the one to the other.
+func (s span) join(t span) span { return span{min(s.low, t.low), max(s.high, t.high)} }
 
 // filterSpan returns the stretch of one axis in which a filter's rows lie. All
 // axes together are exactly what the filter says of columns that have an order.
@@ -148,7 +158,7 @@ func (r reach) span() span {
 		if r.null {
 			return span{nullAt, nullAt}
 		}
-		return span{0, -1}
+		return nothing()
 	}
 	s := span{lowest, highest}
 	if r.low.Valid {

@@ -4,19 +4,22 @@ import "slices"
 
 // node is a tree of live queries that finds those in whose box a point lies,
 // without looking at most of the others. An inner node cuts one axis at one
-// value: queries wholly below it, wholly above it, and across it have a subtree
-// each, and a point is looked for in only two of the three. Each subtree chooses
-// its own axis, so the pages of one filter come apart by their windows, filters
-// of one city by their prices, and so on, whichever tells them apart best.
+// value: the boxes below it, above it and across it have a subtree each, and so
+// have those that the axis does not bound. A point is looked for in one of the
+// first two, in the last, and across the cut only if it is not beyond all that
+// stands there. Each subtree chooses its own axis, so the pages of one filter come
+// apart by their windows, filters of one city by their prices, and so on,
+// whichever tells them apart best.
 //
 // A leaf holds a few queries, or many that no cut can tell apart. A subtree that
 // has seen many insertions and removals is built anew, which keeps both cheap on
 // average and the tree balanced whatever the order in which queries come and go.
 type node struct {
-	inner bool
-	axis  dimension // of an inner node: its cut, and its parts, nil if empty
-	at    int64
-	parts [3]*node
+	inner  bool
+	axis   dimension // of an inner node: its cut, and its parts, nil if empty
+	at     int64
+	across span // what the boxes across the cut span together, or did once
+	parts  [partCount]*node
 
 	leaf leaf // of another node
 
@@ -26,16 +29,19 @@ type node struct {
 	tryAt int // size up to which a leaf that no cut improved grows before the next try
 }
 
-// The parts of an inner node: queries whose box lies below, across or above the cut.
+// The parts of an inner node: queries whose box lies below, across or above the
+// cut, or spans the whole axis.
 const (
 	below = iota
 	cross
 	above
+	whole
+	partCount
 )
 
 // leafSize is how many queries a leaf holds before it is cut. Up to about this
 // size looking at all of them costs no more than going deeper.
-const leafSize = 64
+const leafSize = 48
 
 // stab gives the probe all queries in whose box one of its places lies.
 func (n *node) stab(p *probe) {
@@ -51,12 +57,12 @@ func (n *node) stab(p *probe) {
 		if x > n.at || y > n.at {
 			n.parts[above].stab(p)
 		}
-		n = n.parts[cross]
+		if n.across.holds(x) || n.across.holds(y) {
+			n.parts[cross].stab(p)
+		}
+		n = n.parts[whole]
 	}
 }
-
-// partOf returns the part that a query belongs to.
-func (n *node) partOf(l *live) int { return l.span(n.axis).partOf(n.at) }
 
 func (n *node) insert(l *live) {
 	n.size++
@@ -66,11 +72,15 @@ func (n *node) insert(l *live) {
 		}
 		return
 	}
-	part := &n.parts[n.partOf(l)]
-	if *part == nil {
-		*part = &node{}
+	s := l.span(n.axis)
+	i := s.partOf(n.at)
+	if i == cross {
+		n.across = n.across.join(s)
 	}
-	(*part).insert(l)
+	if n.parts[i] == nil {
+		n.parts[i] = &node{}
+	}
+	n.parts[i].insert(l)
 	n.changed()
 }
 
@@ -81,9 +91,9 @@ func (n *node) remove(l *live) {
 		n.leaf.remove(l)
 		return
 	}
-	part := &n.parts[n.partOf(l)]
-	if (*part).remove(l); (*part).size == 0 {
-		*part = nil
+	i := l.span(n.axis).partOf(n.at)
+	if n.parts[i].remove(l); n.parts[i].size == 0 {
+		n.parts[i] = nil
 	}
 	n.changed()
 }
@@ -120,10 +130,15 @@ func (n *node) build(lives []*live) {
 }
 
 func (n *node) cut(lives []*live) {
-	var parts [3][]*live
+	n.across = nothing()
+	var parts [partCount][]*live
 	for _, l := range lives {
-		part := n.partOf(l)
-		parts[part] = append(parts[part], l)
+		s := l.span(n.axis)
+		i := s.partOf(n.at)
+		if i == cross {
+			n.across = n.across.join(s)
+		}
+		parts[i] = append(parts[i], l)
 	}
 	for i, part := range parts {
 		if len(part) > 0 {
@@ -178,13 +193,13 @@ func middleEnd(spans []span) (int64, bool) {
 }
 
 // costOfCut returns twice the number of spans that a point meets on average: all
-// across the cut and half of the others. A cut helps if each of its parts is
+// across the cut and half of those beside it. A cut helps if each of its parts is
 // smaller than the whole by an eighth, so that the tree's depth is bounded.
 func costOfCut(spans []span, at int64) (cost int, helps bool) {
-	var n [3]int
+	var n [partCount]int
 	for _, s := range spans {
 		n[s.partOf(at)]++
 	}
 	most := len(spans) - (len(spans)+7)/8
-	return 2*n[cross] + n[below] + n[above], max(n[below], n[cross], n[above]) <= most
+	return 2*(n[cross]+n[whole]) + n[below] + n[above], slices.Max(n[:]) <= most
 }
