@@ -24,7 +24,7 @@ BEGIN
 
     -- Nobody has been reading for long. Keep growth slow, but leave a row: the last one
     -- may be consumed before this transaction commits. (Live rows as the statistics know
-    -- them: a look at the file costs more than all the rest.)
+    -- them: a look at the size of the file would cost 4 us each time.)
     IF pg_catalog.pg_stat_get_live_tuples('freshlist.properties_changes'::pg_catalog.regclass) > 4000000 THEN
         PERFORM freshlist.properties_whole_table();
         RETURN NULL;
