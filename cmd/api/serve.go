@@ -12,7 +12,6 @@ import (
 
 	"github.com/freshlist/freshlist/internal/cache"
 	"github.com/freshlist/freshlist/internal/config"
-	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/rediskey"
 	"github.com/freshlist/freshlist/internal/serve"
 	"github.com/freshlist/freshlist/internal/serve/database"
@@ -109,19 +108,11 @@ func reads(c config.API, rdb *redis.Client, pool *database.Pool, metrics *teleme
 	return readthrough.New(readthrough.Config{
 		Store:   cache.NewReader(rdb, spaceOf(c), render.BuildTag(), limits),
 		Source:  database.NewReader(pool, metrics.DatabaseReads.Inc),
-		Render:  body,
+		Render:  render.Body,
 		Metrics: metrics,
 		Bound:   c.StalenessBound,
 		Timeout: c.RequestTimeout,
 		Off:     !c.Cache,
 		Timed:   c.L1MaxBytes > 0,
 	})
-}
-
-// body renders a queryset in a format of the cache.
-func body(f readthrough.Format, qs listing.Queryset) (status int, text []byte) {
-	if f == readthrough.HTML {
-		return render.Body(render.HTML, qs)
-	}
-	return render.Body(render.JSON, qs)
 }

@@ -17,10 +17,10 @@
 //     there at any instant at which such a beat is: if one MGET shows both, the
 //     cache has lied. A value filled anew has another token, and is another value.
 //
-// Why both conditions on the beat: the snapshot holds whatever clocks do. But it is
-// renewed by every purge, while the state of the triggers is looked at only with the
-// drain that follows a noted time: an edit made with the triggers disabled is seen by
-// a snapshot before it is found out.
+// Why both conditions on the beat: the snapshot holds whatever clocks do. The time
+// ties the beat to a drain after 2 that read the state of the triggers in its own
+// snapshot: an edit made with the triggers disabled is seen by S, and that drain
+// finds it out.
 //
 // Not judged are values of another build, whose bytes this one cannot make, and
 // values without a beat of their epoch, which nobody is served.

@@ -110,13 +110,9 @@ func (w *world) read() {
 		Store: cache.NewReader(w.rdb, w.space, render.BuildTag(),
 			cache.Limits{Lease: 5 * time.Second, View: time.Minute, Queryset: time.Minute, Live: 1000}),
 		Source:  w.source,
-		Render:  body,
+		Render:  render.Body,
 		Metrics: telemetry.NewAPI(), Bound: w.bound, Timeout: 10 * time.Second,
 	})
-}
-
-func body(f readthrough.Format, qs listing.Queryset) (int, []byte) {
-	return render.Body(map[readthrough.Format]render.Format{readthrough.JSON: render.JSON, readthrough.HTML: render.HTML}[f], qs)
 }
 
 // get asks for a query in both formats.
@@ -125,7 +121,7 @@ func (w *world) get(query string) error {
 	if err != nil {
 		return err
 	}
-	for _, f := range []readthrough.Format{readthrough.JSON, readthrough.HTML} {
+	for _, f := range []render.Format{render.JSON, render.HTML} {
 		if _, err := w.reads.Get(w.Context(), readthrough.Request{Query: q, Format: f}); err != nil {
 			return err
 		}

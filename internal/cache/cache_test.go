@@ -183,7 +183,7 @@ func TestPurgeDisownsTheFillUnderWay(t *testing.T) {
 	w.beat()
 	stale := w.acquire(query)
 	w.registrations()
-	w.must(w.daemon.Purge(w.ctx, []string{query}, cache.Proof{}))
+	w.must(w.daemon.Purge(w.ctx, []string{query}))
 	fresh := w.acquire(query)
 	w.want(w.fill(stale, "stale"), cache.ErrDisowned)
 	w.must(w.fill(fresh, "fresh"))
@@ -204,7 +204,8 @@ func TestPurgeRemovesEverythingOfItsQueriesAndNothingElse(t *testing.T) {
 			w.registrations()
 			w.beat()
 			heard := w.hear()
-			w.must(w.daemon.Purge(w.ctx, queries[:450], cache.Proof{Noted: w.noted, Applied: "30:30:"}))
+			w.must(w.daemon.Purge(w.ctx, queries[:450]))
+			w.must(w.daemon.Beat(w.ctx, cache.Proof{Noted: w.noted, Applied: "30:30:"}))
 			for i, q := range queries {
 				want := q
 				if i < 450 {
@@ -228,7 +229,7 @@ func TestPurgeRemovesEverythingOfItsQueriesAndNothingElse(t *testing.T) {
 			sight, err := w.reader.Look(w.ctx, "json", queries[470])
 			w.must(err)
 			if sight.Beat == nil || sight.Beat.Applied != "30:30:" {
-				t.Errorf("the beat is %+v, want it renewed by the purge", sight.Beat)
+				t.Errorf("the beat is %+v, want it renewed behind the purge", sight.Beat)
 			}
 		})
 	}
@@ -400,7 +401,7 @@ func TestViewIsStoredOnlyFromTheQuerysetInRedis(t *testing.T) {
 	}
 
 	w.registrations()
-	w.must(w.daemon.Purge(w.ctx, []string{query}, cache.Proof{}))
+	w.must(w.daemon.Purge(w.ctx, []string{query}))
 	w.want(w.reader.StoreView(w.ctx, query, stored, "html", html), cache.ErrDisowned)
 	w.store(query, "y")
 	w.want(w.reader.StoreView(w.ctx, query, stored, "html", html), cache.ErrDisowned)

@@ -14,7 +14,7 @@ import (
 func daemonCalls(w *world) map[string]func(*cache.Daemon) error {
 	return map[string]func(*cache.Daemon) error{
 		"registrations": func(d *cache.Daemon) error { return d.Registrations(w.ctx, func(cache.Registration) {}) },
-		"purge":         func(d *cache.Daemon) error { return d.Purge(w.ctx, []string{query}, cache.Proof{}) },
+		"purge":         func(d *cache.Daemon) error { return d.Purge(w.ctx, []string{query}) },
 		"cleanup":       func(d *cache.Daemon) error { _, err := d.Cleanup(w.ctx, 10); return err },
 		"beat": func(d *cache.Daemon) error {
 			clock, err := d.Note(w.ctx)
@@ -75,7 +75,7 @@ func TestRevenantIsFenced(t *testing.T) {
 // PostgreSQL has stored.
 func TestTakeover(t *testing.T) {
 	t.Parallel()
-	purge := func(w *world) { w.must(w.daemon.Purge(w.ctx, nil, cache.Proof{})) }
+	purge := func(w *world) { w.must(w.daemon.Purge(w.ctx, nil)) }
 	settled := func(w *world) { purge(w); w.daemon.Settle() }
 	cases := []struct {
 		name   string
@@ -151,7 +151,7 @@ func TestTakeoverOfPartitionsThatDifferInTheirBatch(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, 3)
 			purge := func(p int) {
-				w.must(w.daemon.Purge(w.ctx, []string{w.queryOf(p)}, cache.Proof{}))
+				w.must(w.daemon.Purge(w.ctx, []string{w.queryOf(p)}))
 			}
 			for _, p := range []int{1, 2, 2, 0, 1, 1} {
 				purge(p)

@@ -8,7 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Proof is what a beat says. The zero Proof is none.
+// Proof is what a beat says.
 type Proof struct {
 	Noted   int64  // from Note, before the drain
 	Applied string // pg_snapshot of the drain
@@ -17,12 +17,8 @@ type Proof struct {
 // Beat publishes the proof in every partition. ErrLate and ErrFuture leave the
 // daemon usable: the next round has a new chance.
 func (d *Daemon) Beat(ctx context.Context, proof Proof) error {
-	seqs := make([]int64, len(d.parts))
-	for p := range d.parts {
-		seqs[p] = d.parts[p].seq
-	}
 	pipe := d.rdb.Pipeline()
-	sent := d.sendBeats(ctx, pipe, seqs, proof)
+	sent := d.sendBeats(ctx, pipe, proof)
 	_, execErr := pipe.Exec(ctx)
 	if err := d.beatAnswers(sent); err != nil {
 		return err
@@ -33,13 +29,13 @@ func (d *Daemon) Beat(ctx context.Context, proof Proof) error {
 	return nil
 }
 
-func (d *Daemon) sendBeats(ctx context.Context, pipe redis.Pipeliner, seqs []int64, proof Proof) []*redis.Cmd {
+func (d *Daemon) sendBeats(ctx context.Context, pipe redis.Pipeliner, proof Proof) []*redis.Cmd {
 	until := proof.Noted + d.bound.Microseconds()
 	value := Beat{Epoch: d.leader.Epoch, Noted: proof.Noted, Until: until, Applied: proof.Applied}.encode()
 	sent := make([]*redis.Cmd, len(d.parts))
 	for p := range d.parts {
 		// Redis shows a key until its last millisecond has passed: one less.
-		keys, args := d.check(p, seqs[p], []string{d.space.Beat(p)}, []any{proof.Noted, until/1000 - 1, value})
+		keys, args := d.check(p, d.parts[p].seq, []string{d.space.Beat(p)}, []any{proof.Noted, until/1000 - 1, value})
 		sent[p] = pipe.EvalSha(ctx, d.scripts.beat.Hash(), keys, args...)
 	}
 	return sent

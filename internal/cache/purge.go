@@ -7,16 +7,16 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Purge removes everything cached of the queries, notes that a batch of changes
-// is being applied, and, if there has been a beat, renews it behind that: with the
-// time noted for it, but the snapshot applied now. Queries must not be repeated. The batch is noted even if there is no query: a fill may
-// already have seen its changes, which matters if PostgreSQL goes back to before
-// them. All that is purged between two calls of Settle is one batch.
-func (d *Daemon) Purge(ctx context.Context, queries []string, proof Proof) error {
+// Purge removes everything cached of the queries, which must not be repeated, and
+// notes that a batch of changes is being applied. The batch is noted even if there
+// is no query: a fill may already have seen its changes, which matters if PostgreSQL
+// goes back to before them. All that is purged between two calls of Settle is one
+// batch.
+func (d *Daemon) Purge(ctx context.Context, queries []string) error {
 	d.open = true
 	calls := d.purgeCalls(queries)
 	for len(calls) > callsPerPipeline {
-		if err := d.purge(ctx, calls[:callsPerPipeline], Proof{}); err != nil {
+		if err := d.purge(ctx, calls[:callsPerPipeline]); err != nil {
 			return err
 		}
 		if err := d.pulse(ctx); err != nil {
@@ -24,7 +24,7 @@ func (d *Daemon) Purge(ctx context.Context, queries []string, proof Proof) error
 		}
 		calls = calls[callsPerPipeline:]
 	}
-	return d.purge(ctx, calls, proof)
+	return d.purge(ctx, calls)
 }
 
 // purgeCall is one call of the script purge.
@@ -57,8 +57,8 @@ func (d *Daemon) purgeCalls(queries []string) []purgeCall {
 	return calls
 }
 
-// purge sends some calls, and the beats if there is a proof, in one pipeline.
-func (d *Daemon) purge(ctx context.Context, calls []purgeCall, proof Proof) error {
+// purge sends some calls in one pipeline.
+func (d *Daemon) purge(ctx context.Context, calls []purgeCall) error {
 	seqs := make([]int64, len(d.parts))
 	for p := range d.parts {
 		seqs[p] = d.parts[p].seq
@@ -68,10 +68,6 @@ func (d *Daemon) purge(ctx context.Context, calls []purgeCall, proof Proof) erro
 	for i, call := range calls {
 		sent[i] = d.sendPurge(ctx, pipe, call, seqs[call.partition])
 		seqs[call.partition]++ // each call raises it by one
-	}
-	var beats []*redis.Cmd
-	if proof.Noted != 0 {
-		beats = d.sendBeats(ctx, pipe, seqs, proof)
 	}
 	_, execErr := pipe.Exec(ctx)
 	for i, call := range calls {
@@ -83,9 +79,6 @@ func (d *Daemon) purge(ctx context.Context, calls []purgeCall, proof Proof) erro
 			return fmt.Errorf("partition %d: %w", call.partition, err)
 		}
 		d.parts[call.partition].batch = d.batch + 1
-	}
-	if err := d.beatAnswers(beats); err != nil {
-		return err
 	}
 	if execErr != nil {
 		return fmt.Errorf("purge: %w", execErr)

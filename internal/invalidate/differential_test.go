@@ -9,6 +9,7 @@ import (
 	"github.com/freshlist/freshlist/internal/coherence/deployment"
 	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/serve/readthrough"
+	"github.com/freshlist/freshlist/internal/serve/render"
 	"github.com/freshlist/freshlist/internal/telemetry"
 )
 
@@ -125,7 +126,7 @@ func readAll(d *deployment.Deployment, api *deployment.API, queries []string) []
 				if err1 != nil || err2 != nil {
 					d.Errorf("read %s: %v, %v", queries[i], err1, err2)
 				}
-				_, body := deployment.Render(readthrough.JSON, qs)
+				_, body := render.Body(render.JSON, qs)
 				answers[i] = answer{shown.Body, string(body)}
 			}
 		})

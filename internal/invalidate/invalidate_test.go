@@ -6,7 +6,7 @@ import (
 
 	"github.com/freshlist/freshlist/internal/coherence/deployment"
 	"github.com/freshlist/freshlist/internal/pgtest"
-	"github.com/freshlist/freshlist/internal/serve/readthrough"
+	"github.com/freshlist/freshlist/internal/serve/render"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -18,7 +18,7 @@ const (
 )
 
 // formats are the two forms of every query.
-var formats = [...]readthrough.Format{readthrough.JSON, readthrough.HTML}
+var formats = [...]render.Format{render.JSON, render.HTML}
 
 // listings inserts listings first to last of a city, at a price of 1000 times
 // their id.

@@ -138,11 +138,7 @@ func (l *leadership) round(ctx context.Context, beat bool) error {
 		return errCatalog
 	}
 	if len(batch.Changes) > 0 {
-		proof := cache.Proof{} // without the catalog nothing more is proved: see renew
-		if beat {
-			proof = cache.Proof{Noted: l.noted, Applied: batch.Snapshot}
-		}
-		if err := l.apply(ctx, batch.Changes, proof); err != nil {
+		if err := l.apply(ctx, batch.Changes); err != nil {
 			return err
 		}
 		l.Metrics.Purged(time.Since(began))
@@ -213,7 +209,7 @@ func (l *leadership) catchUp(ctx context.Context, beat bool) error {
 		if err := l.touch(ctx); err != nil {
 			return err
 		}
-		return l.apply(ctx, changes, cache.Proof{})
+		return l.apply(ctx, changes)
 	})
 	switch {
 	case err != nil:
@@ -242,13 +238,13 @@ func (l *leadership) note(ctx context.Context) error {
 // apply purges what some changes touch. The registrations are read after the
 // changes: a reader whose snapshot missed a change had registered before that
 // change could be seen here.
-func (l *leadership) apply(ctx context.Context, changes []match.Change, proof cache.Proof) error {
+func (l *leadership) apply(ctx context.Context, changes []match.Change) error {
 	l.backlog(len(changes))
 	if err := l.daemon.Registrations(ctx, l.learn); err != nil {
 		return err
 	}
 	queries := l.affected(changes)
-	if err := l.daemon.Purge(ctx, queries, proof); err != nil && !isMild(err) {
+	if err := l.daemon.Purge(ctx, queries); err != nil {
 		return err
 	}
 	for _, q := range queries {
@@ -330,10 +326,15 @@ func (l *leadership) store(ctx context.Context, beat bool) error {
 	if len(l.pending) == 0 || (!beat && time.Since(l.stored) < storeEvery) {
 		return nil
 	}
+	return l.save(ctx, l.conn(), l.touch)
+}
+
+// save writes the position now.
+func (l *leadership) save(ctx context.Context, conn *pgx.Conn, pulse func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, l.stepTimeout()+time.Duration(len(l.pending))*storeTime)
 	defer cancel()
 	l.at.Fences = fencesOf(l.daemon.Positions())
-	if err := feed.Advance(ctx, l.conn(), l.at, l.pending, l.touch); err != nil {
+	if err := feed.Advance(ctx, conn, l.at, l.pending, pulse); err != nil {
 		return err
 	}
 	l.daemon.Settle()
@@ -347,10 +348,9 @@ func (l *leadership) farewell(ctx context.Context) {
 	if len(l.pending) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.stepTimeout())
+	enough, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.stepTimeout())
 	defer cancel()
-	l.at.Fences = fencesOf(l.daemon.Positions())
-	if err := feed.Advance(ctx, l.drains, l.at, l.pending, func(context.Context) error { return nil }); err != nil {
+	if err := l.save(enough, l.drains, func(context.Context) error { return nil }); err != nil {
 		l.Log.DebugContext(ctx, "the position was not stored at the end", "error", err)
 	}
 }

@@ -9,11 +9,6 @@ import (
 	"github.com/freshlist/freshlist/internal/serve/render"
 )
 
-// policy is the Content-Security-Policy of pages: their own files and nothing
-// else; no inline script or style.
-const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; " +
-	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-
 // sharedHeaders are header values that many answers have in common. An
 // http.Header may hold the same slice as another: nobody changes one in place,
 // and appending to a full one copies it.
@@ -28,7 +23,7 @@ func newSharedHeaders() sharedHeaders {
 		revalidate: []string{"public, max-age=0, must-revalidate"},
 		vary:       []string{"Accept-Encoding"},
 		gzip:       []string{"gzip"},
-		policy:     []string{policy},
+		policy:     []string{render.ContentSecurityPolicy},
 	}
 }
 
@@ -61,18 +56,18 @@ func code(body, etag string) coded {
 const gzipSuffix = "-gzip"
 
 // finishAnswer makes an answer ready for the wire.
-func (s *Server) finishAnswer(f readthrough.Format, a *readthrough.Answer) *finished {
+func (s *Server) finishAnswer(f render.Format, a *readthrough.Answer) *finished {
 	done := &finished{
 		status:      a.Status,
 		plain:       code(a.Body, a.ETag),
-		contentType: [1]string{contentType(f, a.Status)},
+		contentType: [1]string{f.ContentType(a.Status)},
 		cacheStatus: [1]string{a.CacheStatus},
 		shared:      &s.shared,
 	}
 	if a.Gzip != "" {
 		done.gzip = code(a.Gzip, a.ETag+gzipSuffix)
 	}
-	if f == readthrough.HTML {
+	if f == render.HTML {
 		done.policy = s.shared.policy
 	}
 	return done
@@ -106,16 +101,4 @@ func (a *finished) writeTo(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodHead {
 		_, _ = io.WriteString(w, chosen.body) // the client may be gone
 	}
-}
-
-// contentType is the media type of a body of Reads.
-func contentType(f readthrough.Format, status int) string {
-	return renderFormat(f).ContentType(status)
-}
-
-func renderFormat(f readthrough.Format) render.Format {
-	if f == readthrough.HTML {
-		return render.HTML
-	}
-	return render.JSON
 }

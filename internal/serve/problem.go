@@ -12,7 +12,6 @@ import (
 
 	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/serve/database"
-	"github.com/freshlist/freshlist/internal/serve/readthrough"
 	"github.com/freshlist/freshlist/internal/serve/render"
 )
 
@@ -134,7 +133,7 @@ func (s *Server) fail(err error, c echo.Context) {
 // writeProblem answers with a problem, in the format of the address.
 func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, p *problem) {
 	format := formatOf(r)
-	body := render.Error(renderFormat(format), render.Problem{
+	body := render.Error(format, render.Problem{
 		Status: p.status, Detail: p.detail, Faults: p.faults, Entered: p.entered,
 	})
 	h := w.Header()
@@ -144,11 +143,11 @@ func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, p *problem
 	case http.StatusServiceUnavailable:
 		h.Set("Retry-After", retryAfter)
 	}
-	if format == readthrough.HTML {
+	if format == render.HTML {
 		h["Content-Security-Policy"] = s.shared.policy
 	}
 	h["Cache-Control"] = s.shared.noStore
-	s.write(w, r, p.status, contentType(format, p.status), body)
+	s.write(w, r, p.status, format.ContentType(p.status), body)
 }
 
 // write sends a body that was made for this request.
@@ -164,14 +163,14 @@ func (s *Server) write(w http.ResponseWriter, r *http.Request, status int, conte
 
 // formatOf tells in which format a request is answered that goes wrong: pages in
 // HTML, the API in JSON, and an address that is neither as its visitor prefers.
-func formatOf(r *http.Request) readthrough.Format {
+func formatOf(r *http.Request) render.Format {
 	path := r.URL.Path
 	switch {
 	case path == "/", strings.HasPrefix(path, "/properties/"):
-		return readthrough.HTML
+		return render.HTML
 	case strings.HasPrefix(path, "/v1/"), !strings.Contains(r.Header.Get("Accept"), "text/html"):
-		return readthrough.JSON
+		return render.JSON
 	default:
-		return readthrough.HTML
+		return render.HTML
 	}
 }

@@ -12,20 +12,21 @@ import (
 
 	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/serve/readthrough"
+	"github.com/freshlist/freshlist/internal/serve/render"
 )
 
 // properties is GET /v1/properties.
 func (s *Server) properties(c echo.Context) error {
 	values, faults := parseQuery(c.Request().URL.RawQuery)
 	q, more := listing.ParsePage(values, listing.Strict)
-	return s.read(c, readthrough.JSON, q, append(faults, more...))
+	return s.read(c, render.JSON, q, append(faults, more...))
 }
 
 // summary is GET /v1/properties/summary.
 func (s *Server) summary(c echo.Context) error {
 	values, faults := parseQuery(c.Request().URL.RawQuery)
 	q, more := listing.ParseSummary(values, listing.Strict)
-	return s.read(c, readthrough.JSON, q, append(faults, more...))
+	return s.read(c, render.JSON, q, append(faults, more...))
 }
 
 // property is GET /v1/properties/{id}. It has no parameters.
@@ -35,14 +36,14 @@ func (s *Server) property(c echo.Context) error {
 		return notFound()
 	}
 	values, faults := parseQuery(c.Request().URL.RawQuery)
-	return s.read(c, readthrough.JSON, propertyQuery(id), append(faults, noParameters(values)...))
+	return s.read(c, render.JSON, propertyQuery(id), append(faults, noParameters(values)...))
 }
 
 // listingsPage is GET /.
 func (s *Server) listingsPage(c echo.Context) error {
 	values, faults := parseQuery(c.Request().URL.RawQuery)
 	q, more := listing.ParsePage(values, listing.Lenient)
-	err := s.read(c, readthrough.HTML, q, append(faults, more...))
+	err := s.read(c, render.HTML, q, append(faults, more...))
 	if p, ok := err.(*problem); ok && p.status == http.StatusBadRequest {
 		p.entered = values
 	}
@@ -55,7 +56,7 @@ func (s *Server) propertyPage(c echo.Context) error {
 	if !ok {
 		return notFound()
 	}
-	return s.read(c, readthrough.HTML, propertyQuery(id), nil)
+	return s.read(c, render.HTML, propertyQuery(id), nil)
 }
 
 func propertyQuery(id int64) listing.Query {
@@ -63,7 +64,7 @@ func propertyQuery(id int64) listing.Query {
 }
 
 // read answers a query, unless there are faults in it or in the headers.
-func (s *Server) read(c echo.Context, f readthrough.Format, q listing.Query, faults listing.Faults) error {
+func (s *Server) read(c echo.Context, f render.Format, q listing.Query, faults listing.Faults) error {
 	r := c.Request()
 	token, ok := parseToken(r.Header["Consistency-Token"])
 	if !ok {

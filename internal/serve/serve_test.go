@@ -14,7 +14,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/pgtest"
 	"github.com/freshlist/freshlist/internal/pgtest/migrated"
 	"github.com/freshlist/freshlist/internal/serve"
@@ -48,10 +47,8 @@ func start(t testing.TB, change ...func(*serve.Options)) *api {
 	metrics := telemetry.NewAPI()
 	o := serve.Options{
 		Reads: readthrough.New(readthrough.Config{
-			Source: database.NewReader(pool, metrics.DatabaseReads.Inc),
-			Render: func(f readthrough.Format, qs listing.Queryset) (int, []byte) {
-				return render.Body(render.Format(f), qs)
-			},
+			Source:  database.NewReader(pool, metrics.DatabaseReads.Inc),
+			Render:  render.Body,
 			Metrics: metrics, Bound: time.Second, Timeout: time.Minute, Off: true,
 		}),
 		Writes:     database.NewWriter(pool),

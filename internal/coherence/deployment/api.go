@@ -44,7 +44,7 @@ func (d *Deployment) API(changes ...func(*Process)) *API {
 	a.Reader = database.NewReader(pool, a.Metrics.DatabaseReads.Inc)
 	p := Process{
 		Config: readthrough.Config{
-			Source: a.Reader, Render: Render, Metrics: a.Metrics, Bound: d.Bound, Timeout: patience,
+			Source: a.Reader, Render: render.Body, Metrics: a.Metrics, Bound: d.Bound, Timeout: patience,
 		},
 		Build:  render.BuildTag(),
 		Limits: cache.Limits{Lease: patience, View: 15 * time.Minute, Queryset: time.Hour, Live: d.Live},
@@ -57,11 +57,6 @@ func (d *Deployment) API(changes ...func(*Process)) *API {
 	return a
 }
 
-// Render is the product's rendering.
-func Render(f readthrough.Format, qs listing.Queryset) (status int, body []byte) {
-	return render.Body(render.Format(f), qs)
-}
-
 // Query parses a query's canonical text, and ends the test if it is none.
 func (d *Deployment) Query(text string) listing.Query {
 	d.Helper()
@@ -71,7 +66,7 @@ func (d *Deployment) Query(text string) listing.Query {
 }
 
 // Get asks the API for a query, by its canonical text.
-func (a *API) Get(query string, f readthrough.Format) readthrough.Answer {
+func (a *API) Get(query string, f render.Format) readthrough.Answer {
 	a.d.Helper()
 	answer, err := a.Cache.Get(a.d.Context(), readthrough.Request{Query: a.d.Query(query), Format: f})
 	a.d.Must(err)
@@ -80,7 +75,7 @@ func (a *API) Get(query string, f readthrough.Format) readthrough.Answer {
 
 // Fresh returns what the database has to say to a query now, as the API would show
 // it.
-func (a *API) Fresh(query string, f readthrough.Format) string {
+func (a *API) Fresh(query string, f render.Format) string {
 	a.d.Helper()
 	qs, err := a.Reader.Read(a.d.Context(), a.d.Query(query))
 	a.d.Must(err)

@@ -6,7 +6,7 @@
 //	d.Seed(0)
 //	d.Invalidate()
 //	api := d.API()
-//	api.Get("properties?city=FOLSOM", readthrough.JSON)
+//	api.Get("properties?city=FOLSOM", render.JSON)
 //	d.Settle(d.Exec("update properties set price = price + 1 where id = 7"))
 //
 // Nothing in it sleeps to let something happen: a test waits for an event, or

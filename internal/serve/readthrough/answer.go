@@ -4,29 +4,13 @@ import (
 	"time"
 
 	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/serve/render"
 )
-
-// Format is the kind of rendering that is asked for.
-type Format uint8
-
-// The formats. A view of each is cached by itself.
-const (
-	JSON Format = iota
-	HTML
-)
-
-// String returns the format's word in Redis names.
-func (f Format) String() string {
-	if f == HTML {
-		return "html"
-	}
-	return "json"
-}
 
 // Request asks for one view.
 type Request struct {
 	Query   listing.Query
-	Format  Format
+	Format  render.Format
 	Token   uint64 // the transaction whose effects the answer must show; 0 = none
 	NoStore bool   // read the database and store nothing
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/freshlist/freshlist/internal/cache"
 	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/serve/render"
 	"github.com/freshlist/freshlist/internal/telemetry"
 )
 
@@ -37,7 +38,7 @@ type Source interface {
 type Config struct {
 	Store   *cache.Reader
 	Source  Source
-	Render  func(Format, listing.Queryset) (status int, body []byte)
+	Render  func(render.Format, listing.Queryset) (status int, body []byte)
 	Metrics *telemetry.API
 
 	Bound   time.Duration // B, the bound on staleness
@@ -223,7 +224,7 @@ func answer(v cache.View, status string) Answer {
 }
 
 // look reads the view and the beat, unless Redis is known to be down.
-func (c *Cache) look(ctx context.Context, f Format, query string) (cache.Sight, error) {
+func (c *Cache) look(ctx context.Context, f render.Format, query string) (cache.Sight, error) {
 	var sight cache.Sight
 	look := c.Store.Look
 	if c.Timed {

@@ -8,7 +8,7 @@ import (
 	"github.com/freshlist/freshlist/internal/coherence/deployment"
 	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/redistest"
-	"github.com/freshlist/freshlist/internal/serve/readthrough"
+	"github.com/freshlist/freshlist/internal/serve/render"
 )
 
 // A miss has read 100; 101 is committed and its purge applied; then comes the fill.
@@ -18,14 +18,14 @@ func TestStaleFillIsRejected(t *testing.T) {
 		d := listing100(t, deployment.Options{})
 		d.Invalidate()
 		gate := deployment.NewGate()
-		slow := ask(d, d.API(gate.Install, when(twin, anyFill())), folsom, readthrough.JSON)
+		slow := ask(d, d.API(gate.Install, when(twin, anyFill())), folsom, render.JSON)
 		read := <-gate.Reads
 		raise(d)
 		read.Resume()
 		if answer := slow.wait(); !twin {
 			wantStatus(d, answer, notStored)
 		}
-		return isStale(d, folsom, readthrough.JSON)
+		return isStale(d, folsom, render.JSON)
 	})
 }
 
@@ -40,10 +40,10 @@ func TestFillNeedsTheLeaseOfItsOwnAttempt(t *testing.T) {
 		api := d.API(gate.Install, when(twin, deployment.Tamper{
 			Script: "fill", Old: holdsLease, New: "redis.call('EXISTS', KEYS[4]) == 0",
 		}))
-		first := ask(d, api, folsom, readthrough.JSON)
+		first := ask(d, api, folsom, render.JSON)
 		firstRead := <-gate.Reads
 		raise(d)
-		second := ask(d, api, folsom, readthrough.HTML)
+		second := ask(d, api, folsom, render.HTML)
 		secondRead := <-gate.Reads
 		firstRead.Resume()
 		a := first.wait()
@@ -53,7 +53,7 @@ func TestFillNeedsTheLeaseOfItsOwnAttempt(t *testing.T) {
 			wantStatus(d, a, notStored)
 			wantStatus(d, b, stored)
 		}
-		return isStale(d, folsom, readthrough.JSON)
+		return isStale(d, folsom, render.JSON)
 	})
 }
 
@@ -68,9 +68,9 @@ func TestChangeFindsAQueryThatIsNotYetKnown(t *testing.T) {
 			tampers = append(tampers, deployment.Tamper{Script: "registrations", Old: "if #found == 0 then", New: "if true then"})
 		}
 		d.Invalidate(tampers...)
-		wantStatus(d, d.API().Get(folsom, readthrough.JSON), stored)
+		wantStatus(d, d.API().Get(folsom, render.JSON), stored)
 		raise(d)
-		return isStale(d, folsom, readthrough.JSON)
+		return isStale(d, folsom, render.JSON)
 	})
 }
 
@@ -87,7 +87,7 @@ func TestFlushDuringAFill(t *testing.T) {
 			filler, other := d.API(gate.Install, when(twin, anyFill(), deployment.Tamper{
 				Script: "fill", Old: "fence[1] ~= ARGV[2] or not fence[2] or fence[1] .. ' ' .. fence[2] ~= ARGV[3]", New: "false",
 			})), d.API()
-			slow := ask(d, filler, folsom, readthrough.JSON)
+			slow := ask(d, filler, folsom, render.JSON)
 			read := <-gate.Reads
 			epoch := d.Beat(0).Epoch
 			d.Must(d.Redis.FlushAll(d.Context()).Err())
@@ -97,7 +97,7 @@ func TestFlushDuringAFill(t *testing.T) {
 				t.Errorf("the fill was stored: %t, want %t", kept, twin)
 			}
 			d.Await("a hit in the next epoch", func() bool {
-				answer, beat := other.Get(folsom, readthrough.JSON), d.Beat(0)
+				answer, beat := other.Get(folsom, render.JSON), d.Beat(0)
 				if answer.CacheStatus != hit {
 					return false
 				}
@@ -119,16 +119,16 @@ func TestSlowFillIsOvertaken(t *testing.T) {
 		d.Invalidate()
 		gate := deployment.NewGate()
 		short := func(p *deployment.Process) { p.Limits.Lease = 10 * time.Millisecond }
-		slow := ask(d, d.API(gate.Install, short, when(twin, anyFill())), folsom, readthrough.JSON)
+		slow := ask(d, d.API(gate.Install, short, when(twin, anyFill())), folsom, render.JSON)
 		read := <-gate.Reads
 		d.Await("the end of the lease", func() bool {
 			return d.Redis.Exists(d.Context(), d.Space.Lease(folsom)).Val() == 0
 		})
 		raise(d)
 		second := d.API()
-		answer := second.Get(folsom, readthrough.JSON)
+		answer := second.Get(folsom, render.JSON)
 		wantStatus(d, answer, stored)
-		if answer.Body != second.Fresh(folsom, readthrough.JSON) {
+		if answer.Body != second.Fresh(folsom, render.JSON) {
 			t.Error("the second answer is not the database's")
 		}
 		read.Resume()
@@ -138,7 +138,7 @@ func TestSlowFillIsOvertaken(t *testing.T) {
 				t.Errorf("the overtaken answer is not what it read: %s", answer.Body)
 			}
 		}
-		return isStale(d, folsom, readthrough.JSON)
+		return isStale(d, folsom, render.JSON)
 	})
 }
 
@@ -148,24 +148,24 @@ func TestFillAfterItsLeaseIsRejected(t *testing.T) {
 	d := listing100(t, deployment.Options{})
 	d.Invalidate()
 	gate := deployment.NewGate()
-	slow := ask(d, d.API(gate.Install, func(p *deployment.Process) { p.Limits.Lease = time.Millisecond }), folsom, readthrough.JSON)
+	slow := ask(d, d.API(gate.Install, func(p *deployment.Process) { p.Limits.Lease = time.Millisecond }), folsom, render.JSON)
 	read := <-gate.Reads
 	d.Await("the end of the lease", func() bool {
 		return d.Redis.Exists(d.Context(), d.Space.Lease(folsom)).Val() == 0
 	})
 	read.Resume()
 	wantStatus(d, slow.wait(), notStored)
-	wantStatus(d, d.API().Get(folsom, readthrough.JSON), stored)
+	wantStatus(d, d.API().Get(folsom, render.JSON), stored)
 }
 
 // pausedRender stops renderings as HTML once they are made.
 type pausedRender struct{ made, resume chan struct{} }
 
 func (r pausedRender) install(p *deployment.Process) {
-	render := p.Render
-	p.Render = func(f readthrough.Format, qs listing.Queryset) (int, []byte) {
-		status, body := render(f, qs)
-		if f == readthrough.HTML {
+	made := p.Render
+	p.Render = func(f render.Format, qs listing.Queryset) (int, []byte) {
+		status, body := made(f, qs)
+		if f == render.HTML {
 			r.made <- struct{}{}
 			<-r.resume
 		}
@@ -180,18 +180,18 @@ func TestViewOfAPurgedQuerysetIsNotStored(t *testing.T) {
 	guarded(t, func(t *testing.T, twin bool) bool {
 		d := listing100(t, deployment.Options{})
 		d.Invalidate()
-		wantStatus(d, d.API().Get(folsom, readthrough.JSON), stored)
+		wantStatus(d, d.API().Get(folsom, render.JSON), stored)
 		paused := pausedRender{make(chan struct{}), make(chan struct{})}
 		slow := ask(d, d.API(paused.install, when(twin, deployment.Tamper{
 			Script: "store_view", Old: "redis.call('GETRANGE', KEYS[2], 0, #ARGV[1] - 1) ~= ARGV[1]", New: "false",
-		})), folsom, readthrough.HTML)
+		})), folsom, render.HTML)
 		<-paused.made
 		raise(d)
 		close(paused.resume)
 		if answer := slow.wait(); !twin {
 			wantStatus(d, answer, rendered)
 		}
-		return isStale(d, folsom, readthrough.HTML)
+		return isStale(d, folsom, render.HTML)
 	})
 }
 
@@ -214,11 +214,11 @@ func TestPageIsJudgedByItsNewWindow(t *testing.T) {
 		}
 		d.Invalidate(tampers...)
 		api := d.API(when(twin, keepWindow...))
-		wantStatus(d, api.Get(page, readthrough.JSON), stored)  // 10 and 20, 30 is ahead
+		wantStatus(d, api.Get(page, render.JSON), stored)       // 10 and 20, 30 is ahead
 		d.Settle(d.Exec("delete from properties where id = 2")) //
-		wantStatus(d, api.Get(page, readthrough.JSON), stored)  // 10 and 30, 40 is ahead
+		wantStatus(d, api.Get(page, render.JSON), stored)       // 10 and 30, 40 is ahead
 		d.Settle(d.Exec("update properties set title = 'Its new title' where id = 3"))
-		return isStale(d, page, readthrough.JSON)
+		return isStale(d, page, render.JSON)
 	})
 }
 
@@ -246,11 +246,11 @@ func joinsAnOldLoad(t *testing.T, cacheOff, twin bool) (stale bool) {
 			p.Bound = time.Hour
 		}
 	})
-	first := ask(d, api, folsom, readthrough.JSON)
+	first := ask(d, api, folsom, render.JSON)
 	old := <-gate.Reads
 	<-time.After(bound/2 + time.Millisecond) // the age that the test is about
 	raise(d)
-	second := ask(d, api, folsom, readthrough.JSON)
+	second := ask(d, api, folsom, render.JSON)
 	select {
 	case read := <-gate.Reads: // its own
 		read.Resume()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/freshlist/freshlist/internal/cache"
 	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/serve/render"
 )
 
 // gzipAbove is the length in bytes from which a body is compressed: below it the
@@ -23,7 +24,7 @@ func ETag(body []byte) string {
 }
 
 // render makes the finished view of a queryset: body, entity tag and gzip.
-func (c *Cache) render(f Format, qs listing.Queryset) cache.View {
+func (c *Cache) render(f render.Format, qs listing.Queryset) cache.View {
 	status, body := c.Render(f, qs)
 	return cache.View{Status: status, ETag: ETag(body), Body: string(body), Gzip: compress(body)}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/freshlist/freshlist/internal/coherence/deployment"
 	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/serve/readthrough"
+	"github.com/freshlist/freshlist/internal/serve/render"
 )
 
 // A crawler asks for many more URLs than may be live, random ids among them: live
@@ -28,7 +29,7 @@ func TestLiveQueriesAreBounded(t *testing.T) {
 	}
 	for _, q := range known {
 		d.Await("room for a known page", func() bool {
-			return api.Get(q, readthrough.JSON).CacheStatus == stored || api.Get(q, readthrough.JSON).CacheStatus == hit
+			return api.Get(q, render.JSON).CacheStatus == stored || api.Get(q, render.JSON).CacheStatus == hit
 		})
 	}
 	live := func() int64 { return d.Redis.ZCard(d.Context(), d.Space.Live(0)).Val() }
@@ -54,13 +55,13 @@ func TestLiveQueriesAreBounded(t *testing.T) {
 	}
 	wg.Wait()
 	for _, q := range known {
-		d.Await("a hit of a known page", func() bool { return api.Get(q, readthrough.JSON).CacheStatus == hit })
+		d.Await("a hit of a known page", func() bool { return api.Get(q, render.JSON).CacheStatus == hit })
 	}
 	if reads := api.Metrics.DatabaseReads.Value(); reads > 3*uint64(len(known)) {
 		t.Errorf("%d reads for %d known pages", reads, len(known))
 	}
 	d.Await("the expired queries to leave", func() bool { return live() == int64(len(known)) })
-	d.Await("room for a new page", func() bool { return api.Get(folsom, readthrough.JSON).CacheStatus == hit })
+	d.Await("room for a new page", func() bool { return api.Get(folsom, render.JSON).CacheStatus == hit })
 }
 
 // Two builds with different templates share one Redis: neither ever serves the
@@ -77,9 +78,9 @@ func TestTwoBuildsOnOneRedis(t *testing.T) {
 					if !twin {
 						p.Build = tag
 					}
-					render := p.Render
-					p.Render = func(f readthrough.Format, qs listing.Queryset) (int, []byte) {
-						status, body := render(f, qs)
+					made := p.Render
+					p.Render = func(f render.Format, qs listing.Queryset) (int, []byte) {
+						status, body := made(f, qs)
 						return status, append([]byte(name+" "), body...)
 					}
 				})
@@ -88,7 +89,7 @@ func TestTwoBuildsOnOneRedis(t *testing.T) {
 			foreign, hits := 0, 0
 			for range 4 {
 				for name, api := range apis {
-					for _, f := range []readthrough.Format{readthrough.JSON, readthrough.HTML, readthrough.JSON} {
+					for _, f := range []render.Format{render.JSON, render.HTML, render.JSON} {
 						answer := api.Get(folsom, f)
 						if !strings.HasPrefix(answer.Body, name+" ") {
 							foreign++

@@ -7,6 +7,7 @@ import (
 	"github.com/freshlist/freshlist/internal/coherence/deployment"
 	"github.com/freshlist/freshlist/internal/pgtest"
 	"github.com/freshlist/freshlist/internal/serve/readthrough"
+	"github.com/freshlist/freshlist/internal/serve/render"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -47,7 +48,7 @@ type pending struct {
 }
 
 // ask begins a request.
-func ask(d *deployment.Deployment, api *deployment.API, query string, f readthrough.Format) *pending {
+func ask(d *deployment.Deployment, api *deployment.API, query string, f render.Format) *pending {
 	d.Helper()
 	p := &pending{d, make(chan readthrough.Answer, 1), make(chan error, 1)}
 	request := readthrough.Request{Query: d.Query(query), Format: f}
@@ -78,7 +79,7 @@ func wantStatus(d *deployment.Deployment, a readthrough.Answer, want string) {
 
 // isStale asks an API process of its own, which has the product's scripts, and
 // compares its answer with the database.
-func isStale(d *deployment.Deployment, query string, f readthrough.Format) bool {
+func isStale(d *deployment.Deployment, query string, f render.Format) bool {
 	d.Helper()
 	api := d.API()
 	return api.Get(query, f).Body != api.Fresh(query, f)

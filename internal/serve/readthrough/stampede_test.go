@@ -9,6 +9,7 @@ import (
 	"github.com/freshlist/freshlist/internal/coherence/deployment"
 	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/serve/readthrough"
+	"github.com/freshlist/freshlist/internal/serve/render"
 	"github.com/freshlist/freshlist/internal/telemetry"
 )
 
@@ -57,13 +58,13 @@ func TestStampedeIsOneRead(t *testing.T) {
 					Script: "acquire", Old: "redis.call('EXISTS', KEYS[4]) == 1", New: "false",
 				}), func(p *deployment.Process) { p.Source = slowSource{p.Source, enough} }))
 			}
-			wantStatus(d, d.API().Get(folsom, readthrough.JSON), stored)
+			wantStatus(d, d.API().Get(folsom, render.JSON), stored)
 			raise(d)
 
 			var all []*pending
 			for range requests {
 				for _, api := range apis {
-					all = append(all, ask(d, api, folsom, readthrough.JSON))
+					all = append(all, ask(d, api, folsom, render.JSON))
 				}
 			}
 			for _, p := range all {
@@ -85,9 +86,9 @@ func TestWhatCacheStatusSays(t *testing.T) {
 	d.Invalidate()
 	gate := deployment.NewGate()
 	filler, waiter := d.API(gate.Install), d.API()
-	first := ask(d, filler, folsom, readthrough.JSON)
+	first := ask(d, filler, folsom, render.JSON)
 	read := <-gate.Reads
-	second := ask(d, waiter, folsom, readthrough.JSON)
+	second := ask(d, waiter, folsom, render.JSON)
 	d.Await("the second request to miss", func() bool {
 		return waiter.Metrics.Cache(telemetry.View, telemetry.Miss).Value() == 1
 	})
@@ -96,9 +97,9 @@ func TestWhatCacheStatusSays(t *testing.T) {
 	if s := second.wait().CacheStatus; s != collapsed && s != queryset {
 		t.Errorf("the waiter's Cache-Status is %q", s)
 	}
-	wantStatus(d, waiter.Get(folsom, readthrough.HTML), queryset)
-	wantStatus(d, waiter.Get(folsom, readthrough.HTML), hit)
-	wantStatus(d, d.API(func(p *deployment.Process) { p.Off = true }).Get(folsom, readthrough.JSON), off)
+	wantStatus(d, waiter.Get(folsom, render.HTML), queryset)
+	wantStatus(d, waiter.Get(folsom, render.HTML), hit)
+	wantStatus(d, d.API(func(p *deployment.Process) { p.Off = true }).Get(folsom, render.JSON), off)
 	if reads := waiter.Metrics.DatabaseReads.Value(); reads != 0 {
 		t.Errorf("the waiter read the database %d times", reads)
 	}

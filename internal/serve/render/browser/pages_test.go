@@ -14,7 +14,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/pgtest"
 	"github.com/freshlist/freshlist/internal/schema"
 	"github.com/freshlist/freshlist/internal/serve"
@@ -49,10 +48,8 @@ func server(t *testing.T) string {
 	metrics := telemetry.NewAPI()
 	s := httptest.NewServer(serve.New(serve.Options{
 		Reads: readthrough.New(readthrough.Config{
-			Source: database.NewReader(pool, func() {}),
-			Render: func(f readthrough.Format, qs listing.Queryset) (int, []byte) {
-				return render.Body(render.Format(f), qs)
-			},
+			Source:  database.NewReader(pool, func() {}),
+			Render:  render.Body,
 			Metrics: metrics, Bound: time.Second, Timeout: time.Minute, Off: true,
 		}),
 		Timeout: time.Minute, Metrics: metrics, Log: slog.New(slog.DiscardHandler),
