@@ -29,9 +29,9 @@ type doorbell struct {
 	state   bellState
 	granted chan error // answers the queued request
 	pause   time.Duration
-	quiet   time.Time // when the last change was found, or the loop woke up
-	burst   int       // rings in quick succession
-	lastHit time.Time
+	quiet   time.Time     // when the last change was found, or the loop woke up
+	debt    time.Duration // burstPace for each transaction found asleep, less the time gone by
+	hit     time.Time     // when the debt was last reckoned
 }
 
 type bellState uint8
@@ -47,8 +47,11 @@ const (
 	lookAwake   = 2 * time.Millisecond  // between looks while awake
 	lookPolling = 5 * time.Millisecond  // likewise where writers never ring
 	quietBefore = 20 * time.Millisecond // without a change before it tries to sleep
-	burstGap    = 4 * time.Millisecond  // rings closer than this are a burst
-	burstRings  = 4                     // after so many it wakes up, to spare the writers
+
+	// Ringing makes concurrent writers commit one after another, each as long as a
+	// flush. From this rate on, held for so long, the invalidator wakes up.
+	burstPace = 10 * time.Millisecond // per transaction
+	burstDebt = 60 * time.Millisecond
 )
 
 // busy tells whether the connection is occupied by the request for K.
@@ -92,7 +95,7 @@ func (b *doorbell) wake(ctx context.Context, now time.Time) error {
 	if !held {
 		return errors.New("the doorbell's lock was not held")
 	}
-	b.state, b.quiet, b.burst = awake, now, 0
+	b.state, b.quiet, b.debt = awake, now, 0
 	return nil
 }
 
@@ -104,16 +107,14 @@ func (b *doorbell) settle() {
 	}
 }
 
-// found notes that a drain found changes, and reports whether they come so fast
-// that the loop should wake up rather than have every writer ring.
-func (b *doorbell) found(now time.Time) (burst bool) {
-	if now.Sub(b.lastHit) < burstGap {
-		b.burst++
-	} else {
-		b.burst = 0
-	}
-	b.lastHit, b.quiet = now, now
-	return b.burst >= burstRings
+// found notes that a drain found changes of so many transactions, and reports whether
+// they come so fast that a sleeping loop should wake up rather than have every writer
+// ring. Transactions are counted, not rings, so that a slow drain counts like a fast
+// one: this is a leaky bucket.
+func (b *doorbell) found(now time.Time, transactions int) (burst bool) {
+	b.debt = max(0, b.debt-now.Sub(b.hit)) + time.Duration(transactions)*burstPace
+	b.hit, b.quiet = now, now
+	return b.state == asleep && b.debt > burstDebt
 }
 
 // next returns how long to wait before looking again without having been rung;

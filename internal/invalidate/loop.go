@@ -144,7 +144,7 @@ func (l *leadership) round(ctx context.Context, beat bool) error {
 		l.Metrics.Purged(time.Since(began))
 	}
 	l.advance(batch)
-	if err := l.answerBurst(ctx, len(batch.Changes) > 0); err != nil {
+	if err := l.answerBurst(ctx, batch); err != nil {
 		return err
 	}
 	if err := l.store(ctx, beat); err != nil {
@@ -218,6 +218,9 @@ func (l *leadership) catchUp(ctx context.Context, beat bool) error {
 		return errCatalog
 	}
 	l.advance(batch)
+	if err := l.answerBurst(ctx, batch); err != nil {
+		return err
+	}
 	return l.store(ctx, true)
 }
 
@@ -302,12 +305,9 @@ func isMild(err error) bool {
 
 // answerBurst wakes up if changes come so fast that ringing would cost the writers
 // more than looking costs the invalidator.
-func (l *leadership) answerBurst(ctx context.Context, found bool) error {
-	if !found {
-		return nil
-	}
+func (l *leadership) answerBurst(ctx context.Context, batch *feed.Batch) error {
 	now := time.Now()
-	if l.bell.found(now) && l.bell.state == asleep {
+	if len(batch.Xids) > 0 && l.bell.found(now, len(batch.Xids)) {
 		return l.bell.wake(ctx, now)
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -182,11 +183,17 @@ func (c *Cache) direct(ctx context.Context, req Request, status string) (Answer,
 }
 
 // share runs load for all callers of this process that name the same key within
-// the same half of B. The load does not end with the caller that began it.
+// the same half of B. The load does not end with the caller that began it, and if it
+// panics, that is their error: nobody else would recover it, and the process would end.
 func (c *Cache) share(ctx context.Context, key string, load func(context.Context) (Answer, error)) (Answer, error) {
 	slot := time.Now().UnixNano() / max(1, int64(c.Bound/2))
 	leads := false
-	flight := c.flights.DoChan(fmt.Sprint(slot, " ", key), func() (any, error) {
+	flight := c.flights.DoChan(fmt.Sprint(slot, " ", key), func() (a any, err error) {
+		defer func() {
+			if cause := recover(); cause != nil {
+				a, err = nil, fmt.Errorf("panic in a shared load: %v\n%s", cause, debug.Stack())
+			}
+		}()
 		leads = true
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.Timeout)
 		defer cancel()

@@ -13,15 +13,16 @@ import (
 	"github.com/freshlist/freshlist/internal/telemetry"
 )
 
-// slowSource is a Source whose reads for a fill last until enough.
+// slowSource is a Source whose reads for a fill last until enough, or their time is up.
 type slowSource struct {
 	readthrough.Source
-	enough func()
+	enough func() bool
 }
 
 func (s slowSource) ReadStamped(ctx context.Context, q listing.Query) (listing.Queryset, string, error) {
 	qs, epoch, err := s.Source.ReadStamped(ctx, q)
-	s.enough()
+	for tick := time.NewTicker(time.Millisecond); !s.enough() && ctx.Err() == nil; <-tick.C {
+	}
 	return qs, epoch, err
 }
 
@@ -43,20 +44,21 @@ func TestStampedeIsOneRead(t *testing.T) {
 				}
 				return n
 			}
-			enough := func() {
-				d.Await("every process to miss", func() bool {
-					for _, api := range apis {
-						if api.Metrics.Cache(telemetry.View, telemetry.Miss).Value() == 0 {
-							return false
-						}
+			enough := func() bool {
+				for _, api := range apis {
+					if api.Metrics.Cache(telemetry.View, telemetry.Miss).Value() == 0 {
+						return false
 					}
-					return !twin || reads() == processes
-				})
+				}
+				return !twin || reads() >= processes
 			}
 			for range processes {
 				apis = append(apis, d.API(when(twin, deployment.Tamper{
 					Script: "acquire", Old: "redis.call('EXISTS', KEYS[4]) == 1", New: "false",
-				}), func(p *deployment.Process) { p.Source = slowSource{p.Source, enough} }))
+				}), func(p *deployment.Process) {
+					p.Bound = 24 * time.Hour // all requests come within the same half of it
+					p.Source = slowSource{p.Source, enough}
+				}))
 			}
 			wantStatus(d, d.API().Get(folsom, render.JSON), stored)
 			raise(d)
@@ -102,5 +104,23 @@ func TestWhatCacheStatusSays(t *testing.T) {
 	wantStatus(d, d.API(func(p *deployment.Process) { p.Off = true }).Get(folsom, render.JSON), off)
 	if reads := waiter.Metrics.DatabaseReads.Value(); reads != 0 {
 		t.Errorf("the waiter read the database %d times", reads)
+	}
+}
+
+// A panic while several requests wait for one load is the error of each, and not the
+// end of the process.
+func TestPanicInASharedLoad(t *testing.T) {
+	t.Parallel()
+	d := listing100(t, deployment.Options{})
+	d.Invalidate()
+	for _, off := range []bool{false, true} {
+		api := d.API(func(p *deployment.Process) {
+			p.Off = off
+			p.Render = func(render.Format, listing.Queryset) (int, []byte) { panic("no such template") }
+		})
+		_, err := api.Cache.Get(t.Context(), readthrough.Request{Query: d.Query(folsom), Format: render.JSON})
+		if err == nil || !strings.Contains(err.Error(), "no such template") {
+			t.Errorf("cache off %t: error %v", off, err)
+		}
 	}
 }
