@@ -62,7 +62,7 @@ func work(ctx context.Context, c config.Invalidator, daemon *invalidate.Invalida
 	if err := awaitServers(ctx, examination(c, daemon.Redis), daemon.Log); err != nil || ctx.Err() != nil {
 		return err
 	}
-	installIfOwner(ctx, c.DatabaseURL.Reveal(), daemon.Log)
+	installOrCompare(ctx, c.DatabaseURL.Reveal(), daemon.Log)
 	auditor, err := audit.Open(cache.NewAuditor(daemon.Redis, daemon.Space), c.DatabaseURL.Reveal(), c.StalenessBound)
 	if err != nil {
 		return err
@@ -128,17 +128,23 @@ func closed(err error) error {
 	return err
 }
 
-// installIfOwner installs what is missing of the capture, if this process's role
-// may. Otherwise it leaves that to the daemon, which says what to run and caches
-// nothing until it has been done.
-func installIfOwner(ctx context.Context, url string, log *slog.Logger) {
+// installOrCompare installs what is missing of the capture, if this process's role may.
+// Otherwise it compares, and says what to run. While capture is not in order the daemon
+// caches nothing; with that of another version, which is in order, it works.
+func installOrCompare(ctx context.Context, url string, log *slog.Logger) {
 	conn, err := pgx.Connect(ctx, url)
 	if err != nil {
 		return
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
 	may, err := schema.MayInstall(ctx, conn)
-	if err != nil || !may {
+	if err != nil {
+		return
+	}
+	if !may {
+		if difference, err := schema.Compare(ctx, conn); err == nil && difference != "" {
+			log.WarnContext(ctx, "the triggers are not this version's; as the table's owner run: invalidator install", "difference", difference)
+		}
 		return
 	}
 	if changed, err := schema.Install(ctx, conn); err != nil {

@@ -120,6 +120,9 @@ func (w *world) wantBody(q, want string) {
 	}
 }
 
+// ignore is who wants to know of no registration.
+func ignore(cache.Registration) {}
+
 // registrations returns what the daemon learns, as "number query window".
 func (w *world) registrations() []string {
 	w.Helper()
@@ -183,7 +186,7 @@ func TestPurgeDisownsTheFillUnderWay(t *testing.T) {
 	w.beat()
 	stale := w.acquire(query)
 	w.registrations()
-	w.must(w.daemon.Purge(w.ctx, []string{query}))
+	w.must(w.daemon.Purge(w.ctx, []string{query}, ignore))
 	fresh := w.acquire(query)
 	w.want(w.fill(stale, "stale"), cache.ErrDisowned)
 	w.must(w.fill(fresh, "fresh"))
@@ -204,7 +207,7 @@ func TestPurgeRemovesEverythingOfItsQueriesAndNothingElse(t *testing.T) {
 			w.registrations()
 			w.beat()
 			heard := w.hear()
-			w.must(w.daemon.Purge(w.ctx, queries[:450]))
+			w.must(w.daemon.Purge(w.ctx, queries[:450], ignore))
 			w.must(w.daemon.Beat(w.ctx, cache.Proof{Noted: w.noted, Applied: "30:30:"}))
 			for i, q := range queries {
 				want := q
@@ -401,7 +404,7 @@ func TestViewIsStoredOnlyFromTheQuerysetInRedis(t *testing.T) {
 	}
 
 	w.registrations()
-	w.must(w.daemon.Purge(w.ctx, []string{query}))
+	w.must(w.daemon.Purge(w.ctx, []string{query}, ignore))
 	w.want(w.reader.StoreView(w.ctx, query, stored, "html", html), cache.ErrDisowned)
 	w.store(query, "y")
 	w.want(w.reader.StoreView(w.ctx, query, stored, "html", html), cache.ErrDisowned)

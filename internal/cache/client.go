@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
@@ -20,6 +21,7 @@ func Connect(address string, budget time.Duration) (*redis.Client, error) {
 	if err != nil {
 		return nil, errors.New("the address of Redis is malformed; write redis://[:password@]host:port[/db] or rediss:// for TLS")
 	}
+	logging.Disable() // it would print to stderr, past the log, what the errors of its calls say
 	o.DialTimeout = max(budget, 250*time.Millisecond)
 	o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = budget, budget, budget
 	o.MaxRetries = -1

@@ -208,25 +208,65 @@ type Registration struct {
 // Registrations calls see with every registration since the last call, or since
 // the leadership began.
 func (d *Daemon) Registrations(ctx context.Context, see func(Registration)) error {
-	for p := range d.parts {
-		for more := true; more; {
-			var err error
-			if more, err = d.registrations(ctx, p, see); err != nil {
-				return err
-			}
-			if more {
-				if err := d.pulse(ctx); err != nil {
-					return err
-				}
-			}
+	for {
+		more, err := d.exchange(ctx, nil, see)
+		if err != nil || !more {
+			return err
+		}
+		if err := d.pulse(ctx); err != nil {
+			return err
 		}
 	}
-	return nil
 }
 
-func (d *Daemon) registrations(ctx context.Context, p int, see func(Registration)) (more bool, err error) {
-	part := &d.parts[p]
-	values, err := d.run(ctx, d.scripts.registrations, p, []string{d.space.Windows(p)}, part.known, registrationsPerCall)
+// SomeRegistrations is Registrations in one round trip: of very many, the last are
+// left for the next call.
+func (d *Daemon) SomeRegistrations(ctx context.Context, see func(Registration)) error {
+	_, err := d.exchange(ctx, nil, see)
+	return err
+}
+
+// exchange sends some purges, and behind them, unless see is nil, asks each partition
+// for new registrations, all in one round trip. more tells that there are others.
+func (d *Daemon) exchange(ctx context.Context, purges []purgeCall, see func(Registration)) (more bool, err error) {
+	seqs := make([]int64, len(d.parts))
+	for p := range d.parts {
+		seqs[p] = d.parts[p].seq
+	}
+	pipe := d.rdb.Pipeline()
+	sent := make([]*redis.Cmd, 0, len(purges)+len(d.parts))
+	for _, call := range purges {
+		sent = append(sent, d.sendPurge(ctx, pipe, call, seqs[call.partition]))
+		seqs[call.partition]++ // each call raises it by one
+	}
+	if see != nil {
+		for p := range d.parts {
+			keys, args := d.check(p, seqs[p], []string{d.space.Windows(p)}, []any{d.parts[p].known, registrationsPerCall})
+			sent = append(sent, pipe.EvalSha(ctx, d.scripts.registrations.Hash(), keys, args...))
+		}
+	}
+	_, execErr := pipe.Exec(ctx)
+	for i, cmd := range sent {
+		if i < len(purges) {
+			err = d.purged(purges[i], cmd)
+		} else {
+			var some bool
+			some, err = d.registered(i-len(purges), cmd, see)
+			more = more || some
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	if execErr != nil {
+		return false, fmt.Errorf("purge and read registrations: %w", execErr)
+	}
+	return more, nil
+}
+
+// registered takes in the new registrations of one partition.
+func (d *Daemon) registered(p int, cmd *redis.Cmd, see func(Registration)) (more bool, err error) {
+	values, err := d.answer(p, d.scripts.registrations, cmd)
 	if err != nil {
 		return false, err
 	}
@@ -238,7 +278,7 @@ func (d *Daemon) registrations(ctx context.Context, p int, see func(Registration
 		if err != nil {
 			return false, fmt.Errorf("read registration number of %q: %w", query, err)
 		}
-		part.known = number
+		d.parts[p].known = number
 		see(Registration{Number: n, Query: query, Window: window})
 	}
 	return (len(values)-1)/3 == registrationsPerCall, nil
@@ -247,7 +287,12 @@ func (d *Daemon) registrations(ctx context.Context, p int, see func(Registration
 // run calls a checked script of one partition and adopts the seq it answers.
 func (d *Daemon) run(ctx context.Context, s script, p int, keys []string, args ...any) ([]any, error) {
 	keys, args = d.check(p, d.parts[p].seq, keys, args)
-	values, err := s.run(ctx, d.rdb, keys, args...)
+	return d.answer(p, s, s.Run(ctx, d.rdb, keys, args...))
+}
+
+// answer returns what a checked script answered, and adopts its seq.
+func (d *Daemon) answer(p int, s script, cmd *redis.Cmd) ([]any, error) {
+	values, err := s.answer(cmd)
 	if err != nil {
 		return nil, fmt.Errorf("partition %d: %w", p, err)
 	}

@@ -13,8 +13,8 @@ import (
 // not where the daemon left it.
 func daemonCalls(w *world) map[string]func(*cache.Daemon) error {
 	return map[string]func(*cache.Daemon) error{
-		"registrations": func(d *cache.Daemon) error { return d.Registrations(w.ctx, func(cache.Registration) {}) },
-		"purge":         func(d *cache.Daemon) error { return d.Purge(w.ctx, []string{query}) },
+		"registrations": func(d *cache.Daemon) error { return d.Registrations(w.ctx, ignore) },
+		"purge":         func(d *cache.Daemon) error { return d.Purge(w.ctx, []string{query}, ignore) },
 		"cleanup":       func(d *cache.Daemon) error { _, err := d.Cleanup(w.ctx, 10); return err },
 		"beat": func(d *cache.Daemon) error {
 			clock, err := d.Note(w.ctx)
@@ -75,7 +75,7 @@ func TestRevenantIsFenced(t *testing.T) {
 // PostgreSQL has stored.
 func TestTakeover(t *testing.T) {
 	t.Parallel()
-	purge := func(w *world) { w.must(w.daemon.Purge(w.ctx, nil)) }
+	purge := func(w *world) { w.must(w.daemon.Purge(w.ctx, nil, ignore)) }
 	settled := func(w *world) { purge(w); w.daemon.Settle() }
 	cases := []struct {
 		name   string
@@ -151,7 +151,7 @@ func TestTakeoverOfPartitionsThatDifferInTheirBatch(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, 3)
 			purge := func(p int) {
-				w.must(w.daemon.Purge(w.ctx, []string{w.queryOf(p)}))
+				w.must(w.daemon.Purge(w.ctx, []string{w.queryOf(p)}, ignore))
 			}
 			for _, p := range []int{1, 2, 2, 0, 1, 1} {
 				purge(p)

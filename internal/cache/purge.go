@@ -2,7 +2,6 @@ package cache
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -11,12 +10,13 @@ import (
 // notes that a batch of changes is being applied. The batch is noted even if there
 // is no query: a fill may already have seen its changes, which matters if PostgreSQL
 // goes back to before them. All that is purged between two calls of Settle is one
-// batch.
-func (d *Daemon) Purge(ctx context.Context, queries []string) error {
+// batch. Behind the last purge, and in its round trip, it reads the registrations, as
+// Registrations does.
+func (d *Daemon) Purge(ctx context.Context, queries []string, see func(Registration)) error {
 	d.open = true
 	calls := d.purgeCalls(queries)
 	for len(calls) > callsPerPipeline {
-		if err := d.purge(ctx, calls[:callsPerPipeline]); err != nil {
+		if _, err := d.exchange(ctx, calls[:callsPerPipeline], nil); err != nil {
 			return err
 		}
 		if err := d.pulse(ctx); err != nil {
@@ -24,7 +24,11 @@ func (d *Daemon) Purge(ctx context.Context, queries []string) error {
 		}
 		calls = calls[callsPerPipeline:]
 	}
-	return d.purge(ctx, calls)
+	more, err := d.exchange(ctx, calls, see)
+	if err != nil || !more {
+		return err
+	}
+	return d.Registrations(ctx, see)
 }
 
 // purgeCall is one call of the script purge.
@@ -57,33 +61,13 @@ func (d *Daemon) purgeCalls(queries []string) []purgeCall {
 	return calls
 }
 
-// purge sends some calls in one pipeline.
-func (d *Daemon) purge(ctx context.Context, calls []purgeCall) error {
-	seqs := make([]int64, len(d.parts))
-	for p := range d.parts {
-		seqs[p] = d.parts[p].seq
-	}
-	pipe := d.rdb.Pipeline()
-	sent := make([]*redis.Cmd, len(calls))
-	for i, call := range calls {
-		sent[i] = d.sendPurge(ctx, pipe, call, seqs[call.partition])
-		seqs[call.partition]++ // each call raises it by one
-	}
-	_, execErr := pipe.Exec(ctx)
-	for i, call := range calls {
-		values, err := d.scripts.purge.answer(sent[i])
-		if err == nil {
-			err = d.adopt(call.partition, values)
-		}
-		if err != nil {
-			return fmt.Errorf("partition %d: %w", call.partition, err)
-		}
+// purged takes in the answer to one call.
+func (d *Daemon) purged(call purgeCall, cmd *redis.Cmd) error {
+	_, err := d.answer(call.partition, d.scripts.purge, cmd)
+	if err == nil {
 		d.parts[call.partition].batch = d.batch + 1
 	}
-	if execErr != nil {
-		return fmt.Errorf("purge: %w", execErr)
-	}
-	return nil
+	return err
 }
 
 func (d *Daemon) sendPurge(ctx context.Context, pipe redis.Pipeliner, call purgeCall, seq int64) *redis.Cmd {

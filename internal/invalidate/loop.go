@@ -128,7 +128,7 @@ func (l *leadership) round(ctx context.Context, beat bool) error {
 		}
 	}
 	began := time.Now()
-	batch, err := l.drain(ctx, beat)
+	batch, err := l.look(ctx, beat)
 	switch {
 	case errors.Is(err, feed.ErrMany):
 		return l.catchUp(ctx, beat)
@@ -191,6 +191,25 @@ func (l *leadership) renew(ctx context.Context) error {
 	return err
 }
 
+// look drains. When writers ring there is most likely a change, so that meanwhile it
+// learns which queries are live: then nearly always one purge is enough.
+func (l *leadership) look(ctx context.Context, catalog bool) (batch *feed.Batch, err error) {
+	if l.bell.state != asleep {
+		return l.drain(ctx, catalog)
+	}
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		batch, err = l.drain(ctx, catalog)
+	}()
+	learned := l.daemon.SomeRegistrations(ctx, l.learn)
+	<-drained
+	if learned != nil {
+		return nil, learned
+	}
+	return batch, err
+}
+
 // drain reads what is new, in one step.
 func (l *leadership) drain(ctx context.Context, catalog bool) (*feed.Batch, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.stepTimeout())
@@ -238,23 +257,31 @@ func (l *leadership) note(ctx context.Context) error {
 	return nil
 }
 
-// apply purges what some changes touch. The registrations are read after the
-// changes: a reader whose snapshot missed a change had registered before that
-// change could be seen here.
+// apply purges what some changes touch: first of the queries that are known, then of
+// those that had registered by the end of that purge. A reader whose snapshot missed a
+// change had registered before that change could be seen here, so it is among them.
 func (l *leadership) apply(ctx context.Context, changes []match.Change) error {
 	l.backlog(len(changes))
-	if err := l.daemon.Registrations(ctx, l.learn); err != nil {
+	var fresh match.Index
+	known := take(&l.index, changes)
+	err := l.daemon.Purge(ctx, known, func(r cache.Registration) {
+		learn(&l.index, r)
+		learn(&fresh, r)
+	})
+	if err != nil {
 		return err
 	}
-	queries := l.affected(changes)
-	if err := l.daemon.Purge(ctx, queries); err != nil {
-		return err
-	}
-	for _, q := range queries {
-		l.index.Remove(q)
+	late := take(&fresh, changes)
+	if len(late) > 0 {
+		for _, q := range late {
+			l.index.Remove(q)
+		}
+		if err := l.daemon.Purge(ctx, late, l.learn); err != nil {
+			return err
+		}
 	}
 	l.Metrics.ChangesApplied.Add(len(changes))
-	l.Metrics.PurgedQueries.Add(len(queries))
+	l.Metrics.PurgedQueries.Add(len(known) + len(late))
 	l.backlog(0)
 	return nil
 }
@@ -271,29 +298,35 @@ func (l *leadership) backlog(rows int) {
 	l.status.setBacklog(rows)
 }
 
-// learn takes a registration into the index. A window that this build cannot read
-// is taken for wide.
-func (l *leadership) learn(r cache.Registration) {
+// learn takes a registration into the index.
+func (l *leadership) learn(r cache.Registration) { learn(&l.index, r) }
+
+// learn takes a registration into an index. A window that this build cannot read is
+// taken for wide.
+func learn(index *match.Index, r cache.Registration) {
 	w, err := listing.ParseWindow(r.Window)
 	if err != nil {
 		w = listing.Window{}
 	}
-	l.index.Set(r.Number, r.Query, w)
+	index.Set(r.Number, r.Query, w)
 }
 
-// affected returns the live queries that the changes touch, each once.
-func (l *leadership) affected(changes []match.Change) []string {
+// take takes the live queries that the changes touch out of an index: they are purged.
+func take(index *match.Index, changes []match.Change) []string {
 	var queries []string
 	seen := make(map[string]struct{})
 	var touched []string
 	for i := range changes {
-		touched = l.index.Affected(&changes[i], touched[:0])
+		touched = index.Affected(&changes[i], touched[:0])
 		for _, q := range touched {
 			if _, dup := seen[q]; !dup {
 				seen[q] = struct{}{}
 				queries = append(queries, q)
 			}
 		}
+	}
+	for _, q := range queries {
+		index.Remove(q)
 	}
 	return queries
 }
