@@ -113,6 +113,5 @@ func reads(c config.API, rdb *redis.Client, pool *database.Pool, metrics *teleme
 		Bound:   c.StalenessBound,
 		Timeout: c.RequestTimeout,
 		Off:     !c.Cache,
-		Timed:   c.L1MaxBytes > 0,
 	})
 }

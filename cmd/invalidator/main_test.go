@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/freshlist/freshlist/internal/cache"
@@ -118,6 +119,25 @@ func TestRunWaits(t *testing.T) {
 	await(t, "the wait", func() bool { return strings.Contains(log.String(), "waiting for the servers") })
 	proxy.Resume()
 	await(t, "the lead", func() bool { return strings.Contains(log.String(), "leading") })
+}
+
+// Triggers of another version are reported by an invalidator that may not replace them,
+// and replaced by one that may.
+func TestTriggersOfAnotherVersion(t *testing.T) {
+	t.Parallel()
+	db, r := migrated.New(t), redistest.New(t)
+	conn, err := pgx.Connect(t.Context(), db.Owner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	if _, err := conn.Exec(t.Context(), "comment on schema freshlist is 'of another version'"); err != nil {
+		t.Fatal(err)
+	}
+	log := start(t, environmentOf(db.Invalidator, r.URL, r.Prefix))
+	await(t, "the warning", func() bool { return strings.Contains(log.String(), "run: invalidator install") })
+	log = start(t, environmentOf(db.Owner, r.URL, r.Prefix))
+	await(t, "the installation", func() bool { return strings.Contains(log.String(), "triggers installed") })
 }
 
 func TestDoctor(t *testing.T) {

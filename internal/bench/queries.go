@@ -15,6 +15,17 @@ var cities = []string{
 	"NORTH_HIGHLANDS", "GALT", "CARMICHAEL", "ROCKLIN", "FOLSOM",
 }
 
+// ranges returns the targets of n distinct lists, each of which an index answers by
+// itself: what a miss costs beside the database's own work shows best there.
+func ranges(n int) []string {
+	targets := make([]string, n)
+	for i := range targets {
+		low := 100_000 + i/len(cities)*500
+		targets[i] = fmt.Sprintf("/v1/properties?city=%s&min_price=%d&max_price=%d&sort=price", cities[i%len(cities)], low, low+200_000)
+	}
+	return targets
+}
+
 // filters returns the targets of n distinct lists, city x price range x bedrooms, in
 // every order; more is appended to each.
 func filters(n int, more string) []string {

@@ -136,7 +136,7 @@ func (b *bench) misses(ctx context.Context, api *process) error {
 	if err != nil {
 		return err
 	}
-	requests := requestsOf(filters(b.times(5000, 300), ""))
+	requests := requestsOf(ranges(b.times(5000, 300)))
 	rate := func(p *process, purge bool) func() (float64, error) {
 		return func() (float64, error) {
 			if purge {

@@ -152,7 +152,7 @@ func TestLookTellsHowLongItsProofLasts(t *testing.T) {
 	w := newWorld(t, 1)
 	w.store(query, "old")
 	w.beat()
-	sight, err := w.reader.LookTimed(w.ctx, "json", query)
+	sight, err := w.reader.Look(w.ctx, "json", query)
 	w.must(err)
 	if sight.Remains <= 0 || sight.Remains > bound {
 		t.Errorf("the proof remains for %v, want more than 0 and at most %v", sight.Remains, bound)

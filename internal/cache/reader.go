@@ -3,7 +3,6 @@ package cache
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"strconv"
 	"time"
@@ -28,70 +27,18 @@ type Reader struct {
 	build   string
 	limits  Limits
 	scripts readerScripts
+	looks   *looks
 }
 
 type readerScripts struct{ acquire, fill, storeView, release script }
 
 // NewReader returns a Reader for values of one build (16 hexadecimal digits).
 func NewReader(rdb *redis.Client, space rediskey.Space, build string, limits Limits) *Reader {
-	return &Reader{rdb: rdb, space: space, build: build, limits: limits, scripts: readerScripts{
+	r := &Reader{rdb: rdb, space: space, build: build, limits: limits, scripts: readerScripts{
 		acquire: plain("acquire"), fill: plain("fill"), storeView: plain("store_view"), release: plain("release"),
 	}}
-}
-
-// Sight is what one look at Redis showed. A View is there only if it is proved:
-// the beat that was read with it is of its epoch.
-type Sight struct {
-	Beat    *Beat         // nil: there is no proof, nothing may be served or stored
-	View    *View         // nil: miss
-	Remains time.Duration // until the beat ends, as of the moment before the look; set by LookTimed only
-}
-
-// Look reads the view of a query, and the beat, by one MGET: read one after the
-// other, either order can pair a value with a beat that does not prove it.
-func (r *Reader) Look(ctx context.Context, format, query string) (Sight, error) {
-	values, err := r.rdb.MGet(ctx, r.keys(format, query)...).Result()
-	if err != nil {
-		return Sight{}, fmt.Errorf("read view: %w", err)
-	}
-	return r.sight(values), nil
-}
-
-// LookTimed is Look with Redis' clock read before it in the same pipeline, so
-// that Remains tells for how long the answer may be kept outside Redis.
-func (r *Reader) LookTimed(ctx context.Context, format, query string) (Sight, error) {
-	pipe := r.rdb.Pipeline()
-	now := pipe.Time(ctx)
-	found := pipe.MGet(ctx, r.keys(format, query)...)
-	if _, err := pipe.Exec(ctx); err != nil {
-		return Sight{}, fmt.Errorf("read view: %w", err)
-	}
-	s := r.sight(found.Val())
-	if s.Beat != nil {
-		s.Remains = time.Duration(s.Beat.Until-now.Val().UnixMicro()) * time.Microsecond
-	}
-	return s, nil
-}
-
-func (r *Reader) keys(format, query string) []string {
-	return []string{r.space.View(format, query), r.space.Beat(r.space.Partition(query))}
-}
-
-// sight judges the values of a view and a beat.
-func (r *Reader) sight(values []any) Sight {
-	beat := beatOf(values[1])
-	if beat == nil {
-		return Sight{}
-	}
-	value, _ := values[0].(string)
-	if !r.proved(value, beat) {
-		return Sight{Beat: beat}
-	}
-	view, err := parseView(value)
-	if err != nil {
-		return Sight{Beat: beat}
-	}
-	return Sight{Beat: beat, View: &view}
+	r.looks = newLooks(r.look)
+	return r
 }
 
 // beatOf reads what Redis has under a beat's key; nil if it is nothing or unreadable.

@@ -35,7 +35,7 @@ type Source interface {
 	Assigned(ctx context.Context, xid uint64) (bool, error)
 }
 
-// Config says how a Cache works. Every field but Off and Timed must be set.
+// Config says how a Cache works. Every field but Off must be set.
 type Config struct {
 	Store   *cache.Reader
 	Source  Source
@@ -45,7 +45,6 @@ type Config struct {
 	Bound   time.Duration // B, the bound on staleness
 	Timeout time.Duration // of one load, whoever waits for it
 	Off     bool          // every read goes to the database
-	Timed   bool          // answers say until when they may be kept in this process
 }
 
 // Cache answers requests. It is safe for concurrent use.
@@ -114,9 +113,9 @@ func (c *Cache) Get(ctx context.Context, req Request) (Answer, error) {
 }
 
 // until returns when the proof in a sight ends by this process's clock, given that
-// no look began before begun; zero if that is not asked for.
+// no look began before begun; zero if it has ended.
 func (c *Cache) until(begun time.Time, sight cache.Sight) time.Time {
-	if !c.Timed || sight.Remains <= 0 {
+	if sight.Remains <= 0 {
 		return time.Time{}
 	}
 	return begun.Add(sight.Remains)
@@ -233,12 +232,8 @@ func answer(v cache.View, status string) Answer {
 // look reads the view and the beat, unless Redis is known to be down.
 func (c *Cache) look(ctx context.Context, f render.Format, query string) (cache.Sight, error) {
 	var sight cache.Sight
-	look := c.Store.Look
-	if c.Timed {
-		look = c.Store.LookTimed
-	}
 	err := c.breaker.do(func() (err error) {
-		sight, err = look(ctx, f.String(), query)
+		sight, err = c.Store.Look(ctx, f.String(), query)
 		return err
 	})
 	return sight, err
