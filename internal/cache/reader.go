@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"runtime"
 	"strconv"
 	"time"
 
@@ -27,7 +28,8 @@ type Reader struct {
 	build   string
 	limits  Limits
 	scripts readerScripts
-	looks   *looks
+	looks   *gather[*look]
+	calls   *gather[*redis.Cmd]
 }
 
 type readerScripts struct{ acquire, fill, storeView, release script }
@@ -37,7 +39,8 @@ func NewReader(rdb *redis.Client, space rediskey.Space, build string, limits Lim
 	r := &Reader{rdb: rdb, space: space, build: build, limits: limits, scripts: readerScripts{
 		acquire: plain("acquire"), fill: plain("fill"), storeView: plain("store_view"), release: plain("release"),
 	}}
-	r.looks = newLooks(r.look)
+	r.looks = newGather(runtime.GOMAXPROCS(0), mostLooks, r.look)
+	r.calls = newGather(1, mostCalls, r.call)
 	return r
 }
 
@@ -81,7 +84,7 @@ type Stored struct {
 func (r *Reader) Acquire(ctx context.Context, query string) (*Lease, *Stored, error) {
 	p := r.space.Partition(query)
 	lease := &Lease{query: query, token: NewToken()}
-	cmd := r.scripts.acquire.Run(ctx, r.rdb,
+	cmd := r.run(ctx, r.scripts.acquire,
 		[]string{r.space.Fence(p), r.space.Live(p), r.space.Windows(p), r.space.Lease(query), r.space.Queryset(query), r.space.Beat(p)},
 		string(lease.token), r.limits.Lease.Milliseconds(), query, max(1, r.limits.Live/r.space.Partitions), magic+r.build+" ")
 	if stored, ok := r.found(cmd); ok {
@@ -131,10 +134,10 @@ func (r *Reader) Fill(ctx context.Context, l *Lease, e Entry) error {
 			keys = append(keys, r.space.View(other, l.query))
 		}
 	}
-	_, err := r.scripts.fill.run(ctx, r.rdb, keys,
+	_, err := r.scripts.fill.answer(r.run(ctx, r.scripts.fill, keys,
 		string(l.token), l.epoch, e.Stamp, l.query, e.Window,
 		append([]byte(stamp.head()), e.Queryset...), jitter(r.limits.Queryset),
-		e.View.encode(stamp), jitter(r.limits.View))
+		e.View.encode(stamp), jitter(r.limits.View)))
 	return err
 }
 
@@ -142,19 +145,51 @@ func (r *Reader) Fill(ctx context.Context, l *Lease, e Entry) error {
 // queryset is still there: ErrDisowned or ErrEpoch if it is not.
 func (r *Reader) StoreView(ctx context.Context, query string, from *Stored, format string, v View) error {
 	p := r.space.Partition(query)
-	_, err := r.scripts.storeView.run(ctx, r.rdb,
+	_, err := r.scripts.storeView.answer(r.run(ctx, r.scripts.storeView,
 		[]string{r.space.Fence(p), r.space.Queryset(query), r.space.View(format, query)},
-		from.stamp.head(), from.stamp.Epoch, v.encode(from.stamp), jitter(r.limits.View))
+		from.stamp.head(), from.stamp.Epoch, v.encode(from.stamp), jitter(r.limits.View)))
 	return err
 }
 
 // Release gives a lease back unused.
 func (r *Reader) Release(ctx context.Context, l *Lease) error {
-	_, err := r.scripts.release.run(ctx, r.rdb, []string{r.space.Lease(l.query)}, string(l.token)+l.epoch)
+	_, err := r.scripts.release.answer(r.run(ctx, r.scripts.release, []string{r.space.Lease(l.query)}, string(l.token)+l.epoch))
 	if errors.Is(err, ErrDisowned) {
 		return nil
 	}
 	return err
+}
+
+// mostCalls is how many scripts are called in one exchange.
+const mostCalls = 16
+
+// run calls a script by its hash, together with what others call, loading it if Redis
+// does not know it.
+func (r *Reader) run(ctx context.Context, s script, keys []string, args ...any) *redis.Cmd {
+	words := make([]any, 0, 3+len(keys)+len(args))
+	words = append(words, "evalsha", s.Hash(), len(keys))
+	for _, key := range keys {
+		words = append(words, key)
+	}
+	cmd := redis.NewCmd(ctx, append(words, args...)...)
+	cmd.SetFirstKeyPos(3)
+	if err := r.calls.do(ctx, cmd); err != nil {
+		cmd = redis.NewCmd(ctx)
+		cmd.SetErr(err)
+	} else if redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
+		return s.Eval(ctx, r.rdb, keys, args...)
+	}
+	return cmd
+}
+
+// call sends the calls of several. What a call itself answers stays with it.
+func (r *Reader) call(ctx context.Context, cmds []*redis.Cmd) error {
+	pipe := r.rdb.Pipeline()
+	for _, cmd := range cmds {
+		_ = pipe.Process(ctx, cmd)
+	}
+	_, _ = pipe.Exec(ctx)
+	return nil
 }
 
 // jitter returns a life in milliseconds, up to a tenth shorter than d, so that

@@ -17,16 +17,14 @@ local head = ARGV[5] .. epoch
 if redis.call('GETRANGE', KEYS[5], 0, #head - 1) == head then
   return {'FOUND', redis.call('GET', KEYS[5]), redis.call('GET', KEYS[6])}
 end
-if redis.call('EXISTS', KEYS[4]) == 1 then
+if redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[4]) and not redis.call('ZSCORE', KEYS[2], ARGV[3]) then
+  return {'FULL'}
+end
+if not redis.call('SET', KEYS[4], ARGV[1] .. epoch, 'PX', ARGV[2], 'NX') then
   return {'HELD'}
 end
-if not redis.call('ZSCORE', KEYS[2], ARGV[3]) then
-  if redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[4]) then
-    return {'FULL'}
-  end
+if redis.call('ZADD', KEYS[2], redis.call('HINCRBY', KEYS[1], 'registered', 1), ARGV[3]) == 1 then
   redis.call('HINCRBY', KEYS[1], 'live', 1)
 end
-redis.call('ZADD', KEYS[2], redis.call('HINCRBY', KEYS[1], 'registered', 1), ARGV[3])
 redis.call('HDEL', KEYS[3], ARGV[3])
-redis.call('SET', KEYS[4], ARGV[1] .. epoch, 'PX', ARGV[2])
 return {'OK', epoch}

@@ -33,8 +33,5 @@ else
 end
 redis.call('SET', KEYS[5], ARGV[6], 'PX', ARGV[7])
 redis.call('SET', KEYS[6], ARGV[8], 'PX', ARGV[9])
-for i = 7, #KEYS do
-  redis.call('UNLINK', KEYS[i])
-end
-redis.call('UNLINK', KEYS[4])
+redis.call('UNLINK', KEYS[4], unpack(KEYS, 7))
 return {'OK'}

@@ -54,7 +54,7 @@ func TestStampedeIsOneRead(t *testing.T) {
 			}
 			for range processes {
 				apis = append(apis, d.API(when(twin, deployment.Tamper{
-					Script: "acquire", Old: "redis.call('EXISTS', KEYS[4]) == 1", New: "false",
+					Script: "acquire", Old: "'PX', ARGV[2], 'NX')", New: "'PX', ARGV[2])",
 				}), func(p *deployment.Process) {
 					p.Bound = 24 * time.Hour // all requests come within the same half of it
 					p.Source = slowSource{p.Source, enough}

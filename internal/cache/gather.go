@@ -1,0 +1,71 @@
+package cache
+
+import (
+	"context"
+	"sync"
+)
+
+// gather joins into one exchange with Redis what several callers want at the same
+// time: while as many exchanges as there may be are under way, whoever comes takes part
+// in the next one, and a system call then serves many. Whoever comes alone waits for
+// nobody. An exchange is closed before it is sent, so that nobody is shown anything
+// older than the call.
+type gather[T any] struct {
+	slots chan struct{} // one taken for each exchange under way
+	most  int           // parts of one exchange
+	send  func(context.Context, []T) error
+
+	mu   sync.Mutex
+	open *exchange[T] // takes in callers until it is sent; nil if there is none
+}
+
+// exchange is what is sent together.
+type exchange[T any] struct {
+	parts []T
+	err   error // set when done is closed
+	done  chan struct{}
+}
+
+func newGather[T any](atOnce, most int, send func(context.Context, []T) error) *gather[T] {
+	return &gather[T]{slots: make(chan struct{}, atOnce), most: most, send: send}
+}
+
+// do returns when an exchange with the part has ended, with the error of the whole.
+// Who opens an exchange sends it, even if its own context ends, for the others' sake.
+func (g *gather[T]) do(ctx context.Context, part T) error {
+	x, opens := g.join(part)
+	if !opens {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-x.done:
+			return x.err
+		}
+	}
+	defer close(x.done)
+	g.slots <- struct{}{}
+	defer func() { <-g.slots }()
+	g.mu.Lock()
+	if g.open == x {
+		g.open = nil
+	}
+	g.mu.Unlock()
+	x.err = g.send(context.WithoutCancel(ctx), x.parts)
+	return x.err
+}
+
+// join puts a part into the open exchange, or opens one.
+func (g *gather[T]) join(part T) (x *exchange[T], opens bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	x = g.open
+	if opens = x == nil; opens {
+		x = &exchange[T]{done: make(chan struct{})}
+		g.open = x
+	}
+	x.parts = append(x.parts, part)
+	if len(x.parts) == g.most {
+		g.open = nil
+	}
+	return x, opens
+}
