@@ -27,6 +27,7 @@ const headerSlop = 4 << 10
 func (s *Server) Run(ctx context.Context, l net.Listener, drain time.Duration) error {
 	server := &http.Server{
 		Handler:           s,
+		ConnContext:       withWire,
 		MaxHeaderBytes:    maxHeader - headerSlop,
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
@@ -35,7 +36,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener, drain time.Duration) e
 		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn),
 	}
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(l) }()
+	go func() { served <- server.Serve(wires{l}) }()
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve %s: %w", l.Addr(), err)
