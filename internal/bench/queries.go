@@ -27,9 +27,9 @@ func ranges(n int) []string {
 }
 
 // filters returns the targets of n distinct lists, city x price range x bedrooms, in
-// every order; more is appended to each.
+// the usual orders; more is appended to each.
 func filters(n int, more string) []string {
-	sorts := []string{"", "&sort=price", "&sort=-price", "&sort=area", "&sort=-area"}
+	sorts := []string{"", "&sort=price", "&sort=-price"}
 	targets := make([]string, n)
 	for i := range targets {
 		step := i / len(cities)

@@ -33,15 +33,15 @@ func (b *bench) zipf(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l, err := dial(api.addr, connections)
+	requests, err := b.popular(api, b.times(zipfURLs, 400))
+	if err != nil {
+		return err
+	}
+	l, err := dial(api.addr, connections) // only now: the API closes a connection that asks for nothing
 	if err != nil {
 		return err
 	}
 	defer l.close()
-	requests, err := b.popular(l, b.times(zipfURLs, 400))
-	if err != nil {
-		return err
-	}
 	draw := newZipfian(len(requests), rand.New(rand.NewPCG(1, 2)))
 	popular := func() []byte { return requests[draw.next()] }
 	span := 4 * b.slice()
@@ -74,7 +74,12 @@ func (b *bench) zipf(ctx context.Context) error {
 
 // popular returns requests for so many URLs, pages of one list next to each other in
 // no one's favour: which are asked for often is drawn.
-func (b *bench) popular(l *load, urls int) ([][]byte, error) {
+func (b *bench) popular(api *process, urls int) ([][]byte, error) {
+	l, err := dial(api.addr, 1)
+	if err != nil {
+		return nil, err
+	}
+	defer l.close()
 	var targets []string
 	for _, target := range filters(urls, "") {
 		pages, err := follow(l, target, zipfPages)
