@@ -29,8 +29,7 @@ type doorbell struct {
 	state   bellState
 	granted chan error // answers the queued request
 	pause   time.Duration
-	quiet   time.Time     // when the last change was found, or the loop woke up
-	debt    time.Duration // burstPace for each transaction found asleep, less the time gone by
+	debt    time.Duration // of the leaky bucket: pace for each transaction found, less the time gone by
 	hit     time.Time     // when the debt was last reckoned
 }
 
@@ -44,14 +43,17 @@ const (
 
 // How the loop looks for changes.
 const (
-	lookAwake   = 2 * time.Millisecond  // between looks while awake
-	lookPolling = 5 * time.Millisecond  // likewise where writers never ring
-	quietBefore = 20 * time.Millisecond // without a change before it tries to sleep
+	lookAwake   = 2 * time.Millisecond // between looks while awake
+	lookPolling = 5 * time.Millisecond // likewise where writers never ring
+)
 
-	// Ringing makes concurrent writers commit one after another, each as long as a
-	// flush. From this rate on, held for so long, the invalidator wakes up.
-	burstPace = 10 * time.Millisecond // per transaction
-	burstDebt = 60 * time.Millisecond
+// Ringing makes concurrent writers commit one after another, each as long as a flush;
+// looking costs both servers something whether there is a change or not. Which is dearer
+// is told by a leaky bucket of transactions, so that a slow drain judges like a fast one.
+const (
+	pace      = 10 * time.Millisecond // per transaction: the rate above which looking pays
+	wakeDebt  = 60 * time.Millisecond // asleep: wake up above it
+	awakeDebt = 20 * time.Millisecond // awake: the most there can be; sleep once it is paid
 )
 
 // busy tells whether the connection is occupied by the request for K.
@@ -95,7 +97,7 @@ func (b *doorbell) wake(ctx context.Context, now time.Time) error {
 	if !held {
 		return errors.New("the doorbell's lock was not held")
 	}
-	b.state, b.quiet, b.debt = awake, now, 0
+	b.state, b.debt, b.hit = awake, awakeDebt, now
 	return nil
 }
 
@@ -107,21 +109,25 @@ func (b *doorbell) settle() {
 	}
 }
 
+// owed returns the debt as of now.
+func (b *doorbell) owed(now time.Time) time.Duration { return max(0, b.debt-now.Sub(b.hit)) }
+
 // found notes that a drain found changes of so many transactions, and reports whether
-// they come so fast that a sleeping loop should wake up rather than have every writer
-// ring. Transactions are counted, not rings, so that a slow drain counts like a fast
-// one: this is a leaky bucket.
+// they come so fast that a sleeping loop should wake up.
 func (b *doorbell) found(now time.Time, transactions int) (burst bool) {
-	b.debt = max(0, b.debt-now.Sub(b.hit)) + time.Duration(transactions)*burstPace
-	b.hit, b.quiet = now, now
-	return b.state == asleep && b.debt > burstDebt
+	b.debt, b.hit = b.owed(now)+time.Duration(transactions)*pace, now
+	if b.state != asleep {
+		b.debt = min(b.debt, awakeDebt)
+		return false
+	}
+	return b.debt > wakeDebt
 }
 
 // next returns how long to wait before looking again without having been rung;
 // 0 means until the next beat.
 func (b *doorbell) next(polling bool, beat time.Duration) time.Duration {
 	switch {
-	case b.state == awake && polling && time.Since(b.quiet) > quietBefore:
+	case b.state == awake && polling && b.owed(time.Now()) == 0:
 		return lookPolling
 	case b.state == awake:
 		return lookAwake

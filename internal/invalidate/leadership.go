@@ -36,7 +36,7 @@ type leadership struct {
 
 func (i *Invalidator) newLeadership(locks, drains *pgx.Conn) *leadership {
 	l := &leadership{Invalidator: i, drains: drains, used: time.Now()}
-	l.bell = doorbell{conn: locks, quiet: time.Now()}
+	l.bell = doorbell{conn: locks}
 	l.daemon = cache.NewDaemon(i.Redis, i.Space, i.Bound, l.touch)
 	return l
 }

@@ -20,8 +20,11 @@ const (
 
 // proofEvery is how often the listener is proved: two transactions each time, so not
 // oftener than needed, since the beats find what it misses. It counts as deaf if it has not
-// heard itself for twice that.
-const proofEvery = 2 * time.Second
+// heard itself for twice that. One that has not heard itself at all is asked again soon.
+const (
+	proofEvery = 4 * time.Second
+	proofFirst = 20 * time.Millisecond
+)
 
 // listener keeps one LISTEN connection and turns what it hears into rings. A
 // connection that is open but dead hears nothing and fails nowhere, so it is

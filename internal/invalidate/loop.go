@@ -78,7 +78,7 @@ func (l *leadership) tend(ctx context.Context) error {
 		l.ears = l.listen(ctx)
 		l.proved = time.Time{}
 	}
-	if since := now.Sub(l.proved); since >= proofEvery || since >= quietBefore && !l.ears.hears() {
+	if since := now.Sub(l.proved); since >= proofEvery || since >= proofFirst && !l.ears.hears() {
 		if err := l.prove(ctx, now); err != nil {
 			return err
 		}
@@ -86,7 +86,7 @@ func (l *leadership) tend(ctx context.Context) error {
 	switch {
 	case l.bell.state == asleep && !l.ears.hears():
 		return l.bell.wake(ctx, now)
-	case l.bell.state == awake && !l.polling && l.ears.hears() && now.Sub(l.bell.quiet) >= quietBefore:
+	case l.bell.state == awake && !l.polling && l.ears.hears() && l.bell.owed(now) == 0:
 		l.bell.queue(ctx)
 		l.Metrics.Sleeps.Inc()
 	}
@@ -164,7 +164,7 @@ func (l *leadership) round(ctx context.Context, beat bool) error {
 
 // renewEvery is how often a beat is renewed while changes keep coming: reading the
 // catalog takes longer than applying a change.
-const renewEvery = 5 * time.Millisecond
+const renewEvery = 15 * time.Millisecond
 
 // renew publishes the present beat with what has been applied since, for those who
 // wait to see their own write. The catalog is read anew for it: a transaction that
