@@ -48,8 +48,8 @@ func (b *bench) percentiles(what string, delays sample, median, p99 *Target, det
 const (
 	liveQueries     = 100_000
 	commitsASecond  = 2000
-	refillsASecond  = 1000 // of queries that have been purged, at most
-	refillers       = 2    // clients that do so
+	refillsASecond  = 200 // of queries that have been purged, at most
+	refillers       = 2   // clients that do so
 	manyLiveSeconds = 12
 )
 

