@@ -155,7 +155,7 @@ func (l *leadership) round(ctx context.Context, beat bool) error {
 	case beat:
 		l.unproved = false
 		return l.beat(ctx)
-	case l.unproved && time.Since(l.renewed) >= renewEvery:
+	case l.unproved && time.Since(l.renewed) >= l.renewEvery():
 		l.unproved, l.renewed = false, time.Now()
 		return l.renew(ctx)
 	}
@@ -163,8 +163,14 @@ func (l *leadership) round(ctx context.Context, beat bool) error {
 }
 
 // renewEvery is how often a beat is renewed while changes keep coming: reading the
-// catalog takes longer than applying a change.
-const renewEvery = 15 * time.Millisecond
+// catalog takes longer than applying a change. Where very many come, those who wait to
+// see their own write read it from the database meanwhile.
+func (l *leadership) renewEvery() time.Duration {
+	if l.bell.state == awake {
+		return l.beatEvery() / 4
+	}
+	return 15 * time.Millisecond
+}
 
 // renew publishes the present beat with what has been applied since, for those who
 // wait to see their own write. The catalog is read anew for it: a transaction that
@@ -421,5 +427,5 @@ func (l *leadership) beat(ctx context.Context) error {
 // sweepBeats beats.
 const (
 	leastLooks = 20
-	sweepBeats = 100
+	sweepBeats = 500
 )

@@ -7,17 +7,22 @@
 -- With the values go the leases, so that a fill that has read older rows is
 -- refused, and the registrations. The names are published for in-process caches.
 local stems = tonumber(ARGV[6])
-for i = 7 + stems, #ARGV do
-  local query = ARGV[i]
-  local names = {}
+local queries = {unpack(ARGV, 7 + stems)}
+local names = {}
+for _, query in ipairs(queries) do
   for s = 7, 6 + stems do
     names[#names + 1] = ARGV[s] .. query
   end
+end
+if #queries > 0 then
   redis.call('UNLINK', unpack(names))
-  if redis.call('ZREM', KEYS[2], query) == 1 then
-    redis.call('HINCRBY', KEYS[1], 'live', -1)
+  local gone = redis.call('ZREM', KEYS[2], unpack(queries))
+  if gone > 0 then
+    redis.call('HINCRBY', KEYS[1], 'live', -gone)
   end
-  redis.call('HDEL', KEYS[3], query)
+  redis.call('HDEL', KEYS[3], unpack(queries))
+end
+for _, query in ipairs(queries) do
   redis.call('PUBLISH', KEYS[4], query)
 end
 redis.call('HSET', KEYS[1], 'batch', ARGV[4], 'server', ARGV[5])

@@ -210,7 +210,7 @@ func TestPageIsJudgedByItsNewWindow(t *testing.T) {
 			select n, 'A house', 'Condo', 10 * n, 'FOLSOM' from generate_series(1, 5) as n`)
 		var tampers []deployment.Tamper
 		if twin {
-			tampers = append(tampers, deployment.Tamper{Script: "purge", Old: "redis.call('HDEL', KEYS[3], query)", New: ""})
+			tampers = append(tampers, deployment.Tamper{Script: "purge", Old: "redis.call('HDEL', KEYS[3], unpack(queries))", New: ""})
 		}
 		d.Invalidate(tampers...)
 		api := d.API(when(twin, keepWindow...))
