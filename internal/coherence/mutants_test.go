@@ -38,19 +38,17 @@ var mutants = []mutant{
 		name: "no registration before the read", programs: []string{"api"},
 		changes: []fleet.Change{{
 			File: scripts + "acquire.lua",
-			Old:  "redis.call('ZADD', KEYS[2], redis.call('HINCRBY', KEYS[1], 'registered', 1), ARGV[3])", New: "",
-		}, {
-			File: scripts + "acquire.lua", Old: "redis.call('HINCRBY', KEYS[1], 'live', 1)", New: "",
+			Old:  "redis.call('ZADD', KEYS[2], redis.call('HINCRBY', KEYS[1], 'registered', 1), ARGV[3])", New: "0",
 		}},
 		story: staleFill,
 	},
 	{
 		name: "no beat check on hit", programs: []string{"api"},
 		changes: []fleet.Change{{
-			File: "internal/cache/reader.go",
-			Old:  "	if beat == nil {\n		return Sight{}\n	}\n	value, _ := values[0].(string)\n",
-			New: "	value, _ := values[0].(string)\n	if beat == nil {\n		stamp, _ := parseStamp(value)\n" +
-				"		beat = &Beat{Epoch: stamp.Epoch, Applied: \"1:1:\"}\n	}\n",
+			File: "internal/cache/look.go",
+			Old:  "	if beat == nil {\n		return Sight{}\n	}\n	s := ",
+			New: "	if beat == nil {\n		text, _ := value.(string)\n		stamp, _ := parseStamp(text)\n" +
+				"		beat = &Beat{Epoch: stamp.Epoch, Applied: \"1:1:\"}\n	}\n	s := ",
 		}},
 		story: outlivedInvalidator,
 	},
@@ -74,7 +72,7 @@ var mutants = []mutant{
 		name: "old window kept at refill", programs: []string{"api", "invalidator"},
 		changes: []fleet.Change{
 			{File: scripts + "acquire.lua", Old: "redis.call('HDEL', KEYS[3], ARGV[3])", New: ""},
-			{File: scripts + "purge.lua", Old: "redis.call('HDEL', KEYS[3], query)", New: ""},
+			{File: scripts + "purge.lua", Old: "redis.call('HDEL', KEYS[3], unpack(queries))", New: ""},
 			{File: scripts + "fill.lua", Old: "redis.call('HSET', KEYS[3]", New: "redis.call('HSETNX', KEYS[3]"},
 		},
 		story: refilledPage,
