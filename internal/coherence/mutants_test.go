@@ -2,6 +2,7 @@ package coherence
 
 import (
 	"context"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -101,6 +102,44 @@ func TestMutants(t *testing.T) {
 			}
 		})
 	}
+}
+
+// foundWithin is how long the random checker may take to find a mutant: on a quiet
+// machine it takes some seconds.
+const foundWithin = 2 * time.Minute
+
+// The random edits, reads and faults of TestCoherence find every mutant without being
+// told where to look.
+func TestCheckerFindsMutants(t *testing.T) {
+	t.Parallel()
+	for _, m := range mutants {
+		t.Run(m.name, func(t *testing.T) {
+			random := rand.New(rand.NewPCG(seed(), 0))
+			r := newRig(t, options{
+				bound: 500 * time.Millisecond, apis: 2, invalidators: 1,
+				programs: fleet.Mutant(t, m.programs, m.changes...), env: []string{"L1_MAX_BYTES=0"},
+			})
+			r.work(3, 3, time.Millisecond)
+			began := r.journal.history.now()
+			for r.census.stale() == 0 && r.journal.history.now() < began+instant(foundWithin) {
+				faults[random.IntN(len(faults))].do(r, random)
+				r.until(r.journal.history.now() + instant(3*r.bound))
+			}
+			took := time.Duration(r.journal.history.now() - began)
+			r.rest()
+			found := r.census.acquit()
+			if len(found) == 0 {
+				t.Fatalf("not found within %v", foundWithin)
+			}
+			t.Logf("found after %v: %s", took.Round(time.Second), found[0])
+		})
+	}
+}
+
+// acquit returns what was found against a mutant, which is no failure of its test.
+func (c *census) acquit() (violations []string) {
+	violations, c.violations, c.errors = c.violations, nil, nil
+	return violations
 }
 
 // tell plays the mutant's story and asks again and again: is there an answer that

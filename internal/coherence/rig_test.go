@@ -190,8 +190,7 @@ func (r *rig) makeNoise(ctx context.Context) {
 // finish ends the work and reports what the checker has found.
 func (r *rig) finish() {
 	r.Helper()
-	r.cancel()
-	r.running.Wait()
+	r.rest()
 	for i, v := range r.census.violations {
 		if i == 10 {
 			r.Errorf("and %d more", len(r.census.violations)-i)
@@ -208,6 +207,12 @@ func (r *rig) finish() {
 	}
 	r.Logf("%d commits, %d rolled back, %d refused, %d unanswered\n%s", r.journal.history.commits,
 		r.journal.rolledBack.Load(), r.journal.failed.Load(), r.journal.unanswered.Load(), r.census)
+}
+
+// rest ends the random reads and edits.
+func (r *rig) rest() {
+	r.cancel()
+	r.running.Wait()
 }
 
 // get asks one API process. Without an answer both results are zero.
