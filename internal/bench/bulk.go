@@ -73,7 +73,7 @@ func (b *bench) oneStatement(ctx context.Context, with, without *pgx.Conn) error
 			return took, err
 		}
 	}
-	p, err := alternate(b.times(5, 2), update(with), update(without))
+	p, err := alternate(b.times(3, 2), update(with), update(without))
 	if err != nil {
 		return err
 	}

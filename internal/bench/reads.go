@@ -156,7 +156,7 @@ func (b *bench) misses(ctx context.Context, api *process) error {
 			return t.rate(), err
 		}
 	}
-	p, err := alternate(b.times(12, 2), rate(api, true), rate(off, false))
+	p, err := alternate(b.times(8, 2), rate(api, true), rate(off, false))
 	if err != nil {
 		return err
 	}

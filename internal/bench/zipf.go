@@ -47,7 +47,7 @@ func (b *bench) zipf(ctx context.Context) error {
 	span := 4 * b.slice()
 
 	var rates, hits [phases]sample
-	for round := range b.times(6, 1) {
+	for round := range b.times(5, 1) {
 		for i := range phases {
 			phase := (i + round) % phases
 			// Whatever the last phase has purged is there again, as far as it goes.

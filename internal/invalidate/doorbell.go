@@ -43,7 +43,7 @@ const (
 
 // How the loop looks for changes.
 const (
-	lookAwake   = 2 * time.Millisecond // between looks while awake
+	lookAwake   = 4 * time.Millisecond // between looks while awake
 	lookPolling = 5 * time.Millisecond // likewise where writers never ring
 )
 
