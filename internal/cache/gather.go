@@ -2,7 +2,9 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"time"
 )
 
 // gather joins into one exchange with Redis what several callers want at the same
@@ -11,9 +13,10 @@ import (
 // nobody. An exchange is closed before it is sent, so that nobody is shown anything
 // older than the call.
 type gather[T any] struct {
-	slots chan struct{} // one taken for each exchange under way
-	most  int           // parts of one exchange
-	send  func(context.Context, []T) error
+	slots    chan struct{} // one taken for each exchange under way
+	most     int           // parts of one exchange
+	patience time.Duration // how long an exchange may wait for its turn
+	send     func(context.Context, []T) error
 
 	mu   sync.Mutex
 	open *exchange[T] // takes in callers until it is sent; nil if there is none
@@ -26,9 +29,12 @@ type exchange[T any] struct {
 	done  chan struct{}
 }
 
-func newGather[T any](atOnce, most int, send func(context.Context, []T) error) *gather[T] {
-	return &gather[T]{slots: make(chan struct{}, atOnce), most: most, send: send}
+func newGather[T any](atOnce, most int, patience time.Duration, send func(context.Context, []T) error) *gather[T] {
+	return &gather[T]{slots: make(chan struct{}, atOnce), most: most, patience: patience, send: send}
 }
+
+// errStalled tells that the exchanges before this one have not ended in time.
+var errStalled = errors.New("redis does not keep up")
 
 // do returns when an exchange with the part has ended, with the error of the whole.
 // Who opens an exchange sends it, even if its own context ends, for the others' sake.
@@ -43,15 +49,36 @@ func (g *gather[T]) do(ctx context.Context, part T) error {
 		}
 	}
 	defer close(x.done)
-	g.slots <- struct{}{}
-	defer func() { <-g.slots }()
+	hasTurn := g.awaitTurn()
 	g.mu.Lock()
 	if g.open == x {
 		g.open = nil
 	}
 	g.mu.Unlock()
+	if !hasTurn {
+		x.err = errStalled
+		return x.err
+	}
+	defer func() { <-g.slots }()
 	x.err = g.send(context.WithoutCancel(ctx), x.parts)
 	return x.err
+}
+
+// awaitTurn takes a slot, and reports whether there was one in time.
+func (g *gather[T]) awaitTurn() bool {
+	select {
+	case g.slots <- struct{}{}:
+		return true
+	default:
+	}
+	timeout := time.NewTimer(g.patience)
+	defer timeout.Stop()
+	select {
+	case g.slots <- struct{}{}:
+		return true
+	case <-timeout.C:
+		return false
+	}
 }
 
 // join puts a part into the open exchange, or opens one.

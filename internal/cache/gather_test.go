@@ -21,7 +21,7 @@ func TestGather(t *testing.T) {
 		}
 		var mu sync.Mutex
 		var sizes []int
-		g := newGather(1, most, func(_ context.Context, parts []*part) error {
+		g := newGather(1, most, time.Second, func(_ context.Context, parts []*part) error {
 			mu.Lock()
 			sizes = append(sizes, len(parts))
 			mu.Unlock()
@@ -57,5 +57,30 @@ func TestGather(t *testing.T) {
 		if fmt.Sprint(sizes) != fmt.Sprint([]int{1, most, 1}) {
 			t.Errorf("exchanges of %d, want 1, %d, 1", sizes, most)
 		}
+	})
+}
+
+// While Redis stands still nobody waits longer than one exchange may, twice.
+func TestGatherDoesNotQueueUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const budget, most = 100 * time.Millisecond, 4
+		g := newGather(1, most, budget, func(context.Context, []int) error {
+			time.Sleep(budget)
+			return context.DeadlineExceeded
+		})
+		var callers sync.WaitGroup
+		for n := range 20 * most {
+			callers.Go(func() {
+				called := time.Now()
+				if err := g.do(t.Context(), n); err == nil {
+					t.Error("done, want an error")
+				}
+				if waited := time.Since(called); waited > 2*budget {
+					t.Errorf("waited %v, want at most %v", waited, 2*budget)
+				}
+			})
+		}
+		callers.Wait()
 	})
 }

@@ -39,8 +39,9 @@ func NewReader(rdb *redis.Client, space rediskey.Space, build string, limits Lim
 	r := &Reader{rdb: rdb, space: space, build: build, limits: limits, scripts: readerScripts{
 		acquire: plain("acquire"), fill: plain("fill"), storeView: plain("store_view"), release: plain("release"),
 	}}
-	r.looks = newGather(runtime.GOMAXPROCS(0), mostLooks, r.look)
-	r.calls = newGather(1, mostCalls, r.call)
+	budget := rdb.Options().ReadTimeout
+	r.looks = newGather(runtime.GOMAXPROCS(0), mostLooks, budget, r.look)
+	r.calls = newGather(1, mostCalls, budget, r.call)
 	return r
 }
 
