@@ -59,13 +59,14 @@ type history struct {
 	topics []*topic
 	views  []*view
 
-	mu      sync.Mutex
-	commits int
+	mu       sync.Mutex
+	commits  int
+	doubtful instant // what could be seen after this may be seen again; forever: no doubt
 }
 
 // newHistory begins a history with the present state of the table.
 func newHistory(topics []*topic, views []*view, now table) *history {
-	h := &history{began: time.Now(), topics: topics, views: views}
+	h := &history{began: time.Now(), topics: topics, views: views, doubtful: forever}
 	h.settle(h.state(now), 0, 0)
 	return h
 }
@@ -111,16 +112,30 @@ func (h *history) settle(s state, from, others instant) {
 		}
 		topic.forget(others - kept)
 	}
+	h.reopen()
 }
 
-// doubt notes that what could be seen in the time before an instant may be seen
-// again, until the next settle: PostgreSQL crashes and may lose its last commits.
+// doubt notes that what could be seen after an instant may be seen again: PostgreSQL is
+// going to crash and may lose its last commits, also those that are still to come.
 func (h *history) doubt(since instant) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.doubtful = since
+	h.reopen()
+}
+
+// trust ends the doubt with the next settle.
+func (h *history) trust() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.doubtful = forever
+}
+
+// reopen makes visible again what is in doubt.
+func (h *history) reopen() {
 	for _, topic := range h.topics {
 		for _, s := range topic.spans {
-			if s.to >= since {
+			if s.to >= h.doubtful {
 				s.to = forever
 			}
 		}

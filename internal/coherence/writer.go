@@ -79,6 +79,7 @@ func (j *journal) finish(ctx context.Context, conn *pgx.Conn, tx pgx.Tx) error {
 func (j *journal) resync(ctx context.Context, since instant) error {
 	j.commit.Lock()
 	defer j.commit.Unlock()
+	j.history.trust()
 	return j.reread(ctx, since)
 }
 
