@@ -1,0 +1,79 @@
+package invalidate_test
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/freshlist/freshlist/internal/coherence/deployment"
+	"github.com/freshlist/freshlist/internal/invalidate"
+	"github.com/freshlist/freshlist/internal/telemetry"
+)
+
+// purgeHold holds up the next purge that a client sends, as if its process were
+// stopped just before.
+type purgeHold struct {
+	channel string // which only a purge names
+	armed   atomic.Bool
+	held    chan struct{}
+	release chan struct{}
+}
+
+func (h *purgeHold) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (h *purgeHold) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+func (h *purgeHold) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		purges := slices.ContainsFunc(cmds, func(c redis.Cmder) bool { return slices.Contains(c.Args(), any(h.channel)) })
+		if purges && h.armed.CompareAndSwap(true, false) {
+			close(h.held)
+			<-h.release
+		}
+		return next(ctx, cmds)
+	}
+}
+
+// A leader is stopped between its drain and its purge, another one takes over and
+// applies the change, and then the first goes on: the fence refuses what it does, and
+// the cache is kept.
+func TestRevenantIsFenced(t *testing.T) {
+	t.Parallel()
+	d := deployment.New(t, deployment.Options{Bound: 2 * time.Second})
+	hold := &purgeHold{channel: d.Space.Purged(0), held: make(chan struct{}), release: make(chan struct{})}
+	client := d.Client(time.Minute)
+	client.AddHook(hold)
+	revenant := invalidate.New(invalidate.Config{
+		DatabaseURL: d.Database.Invalidator, Redis: client, Space: d.Space, Bound: d.Bound,
+		Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Metrics: telemetry.NewInvalidator(),
+	})
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	done := make(chan error, 1)
+	go func() { done <- revenant.Run(ctx) }()
+	defer func() { cancel(); <-done }()
+	d.Await("the first beat", func() bool { return revenant.Metrics.Beats.Value() > 0 })
+	listings(d, "FOLSOM", 1, 6)
+	api := d.API()
+	warm(d, api, folsom, "properties/1")
+
+	hold.armed.Store(true)
+	d.Exec("update properties set price = 1 where id = 1")
+	<-hold.held
+	standby := d.Invalidate() // which gets the lock when PostgreSQL has ended the session of the first
+	warm(d, api, folsom, "properties/1")
+	close(hold.release)
+	d.Await("the first is fenced off", func() bool { return revenant.Metrics.Fenced.Value() > 0 })
+	if got := cached(d, folsom, "properties/1"); !got[folsom] || !got["properties/1"] {
+		t.Errorf("the revenant has purged what was filled since: %v", got)
+	}
+	if body := api.Get(folsom, formats[0]).Body; body != api.Fresh(folsom, formats[0]) {
+		t.Errorf("stale: %s", body)
+	}
+	if role := standby.Report().Role; role != "leader" {
+		t.Errorf("the other one is %s, want leader", role)
+	}
+}
