@@ -97,13 +97,12 @@ func (a *finished) writeTo(w http.ResponseWriter, r *http.Request) {
 	if chosen == &a.gzip {
 		h["Content-Encoding"] = a.shared.gzip
 	}
-	if r.Method != http.MethodHead {
-		if c, ok := r.Context().Value(wireKey{}).(*wire); ok {
-			c.announce(len(chosen.body))
-		}
-	}
 	w.WriteHeader(a.status)
-	if r.Method != http.MethodHead {
-		_, _ = io.WriteString(w, chosen.body) // the client may be gone
+	if r.Method == http.MethodHead {
+		return
 	}
+	if c, ok := r.Context().Value(wireKey{}).(*wire); ok {
+		c.announce(len(chosen.body))
+	}
+	_, _ = io.WriteString(w, chosen.body) // the client may be gone
 }
