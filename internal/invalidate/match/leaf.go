@@ -2,14 +2,16 @@ package match
 
 import "slices"
 
-// leaf is a list of live queries and, side by side in memory, their boxes, axis by
-// axis: most of the queries that a change does not touch are passed over after a
-// look at one stretch of each.
+// leaf is a list of live queries and, side by side in memory, their boxes: most of
+// the queries that a change does not touch are passed over after a look at one
+// stretch of each. That is the one on the axis which tells these queries apart best;
+// the others of a query stand together, since they are looked at together.
 type leaf struct {
 	lives []*live
-	// What each query's box spans on an axis; nothing stands here for an axis on
-	// which none of the boxes has an end.
-	columns [dimensions][]span
+	axes  []dimension // on which a box has an end, the one of first in front; never empty
+	first []span      // what each query's box spans on the first axis
+	rest  []span      // likewise on the others, query by query
+	laid  int         // how many queries there were when the axes were chosen
 }
 
 // probe looks for the queries in whose box a row's place lies before a change or
@@ -27,73 +29,115 @@ type candidate struct {
 
 func newLeaf(lives []*live) leaf {
 	f := leaf{lives: slices.Clone(lives)}
-	for d := range dimensions {
-		if slices.ContainsFunc(lives, func(l *live) bool { return l.span(d) != everything() }) {
-			f.addColumn(d)
-		}
-	}
+	f.lay()
 	return f
 }
 
-func (f *leaf) addColumn(d dimension) {
-	column := make([]span, 0, cap(f.lives))
-	for _, l := range f.lives {
-		column = append(column, l.span(d))
+// lay chooses the axes and writes the boxes down.
+func (f *leaf) lay() {
+	f.laid = len(f.lives)
+	f.axes, f.first, f.rest = f.axes[:0], f.first[:0], f.rest[:0]
+	least := 0
+	for d := range dimensions {
+		n, bounds := f.meetings(d)
+		if !bounds {
+			continue
+		}
+		f.axes = append(f.axes, d)
+		if last := len(f.axes) - 1; last == 0 || n < least {
+			f.axes[0], f.axes[last] = f.axes[last], f.axes[0]
+			least = n
+		}
 	}
-	f.columns[d] = column
+	if len(f.axes) == 0 {
+		f.axes = append(f.axes, 0)
+	}
+	for _, l := range f.lives {
+		f.write(l)
+	}
+}
+
+// meetings returns how often two of a sample of the queries meet on an axis, and
+// whether the axis bounds any query at all.
+func (f *leaf) meetings(d dimension) (n int, bounds bool) {
+	const sampleSize = 16
+	var room [sampleSize]span
+	sample := room[:0]
+	step := (len(f.lives) + sampleSize - 1) / sampleSize
+	for i, l := range f.lives {
+		s := l.span(d)
+		bounds = bounds || s != everything()
+		if i%step == 0 {
+			sample = append(sample, s)
+		}
+	}
+	for i, s := range sample {
+		for _, t := range sample[:i] {
+			if s.low <= t.high && t.low <= s.high {
+				n++
+			}
+		}
+	}
+	return n, bounds
+}
+
+// write appends the box of the next query.
+func (f *leaf) write(l *live) {
+	f.first = append(f.first, l.span(f.axes[0]))
+	for _, d := range f.axes[1:] {
+		f.rest = append(f.rest, l.span(d))
+	}
 }
 
 func (f *leaf) insert(l *live) {
 	f.lives = append(f.lives, l)
+	if len(f.lives) > 2*f.laid || f.lacksAxis(l) {
+		f.lay()
+		return
+	}
+	f.write(l)
+}
+
+// lacksAxis reports whether a box has an end on an axis that has not been chosen.
+func (f *leaf) lacksAxis(l *live) bool {
 	for d := range dimensions {
-		if s := l.span(d); f.columns[d] != nil {
-			f.columns[d] = append(f.columns[d], s)
-		} else if s != everything() {
-			f.addColumn(d)
+		if !slices.Contains(f.axes, d) && l.span(d) != everything() {
+			return true
 		}
 	}
+	return false
 }
 
 func (f *leaf) remove(l *live) {
-	i, last := slices.Index(f.lives, l), len(f.lives)-1
+	i, last, width := slices.Index(f.lives, l), len(f.lives)-1, len(f.axes)-1
 	f.lives[i], f.lives[last] = f.lives[last], nil
-	f.lives = f.lives[:last]
-	for d, column := range f.columns {
-		if column != nil {
-			column[i] = column[last]
-			f.columns[d] = column[:last]
-		}
-	}
+	f.first[i] = f.first[last]
+	copy(f.rest[i*width:], f.rest[last*width:])
+	f.lives, f.first, f.rest = f.lives[:last], f.first[:last], f.rest[:last*width]
 }
 
 func (f *leaf) stab(p *probe) {
-	for d, column := range f.columns {
-		if column == nil {
-			continue
-		}
-		x, y := p.before[d], p.after[d]
-		for i, s := range column {
-			if s.holds(x) || s.holds(y) {
-				f.find(i, p)
-			}
-		}
+	if len(f.lives) == 0 {
 		return
 	}
-	for i := range f.lives {
-		f.find(i, p)
+	x, y := p.before[f.axes[0]], p.after[f.axes[0]]
+	for i, s := range f.first {
+		if before, after := s.holds(x), s.holds(y); before || after {
+			f.find(i, before, after, p)
+		}
 	}
 }
 
-// find gives the probe query i if one of its places lies in the query's box.
-func (f *leaf) find(i int, p *probe) {
-	c := candidate{f.lives[i], true, true}
-	for d, column := range f.columns {
-		if column != nil {
-			c.before = c.before && column[i].holds(p.before[d])
-			c.after = c.after && column[i].holds(p.after[d])
-		}
+// find gives the probe query i if its box holds one of its places; the first axis has
+// told which may be.
+func (f *leaf) find(i int, before, after bool, p *probe) {
+	width := len(f.axes) - 1
+	for j, s := range f.rest[i*width : (i+1)*width] {
+		d := f.axes[1+j]
+		before = before && s.holds(p.before[d])
+		after = after && s.holds(p.after[d])
 	}
-	if c.before || c.after {
-		p.found = append(p.found, c)
+	if before || after {
+		p.found = append(p.found, candidate{f.lives[i], before, after})
 	}
 }

@@ -41,7 +41,7 @@ const (
 
 // leafSize is how many queries a leaf holds before it is cut. Up to about this
 // size looking at all of them costs no more than going deeper.
-const leafSize = 48
+const leafSize = 96
 
 // stab gives the probe all queries in whose box one of its places lies.
 func (n *node) stab(p *probe) {
