@@ -6,6 +6,8 @@
 -- into place, partitioned, inherited, fed by logical replication, under row security), its
 -- triggers and their functions, the tables of this schema and the keystone. It looks at xmin
 -- because a trigger that is disabled and enabled again in one transaction looks as before.
+-- All that capture rests on is called properties_...: by their names the indexes of the
+-- catalog find it, where a look by schema would read all functions of the database.
 CREATE OR REPLACE FUNCTION freshlist.properties_catalog() RETURNS text
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $function$
@@ -16,6 +18,8 @@ BEGIN
             FROM pg_catalog.pg_class AS c
             JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
             WHERE n.nspname = 'public' AND c.relname = 'properties'
+        ), own AS (
+            SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'freshlist'
         )
         SELECT md5(string_agg(line, E'\n' ORDER BY line COLLATE "C"))
         FROM (
@@ -37,12 +41,11 @@ BEGIN
             FROM watched AS w JOIN pg_catalog.pg_subscription_rel AS s ON s.srrelid = w.oid
             UNION ALL
             SELECT concat_ws(' ', 'function', p.oid, p.xmin)
-            FROM pg_catalog.pg_namespace AS n JOIN pg_catalog.pg_proc AS p ON p.pronamespace = n.oid
-            WHERE n.nspname = 'freshlist'
+            FROM own JOIN pg_catalog.pg_proc AS p ON p.pronamespace = own.oid AND p.proname LIKE 'properties\_%'
             UNION ALL
             SELECT concat_ws(' ', 'relation', c.oid, c.relname, CASE c.relkind WHEN 'r' THEN c.relfilenode END)
-            FROM pg_catalog.pg_namespace AS n JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid
-            WHERE n.nspname = 'freshlist' AND c.relkind IN ('r', 'v', 'i')
+            FROM own JOIN pg_catalog.pg_class AS c ON c.relnamespace = own.oid AND c.relname LIKE 'properties\_%'
+            WHERE c.relkind IN ('r', 'v', 'i')
         ) AS state (line)
     );
 END

@@ -29,7 +29,7 @@ type doorbell struct {
 	state   bellState
 	granted chan error // answers the queued request
 	pause   time.Duration
-	debt    time.Duration // of the leaky bucket: pace for each transaction found, less the time gone by
+	debt    time.Duration // of the leaky bucket, less the time gone by since hit
 	hit     time.Time     // when the debt was last reckoned
 }
 
@@ -47,11 +47,13 @@ const (
 	lookPolling = 5 * time.Millisecond // likewise where writers never ring
 )
 
-// Ringing makes concurrent writers commit one after another, each as long as a flush;
-// looking costs both servers something whether there is a change or not. Which is dearer
-// is told by a leaky bucket of transactions, so that a slow drain judges like a fast one.
+// Looking costs both servers something whether there is a change or not, and a ring costs
+// as much as a look; but ringing also makes concurrent writers commit one after another,
+// each as long as a flush. Which is dearer is told by a leaky bucket: each transaction
+// found counts once for itself and once for each that was under way then and may have had
+// to wait. (It counts transactions and not drains: a slow drain judges like a fast one.)
 const (
-	pace      = 10 * time.Millisecond // per transaction: the rate above which looking pays
+	pace      = 5 * time.Millisecond  // per transaction: about the rate of looks, above which looking pays
 	wakeDebt  = 60 * time.Millisecond // asleep: wake up above it
 	awakeDebt = 20 * time.Millisecond // awake: the most there can be; sleep once it is paid
 )
@@ -112,10 +114,10 @@ func (b *doorbell) settle() {
 // owed returns the debt as of now.
 func (b *doorbell) owed(now time.Time) time.Duration { return max(0, b.debt-now.Sub(b.hit)) }
 
-// found notes that a drain found changes of so many transactions, and reports whether
-// they come so fast that a sleeping loop should wake up.
-func (b *doorbell) found(now time.Time, transactions int) (burst bool) {
-	b.debt, b.hit = b.owed(now)+time.Duration(transactions)*pace, now
+// found notes that a drain found changes of so many transactions, while so many others
+// were in progress, and reports whether a sleeping loop should wake up.
+func (b *doorbell) found(now time.Time, transactions, inProgress int) (burst bool) {
+	b.debt, b.hit = b.owed(now)+time.Duration(transactions*(1+inProgress))*pace, now
 	if b.state != asleep {
 		b.debt = min(b.debt, awakeDebt)
 		return false

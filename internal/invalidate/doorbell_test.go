@@ -48,7 +48,7 @@ func bursts(d *deployment.Deployment, invalidator *deployment.Invalidator, rando
 			write(d, conns[id%2], id, random)
 			committed[fmt.Sprintf("properties/%d", id)] = time.Now()
 		}
-		if random.IntN(2) == 0 {
+		if random.IntN(4) > 0 {
 			wake(d, conns[0], n+1)
 			committed[fmt.Sprintf("properties/%d", n+1)] = time.Now()
 		}

@@ -128,13 +128,14 @@ func (l *leadership) round(ctx context.Context, beat bool) error {
 		}
 	}
 	began := time.Now()
-	batch, err := l.look(ctx, beat)
+	renewal := !beat && l.unproved && began.Sub(l.renewed) >= l.renewEvery()
+	batch, err := l.look(ctx, beat || renewal)
 	switch {
 	case errors.Is(err, feed.ErrMany):
 		return l.catchUp(ctx, beat)
 	case err != nil:
 		return err
-	case beat && batch.Catalog != l.at.Catalog:
+	case (beat || renewal) && batch.Catalog != l.at.Catalog:
 		return errCatalog
 	}
 	if len(batch.Changes) > 0 {
@@ -155,16 +156,19 @@ func (l *leadership) round(ctx context.Context, beat bool) error {
 	case beat:
 		l.unproved = false
 		return l.beat(ctx)
-	case l.unproved && time.Since(l.renewed) >= l.renewEvery():
-		l.unproved, l.renewed = false, time.Now()
+	case renewal:
+		return l.renew(ctx)
+	case l.unproved && began.Sub(l.renewed) >= l.renewEvery():
+		if err := l.checkCatalog(ctx); err != nil {
+			return err
+		}
 		return l.renew(ctx)
 	}
 	return nil
 }
 
-// renewEvery is how often a beat is renewed while changes keep coming: reading the
-// catalog takes longer than applying a change. Where very many come, those who wait to
-// see their own write read it from the database meanwhile.
+// renewEvery is how often a beat is renewed while changes keep coming, for those who
+// wait to see their own write. Where very many come, they read it from the database.
 func (l *leadership) renewEvery() time.Duration {
 	if l.bell.state == awake {
 		return l.beatEvery() / 4
@@ -172,46 +176,45 @@ func (l *leadership) renewEvery() time.Duration {
 	return 15 * time.Millisecond
 }
 
-// renew publishes the present beat with what has been applied since, for those who
-// wait to see their own write. The catalog is read anew for it: a transaction that
-// went past disabled triggers is in the applied snapshot like any other, but nothing
-// of it has been applied. (No fingerprint comes a second time, so one that is read
-// after the drain speaks for the drain's snapshot too.)
+// renew publishes the present beat with what has been applied since. As for any proof,
+// the catalog must have been read: a transaction that went past disabled triggers is in
+// the applied snapshot like any other, but nothing of it has been applied.
 func (l *leadership) renew(ctx context.Context) error {
+	l.unproved, l.renewed = false, time.Now()
 	if l.noted == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, l.stepTimeout())
-	defer cancel()
-	catalog, err := feed.Fingerprint(ctx, l.conn())
-	if err != nil {
-		return err
-	}
-	if catalog != l.at.Catalog {
-		return errCatalog
-	}
-	err = l.daemon.Beat(ctx, cache.Proof{Noted: l.noted, Applied: l.at.Snapshot})
+	err := l.daemon.Beat(ctx, cache.Proof{Noted: l.noted, Applied: l.at.Snapshot})
 	if isMild(err) {
 		return nil
 	}
 	return err
 }
 
+// checkCatalog reads the catalog after a drain that did not: the first change after some
+// quiet is purged for sooner without. It speaks for the drain's snapshot too, since no
+// fingerprint comes a second time.
+func (l *leadership) checkCatalog(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, l.stepTimeout())
+	defer cancel()
+	catalog, err := feed.Fingerprint(ctx, l.conn())
+	if err == nil && catalog != l.at.Catalog {
+		err = errCatalog
+	}
+	return err
+}
+
 // look drains. When writers ring there is most likely a change, so that meanwhile it
 // learns which queries are live: then nearly always one purge is enough.
-func (l *leadership) look(ctx context.Context, catalog bool) (batch *feed.Batch, err error) {
+func (l *leadership) look(ctx context.Context, catalog bool) (*feed.Batch, error) {
 	if l.bell.state != asleep {
 		return l.drain(ctx, catalog)
 	}
-	drained := make(chan struct{})
-	go func() {
-		defer close(drained)
-		batch, err = l.drain(ctx, catalog)
-	}()
-	learned := l.daemon.SomeRegistrations(ctx, l.learn)
-	<-drained
-	if learned != nil {
-		return nil, learned
+	learned := make(chan error, 1)
+	go func() { learned <- l.daemon.SomeRegistrations(ctx, l.learn) }()
+	batch, err := l.drain(ctx, catalog) // here, so that it is sent first
+	if failed := <-learned; failed != nil {
+		return nil, failed
 	}
 	return batch, err
 }
@@ -346,7 +349,7 @@ func isMild(err error) bool {
 // more than looking costs the invalidator.
 func (l *leadership) answerBurst(ctx context.Context, batch *feed.Batch) error {
 	now := time.Now()
-	if len(batch.Xids) > 0 && l.bell.found(now, len(batch.Xids)) {
+	if len(batch.Xids) > 0 && l.bell.found(now, len(batch.Xids), batch.InProgress()) {
 		return l.bell.wake(ctx, now)
 	}
 	return nil

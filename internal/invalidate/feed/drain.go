@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -16,6 +17,16 @@ type Batch struct {
 	Catalog  string // present fingerprint, if it was asked for
 	Changes  []match.Change
 	Xids     []uint64 // the transactions whose changes were read, in no order
+}
+
+// InProgress returns how many transactions had written, anywhere on the server, and not
+// ended when the batch was read.
+func (b *Batch) InProgress() int {
+	list := b.Snapshot[strings.LastIndexByte(b.Snapshot, ':')+1:] // xmin:xmax:xid,xid,...
+	if list == "" {
+		return 0
+	}
+	return 1 + strings.Count(list, ",")
 }
 
 // Drain returns the changes after a position, at most most of them: if there are
