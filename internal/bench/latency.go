@@ -7,8 +7,6 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // latency measures how soon a commit reaches Redis and the caches of API processes
@@ -121,11 +119,11 @@ func (b *bench) commitsBeside(ctx context.Context, api *process) error {
 	if err != nil {
 		return err
 	}
-	refill, err := b.refill(ctx, api)
+	stop, err := p.refill(api)
 	if err != nil {
 		return err
 	}
-	defer refill()
+	defer stop()
 	delays, rate, err := p.beside(ctx, 5*time.Millisecond, func() (float64, error) {
 		return b.pgbench(ctx, captured, script, "off", fmt.Sprint("--rate=", commitsASecond), fmt.Sprint("--time=", b.times(manyLiveSeconds, 1)))
 	})
@@ -141,56 +139,45 @@ func (b *bench) commitsBeside(ctx context.Context, api *process) error {
 	return nil
 }
 
-// refill reads again what is purged, a bounded number each second, until the
-// function that it returns is called, which may be called twice.
-func (b *bench) refill(ctx context.Context, api *process) (stop func(), err error) {
-	sub := b.rdb.Subscribe(ctx, space.Purged(0))
-	if _, err := sub.Receive(ctx); err != nil {
-		return nil, err
-	}
-	queries := make(chan string, 100_000)
-	var wait sync.WaitGroup
-	wait.Go(func() {
-		defer close(queries)
-		pass(sub, queries)
-	})
+// refill reads again what the prober hears to be purged, a bounded number each second,
+// until the function that it returns is called.
+func (p *prober) refill(api *process) (stop func(), err error) {
+	var loads []*load
 	for range refillers {
 		l, err := dial(api.addr, 1)
 		if err != nil {
-			_ = sub.Close()
 			return nil, err
 		}
+		loads = append(loads, l)
+	}
+	queries := make(chan string, 100_000)
+	over := make(chan struct{})
+	var wait sync.WaitGroup
+	for _, l := range loads {
 		wait.Go(func() {
 			defer l.close()
 			tick := time.NewTicker(time.Second * refillers / refillsASecond)
 			defer tick.Stop()
-			for query := range queries {
-				<-tick.C
-				if _, err := l.do(get("/v1/" + query)); err != nil {
+			for {
+				select {
+				case <-over:
 					return
+				case <-tick.C:
+				}
+				select {
+				case query := <-queries:
+					if _, err := l.do(get("/v1/" + query)); err != nil {
+						return
+					}
+				default:
 				}
 			}
 		})
 	}
+	p.tell(queries)
 	return func() {
-		_ = sub.Close()
-		for range queries { // what is left is not wanted any more
-		}
+		p.tell(nil)
+		close(over)
 		wait.Wait()
 	}, nil
-}
-
-// pass passes purged queries on until the subscription is closed. What nobody takes
-// in time is left out.
-func pass(sub *redis.PubSub, queries chan<- string) {
-	for {
-		m, err := sub.ReceiveMessage(context.Background())
-		if err != nil {
-			return
-		}
-		select {
-		case queries <- m.Payload:
-		default:
-		}
-	}
 }

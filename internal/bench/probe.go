@@ -27,6 +27,7 @@ type prober struct {
 
 	mu     sync.Mutex
 	wanted string
+	all    chan<- string // takes every purged query, if there is room; nil if nobody wants them
 
 	id int // of the listing that was edited last
 }
@@ -77,6 +78,10 @@ func (p *prober) hear() {
 		at := time.Now()
 		p.mu.Lock()
 		wanted := m.Payload == p.wanted
+		select {
+		case p.all <- m.Payload:
+		default:
+		}
 		p.mu.Unlock()
 		if wanted {
 			select {
@@ -85,6 +90,13 @@ func (p *prober) hear() {
 			}
 		}
 	}
+}
+
+// tell has every query that is purged sent to a channel from now on.
+func (p *prober) tell(all chan<- string) {
+	p.mu.Lock()
+	p.all = all
+	p.mu.Unlock()
 }
 
 // once edits a listing that the API holds, and returns how long after the commit was

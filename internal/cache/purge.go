@@ -6,12 +6,11 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Purge removes everything cached of the queries, which must not be repeated, and
-// notes that a batch of changes is being applied. The batch is noted even if there
-// is no query: a fill may already have seen its changes, which matters if PostgreSQL
-// goes back to before them. All that is purged between two calls of Settle is one
-// batch. Behind the last purge, and in its round trip, it reads the registrations, as
-// Registrations does.
+// Purge removes everything cached of the queries, and notes that a batch of changes is
+// being applied. The batch is noted even if there is no query: a fill may already have
+// seen its changes, which matters if PostgreSQL goes back to before them. All that is
+// purged between two calls of Settle is one batch. Behind the last purge, and in its round
+// trip, it reads the registrations, as Registrations does.
 func (d *Daemon) Purge(ctx context.Context, queries []string, see func(Registration)) error {
 	d.open = true
 	calls := d.purgeCalls(queries)

@@ -121,3 +121,31 @@ func scripts(d *deployment.Deployment) map[string][]time.Duration {
 	}
 	return took
 }
+
+// What a change of few queries makes stale does not wait for what one of very many
+// does, though that came first; and all of it goes.
+func TestFewFirst(t *testing.T) {
+	t.Parallel()
+	const each = 1000
+	d := deployment.New(t, deployment.Options{Bound: time.Minute})
+	d.Invalidate()
+	d.Settle(d.Exec(`insert into properties (id, title, property_type, price, city) values
+		(1, 'House', 'Condo', 2000, 'FOLSOM'), (2, 'House', 'Condo', 2000, 'GALT')`))
+	many, few := views("properties?city=FOLSOM&min_price=%d", each), "properties?city=GALT"
+	fill(d, append(many, few))
+	heard := d.Listen()
+	token := d.Exec("update properties set price = price + 1 where id = 1; update properties set price = price + 1 where id = 2")
+	for n := range many {
+		m := <-heard.C
+		if m.Query == few {
+			break
+		}
+		if n == each/2 {
+			t.Errorf("%s was not among the first %d to be purged", few, n)
+		}
+	}
+	d.Settle(token)
+	if n := present(d, many); n != 0 {
+		t.Errorf("%d of %d queries are still there", n, each)
+	}
+}

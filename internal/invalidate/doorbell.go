@@ -29,6 +29,7 @@ type doorbell struct {
 	state   bellState
 	granted chan error // answers the queued request
 	pause   time.Duration
+	looked  time.Time     // when the loop last began to look
 	debt    time.Duration // of the leaky bucket, less the time gone by since hit
 	hit     time.Time     // when the debt was last reckoned
 }
@@ -43,7 +44,8 @@ const (
 
 // How the loop looks for changes.
 const (
-	lookAwake   = 4 * time.Millisecond // between looks while awake
+	lookAwake   = 4 * time.Millisecond // from one look to the next while awake
+	lookLeast   = 1 * time.Millisecond // from the end of one to the next, however long it took
 	lookPolling = 5 * time.Millisecond // likewise where writers never ring
 )
 
@@ -127,12 +129,12 @@ func (b *doorbell) found(now time.Time, transactions, inProgress int) (burst boo
 
 // next returns how long to wait before looking again without having been rung;
 // 0 means until the next beat.
-func (b *doorbell) next(polling bool, beat time.Duration) time.Duration {
+func (b *doorbell) next(now time.Time, polling bool, beat time.Duration) time.Duration {
 	switch {
-	case b.state == awake && polling && b.owed(time.Now()) == 0:
+	case b.state == awake && polling && b.owed(now) == 0:
 		return lookPolling
 	case b.state == awake:
-		return lookAwake
+		return max(lookLeast, lookAwake-now.Sub(b.looked))
 	case b.state == queued && b.pause < beat:
 		b.pause *= 2
 		return b.pause

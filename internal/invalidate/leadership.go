@@ -26,6 +26,7 @@ type leadership struct {
 	polling bool // writers never ring: nothing to sleep for
 
 	at       feed.Position // how far the cache has come; PostgreSQL may have stored less
+	left     []string      // queries that drained changes touch and that are still to be purged
 	pending  []uint64      // transactions purged but not yet stored as done
 	stored   time.Time     // when the position was last stored
 	noted    int64         // the time that the last beat certified, Redis' microseconds
@@ -70,7 +71,7 @@ func (l *leadership) conn() *pgx.Conn {
 // cached.
 func (l *leadership) begin(ctx context.Context) error {
 	l.index.Reset()
-	l.noted, l.pending = 0, nil
+	l.noted, l.left, l.pending = 0, nil, nil
 	catalog, err := l.awaitCapture(ctx)
 	if err != nil {
 		return err

@@ -1,9 +1,12 @@
 package invalidate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -46,7 +49,7 @@ func (l *leadership) loop(ctx context.Context) error {
 // the grant of K, and tells whether it was the beat.
 func (l *leadership) sleep(ctx context.Context, beat <-chan time.Time) (due bool, err error) {
 	var look <-chan time.Time
-	if d := l.bell.next(l.polling, l.beatEvery()); d > 0 {
+	if d := l.bell.next(time.Now(), l.polling, l.beatEvery()); d > 0 {
 		t := time.NewTimer(d)
 		defer t.Stop()
 		look = t.C
@@ -129,29 +132,21 @@ func (l *leadership) round(ctx context.Context, beat bool) error {
 	}
 	began := time.Now()
 	renewal := !beat && l.unproved && began.Sub(l.renewed) >= l.renewEvery()
-	batch, err := l.look(ctx, beat || renewal)
-	switch {
-	case errors.Is(err, feed.ErrMany):
-		return l.catchUp(ctx, beat)
-	case err != nil:
-		return err
-	case (beat || renewal) && batch.Catalog != l.at.Catalog:
-		return errCatalog
-	}
-	if len(batch.Changes) > 0 {
-		if err := l.apply(ctx, batch.Changes); err != nil {
+	for n, most := 0, stepQueries; n == 0 || len(l.left) > 0; n++ {
+		if n >= evenSteps {
+			most *= 2
+		}
+		err := l.step(ctx, beat || renewal, most)
+		if errors.Is(err, feed.ErrMany) {
+			return l.catchUp(ctx, beat)
+		}
+		if err != nil {
 			return err
 		}
-		l.Metrics.Purged(time.Since(began))
-	}
-	l.advance(batch)
-	if err := l.answerBurst(ctx, batch); err != nil {
-		return err
 	}
 	if err := l.store(ctx, beat); err != nil {
 		return err
 	}
-	l.unproved = l.unproved || len(batch.Changes) > 0
 	switch {
 	case beat:
 		l.unproved = false
@@ -165,6 +160,39 @@ func (l *leadership) round(ctx context.Context, beat bool) error {
 		return l.renew(ctx)
 	}
 	return nil
+}
+
+// A round purges about stepQueries a step. After evenSteps it takes ever more, so that it
+// ends whatever comes meanwhile.
+const (
+	stepQueries = 50
+	evenSteps   = 16
+)
+
+// step drains and purges about most queries. The rest is left for the next step, so that
+// those who commit meanwhile need not wait for all of an edit that very many queries show.
+// Nothing is stored or certified before nothing is left.
+func (l *leadership) step(ctx context.Context, catalog bool, most int) error {
+	began := time.Now()
+	l.bell.looked = began
+	batch, err := l.look(ctx, catalog)
+	switch {
+	case err != nil:
+		return err
+	case catalog && batch.Catalog != l.at.Catalog:
+		return errCatalog
+	}
+	if len(batch.Changes) > 0 || len(l.left) > 0 {
+		if err := l.apply(ctx, batch.Changes, most); err != nil {
+			return err
+		}
+	}
+	if len(batch.Changes) > 0 {
+		l.unproved = true
+		l.Metrics.Purged(time.Since(began))
+	}
+	l.advance(batch)
+	return l.answerBurst(ctx, batch)
 }
 
 // renewEvery is how often a beat is renewed while changes keep coming, for those who
@@ -233,11 +261,16 @@ const drainRows = 5000
 // catchUp is the rest of a round with a large backlog, which is read in parts on a
 // connection that holds no lock. It may take long: there is no beat before its end.
 func (l *leadership) catchUp(ctx context.Context, beat bool) error {
+	if len(l.left) > 0 {
+		if err := l.apply(ctx, nil, math.MaxInt); err != nil {
+			return err
+		}
+	}
 	batch, err := feed.DrainAll(ctx, l.drains, l.at, beat, func(changes []match.Change) error {
 		if err := l.touch(ctx); err != nil {
 			return err
 		}
-		return l.apply(ctx, changes)
+		return l.apply(ctx, changes, math.MaxInt)
 	})
 	switch {
 	case err != nil:
@@ -266,13 +299,21 @@ func (l *leadership) note(ctx context.Context) error {
 	return nil
 }
 
-// apply purges what some changes touch: first of the queries that are known, then of
-// those that had registered by the end of that purge. A reader whose snapshot missed a
-// change had registered before that change could be seen here, so it is among them.
-func (l *leadership) apply(ctx context.Context, changes []match.Change) error {
+// apply purges what some changes touch and what is left of earlier ones, at most most
+// queries of all that are known, and then those that had registered by the end of that
+// purge. A reader whose snapshot missed a change had registered before that change could
+// be seen here, so it is among them.
+func (l *leadership) apply(ctx context.Context, changes []match.Change, most int) error {
 	l.backlog(len(changes))
 	var fresh match.Index
 	known := take(&l.index, changes)
+	taken := len(known)
+	known = append(known, l.left...)
+	now := min(most, len(known))
+	known, l.left = known[:now], known[now:]
+	for _, q := range known[min(taken, now):] {
+		l.index.Remove(q) // left by an earlier step, it may have been registered again
+	}
 	err := l.daemon.Purge(ctx, known, func(r cache.Registration) {
 		learn(&l.index, r)
 		learn(&fresh, r)
@@ -321,13 +362,26 @@ func learn(index *match.Index, r cache.Registration) {
 }
 
 // take takes the live queries that the changes touch out of an index: they are purged.
+// Those of changes that touch few come first: they need not wait for the others.
 func take(index *match.Index, changes []match.Change) []string {
-	var queries []string
-	seen := make(map[string]struct{})
 	var touched []string
+	ends := make([]int, len(changes))
+	order := make([]int, len(changes))
 	for i := range changes {
-		touched = index.Affected(&changes[i], touched[:0])
-		for _, q := range touched {
+		touched = index.Affected(&changes[i], touched)
+		ends[i], order[i] = len(touched), i
+	}
+	begin := func(i int) int {
+		if i == 0 {
+			return 0
+		}
+		return ends[i-1]
+	}
+	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(ends[i]-begin(i), ends[j]-begin(j)) })
+	queries := make([]string, 0, len(touched))
+	seen := make(map[string]struct{}, len(touched))
+	for _, i := range order {
+		for _, q := range touched[begin(i):ends[i]] {
 			if _, dup := seen[q]; !dup {
 				seen[q] = struct{}{}
 				queries = append(queries, q)
