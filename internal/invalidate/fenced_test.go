@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -15,14 +16,18 @@ import (
 	"github.com/freshlist/freshlist/internal/telemetry"
 )
 
-// purgeHold holds up the next purge that a client sends, as if its process were
-// stopped just before.
+// purgeHold holds up a purge that a client sends, as if its process were stopped just
+// before.
 type purgeHold struct {
-	channel string // which only a purge names
-	armed   atomic.Bool
+	channel string       // which only a purge names
+	armed   atomic.Int32 // 1: the next purge, 2: the one after it
 	held    chan struct{}
 	release chan struct{}
+	once    sync.Once
 }
+
+// open lets go what is held up, and holds up nothing more.
+func (h *purgeHold) open() { h.once.Do(func() { close(h.release) }) }
 
 func (h *purgeHold) DialHook(next redis.DialHook) redis.DialHook          { return next }
 func (h *purgeHold) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
@@ -30,12 +35,29 @@ func (h *purgeHold) ProcessHook(next redis.ProcessHook) redis.ProcessHook { retu
 func (h *purgeHold) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		purges := slices.ContainsFunc(cmds, func(c redis.Cmder) bool { return slices.Contains(c.Args(), any(h.channel)) })
-		if purges && h.armed.CompareAndSwap(true, false) {
+		if purges && h.armed.Add(-1) == 0 {
 			close(h.held)
 			<-h.release
 		}
 		return next(ctx, cmds)
 	}
+}
+
+// startHeld starts an invalidator whose purges can be held up. It ends when stop is called.
+func startHeld(d *deployment.Deployment) (i *invalidate.Invalidator, hold *purgeHold, stop func()) {
+	d.Helper()
+	hold = &purgeHold{channel: d.Space.Purged(0), held: make(chan struct{}), release: make(chan struct{})}
+	client := d.Client(time.Minute)
+	client.AddHook(hold)
+	i = invalidate.New(invalidate.Config{
+		DatabaseURL: d.Database.Invalidator, Redis: client, Space: d.Space, Bound: d.Bound,
+		Log: slog.New(slog.NewTextHandler(d.Output(), nil)), Metrics: telemetry.NewInvalidator(),
+	})
+	ctx, cancel := context.WithCancel(context.WithoutCancel(d.Context()))
+	done := make(chan error, 1)
+	go func() { done <- i.Run(ctx) }()
+	d.Await("the first beat", func() bool { return i.Metrics.Beats.Value() > 0 })
+	return i, hold, func() { cancel(); hold.open(); <-done }
 }
 
 // A leader is stopped between its drain and its purge, another one takes over and
@@ -44,28 +66,18 @@ func (h *purgeHold) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pr
 func TestRevenantIsFenced(t *testing.T) {
 	t.Parallel()
 	d := deployment.New(t, deployment.Options{Bound: 2 * time.Second})
-	hold := &purgeHold{channel: d.Space.Purged(0), held: make(chan struct{}), release: make(chan struct{})}
-	client := d.Client(time.Minute)
-	client.AddHook(hold)
-	revenant := invalidate.New(invalidate.Config{
-		DatabaseURL: d.Database.Invalidator, Redis: client, Space: d.Space, Bound: d.Bound,
-		Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Metrics: telemetry.NewInvalidator(),
-	})
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	done := make(chan error, 1)
-	go func() { done <- revenant.Run(ctx) }()
-	defer func() { cancel(); <-done }()
-	d.Await("the first beat", func() bool { return revenant.Metrics.Beats.Value() > 0 })
+	revenant, hold, stop := startHeld(d)
+	defer stop()
 	listings(d, "FOLSOM", 1, 6)
 	api := d.API()
 	warm(d, api, folsom, "properties/1")
 
-	hold.armed.Store(true)
+	hold.armed.Store(1)
 	d.Exec("update properties set price = 1 where id = 1")
 	<-hold.held
 	standby := d.Invalidate() // which gets the lock when PostgreSQL has ended the session of the first
 	warm(d, api, folsom, "properties/1")
-	close(hold.release)
+	hold.open()
 	d.Await("the first is fenced off", func() bool { return revenant.Metrics.Fenced.Value() > 0 })
 	if got := cached(d, folsom, "properties/1"); !got[folsom] || !got["properties/1"] {
 		t.Errorf("the revenant has purged what was filled since: %v", got)

@@ -310,7 +310,7 @@ func (l *leadership) apply(ctx context.Context, changes []match.Change, most int
 	taken := len(known)
 	known = append(known, l.left...)
 	now := min(most, len(known))
-	known, l.left = known[:now], known[now:]
+	known, later := known[:now], known[now:]
 	for _, q := range known[min(taken, now):] {
 		l.index.Remove(q) // left by an earlier step, it may have been registered again
 	}
@@ -330,6 +330,7 @@ func (l *leadership) apply(ctx context.Context, changes []match.Change, most int
 			return err
 		}
 	}
+	l.left = later // not sooner: what has not been purged for certain is still to be
 	l.Metrics.ChangesApplied.Add(len(changes))
 	l.Metrics.PurgedQueries.Add(len(known) + len(late))
 	l.backlog(0)
@@ -439,9 +440,10 @@ func (l *leadership) save(ctx context.Context, conn *pgx.Conn, pulse func(contex
 }
 
 // farewell stores the position when the process is told to stop, so that the next
-// leader need not apply again what has been applied. If it fails, that one will.
+// leader need not apply again what has been applied. If it fails, that one will, as it
+// will if the position is ahead of what has been purged.
 func (l *leadership) farewell(ctx context.Context) {
-	if len(l.pending) == 0 {
+	if len(l.pending) == 0 || len(l.left) > 0 {
 		return
 	}
 	enough, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.stepTimeout())

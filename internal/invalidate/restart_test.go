@@ -63,3 +63,31 @@ func TestRestartAppliesTheBacklogAndKeepsTheCache(t *testing.T) {
 		}
 	})
 }
+
+// An invalidator that is told to stop when it has purged only some of what an edit makes
+// stale leaves the edit to the next one.
+func TestStopWithinARound(t *testing.T) {
+	t.Parallel()
+	const each, steps = 300, 6
+	for _, purge := range []int32{2, steps} {
+		t.Run(fmt.Sprintf("at purge %d", purge), func(t *testing.T) {
+			t.Parallel()
+			d := deployment.New(t, deployment.Options{Bound: 10 * time.Second})
+			_, hold, stop := startHeld(d)
+			d.Settle(d.Exec("insert into properties (id, title, property_type, price, city) values (1, 'House', 'Condo', 2000, 'FOLSOM')"))
+			many := views("properties?city=FOLSOM&min_price=%d", each)
+			fill(d, many)
+			hold.armed.Store(purge)
+			d.Exec("update properties set price = price + 1 where id = 1")
+			<-hold.held
+			stop()
+			if n := present(d, many); n == 0 || n == each {
+				t.Fatalf("%d of %d queries were left, want some", n, each)
+			}
+			d.Invalidate()
+			if n := present(d, many); n != 0 {
+				t.Errorf("%d stale queries are left", n)
+			}
+		})
+	}
+}
