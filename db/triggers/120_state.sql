@@ -6,8 +6,9 @@
 -- into place, partitioned, inherited, fed by logical replication, under row security), its
 -- triggers and their functions, the tables of this schema and the keystone. It looks at xmin
 -- because a trigger that is disabled and enabled again in one transaction looks as before.
--- All that capture rests on is called properties_...: by their names the indexes of the
--- catalog find it, where a look by schema would read all functions of the database.
+-- The functions and relations of this schema are called properties_...: by their names the
+-- indexes of the catalog find them, where a look by schema would read all functions of the
+-- database. What somebody else keeps in this schema is not looked at.
 CREATE OR REPLACE FUNCTION freshlist.properties_catalog() RETURNS text
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $function$
@@ -62,7 +63,7 @@ SELECT pg_catalog.md5(pg_catalog.string_agg(definition, E'\n' ORDER BY definitio
 FROM (
     SELECT concat_ws(' ', pg_catalog.pg_get_functiondef(p.oid), pg_catalog.pg_get_userbyid(p.proowner))
     FROM pg_catalog.pg_proc AS p
-    WHERE p.pronamespace = 'freshlist'::regnamespace
+    WHERE p.pronamespace = 'freshlist'::regnamespace AND p.proname LIKE 'properties\_%'
     UNION ALL
     SELECT pg_catalog.pg_get_triggerdef(t.oid)
     FROM pg_catalog.pg_trigger AS t
@@ -70,15 +71,15 @@ FROM (
     UNION ALL
     SELECT concat_ws(' ', c.relname, c.relkind, c.relpersistence, a.attnum, a.attname, a.atttypid::regtype, a.attnotnull)
     FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0
-    WHERE c.relnamespace = 'freshlist'::regnamespace AND c.relkind IN ('r', 'c')
+    WHERE c.relnamespace = 'freshlist'::regnamespace AND c.relkind IN ('r', 'c') AND c.relname ~ '^propert(y|ies)'
     UNION ALL
     SELECT pg_catalog.pg_get_indexdef(i.indexrelid)
     FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_index AS i ON i.indrelid = c.oid
-    WHERE c.relnamespace = 'freshlist'::regnamespace
+    WHERE c.relnamespace = 'freshlist'::regnamespace AND c.relname LIKE 'properties\_%'
     UNION ALL
     SELECT pg_catalog.pg_get_viewdef(c.oid)
     FROM pg_catalog.pg_class AS c
-    WHERE c.relnamespace = 'freshlist'::regnamespace AND c.relkind = 'v'
+    WHERE c.relnamespace = 'freshlist'::regnamespace AND c.relkind = 'v' AND c.relname LIKE 'properties\_%'
 ) AS installed (definition)
 $function$;
 
@@ -133,7 +134,8 @@ BEGIN
     END IF;
     IF EXISTS (
         SELECT FROM pg_catalog.pg_proc
-        WHERE pronamespace = 'freshlist'::regnamespace AND has_function_privilege('public', oid, 'EXECUTE')
+        WHERE pronamespace = 'freshlist'::regnamespace AND proname LIKE 'properties\_%'
+            AND has_function_privilege('public', oid, 'EXECUTE')
     ) THEN
         RETURN 'PUBLIC may execute a function of freshlist, and so forge changes';
     END IF;

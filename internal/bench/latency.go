@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -123,11 +124,10 @@ func (b *bench) commitsBeside(ctx context.Context, api *process) error {
 	if err != nil {
 		return err
 	}
-	defer stop()
 	delays, rate, err := p.beside(ctx, 5*time.Millisecond, func() (float64, error) {
 		return b.pgbench(ctx, captured, script, "off", fmt.Sprint("--rate=", commitsASecond), fmt.Sprint("--time=", b.times(manyLiveSeconds, 1)))
 	})
-	if err != nil {
+	if err := errors.Join(err, stop()); err != nil {
 		return err
 	}
 	live, err := b.live(ctx)
@@ -140,18 +140,22 @@ func (b *bench) commitsBeside(ctx context.Context, api *process) error {
 }
 
 // refill reads again what the prober hears to be purged, a bounded number each second,
-// until the function that it returns is called.
-func (p *prober) refill(api *process) (stop func(), err error) {
+// until the function that it returns is called, which returns the first error.
+func (p *prober) refill(api *process) (stop func() error, err error) {
 	var loads []*load
 	for range refillers {
 		l, err := dial(api.addr, 1)
 		if err != nil {
+			for _, l := range loads {
+				l.close()
+			}
 			return nil, err
 		}
 		loads = append(loads, l)
 	}
 	queries := make(chan string, 100_000)
 	over := make(chan struct{})
+	failed := make(chan error, refillers)
 	var wait sync.WaitGroup
 	for _, l := range loads {
 		wait.Go(func() {
@@ -167,6 +171,7 @@ func (p *prober) refill(api *process) (stop func(), err error) {
 				select {
 				case query := <-queries:
 					if _, err := l.do(get("/v1/" + query)); err != nil {
+						failed <- err
 						return
 					}
 				default:
@@ -175,9 +180,11 @@ func (p *prober) refill(api *process) (stop func(), err error) {
 		})
 	}
 	p.tell(queries)
-	return func() {
+	return func() error {
 		p.tell(nil)
 		close(over)
 		wait.Wait()
+		close(failed)
+		return <-failed // nil if there is none
 	}, nil
 }

@@ -57,9 +57,9 @@ var mutants = []mutant{
 		name: "beat before drain and purge", programs: []string{"invalidator"},
 		changes: []fleet.Change{{
 			File: "internal/invalidate/loop.go",
-			Old:  "	began := time.Now()\n	batch, err := ",
-			New: "	if err := l.note(ctx); err != nil {\n		return err\n	}\n	if err := l.beat(ctx); err != nil {\n		return err\n	}\n" +
-				"	began := time.Now()\n	batch, err := ",
+			Old:  "	changes := 0\n",
+			New: "	changes := 0\n	if err := l.note(ctx); err != nil {\n		return err\n	}\n	if err := l.beat(ctx); err != nil {\n" +
+				"		return err\n	}\n",
 		}},
 		story: beatWithoutPurge,
 		tries: 6, // the invalidator may be stopped anywhere, also behind its beat

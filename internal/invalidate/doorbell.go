@@ -52,12 +52,13 @@ const (
 // Looking costs both servers something whether there is a change or not, and a ring costs
 // as much as a look; but ringing also makes concurrent writers commit one after another,
 // each as long as a flush. Which is dearer is told by a leaky bucket: each transaction
-// found counts once for itself and once for each that was under way then and may have had
-// to wait. (It counts transactions and not drains: a slow drain judges like a fast one.)
+// found counts once for itself, and once for each that was under way then and may have had
+// to wait. It counts transactions and not drains: a slow drain judges like a fast one.
 const (
-	pace      = 5 * time.Millisecond  // per transaction: about the rate of looks, above which looking pays
-	wakeDebt  = 60 * time.Millisecond // asleep: wake up above it
-	awakeDebt = 20 * time.Millisecond // awake: the most there can be; sleep once it is paid
+	pace        = 5 * time.Millisecond  // per transaction: about the rate of looks, above which looking pays
+	mostWaiting = 3                     // count as waiting; a few others are just long
+	wakeDebt    = 60 * time.Millisecond // asleep: wake up above it
+	awakeDebt   = 20 * time.Millisecond // awake: the most there can be; sleep once it is paid
 )
 
 // busy tells whether the connection is occupied by the request for K.
@@ -119,7 +120,7 @@ func (b *doorbell) owed(now time.Time) time.Duration { return max(0, b.debt-now.
 // found notes that a drain found changes of so many transactions, while so many others
 // were in progress, and reports whether a sleeping loop should wake up.
 func (b *doorbell) found(now time.Time, transactions, inProgress int) (burst bool) {
-	b.debt, b.hit = b.owed(now)+time.Duration(transactions*(1+inProgress))*pace, now
+	b.debt, b.hit = b.owed(now)+time.Duration(transactions*(1+min(inProgress, mostWaiting)))*pace, now
 	if b.state != asleep {
 		b.debt = min(b.debt, awakeDebt)
 		return false

@@ -43,7 +43,8 @@ func (h *purgeHold) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pr
 	}
 }
 
-// startHeld starts an invalidator whose purges can be held up. It ends when stop is called.
+// startHeld starts an invalidator whose purges can be held up. It ends when stop is called,
+// which may be called twice.
 func startHeld(d *deployment.Deployment) (i *invalidate.Invalidator, hold *purgeHold, stop func()) {
 	d.Helper()
 	hold = &purgeHold{channel: d.Space.Purged(0), held: make(chan struct{}), release: make(chan struct{})}
@@ -54,8 +55,11 @@ func startHeld(d *deployment.Deployment) (i *invalidate.Invalidator, hold *purge
 		Log: slog.New(slog.NewTextHandler(d.Output(), nil)), Metrics: telemetry.NewInvalidator(),
 	})
 	ctx, cancel := context.WithCancel(context.WithoutCancel(d.Context()))
-	done := make(chan error, 1)
-	go func() { done <- i.Run(ctx) }()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = i.Run(ctx) // it returns nil when ctx is done
+	}()
 	d.Await("the first beat", func() bool { return i.Metrics.Beats.Value() > 0 })
 	return i, hold, func() { cancel(); hold.open(); <-done }
 }

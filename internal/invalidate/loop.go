@@ -132,17 +132,26 @@ func (l *leadership) round(ctx context.Context, beat bool) error {
 	}
 	began := time.Now()
 	renewal := !beat && l.unproved && began.Sub(l.renewed) >= l.renewEvery()
-	for n, most := 0, stepQueries; n == 0 || len(l.left) > 0; n++ {
-		if n >= evenSteps {
-			most *= 2
-		}
-		err := l.step(ctx, beat || renewal, most)
+	changes := 0
+	for most := stepQueries; ; {
+		n, err := l.step(ctx, beat || renewal, most)
 		if errors.Is(err, feed.ErrMany) {
 			return l.catchUp(ctx, beat)
 		}
 		if err != nil {
 			return err
 		}
+		changes += n
+		if len(l.left) == 0 {
+			break
+		}
+		if time.Since(began) > l.beatEvery()/evenPart {
+			most *= 2
+		}
+	}
+	if changes > 0 {
+		l.unproved = true
+		l.Metrics.Purged(time.Since(began))
 	}
 	if err := l.store(ctx, beat); err != nil {
 		return err
@@ -162,37 +171,33 @@ func (l *leadership) round(ctx context.Context, beat bool) error {
 	return nil
 }
 
-// A round purges about stepQueries a step. After evenSteps it takes ever more, so that it
-// ends whatever comes meanwhile.
+// A round purges about stepQueries a step. After one in evenPart of the time between beats
+// it takes ever more, so that it ends whatever comes meanwhile.
 const (
 	stepQueries = 50
-	evenSteps   = 16
+	evenPart    = 4
 )
 
-// step drains and purges about most queries. The rest is left for the next step, so that
-// those who commit meanwhile need not wait for all of an edit that very many queries show.
-// Nothing is stored or certified before nothing is left.
-func (l *leadership) step(ctx context.Context, catalog bool, most int) error {
-	began := time.Now()
-	l.bell.looked = began
+// step drains and purges about most queries, and returns how many changes it drained. The
+// rest is left for the next step, so that those who commit meanwhile need not wait for all
+// of an edit that very many queries show. Nothing is stored or certified before nothing is
+// left.
+func (l *leadership) step(ctx context.Context, catalog bool, most int) (changes int, err error) {
+	l.bell.looked = time.Now()
 	batch, err := l.look(ctx, catalog)
 	switch {
 	case err != nil:
-		return err
+		return 0, err
 	case catalog && batch.Catalog != l.at.Catalog:
-		return errCatalog
+		return 0, errCatalog
 	}
 	if len(batch.Changes) > 0 || len(l.left) > 0 {
 		if err := l.apply(ctx, batch.Changes, most); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	if len(batch.Changes) > 0 {
-		l.unproved = true
-		l.Metrics.Purged(time.Since(began))
-	}
 	l.advance(batch)
-	return l.answerBurst(ctx, batch)
+	return len(batch.Changes), l.answerBurst(ctx, batch)
 }
 
 // renewEvery is how often a beat is renewed while changes keep coming, for those who
@@ -240,7 +245,7 @@ func (l *leadership) look(ctx context.Context, catalog bool) (*feed.Batch, error
 	}
 	learned := make(chan error, 1)
 	go func() { learned <- l.daemon.SomeRegistrations(ctx, l.learn) }()
-	batch, err := l.drain(ctx, catalog) // here, so that it is sent first
+	batch, err := l.drain(ctx, catalog) // here, so that it is most likely sent first
 	if failed := <-learned; failed != nil {
 		return nil, failed
 	}
@@ -279,6 +284,7 @@ func (l *leadership) catchUp(ctx context.Context, beat bool) error {
 		return errCatalog
 	}
 	l.advance(batch)
+	l.unproved = true
 	if err := l.answerBurst(ctx, batch); err != nil {
 		return err
 	}
@@ -300,7 +306,7 @@ func (l *leadership) note(ctx context.Context) error {
 }
 
 // apply purges what some changes touch and what is left of earlier ones, at most most
-// queries of all that are known, and then those that had registered by the end of that
+// queries of all that are known, and then whatever had registered by the end of that
 // purge. A reader whose snapshot missed a change had registered before that change could
 // be seen here, so it is among them.
 func (l *leadership) apply(ctx context.Context, changes []match.Change, most int) error {
@@ -333,7 +339,9 @@ func (l *leadership) apply(ctx context.Context, changes []match.Change, most int
 	l.left = later // not sooner: what has not been purged for certain is still to be
 	l.Metrics.ChangesApplied.Add(len(changes))
 	l.Metrics.PurgedQueries.Add(len(known) + len(late))
-	l.backlog(0)
+	if len(l.left) == 0 {
+		l.backlog(0)
+	}
 	return nil
 }
 
@@ -365,32 +373,29 @@ func learn(index *match.Index, r cache.Registration) {
 // take takes the live queries that the changes touch out of an index: they are purged.
 // Those of changes that touch few come first: they need not wait for the others.
 func take(index *match.Index, changes []match.Change) []string {
+	type query struct {
+		text string
+		of   int // how many queries the change touches that touches it and the fewest others
+	}
+	var found []query
 	var touched []string
-	ends := make([]int, len(changes))
-	order := make([]int, len(changes))
+	at := make(map[string]int)
 	for i := range changes {
-		touched = index.Affected(&changes[i], touched)
-		ends[i], order[i] = len(touched), i
-	}
-	begin := func(i int) int {
-		if i == 0 {
-			return 0
-		}
-		return ends[i-1]
-	}
-	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(ends[i]-begin(i), ends[j]-begin(j)) })
-	queries := make([]string, 0, len(touched))
-	seen := make(map[string]struct{}, len(touched))
-	for _, i := range order {
-		for _, q := range touched[begin(i):ends[i]] {
-			if _, dup := seen[q]; !dup {
-				seen[q] = struct{}{}
-				queries = append(queries, q)
+		touched = index.Affected(&changes[i], touched[:0])
+		for _, text := range touched {
+			if n, known := at[text]; known {
+				found[n].of = min(found[n].of, len(touched))
+				continue
 			}
+			at[text] = len(found)
+			found = append(found, query{text, len(touched)})
 		}
 	}
-	for _, q := range queries {
-		index.Remove(q)
+	slices.SortStableFunc(found, func(a, b query) int { return cmp.Compare(a.of, b.of) })
+	queries := make([]string, len(found))
+	for i, q := range found {
+		index.Remove(q.text)
+		queries[i] = q.text
 	}
 	return queries
 }

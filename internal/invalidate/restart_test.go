@@ -74,6 +74,7 @@ func TestStopWithinARound(t *testing.T) {
 			t.Parallel()
 			d := deployment.New(t, deployment.Options{Bound: 10 * time.Second})
 			_, hold, stop := startHeld(d)
+			defer stop()
 			d.Settle(d.Exec("insert into properties (id, title, property_type, price, city) values (1, 'House', 'Condo', 2000, 'FOLSOM')"))
 			many := views("properties?city=FOLSOM&min_price=%d", each)
 			fill(d, many)

@@ -19,8 +19,9 @@ type Batch struct {
 	Xids     []uint64 // the transactions whose changes were read, in no order
 }
 
-// InProgress returns how many transactions had written, anywhere on the server, and not
-// ended when the batch was read.
+// InProgress returns how many transactions had begun to write, anywhere on the server, and
+// not ended when the batch was read; of those that began after the latest to end had
+// begun, the snapshot knows nothing.
 func (b *Batch) InProgress() int {
 	list := b.Snapshot[strings.LastIndexByte(b.Snapshot, ':')+1:] // xmin:xmax:xid,xid,...
 	if list == "" {
