@@ -2,11 +2,10 @@ package readthrough
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"encoding/base64"
 	"sync"
-
-	"github.com/klauspost/compress/gzip"
 
 	"github.com/freshlist/freshlist/internal/cache"
 	"github.com/freshlist/freshlist/internal/listing"
