@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -24,11 +25,19 @@ import (
 	"github.com/freshlist/freshlist/internal/telemetry"
 )
 
+// garbageRatio is how much garbage there may be before it is collected, in per cent of
+// what is in use, unless GOGC says something else. What is in use is the index of live
+// queries, which changes slowly: half of Go's default costs next to nothing.
+const garbageRatio = 50
+
 // runDaemon invalidates until ctx is done.
 func runDaemon(ctx context.Context, getenv config.Getenv, stderr io.Writer) (err error) {
 	c, err := config.LoadInvalidator(getenv)
 	if err != nil {
 		return err
+	}
+	if getenv("GOGC") == "" {
+		debug.SetGCPercent(garbageRatio)
 	}
 	log := telemetry.NewLogger(stderr, c.Log)
 	rdb, err := cache.Connect(c.RedisURL.Reveal(), max(c.StalenessBound/2, 250*time.Millisecond))
