@@ -3,9 +3,9 @@
 //
 // Its invariant: a beat is published only after everything that was visible in
 // PostgreSQL at the beat's noted time has been purged. One loop does it all, in
-// one order: note the time, drain the changes, read the new registrations, match,
-// purge, store the cursor, beat. Whatever goes wrong, there is no beat, and the
-// work is taken up again from the stored cursor.
+// one order: note the time, drain the changes, match and purge, read the new
+// registrations, match and purge those, store the cursor, beat. Whatever goes wrong, there
+// is no beat, and the work is taken up again from the stored cursor.
 package invalidate
 
 import (
