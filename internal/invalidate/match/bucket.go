@@ -85,8 +85,10 @@ func bucketOf(s shape, r *listing.Row, exists bool) (b bucket, ok bool) {
 }
 
 func (ix *Index) insert(l *live) {
-	buckets := 0
-	l.exact = bucketsOf(l.filter, func(b bucket) {
+	var buckets []bucket
+	l.exact = bucketsOf(l.filter, func(b bucket) { buckets = append(buckets, b) })
+	l.single = l.exact && len(buckets) == 1
+	for _, b := range buckets {
 		n, ok := ix.buckets[b]
 		if !ok {
 			n = &node{}
@@ -94,9 +96,7 @@ func (ix *Index) insert(l *live) {
 		}
 		n.insert(l)
 		ix.shapes[b.shape]++
-		buckets++
-	})
-	l.single = l.exact && buckets == 1
+	}
 }
 
 func (ix *Index) remove(l *live) {

@@ -1,31 +1,48 @@
 package match
 
-import "slices"
+import (
+	"math"
+	"slices"
+)
 
-// leaf is a list of live queries and, side by side in memory, their boxes: most of
-// the queries that a change does not touch are passed over after a look at one
-// stretch of each. That is the one on the axis which tells these queries apart best;
-// the others of a query stand together, since they are looked at together.
+// leaf is a list of live queries with a bitmap index of their boxes (after P. O'Neil and
+// D. Quass, Improved Query Performance with Variant Indexes, 1997). Every axis is cut into
+// cells, and each cell has a bitmap, a bit for each query: whether its box reaches into the
+// cell. The boxes that may hold a place are those that the bitmaps of its cells on all axes
+// have in common, found 64 at a glance; only these are compared.
 type leaf struct {
-	lives []*live
-	axes  []dimension // on which a box has an end, the one of first in front; never empty
-	first []span      // what each query's box spans on the first axis
-	rest  []span      // likewise on the others, query by query
-	laid  int         // how many queries there were when the axes were chosen
+	lives   []*live
+	entries []entry // of each query
+	more    []span  // the boxes on the axes that entries have no room for, query by query
+	starts  []int64 // of all cells, axis by axis; a cell reaches to the next one's start
+	bitmaps []uint64
+	room    int              // words of each cell's bitmap
+	laid    int              // how many queries there were when the axes were cut
+	width   int              // the number of axes
+	axes    [dimensions]axis // at least one
 }
 
-// probe looks for the queries in whose box a row's place lies before a change or
-// after it.
-type probe struct {
-	before, after point
-	found         []candidate
+// axis is one axis on which a box of the leaf has an end.
+type axis struct {
+	dimension
+	first, cells uint16 // where its cells are among all
 }
 
-// candidate is a query that a probe found, and by which of its places.
-type candidate struct {
-	*live
-	before, after bool
+// entry is what is read of a query while a change is judged: its box and its gist, together
+// in two lines of a processor's cache.
+type entry struct {
+	box [boxAxes]span // on the leaf's first axes
+	gist
 }
+
+// boxAxes is on how many axes an entry has its box. Few filters bound more.
+const boxAxes = 3
+
+// An axis has a cell for each cellQueries queries, at most mostCells.
+const (
+	cellQueries = 4
+	mostCells   = 64
+)
 
 func newLeaf(lives []*live) leaf {
 	f := leaf{lives: slices.Clone(lives)}
@@ -33,59 +50,102 @@ func newLeaf(lives []*live) leaf {
 	return f
 }
 
-// lay chooses the axes and writes the boxes down.
+// lay cuts the axes anew and writes all queries down.
 func (f *leaf) lay() {
-	f.laid = len(f.lives)
-	f.axes, f.first, f.rest = f.axes[:0], f.first[:0], f.rest[:0]
-	least := 0
+	f.laid, f.room, f.width = len(f.lives), words(2*len(f.lives)), 0
+	f.starts, f.entries, f.more = f.starts[:0], f.entries[:0], f.more[:0]
+	var ends []int64
 	for d := range dimensions {
-		n, bounds := f.meetings(d)
-		if !bounds {
-			continue
+		bounds := false
+		ends = ends[:0]
+		for _, l := range f.lives {
+			s := l.span(d)
+			bounds = bounds || s != everything()
+			if s.low > lowest {
+				ends = append(ends, s.low)
+			}
+			if s.high < highest {
+				ends = append(ends, s.high+1)
+			}
 		}
-		f.axes = append(f.axes, d)
-		if last := len(f.axes) - 1; last == 0 || n < least {
-			f.axes[0], f.axes[last] = f.axes[last], f.axes[0]
-			least = n
+		if bounds || d == dimensions-1 && f.width == 0 {
+			f.cut(d, ends)
 		}
 	}
-	if len(f.axes) == 0 {
-		f.axes = append(f.axes, 0)
-	}
+	f.bitmaps = make([]uint64, len(f.starts)*f.room)
 	for _, l := range f.lives {
 		f.write(l)
 	}
 }
 
-// meetings returns how often two of a sample of the queries meet on an axis, and
-// whether the axis bounds any query at all.
-func (f *leaf) meetings(d dimension) (n int, bounds bool) {
-	const sampleSize = 16
-	var room [sampleSize]span
-	sample := room[:0]
-	step := (len(f.lives) + sampleSize - 1) / sampleSize
-	for i, l := range f.lives {
-		s := l.span(d)
-		bounds = bounds || s != everything()
-		if i%step == 0 {
-			sample = append(sample, s)
-		}
+// words returns how many words a bitmap of n bits has.
+func words(n int) int { return (n + 63) / 64 }
+
+// cut adds an axis, with cells between which the given ends of boxes are spread evenly.
+func (f *leaf) cut(d dimension, ends []int64) {
+	slices.Sort(ends)
+	ends = slices.Compact(ends)
+	cells := min(len(ends)+1, 1+f.laid/cellQueries, mostCells)
+	f.axes[f.width] = axis{d, uint16(len(f.starts)), uint16(cells)}
+	f.width++
+	f.starts = append(f.starts, math.MinInt64)
+	for i := 1; i < cells; i++ {
+		f.starts = append(f.starts, ends[i*len(ends)/cells])
 	}
-	for i, s := range sample {
-		for _, t := range sample[:i] {
-			if s.low <= t.high && t.low <= s.high {
-				n++
-			}
-		}
-	}
-	return n, bounds
 }
 
-// write appends the box of the next query.
+// cell returns the cell of an axis that a value lies in.
+func (f *leaf) cell(a axis, x int64) uint16 {
+	starts := f.starts[a.first : a.first+a.cells]
+	c := 0
+	for n := len(starts); n > 1; {
+		half := n / 2
+		if starts[c+half] <= x {
+			c += half
+		}
+		n -= half
+	}
+	return a.first + uint16(c)
+}
+
+// bitmap returns the bitmap of a cell.
+func (f *leaf) bitmap(cell uint16) []uint64 { return f.bitmaps[int(cell)*f.room:][:f.room] }
+
+// write appends the next query.
 func (f *leaf) write(l *live) {
-	f.first = append(f.first, l.span(f.axes[0]))
-	for _, d := range f.axes[1:] {
-		f.rest = append(f.rest, l.span(d))
+	e := entry{gist: l.gist}
+	for k, a := range f.axes[:f.width] {
+		if s := l.span(a.dimension); k < boxAxes {
+			e.box[k] = s
+		} else {
+			f.more = append(f.more, s)
+		}
+	}
+	f.entries = append(f.entries, e)
+	f.flip(len(f.entries) - 1)
+}
+
+// box returns what the box of query i spans on axis k.
+func (f *leaf) box(i, k int) span {
+	if k < boxAxes {
+		return f.entries[i].box[k]
+	}
+	return f.more[i*f.further()+k-boxAxes]
+}
+
+// further returns on how many axes the boxes stand in more.
+func (f *leaf) further() int { return max(0, f.width-boxAxes) }
+
+// flip sets the bits of query i, or takes them away.
+func (f *leaf) flip(i int) {
+	for k, a := range f.axes[:f.width] {
+		s := f.box(i, k)
+		if s.low > s.high {
+			continue
+		}
+		for c, last := f.cell(a, s.low), f.cell(a, s.high); c <= last; c++ {
+			f.bitmap(c)[i/64] ^= 1 << (i % 64)
+		}
 	}
 }
 
@@ -98,46 +158,29 @@ func (f *leaf) insert(l *live) {
 	f.write(l)
 }
 
-// lacksAxis reports whether a box has an end on an axis that has not been chosen.
+// lacksAxis reports whether a box has an end on an axis that has not been cut.
 func (f *leaf) lacksAxis(l *live) bool {
+	k := 0
 	for d := range dimensions {
-		if !slices.Contains(f.axes, d) && l.span(d) != everything() {
+		if k < f.width && f.axes[k].dimension == d {
+			k++
+		} else if l.span(d) != everything() {
 			return true
 		}
 	}
 	return false
 }
 
+// remove takes a query out; the last one takes its place.
 func (f *leaf) remove(l *live) {
-	i, last, width := slices.Index(f.lives, l), len(f.lives)-1, len(f.axes)-1
-	f.lives[i], f.lives[last] = f.lives[last], nil
-	f.first[i] = f.first[last]
-	copy(f.rest[i*width:], f.rest[last*width:])
-	f.lives, f.first, f.rest = f.lives[:last], f.first[:last], f.rest[:last*width]
-}
-
-func (f *leaf) stab(p *probe) {
-	if len(f.lives) == 0 {
-		return
+	i, last, width := slices.Index(f.lives, l), len(f.lives)-1, f.further()
+	f.flip(i)
+	if i != last {
+		f.flip(last)
+		f.lives[i], f.entries[i] = f.lives[last], f.entries[last]
+		copy(f.more[i*width:], f.more[last*width:])
+		f.flip(i)
 	}
-	x, y := p.before[f.axes[0]], p.after[f.axes[0]]
-	for i, s := range f.first {
-		if before, after := s.holds(x), s.holds(y); before || after {
-			f.find(i, before, after, p)
-		}
-	}
-}
-
-// find gives the probe query i if its box holds one of its places; the first axis has
-// told which may be.
-func (f *leaf) find(i int, before, after bool, p *probe) {
-	width := len(f.axes) - 1
-	for j, s := range f.rest[i*width : (i+1)*width] {
-		d := f.axes[1+j]
-		before = before && s.holds(p.before[d])
-		after = after && s.holds(p.after[d])
-	}
-	if before || after {
-		p.found = append(p.found, candidate{f.lives[i], before, after})
-	}
+	f.lives[last], f.entries[last] = nil, entry{}
+	f.lives, f.entries, f.more = f.lives[:last], f.entries[:last], f.more[:last*width]
 }

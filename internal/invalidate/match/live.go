@@ -4,15 +4,20 @@ import "github.com/freshlist/freshlist/internal/listing"
 
 // live is a live page or summary.
 type live struct {
+	gist
+	round  uint64 // the last change that it was asked about
+	filter *listing.Filter
+	number int64 // of its registration
+}
+
+// gist is what says of a live query, but for its filter, whether a change touches it.
+type gist struct {
 	page           // of a summary: not used
 	summary bool   // whether it is one
 	hasText bool   // whether its filter has a text search
 	exact   bool   // whether its buckets hold rows to all lists of its filter
 	single  bool   // whether it is exact and stands in one bucket only
 	text    string // its canonical text
-	round   uint64 // the last change that it was asked about
-	filter  *listing.Filter
-	number  int64 // of its registration
 }
 
 // span returns the stretch of one axis outside of which no row can be of the
@@ -28,12 +33,12 @@ func (l *live) span(d dimension) span {
 // touchedBy is the decision for a change of one row, given whether the row
 // matches the filter before and after; or need not, for a page that does not
 // reach to the row's place.
-func (l *live) touchedBy(c *Change, before, after bool) bool {
-	e := effectOf(c.Changed, l.hasText)
-	if l.summary {
+func (g *gist) touchedBy(c *Change, before, after bool) bool {
+	e := effectOf(c.Changed, g.hasText)
+	if g.summary {
 		return touchesSummary(before, after, e)
 	}
-	return l.touched(c, before, after, e)
+	return g.touched(c, before, after, e)
 }
 
 // touchedByEnvelope is the decision for a change of many rows.

@@ -40,29 +40,8 @@ const (
 )
 
 // leafSize is how many queries a leaf holds before it is cut. Up to about this
-// size looking at all of them costs no more than going deeper.
-const leafSize = 96
-
-// stab gives the probe all queries in whose box one of its places lies.
-func (n *node) stab(p *probe) {
-	for n != nil {
-		if !n.inner {
-			n.leaf.stab(p)
-			return
-		}
-		x, y := p.before[n.axis], p.after[n.axis]
-		if x < n.at || y < n.at {
-			n.parts[below].stab(p)
-		}
-		if x > n.at || y > n.at {
-			n.parts[above].stab(p)
-		}
-		if n.across.holds(x) || n.across.holds(y) {
-			n.parts[cross].stab(p)
-		}
-		n = n.parts[whole]
-	}
-}
+// size looking at all of its bitmaps costs no more than going deeper.
+const leafSize = 2048
 
 func (n *node) insert(l *live) {
 	n.size++

@@ -1,0 +1,146 @@
+package match
+
+import "math/bits"
+
+// probe looks for the queries in whose box a row's place lies before a change or after it.
+//
+// With very many live queries nearly all that it reads lies far away in memory, and nearly
+// all time goes into waiting for that. So it goes through all leaves at once, in a few
+// steps, and each first reads a word of every line of memory that the next one needs. No
+// such read waits for another one, and the memory serves many at a time.
+type probe struct {
+	before, after point
+	visits        []visit
+	found         []candidate
+	fetched       int64 // keeps the compiler from leaving out reads that only fetch
+}
+
+// visit is a leaf that may hold such queries, and the cells that the places lie in.
+type visit struct {
+	*leaf
+	before, after [dimensions]uint16
+}
+
+// candidate is a query that a probe found, and by which of its places. It is good until
+// the index changes.
+type candidate struct {
+	leaf          *leaf
+	at            int32 // which of the leaf's queries it is
+	before, after bool
+}
+
+func (c *candidate) live() *live { return c.leaf.lives[c.at] }
+func (c *candidate) gist() *gist { return &c.leaf.entries[c.at].gist }
+
+// line is how many words a line of a processor's cache has.
+const line = 8
+
+// stab finds all queries of a tree in whose box one of the places lies.
+func (p *probe) stab(root *node) {
+	p.visits, p.found = p.visits[:0], p.found[:0]
+	p.walk(root)
+	for i := range p.visits {
+		for at := 0; at < len(p.visits[i].starts); at += line {
+			p.fetched += p.visits[i].starts[at]
+		}
+	}
+	for i := range p.visits {
+		p.locate(&p.visits[i])
+	}
+	for i := range p.visits {
+		p.glance(&p.visits[i])
+	}
+	p.fetch()
+	p.compare()
+}
+
+// walk notes the leaves in which the places may be.
+func (p *probe) walk(n *node) {
+	for n != nil {
+		if !n.inner {
+			if len(n.leaf.lives) > 0 {
+				p.visits = append(p.visits, visit{leaf: &n.leaf})
+			}
+			return
+		}
+		x, y := p.before[n.axis], p.after[n.axis]
+		if x < n.at || y < n.at {
+			p.walk(n.parts[below])
+		}
+		if x > n.at || y > n.at {
+			p.walk(n.parts[above])
+		}
+		if n.across.holds(x) || n.across.holds(y) {
+			p.walk(n.parts[cross])
+		}
+		n = n.parts[whole]
+	}
+}
+
+// locate finds the cells that the places lie in, and fetches their bitmaps.
+func (p *probe) locate(v *visit) {
+	n := words(len(v.lives))
+	var fetched uint64
+	for k, a := range v.axes[:v.width] {
+		x, y := p.before[a.dimension], p.after[a.dimension]
+		v.before[k] = v.cell(a, x)
+		v.after[k] = v.before[k]
+		if y != x {
+			v.after[k] = v.cell(a, y)
+		}
+		before, after := v.bitmap(v.before[k]), v.bitmap(v.after[k])
+		for w := 0; w < n; w += line {
+			fetched += before[w] + after[w]
+		}
+	}
+	p.fetched += int64(fetched)
+}
+
+// glance finds the queries that the bitmaps show.
+func (p *probe) glance(v *visit) {
+	var before, after [dimensions][]uint64
+	for k := range v.width {
+		before[k], after[k] = v.bitmap(v.before[k]), v.bitmap(v.after[k])
+	}
+	for w := range words(len(v.lives)) {
+		x, y := before[0][w], after[0][w]
+		for k := 1; k < v.width; k++ {
+			x &= before[k][w]
+			y &= after[k][w]
+		}
+		for rest := x | y; rest != 0; rest &= rest - 1 {
+			bit := bits.TrailingZeros64(rest)
+			p.found = append(p.found, candidate{v.leaf, int32(64*w + bit), x>>bit&1 != 0, y>>bit&1 != 0})
+		}
+	}
+}
+
+// fetch fetches the entries of the queries found.
+func (p *probe) fetch() {
+	var fetched int64
+	for _, c := range p.found {
+		e := &c.leaf.entries[c.at]
+		fetched += e.box[0].low + int64(len(e.text))
+		if more := c.leaf.further(); more > 0 {
+			fetched += c.leaf.more[int(c.at)*more].low
+		}
+	}
+	p.fetched += fetched
+}
+
+// compare keeps the queries whose box does hold one of the places.
+func (p *probe) compare() {
+	kept := p.found[:0]
+	for _, c := range p.found {
+		f := c.leaf
+		for k, a := range f.axes[:f.width] {
+			s := f.box(int(c.at), k)
+			c.before = c.before && s.holds(p.before[a.dimension])
+			c.after = c.after && s.holds(p.after[a.dimension])
+		}
+		if c.before || c.after {
+			kept = append(kept, c)
+		}
+	}
+	p.found = kept
+}
