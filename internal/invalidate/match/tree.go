@@ -11,7 +11,7 @@ import "slices"
 // apart by their windows, filters of one city by their prices, and so on,
 // whichever tells them apart best.
 //
-// A leaf holds a few queries, or many that no cut can tell apart. A subtree that
+// A leaf holds up to leafSize queries, or more that no cut can tell apart. A subtree that
 // has seen many insertions and removals is built anew, which keeps both cheap on
 // average and the tree balanced whatever the order in which queries come and go.
 type node struct {
