@@ -155,11 +155,15 @@ func (b *bench) begin(ctx context.Context, base string, long bool) (err error) {
 	return err
 }
 
-// measure runs one section. Its processes end with it.
+// measure runs one section, with an empty cache and so with no live queries but its own. Its
+// processes end with it.
 func (b *bench) measure(ctx context.Context, s section) (err error) {
 	b.section = s.name
 	b.say("measuring")
 	if b.rig != nil {
+		if err := b.rdb.FlushDB(ctx).Err(); err != nil {
+			return err
+		}
 		defer func() { err = errors.Join(err, b.stopProcesses()) }()
 	}
 	return s.measure(b, ctx)

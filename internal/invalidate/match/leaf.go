@@ -38,10 +38,12 @@ type entry struct {
 // boxAxes is on how many axes an entry has its box. Few filters bound more.
 const boxAxes = 3
 
-// An axis has a cell for each cellQueries queries, at most mostCells.
+// An axis has a cell for each cellQueries queries, at most mostCells. Where they begin is
+// told by the boxes of about endsSample queries.
 const (
 	cellQueries = 4
 	mostCells   = 64
+	endsSample  = 256
 )
 
 func newLeaf(lives []*live) leaf {
@@ -54,35 +56,36 @@ func newLeaf(lives []*live) leaf {
 func (f *leaf) lay() {
 	f.laid, f.room, f.width = len(f.lives), words(2*len(f.lives)), 0
 	f.starts, f.entries, f.more = f.starts[:0], f.entries[:0], f.more[:0]
-	var ends []int64
+	boxes := make([]box, len(f.lives))
+	for i, l := range f.lives {
+		boxes[i] = l.box()
+	}
 	for d := range dimensions {
-		bounds := false
-		ends = ends[:0]
-		for _, l := range f.lives {
-			s := l.span(d)
-			bounds = bounds || s != everything()
-			if s.low > lowest {
-				ends = append(ends, s.low)
-			}
-			if s.high < highest {
-				ends = append(ends, s.high+1)
-			}
-		}
-		if bounds || d == dimensions-1 && f.width == 0 {
-			f.cut(d, ends)
+		bounds := func(b box) bool { return b[d] != everything() }
+		if slices.ContainsFunc(boxes, bounds) || d == dimensions-1 && f.width == 0 {
+			f.cut(d, boxes)
 		}
 	}
 	f.bitmaps = make([]uint64, len(f.starts)*f.room)
-	for _, l := range f.lives {
-		f.write(l)
+	for i, l := range f.lives {
+		f.write(l, &boxes[i])
 	}
 }
 
 // words returns how many words a bitmap of n bits has.
 func words(n int) int { return (n + 63) / 64 }
 
-// cut adds an axis, with cells between which the given ends of boxes are spread evenly.
-func (f *leaf) cut(d dimension, ends []int64) {
+// cut adds an axis, with cells between which the ends of boxes are spread evenly.
+func (f *leaf) cut(d dimension, boxes []box) {
+	var ends []int64
+	for i := 0; i < len(boxes); i += 1 + len(boxes)/endsSample {
+		if s := boxes[i][d]; s.low > lowest {
+			ends = append(ends, s.low)
+		}
+		if s := boxes[i][d]; s.high < highest {
+			ends = append(ends, s.high+1)
+		}
+	}
 	slices.Sort(ends)
 	ends = slices.Compact(ends)
 	cells := min(len(ends)+1, 1+f.laid/cellQueries, mostCells)
@@ -112,21 +115,21 @@ func (f *leaf) cell(a axis, x int64) uint16 {
 func (f *leaf) bitmap(cell uint16) []uint64 { return f.bitmaps[int(cell)*f.room:][:f.room] }
 
 // write appends the next query.
-func (f *leaf) write(l *live) {
+func (f *leaf) write(l *live, b *box) {
 	e := entry{gist: l.gist}
 	for k, a := range f.axes[:f.width] {
-		if s := l.span(a.dimension); k < boxAxes {
-			e.box[k] = s
+		if k < boxAxes {
+			e.box[k] = b[a.dimension]
 		} else {
-			f.more = append(f.more, s)
+			f.more = append(f.more, b[a.dimension])
 		}
 	}
 	f.entries = append(f.entries, e)
 	f.flip(len(f.entries) - 1)
 }
 
-// box returns what the box of query i spans on axis k.
-func (f *leaf) box(i, k int) span {
+// side returns what the box of query i spans on axis k.
+func (f *leaf) side(i, k int) span {
 	if k < boxAxes {
 		return f.entries[i].box[k]
 	}
@@ -139,7 +142,7 @@ func (f *leaf) further() int { return max(0, f.width-boxAxes) }
 // flip sets the bits of query i, or takes them away.
 func (f *leaf) flip(i int) {
 	for k, a := range f.axes[:f.width] {
-		s := f.box(i, k)
+		s := f.side(i, k)
 		if s.low > s.high {
 			continue
 		}
@@ -151,20 +154,21 @@ func (f *leaf) flip(i int) {
 
 func (f *leaf) insert(l *live) {
 	f.lives = append(f.lives, l)
-	if len(f.lives) > 2*f.laid || f.lacksAxis(l) {
+	b := l.box()
+	if len(f.lives) > 2*f.laid || f.lacksAxis(&b) {
 		f.lay()
 		return
 	}
-	f.write(l)
+	f.write(l, &b)
 }
 
 // lacksAxis reports whether a box has an end on an axis that has not been cut.
-func (f *leaf) lacksAxis(l *live) bool {
+func (f *leaf) lacksAxis(b *box) bool {
 	k := 0
 	for d := range dimensions {
 		if k < f.width && f.axes[k].dimension == d {
 			k++
-		} else if l.span(d) != everything() {
+		} else if b[d] != everything() {
 			return true
 		}
 	}

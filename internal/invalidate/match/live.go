@@ -30,6 +30,16 @@ func (l *live) span(d dimension) span {
 	return s
 }
 
+// box is what a query spans on every axis.
+type box [dimensions]span
+
+func (l *live) box() (b box) {
+	for d := range dimensions {
+		b[d] = l.span(d)
+	}
+	return b
+}
+
 // touchedBy is the decision for a change of one row, given whether the row
 // matches the filter before and after; or need not, for a page that does not
 // reach to the row's place.

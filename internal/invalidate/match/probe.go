@@ -134,7 +134,7 @@ func (p *probe) compare() {
 	for _, c := range p.found {
 		f := c.leaf
 		for k, a := range f.axes[:f.width] {
-			s := f.box(int(c.at), k)
+			s := f.side(int(c.at), k)
 			c.before = c.before && s.holds(p.before[a.dimension])
 			c.after = c.after && s.holds(p.after[a.dimension])
 		}

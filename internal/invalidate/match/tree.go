@@ -12,8 +12,8 @@ import "slices"
 // whichever tells them apart best.
 //
 // A leaf holds up to leafSize queries, or more that no cut can tell apart. A subtree that
-// has seen many insertions and removals is built anew, which keeps both cheap on
-// average and the tree balanced whatever the order in which queries come and go.
+// has seen many insertions and removals and has become lopsided is built anew, which keeps
+// both cheap on average and the tree low whatever the order in which queries come and go.
 type node struct {
 	inner  bool
 	axis   dimension // of an inner node: its cut, and its parts, nil if empty
@@ -77,11 +77,46 @@ func (n *node) remove(l *live) {
 	n.changed()
 }
 
-// changed counts a change of the subtree and builds it anew if there were many.
+// changed counts a change of the subtree. After many it is built anew, unless its cut still
+// tells the queries apart: that of very many takes long, while nothing is purged.
 func (n *node) changed() {
-	if n.churn++; n.churn > 2*n.built {
-		n.build(n.gather(make([]*live, 0, n.size)))
+	if n.churn++; n.churn <= 2*n.built {
+		return
 	}
+	if n.even() {
+		n.built, n.churn = n.size, 0
+		n.across = n.parts[cross].extent(n.axis)
+		return
+	}
+	n.build(n.gather(make([]*live, 0, n.size)))
+}
+
+// even reports whether each part is smaller than the whole by an eighth.
+func (n *node) even() bool {
+	for _, part := range n.parts {
+		if part != nil && part.size > mostOf(n.size) {
+			return false
+		}
+	}
+	return true
+}
+
+// mostOf returns how many of n queries a part may hold.
+func mostOf(n int) int { return n - (n+7)/8 }
+
+// extent returns what the boxes of the subtree span together on an axis.
+func (n *node) extent(d dimension) span {
+	all := nothing()
+	if n == nil {
+		return all
+	}
+	for _, l := range n.leaf.lives {
+		all = all.join(l.span(d))
+	}
+	for _, part := range n.parts {
+		all = all.join(part.extent(d))
+	}
+	return all
 }
 
 func (n *node) gather(dst []*live) []*live {
@@ -179,6 +214,5 @@ func costOfCut(spans []span, at int64) (cost int, helps bool) {
 	for _, s := range spans {
 		n[s.partOf(at)]++
 	}
-	most := len(spans) - (len(spans)+7)/8
-	return 2*(n[cross]+n[whole]) + n[below] + n[above], slices.Max(n[:]) <= most
+	return 2*(n[cross]+n[whole]) + n[below] + n[above], slices.Max(n[:]) <= mostOf(len(spans))
 }
