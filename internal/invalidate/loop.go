@@ -71,8 +71,11 @@ func (l *leadership) sleep(ctx context.Context, beat <-chan time.Time) (due bool
 	return false, nil
 }
 
-// tend does what the doorbell and the listener need between two rounds.
+// tend does what the locks, the doorbell and the listener need between two rounds.
 func (l *leadership) tend(ctx context.Context) error {
+	if err := l.touch(ctx); err != nil { // on a busy machine a round may have taken long after its drain
+		return err
+	}
 	now := time.Now()
 	if l.ears.deaf(now) {
 		l.Metrics.ListenerRestarts.Inc()
