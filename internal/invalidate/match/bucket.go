@@ -86,7 +86,7 @@ func bucketOf(s shape, r *listing.Row, exists bool) (b bucket, ok bool) {
 
 func (ix *Index) insert(l *live) {
 	var buckets []bucket
-	l.exact = bucketsOf(l.filter, func(b bucket) { buckets = append(buckets, b) })
+	l.exact = bucketsOf(&l.filter.Filter, func(b bucket) { buckets = append(buckets, b) })
 	l.single = l.exact && len(buckets) == 1
 	for _, b := range buckets {
 		n, ok := ix.buckets[b]
@@ -100,7 +100,7 @@ func (ix *Index) insert(l *live) {
 }
 
 func (ix *Index) remove(l *live) {
-	bucketsOf(l.filter, func(b bucket) {
+	bucketsOf(&l.filter.Filter, func(b bucket) {
 		n := ix.buckets[b]
 		if n.remove(l); n.size == 0 {
 			delete(ix.buckets, b)

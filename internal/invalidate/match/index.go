@@ -23,6 +23,7 @@ type Index struct {
 // its summary keep it in memory once.
 type shared struct {
 	listing.Filter
+	text string // its canonical text
 	uses int
 }
 
@@ -220,21 +221,19 @@ func (ix *Index) appendPassing(dst []string, c *Change, f *candidate, before, af
 }
 
 // acquire returns the one copy of a filter.
-func (ix *Index) acquire(f *listing.Filter) *listing.Filter {
+func (ix *Index) acquire(f *listing.Filter) *shared {
 	text := f.String()
 	s, ok := ix.filters[text]
 	if !ok {
-		s = &shared{Filter: *f}
+		s = &shared{Filter: *f, text: text}
 		put(&ix.filters, text, s)
 	}
 	s.uses++
-	return &s.Filter
+	return s
 }
 
-func (ix *Index) release(f *listing.Filter) {
-	text := f.String()
-	s := ix.filters[text]
+func (ix *Index) release(s *shared) {
 	if s.uses--; s.uses == 0 {
-		delete(ix.filters, text)
+		delete(ix.filters, s.text)
 	}
 }

@@ -1,12 +1,10 @@
 package match
 
-import "github.com/freshlist/freshlist/internal/listing"
-
 // live is a live page or summary.
 type live struct {
 	gist
 	round  uint64 // the last change that it was asked about
-	filter *listing.Filter
+	filter *shared
 	number int64 // of its registration
 }
 
@@ -23,7 +21,7 @@ type gist struct {
 // span returns the stretch of one axis outside of which no row can be of the
 // query: its filter's, and for a page's sorted column what the page reaches over.
 func (l *live) span(d dimension) span {
-	s := filterSpan(l.filter, d)
+	s := filterSpan(&l.filter.Filter, d)
 	if !l.summary && d == sortedBy(l.sort) {
 		s = s.intersect(l.reach().span())
 	}
@@ -54,7 +52,7 @@ func (g *gist) touchedBy(c *Change, before, after bool) bool {
 // touchedByEnvelope is the decision for a change of many rows.
 func (l *live) touchedByEnvelope(e *Envelope) bool {
 	if l.summary {
-		return e.touchesSummary(l.filter)
+		return e.touchesSummary(&l.filter.Filter)
 	}
-	return e.touchesPage(l.filter, &l.page)
+	return e.touchesPage(&l.filter.Filter, &l.page)
 }

@@ -61,7 +61,7 @@ func randomLive(rng *rand.Rand) *live {
 			f.Box = listing.Some(listing.Box{West: float64(-high), East: float64(-low), South: float64(low), North: float64(high)})
 		}
 	}
-	l := &live{gist: gist{page: pageOf(&q, listing.Window{}), summary: rng.IntN(5) == 0}, filter: f}
+	l := &live{gist: gist{page: pageOf(&q, listing.Window{}), summary: rng.IntN(5) == 0}, filter: &shared{Filter: *f}}
 	if from := rng.Int64N(100); rng.IntN(3) > 0 {
 		q.After = listing.Some(listing.Key{Value: listing.Some(from), ID: 1})
 		end := listing.Key{Value: listing.Some(from + rng.Int64N(10)), ID: 1}
@@ -132,7 +132,7 @@ func checkProbe(t *rapid.T, root *node, lives []*live, before, after point) {
 			got, there := found[l]
 			before, after := within(l, p.before), within(l, p.after)
 			if got.before != before || got.after != after || there != (before || after) {
-				t.Fatalf("%+v to %+v, in the box of %s: got %v %v, want %v %v", p.before, p.after, l.filter, got.before, got.after, before, after)
+				t.Fatalf("%+v to %+v, in the box of %s: got %v %v, want %v %v", p.before, p.after, l.filter.String(), got.before, got.after, before, after)
 			}
 			delete(found, l)
 		}
@@ -246,7 +246,7 @@ func TestTreeStaysLow(t *testing.T) {
 	for i := range int64(n) {
 		end := listing.Key{Value: listing.Some(10*i + 9)}
 		q := listing.Query{Sort: listing.PriceAsc, After: listing.Some(listing.Key{Value: listing.Some(10 * i)})}
-		l := &live{gist: gist{page: pageOf(&q, listing.Window{Bounded: true, Last: end, Ahead: end})}, filter: &q.Filter}
+		l := &live{gist: gist{page: pageOf(&q, listing.Window{Bounded: true, Last: end, Ahead: end})}, filter: &shared{Filter: q.Filter}}
 		lives = append(lives, l)
 		root.insert(l)
 	}
