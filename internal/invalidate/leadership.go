@@ -49,6 +49,8 @@ func (l *leadership) touch(ctx context.Context) error {
 	if l.bell.busy() || time.Since(l.used) < l.beatEvery() {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, l.stepTimeout())
+	defer cancel()
 	if _, err := l.bell.conn.Exec(ctx, "select"); err != nil {
 		return fmt.Errorf("keep the leader lock: %w", err)
 	}

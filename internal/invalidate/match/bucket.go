@@ -91,7 +91,7 @@ func (ix *Index) insert(l *live) {
 	for _, b := range buckets {
 		n, ok := ix.buckets[b]
 		if !ok {
-			n = &node{}
+			n = newTree(leafSize)
 			put(&ix.buckets, b, n)
 		}
 		n.insert(l)

@@ -2,6 +2,7 @@ package match
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 
@@ -135,10 +136,51 @@ func checkTree(t *rapid.T, n *node) (size int) {
 	for _, part := range n.parts {
 		size += checkTree(t, part)
 	}
-	if size != n.size || n.inner && len(n.leaf.lives) > 0 {
+	switch {
+	case size != n.size || n.inner && len(n.leaf.lives) > 0:
 		t.Fatalf("node says %d of %d queries", n.size, size)
+	case !n.inner:
+		checkLeaf(t, &n.leaf)
+	default:
+		if s := n.parts[cross].extent(n.axis); s.low < n.across.low || s.high > n.across.high {
+			t.Fatalf("boxes across the cut span %v, the node says %v", s, n.across)
+		}
 	}
 	return size
+}
+
+// checkLeaf compares every entry with its query, and every bit with its box.
+func checkLeaf(t *rapid.T, f *leaf) {
+	if len(f.entries) != len(f.lives) || words(len(f.lives)) > f.room {
+		t.Fatalf("%d entries, room for %d words, of %d queries", len(f.entries), f.room, len(f.lives))
+	}
+	for i, l := range f.lives {
+		b := l.box()
+		if f.entries[i].gist != l.gist || f.lacksAxis(&b) {
+			t.Fatalf("entry %+v of query %+v with box %v", f.entries[i], l, b)
+		}
+	}
+	for k, a := range f.axes[:f.width] {
+		for c := a.first; c < a.first+a.cells; c++ {
+			cell := span{f.starts[c], math.MaxInt64}
+			if c+1 < a.first+a.cells {
+				cell.high = f.starts[c+1] - 1
+			}
+			for i := range 64 * f.room {
+				reaches := false
+				if i < len(f.lives) {
+					side := f.lives[i].span(a.dimension)
+					reaches = side.low <= side.high && side.low <= cell.high && cell.low <= side.high
+					if side != f.side(i, k) {
+						t.Fatalf("side %v of query %d, want %v", f.side(i, k), i, side)
+					}
+				}
+				if f.bitmap(c)[i/64]>>(i%64)&1 != 0 != reaches {
+					t.Fatalf("query %d reaches into the cell %v: %v, which its bit denies", i, cell, reaches)
+				}
+			}
+		}
+	}
 }
 
 func ids() *rapid.Generator[int64] { return rapid.Int64Range(-1, 8) }

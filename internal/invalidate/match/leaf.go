@@ -19,7 +19,7 @@ type leaf struct {
 	room    int              // words of each cell's bitmap
 	laid    int              // how many queries there were when the axes were cut
 	width   int              // the number of axes
-	axes    [dimensions]axis // at least one
+	axes    [dimensions]axis // at least one, if there are queries
 }
 
 // axis is one axis on which a box of the leaf has an end.
@@ -28,8 +28,8 @@ type axis struct {
 	first, cells uint16 // where its cells are among all
 }
 
-// entry is what is read of a query while a change is judged: its box and its gist, together
-// in two lines of a processor's cache.
+// entry is what is read of a query while a change is judged, in one place and as large as two
+// lines of a processor's cache: its box and its gist.
 type entry struct {
 	box [boxAxes]span // on the leaf's first axes
 	gist
@@ -39,7 +39,7 @@ type entry struct {
 const boxAxes = 3
 
 // An axis has a cell for each cellQueries queries, at most mostCells. Where they begin is
-// told by the boxes of about endsSample queries.
+// told by the boxes of at most endsSample queries.
 const (
 	cellQueries = 4
 	mostCells   = 64
@@ -52,19 +52,22 @@ func newLeaf(lives []*live) leaf {
 	return f
 }
 
-// lay cuts the axes anew and writes all queries down.
+// lay cuts the axes anew and writes all queries down, with room for as many more.
 func (f *leaf) lay() {
 	f.laid, f.room, f.width = len(f.lives), words(2*len(f.lives)), 0
-	f.starts, f.entries, f.more = f.starts[:0], f.entries[:0], f.more[:0]
+	f.starts, f.more, f.entries = nil, nil, make([]entry, 0, len(f.lives))
 	boxes := make([]box, len(f.lives))
 	for i, l := range f.lives {
 		boxes[i] = l.box()
 	}
 	for d := range dimensions {
 		bounds := func(b box) bool { return b[d] != everything() }
-		if slices.ContainsFunc(boxes, bounds) || d == dimensions-1 && f.width == 0 {
+		if slices.ContainsFunc(boxes, bounds) {
 			f.cut(d, boxes)
 		}
+	}
+	if f.width == 0 {
+		f.cut(0, boxes)
 	}
 	f.bitmaps = make([]uint64, len(f.starts)*f.room)
 	for i, l := range f.lives {
@@ -78,7 +81,7 @@ func words(n int) int { return (n + 63) / 64 }
 // cut adds an axis, with cells between which the ends of boxes are spread evenly.
 func (f *leaf) cut(d dimension, boxes []box) {
 	var ends []int64
-	for i := 0; i < len(boxes); i += 1 + len(boxes)/endsSample {
+	for i := 0; i < len(boxes); i += 1 + (len(boxes)-1)/endsSample {
 		if s := boxes[i][d]; s.low > lowest {
 			ends = append(ends, s.low)
 		}
@@ -175,7 +178,8 @@ func (f *leaf) lacksAxis(b *box) bool {
 	return false
 }
 
-// remove takes a query out; the last one takes its place.
+// remove takes a query out; the last one takes its place. A leaf that has become much smaller
+// gives up its room.
 func (f *leaf) remove(l *live) {
 	i, last, width := slices.Index(f.lives, l), len(f.lives)-1, f.further()
 	f.flip(i)
@@ -187,4 +191,8 @@ func (f *leaf) remove(l *live) {
 	}
 	f.lives[last], f.entries[last] = nil, entry{}
 	f.lives, f.entries, f.more = f.lives[:last], f.entries[:last], f.more[:last*width]
+	if last > 0 && last < f.laid/4 {
+		f.lives = slices.Clone(f.lives)
+		f.lay()
+	}
 }

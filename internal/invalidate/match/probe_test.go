@@ -5,10 +5,10 @@ import (
 	"unsafe"
 )
 
-// TestEntryFillsTwoLines: one byte more, and there are three to fetch for each query.
+// TestEntryFillsTwoLines: one byte more, and there is another line to fetch for each query.
 func TestEntryFillsTwoLines(t *testing.T) {
 	t.Parallel()
-	if size := unsafe.Sizeof(entry{}); size != 2*line*8 {
-		t.Errorf("an entry has %d bytes, want %d", size, 2*line*8)
+	if got, want := unsafe.Sizeof(entry{}), uintptr(2*lineWords*8); got != want {
+		t.Errorf("an entry has %d bytes, want %d", got, want)
 	}
 }

@@ -12,8 +12,8 @@ import "slices"
 // whichever tells them apart best.
 //
 // A leaf holds up to leafSize queries, or more that no cut can tell apart. A subtree that
-// has seen many insertions and removals and has become lopsided is built anew, which keeps
-// both cheap on average and the tree low whatever the order in which queries come and go.
+// has seen many insertions and removals is built anew if it has become small or lopsided, which
+// keeps both cheap on average and the tree low whatever the order in which queries come and go.
 type node struct {
 	inner  bool
 	axis   dimension // of an inner node: its cut, and its parts, nil if empty
@@ -23,6 +23,7 @@ type node struct {
 
 	leaf leaf // of another node
 
+	most  int // how many queries a leaf of the subtree holds before it is cut
 	size  int // queries in the subtree
 	built int // size when the subtree was built
 	churn int // insertions and removals since
@@ -43,11 +44,16 @@ const (
 // size looking at all of its bitmaps costs no more than going deeper.
 const leafSize = 2048
 
+// newTree returns a tree of no queries with leaves of at most so many.
+func newTree(most int) *node { return &node{most: most} }
+
 func (n *node) insert(l *live) {
 	n.size++
 	if !n.inner {
-		if n.leaf.insert(l); n.size > max(leafSize, n.tryAt) {
-			n.build(n.leaf.lives)
+		if n.size > max(n.most, n.tryAt) {
+			n.build(append(n.leaf.lives, l))
+		} else {
+			n.leaf.insert(l)
 		}
 		return
 	}
@@ -57,7 +63,7 @@ func (n *node) insert(l *live) {
 		n.across = n.across.join(s)
 	}
 	if n.parts[i] == nil {
-		n.parts[i] = &node{}
+		n.parts[i] = newTree(n.most)
 	}
 	n.parts[i].insert(l)
 	n.changed()
@@ -77,13 +83,13 @@ func (n *node) remove(l *live) {
 	n.changed()
 }
 
-// changed counts a change of the subtree. After many it is built anew, unless its cut still
-// tells the queries apart: that of very many takes long, while nothing is purged.
+// changed counts a change of the subtree. After many it is built anew, unless it is large and
+// its parts are even: to build very many takes long, while nothing is purged.
 func (n *node) changed() {
 	if n.churn++; n.churn <= 2*n.built {
 		return
 	}
-	if n.even() {
+	if n.size > n.most && n.even() {
 		n.built, n.churn = n.size, 0
 		n.across = n.parts[cross].extent(n.axis)
 		return
@@ -132,8 +138,8 @@ func (n *node) gather(dst []*live) []*live {
 
 // build makes the subtree of the given queries.
 func (n *node) build(lives []*live) {
-	*n = node{size: len(lives), built: len(lives)}
-	if len(lives) > leafSize {
+	*n = node{most: n.most, size: len(lives), built: len(lives)}
+	if len(lives) > n.most {
 		if n.axis, n.at, n.inner = bestCut(lives); n.inner {
 			n.cut(lives)
 			return
@@ -156,7 +162,7 @@ func (n *node) cut(lives []*live) {
 	}
 	for i, part := range parts {
 		if len(part) > 0 {
-			n.parts[i] = &node{}
+			n.parts[i] = newTree(n.most)
 			n.parts[i].build(part)
 		}
 	}

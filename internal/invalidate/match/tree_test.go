@@ -83,14 +83,14 @@ func randomPoint(rng *rand.Rand) (p point) {
 	return p
 }
 
-// TestTree: after many insertions and removals, in any order, a probe finds
-// exactly the queries in whose box its point lies.
+// TestTree: after many insertions and removals, in any order, a probe finds exactly the
+// queries in whose box its point lies; in one leaf and in many.
 func TestTree(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
 		size := rapid.IntRange(1, 1500).Draw(t, "size")
-		root := &node{}
+		root := newTree(rapid.SampledFrom([]int{16, 150, leafSize}).Draw(t, "most"))
 		var lives []*live
 		for range 3 * size {
 			if i := rng.IntN(size); i < len(lives) {
@@ -241,7 +241,7 @@ func TestManyValues(t *testing.T) {
 func TestTreeStaysLow(t *testing.T) {
 	t.Parallel()
 	const n = 20_000
-	root := &node{}
+	root := newTree(64)
 	var lives []*live
 	for i := range int64(n) {
 		end := listing.Key{Value: listing.Some(10*i + 9)}
