@@ -30,7 +30,7 @@ CREATE TABLE public.properties (
                   CHECK (updated_at >= '1900-01-01 00:00:00+00' AND updated_at < '2200-01-01 00:00:00+00')
 )
 -- Room for about one new version of a row on its page: an edit of columns without an
--- index (status, bathrooms, updated_at) then touches no index at all.
+-- index (status, bedrooms, bathrooms, updated_at) then touches no index at all.
 WITH (fillfactor = 90);
 
 COMMENT ON TABLE public.properties IS 'Property listings, edited by anybody with any tool';
@@ -51,11 +51,9 @@ COMMENT ON COLUMN public.properties.created_at IS 'When it was listed: the order
 COMMENT ON COLUMN public.properties.updated_at IS 'Set by writes through the API; an SQL edit sets it or leaves it';
 
 -- The orders of lists, each with the id that breaks ties, and the two most common filters
--- in front of the most common orders. Behind an order stand price and bedrooms, which nearly
--- every search bounds: they are compared inside the index, and only the rows of the page are
--- read from the table. Every edit of an indexed column writes to all of them, so that there
--- is none of its own for columns with a handful of values.
-CREATE INDEX properties_newest ON public.properties (created_at DESC, id DESC, price, bedrooms);
+-- in front of the most common orders. Every edit of an indexed column writes to all of
+-- them, so that there is none for columns with a handful of values.
+CREATE INDEX properties_newest ON public.properties (created_at DESC, id DESC);
 COMMENT ON INDEX public.properties_newest IS 'The order newest';
 
 CREATE INDEX properties_price ON public.properties (price, id);
@@ -67,13 +65,13 @@ COMMENT ON INDEX public.properties_area IS 'The order area, NULL last';
 CREATE INDEX properties_area_down ON public.properties (living_area DESC NULLS LAST, id DESC);
 COMMENT ON INDEX public.properties_area_down IS 'The order -area: read backwards, properties_area puts NULL first';
 
-CREATE INDEX properties_city_newest ON public.properties (city, created_at DESC, id DESC, price, bedrooms);
+CREATE INDEX properties_city_newest ON public.properties (city, created_at DESC, id DESC);
 COMMENT ON INDEX public.properties_city_newest IS 'One city in the order newest';
 
-CREATE INDEX properties_city_price ON public.properties (city, price, id, bedrooms);
+CREATE INDEX properties_city_price ON public.properties (city, price, id);
 COMMENT ON INDEX public.properties_city_price IS 'One city by price, or in a price range';
 
-CREATE INDEX properties_postal_code_newest ON public.properties (postal_code, created_at DESC, id DESC, price, bedrooms);
+CREATE INDEX properties_postal_code_newest ON public.properties (postal_code, created_at DESC, id DESC);
 COMMENT ON INDEX public.properties_postal_code_newest IS 'One postal code in the order newest';
 
 CREATE INDEX properties_position ON public.properties (latitude, longitude);

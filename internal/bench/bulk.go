@@ -32,7 +32,7 @@ func (b *bench) capture(ctx context.Context) error {
 	updates := b.times(5_000, 500)
 	loop := fmt.Sprintf(`do $$ begin
 		for i in 1..%d loop
-			update public.properties set bathrooms = 9.9 - bathrooms where id = 1 + (i::bigint * 7919) %% %d;
+			update public.properties set bedrooms = 3 - bedrooms %% 2 where id = 1 + (i::bigint * 7919) %% %d;
 		end loop;
 	end $$`, updates, b.rows)
 	return b.both(ctx, func(with, without *pgx.Conn) error {
