@@ -142,7 +142,7 @@ func checkTree(t *rapid.T, n *node) (size int) {
 	case !n.inner:
 		checkLeaf(t, &n.leaf)
 	default:
-		if s := n.parts[cross].extent(n.axis); s.low < n.across.low || s.high > n.across.high {
+		if s := extent(n.parts[cross].gather(nil), n.axis); s.low < n.across.low || s.high > n.across.high {
 			t.Fatalf("boxes across the cut span %v, the node says %v", s, n.across)
 		}
 	}

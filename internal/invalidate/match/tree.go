@@ -91,7 +91,7 @@ func (n *node) changed() {
 	}
 	if n.size > n.most && n.even() {
 		n.built, n.churn = n.size, 0
-		n.across = n.parts[cross].extent(n.axis)
+		n.across = extent(n.parts[cross].gather(nil), n.axis)
 		return
 	}
 	n.build(n.gather(make([]*live, 0, n.size)))
@@ -110,17 +110,11 @@ func (n *node) even() bool {
 // mostOf returns how many of n queries a part may hold.
 func mostOf(n int) int { return n - (n+7)/8 }
 
-// extent returns what the boxes of the subtree span together on an axis.
-func (n *node) extent(d dimension) span {
+// extent returns what the boxes of queries span together on an axis.
+func extent(lives []*live, d dimension) span {
 	all := nothing()
-	if n == nil {
-		return all
-	}
-	for _, l := range n.leaf.lives {
+	for _, l := range lives {
 		all = all.join(l.span(d))
-	}
-	for _, part := range n.parts {
-		all = all.join(part.extent(d))
 	}
 	return all
 }
@@ -150,16 +144,12 @@ func (n *node) build(lives []*live) {
 }
 
 func (n *node) cut(lives []*live) {
-	n.across = nothing()
 	var parts [partCount][]*live
 	for _, l := range lives {
-		s := l.span(n.axis)
-		i := s.partOf(n.at)
-		if i == cross {
-			n.across = n.across.join(s)
-		}
+		i := l.span(n.axis).partOf(n.at)
 		parts[i] = append(parts[i], l)
 	}
+	n.across = extent(parts[cross], n.axis)
 	for i, part := range parts {
 		if len(part) > 0 {
 			n.parts[i] = newTree(n.most)
