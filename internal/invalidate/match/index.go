@@ -3,7 +3,7 @@ package match
 import "github.com/freshlist/freshlist/internal/listing"
 
 // Index holds the live queries and finds those that a change touches. What a
-// change costs depends on how many it touches, hardly on how many there are:
+// change costs depends above all on how many it touches, little on how many there are:
 // pages and summaries are kept by the texts that their filters ask for and,
 // within that, by their boxes in the space of rows; properties by id.
 //

@@ -19,7 +19,7 @@ type leaf struct {
 	room    int              // words of each cell's bitmap
 	laid    int              // how many queries there were when the axes were cut
 	width   int              // the number of axes
-	axes    [dimensions]axis // at least one, if there are queries
+	axes    [dimensions]axis // at least one, if there are queries; no slice, which would be one more read to wait for
 }
 
 // axis is one axis on which a box of the leaf has an end.

@@ -8,7 +8,8 @@ import "math/bits"
 // the time goes into waiting for that. So it goes through all leaves at once, in a few steps,
 // and before each reads a word here and there of what the step needs: such reads do not wait
 // for one another, and the memory serves many at a time. With 100,000 live queries a change
-// costs a tenth to a third less for it.
+// costs from 7 to 52 % less for it (BenchmarkAffected, four loads, medians of six runs each
+// with these reads and without); with 1,000, some 5 % more.
 type probe struct {
 	before, after point
 	visits        []visit

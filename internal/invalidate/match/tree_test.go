@@ -142,8 +142,8 @@ func checkProbe(t *rapid.T, root *node, lives []*live, before, after point) {
 	}
 }
 
-// TestCostDoesNotGrow: with a hundred times the live queries, a change compares hardly more
-// boxes than it touches queries, and reads some words of bitmaps to know which.
+// TestCostDoesNotGrow: among 10,000 live queries a change compares hardly more boxes than it
+// touches queries, and reads some words of bitmaps to know which.
 func TestCostDoesNotGrow(t *testing.T) {
 	t.Parallel()
 	newest := []listing.Sort{listing.Newest}
