@@ -24,7 +24,7 @@ func (b *bench) matching(ctx context.Context) error {
 		return fmt.Errorf("build the benchmarks: %w: %s", err, said)
 	}
 	families := map[string]*pairs{} // nanoseconds for a change, with 100,000 live queries and with 1,000
-	for range b.times(3, 1) {
+	for range b.times(7, 1) {
 		if err := b.matchOnce(ctx, program, families); err != nil {
 			return err
 		}
@@ -40,7 +40,7 @@ var matchLine = regexp.MustCompile(`(?m)^BenchmarkAffected/(\w+)/(1k|100k)\s+\d+
 
 // matchOnce runs the benchmarks once.
 func (b *bench) matchOnce(ctx context.Context, program string, families map[string]*pairs) error {
-	args := []string{"-test.run=^$", "-test.bench=^BenchmarkAffected$", "-test.cpu=1", "-test.benchtime=500ms"}
+	args := []string{"-test.run=^$", "-test.bench=^BenchmarkAffected$", "-test.cpu=1", "-test.benchtime=200ms"}
 	if b.quick {
 		args = append(args[:1], "-test.bench=^BenchmarkAffected$/^cities$", "-test.cpu=1", "-test.benchtime=20x")
 	}
