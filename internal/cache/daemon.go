@@ -234,6 +234,11 @@ func (d *Daemon) exchange(ctx context.Context, purges []purgeCall, see func(Regi
 		seqs[p] = d.parts[p].seq
 	}
 	pipe := d.rdb.Pipeline()
+	if len(purges) > 0 {
+		// Redis writes last to whom it first had something to say, so that the names which
+		// the purges publish reach the caches in API processes before the answer comes back.
+		pipe.Ping(ctx)
+	}
 	sent := make([]*redis.Cmd, 0, len(purges)+len(d.parts))
 	for _, call := range purges {
 		sent = append(sent, d.sendPurge(ctx, pipe, call, seqs[call.partition]))

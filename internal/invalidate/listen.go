@@ -2,6 +2,7 @@ package invalidate
 
 import (
 	"context"
+	"runtime"
 	"strconv"
 	"sync"
 	"time"
@@ -68,6 +69,7 @@ func (l *listener) stop() {
 func (l *listener) ring(context.Context, *pgconn.Notification, *pgx.Conn) error {
 	select {
 	case l.rings <- struct{}{}:
+		runtime.Gosched() // to the loop at once, on this thread
 	default: // one is waiting already
 	}
 	return nil
