@@ -27,7 +27,9 @@ import (
 type doorbell struct {
 	conn    *pgx.Conn // holds the leader lock and K
 	state   bellState
-	granted chan error // answers the queued request
+	ask     func()     // sends the request
+	granted chan error // answers it
+	unseen  bool       // it was answered within a round: one more look is due
 	pause   time.Duration
 	looked  time.Time     // when the loop last began to look
 	debt    time.Duration // of the leaky bucket, less the time gone by since hit
@@ -64,29 +66,30 @@ const (
 // busy tells whether the connection is occupied by the request for K.
 func (b *doorbell) busy() bool { return b.state == queued }
 
-// queue asks for K, without waiting for it.
+// queue asks for K, until ctx is done, without waiting for it.
 func (b *doorbell) queue(ctx context.Context) {
 	b.state, b.pause = queued, lookAwake
-	granted := make(chan error, 1)
-	b.granted = granted
-	go func() {
-		_, err := b.conn.Exec(ctx, "select pg_advisory_lock($1)", schema.DoorbellLock)
-		granted <- err
-	}()
+	b.ask = func() {
+		granted := make(chan error, 1)
+		b.granted = granted
+		go func() {
+			_, err := b.conn.Exec(ctx, "select pg_advisory_lock($1)", schema.DoorbellLock)
+			granted <- err
+		}()
+	}
+	b.ask()
 }
 
 // answered takes in the answer to the queued request: K is held, or the time for
 // one try is over and it is asked for again.
-func (b *doorbell) answered(ctx context.Context, err error) error {
+func (b *doorbell) answered(err error) error {
 	b.granted = nil
 	var pg *pgconn.PgError
 	switch {
 	case err == nil:
 		b.state = asleep
 	case errors.As(err, &pg) && pg.Code == pgerrcode.LockNotAvailable:
-		pause := b.pause
-		b.queue(ctx)
-		b.pause = pause
+		b.ask()
 	default:
 		return fmt.Errorf("wait for the doorbell's lock: %w", err)
 	}

@@ -48,8 +48,16 @@ func (h *purgeHold) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pr
 func startHeld(d *deployment.Deployment) (i *invalidate.Invalidator, hold *purgeHold, stop func()) {
 	d.Helper()
 	hold = &purgeHold{channel: d.Space.Purged(0), held: make(chan struct{}), release: make(chan struct{})}
+	i, end := startHooked(d, hold)
+	return i, hold, func() { hold.open(); end() }
+}
+
+// startHooked starts an invalidator with a hook between it and Redis. It ends when stop is
+// called, which may be called twice.
+func startHooked(d *deployment.Deployment, hook redis.Hook) (i *invalidate.Invalidator, stop func()) {
+	d.Helper()
 	client := d.Client(time.Minute)
-	client.AddHook(hold)
+	client.AddHook(hook)
 	i = invalidate.New(invalidate.Config{
 		DatabaseURL: d.Database.Invalidator, Redis: client, Space: d.Space, Bound: d.Bound,
 		Log: slog.New(slog.NewTextHandler(d.Output(), nil)), Metrics: telemetry.NewInvalidator(),
@@ -61,7 +69,7 @@ func startHeld(d *deployment.Deployment) (i *invalidate.Invalidator, hold *purge
 		_ = i.Run(ctx) // it returns nil when ctx is done
 	}()
 	d.Await("the first beat", func() bool { return i.Metrics.Beats.Value() > 0 })
-	return i, hold, func() { cancel(); hold.open(); <-done }
+	return i, func() { cancel(); <-done }
 }
 
 // A leader is stopped between its drain and its purge, another one takes over and

@@ -44,9 +44,19 @@ func (i *Invalidator) newLeadership(locks, drains *pgx.Conn) *leadership {
 
 // touch uses the leader's connection if it has been idle for a while: a session
 // that does nothing for B/2 is ended by PostgreSQL, and its locks go to the
-// standby. It must be called between the parts of anything that takes long.
+// standby. It must be called between the parts of anything that takes long. While K
+// is asked for, to use it is to take in the answer.
 func (l *leadership) touch(ctx context.Context) error {
-	if l.bell.busy() || time.Since(l.used) < l.beatEvery() {
+	if l.bell.busy() {
+		select {
+		case err := <-l.bell.granted:
+			l.bell.unseen = true
+			return l.answered(err)
+		default:
+			return nil
+		}
+	}
+	if time.Since(l.used) < l.beatEvery() {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, l.stepTimeout())
@@ -56,6 +66,12 @@ func (l *leadership) touch(ctx context.Context) error {
 	}
 	l.used = time.Now()
 	return nil
+}
+
+// answered takes in the answer to the request for K, which has used the leader's connection.
+func (l *leadership) answered(err error) error {
+	l.used = time.Now()
+	return l.bell.answered(err)
 }
 
 // conn returns the connection to drain on: the leader's own, which is thereby

@@ -46,8 +46,12 @@ func (l *leadership) loop(ctx context.Context) error {
 }
 
 // sleep waits for whatever comes first of a ring, the next look, the next beat and
-// the grant of K, and tells whether it was the beat.
+// the answer to the request for K, and tells whether it was the beat.
 func (l *leadership) sleep(ctx context.Context, beat <-chan time.Time) (due bool, err error) {
+	if l.bell.unseen {
+		l.bell.unseen = false
+		return false, nil
+	}
 	var look <-chan time.Time
 	if d := l.bell.next(time.Now(), l.polling, l.beatEvery()); d > 0 {
 		t := time.NewTimer(d)
@@ -62,10 +66,7 @@ func (l *leadership) sleep(ctx context.Context, beat <-chan time.Time) (due bool
 	case <-l.ears.rings:
 		l.Metrics.Rings.Inc()
 	case err := <-l.bell.granted:
-		if err := l.bell.answered(ctx, err); err != nil {
-			return false, err
-		}
-		l.used = time.Now()
+		return false, l.answered(err)
 	case <-look:
 	}
 	return false, nil
@@ -147,6 +148,9 @@ func (l *leadership) round(ctx context.Context, beat bool) error {
 		changes += n
 		if len(l.left) == 0 {
 			break
+		}
+		if err := l.touch(ctx); err != nil {
+			return err
 		}
 		if time.Since(began) > l.beatEvery()/evenPart {
 			most *= 2

@@ -1,0 +1,118 @@
+package invalidate_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/freshlist/freshlist/internal/coherence/deployment"
+)
+
+// slowPurges has every purge of a client take so long, in nanoseconds.
+type slowPurges struct {
+	channel string // which only a purge names
+	by      atomic.Int64
+}
+
+func (s *slowPurges) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (s *slowPurges) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+func (s *slowPurges) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		if slices.ContainsFunc(cmds, func(c redis.Cmder) bool { return slices.Contains(c.Args(), any(s.channel)) }) {
+			time.Sleep(time.Duration(s.by.Load()))
+		}
+		return next(ctx, cmds)
+	}
+}
+
+// A leader that would like to sleep waits for a silent writer, when an edit comes that takes
+// far longer to purge for than its session may be idle. It leads on; whether the writer
+// commits meanwhile, and so gives way to the lock, or later, its change is purged for.
+func TestLongRoundWhileTheLockIsAskedFor(t *testing.T) {
+	t.Parallel()
+	for _, meanwhile := range []bool{false, true} {
+		t.Run(fmt.Sprintf("commits meanwhile=%v", meanwhile), func(t *testing.T) {
+			t.Parallel()
+			const each, slow = 900, 450 * time.Millisecond
+			d := deployment.New(t, deployment.Options{Bound: 2 * time.Second})
+			purges := &slowPurges{channel: d.Space.Purged(0)}
+			_, stop := startHooked(d, purges)
+			defer stop()
+			listings(d, "FOLSOM", 1, 1)
+			listings(d, "GALT", 2, 2)
+			many := views("properties?city=FOLSOM&min_price=%d", each)
+			fill(d, many)
+			writer := silent(d, 2)
+			fill(d, []string{galt})
+			before := term(d)
+
+			heard := d.Listen()
+			purges.by.Store(int64(slow))
+			began := time.Now()
+			token := d.Exec("update properties set price = price + 1 where id = 1")
+			if meanwhile {
+				<-heard.C
+				_, err := writer.Exec(t.Context(), "commit")
+				d.Must(err)
+				heard.Until(galt)
+			}
+			d.Settle(token)
+			if took := time.Since(began); took < d.Bound {
+				t.Errorf("the round took %v, which proves little", took)
+			}
+			purges.by.Store(0)
+			if !meanwhile {
+				_, err := writer.Exec(t.Context(), "commit")
+				d.Must(err)
+				heard.Until(galt)
+			}
+			if n := present(d, append(many, galt)); n != 0 {
+				t.Errorf("%d queries are still there", n)
+			}
+			d.Settle(d.Exec("update properties set price = price + 1 where id = 2"))
+			if now := term(d); now != before {
+				t.Errorf("term %d has begun after %d", now, before)
+			}
+		})
+	}
+}
+
+// silent returns a connection within a transaction that has changed a listing and not rung,
+// for which the invalidator waits since.
+func silent(d *deployment.Deployment, id int) *pgx.Conn {
+	d.Helper()
+	conn := d.Connect()
+	holds := func(conn *pgx.Conn, condition string) (there bool) {
+		d.Must(conn.QueryRow(d.Context(), `select exists (select from pg_locks where locktype = 'advisory'
+			and database = (select oid from pg_database where datname = current_database()) and `+condition+`)`).Scan(&there))
+		return there
+	}
+	d.Await("a writer need not ring", func() bool {
+		wake(d, conn, id)
+		_, err := conn.Exec(d.Context(), fmt.Sprintf("begin; update properties set price = price + 1 where id = %d", id))
+		d.Must(err)
+		if holds(conn, "mode = 'ShareLock' and pid = pg_backend_pid()") {
+			return true
+		}
+		_, err = conn.Exec(d.Context(), "rollback")
+		d.Must(err)
+		return false
+	})
+	other := d.Connect()
+	d.Await("the invalidator to ask for its lock", func() bool { return holds(other, "mode = 'ExclusiveLock' and not granted") })
+	return conn
+}
+
+// term returns the present leader's.
+func term(d *deployment.Deployment) (n int64) {
+	d.Helper()
+	d.Must(d.Connect().QueryRow(d.Context(), "select term from freshlist.properties_marker order by revision desc limit 1").Scan(&n))
+	return n
+}
