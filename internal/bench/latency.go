@@ -49,7 +49,7 @@ const (
 	commitsASecond  = 2000
 	refillsASecond  = 200 // of queries that have been purged, at most
 	refillers       = 2   // clients that do so
-	manyLiveSeconds = 12
+	manyLiveSeconds = 24
 )
 
 // manyLive measures the invalidator's memory with many live queries, and how soon
