@@ -29,7 +29,7 @@ type doorbell struct {
 	state   bellState
 	ask     func()     // sends the request
 	granted chan error // answers it
-	unseen  bool       // it was answered within a round: one more look is due
+	unseen  bool       // K was granted within a round: one more look is due
 	pause   time.Duration
 	looked  time.Time     // when the loop last began to look
 	debt    time.Duration // of the leaky bucket, less the time gone by since hit

@@ -50,8 +50,9 @@ func (l *leadership) touch(ctx context.Context) error {
 	if l.bell.busy() {
 		select {
 		case err := <-l.bell.granted:
-			l.bell.unseen = true
-			return l.answered(err)
+			err = l.answered(err)
+			l.bell.unseen = l.bell.state == asleep
+			return err
 		default:
 			return nil
 		}
@@ -148,6 +149,9 @@ func (l *leadership) awaitCapture(ctx context.Context) (string, error) {
 		}
 		if wait(ctx, l.beatEvery()); ctx.Err() != nil {
 			return "", ctx.Err()
+		}
+		if err := l.touch(ctx); err != nil {
+			return "", err
 		}
 	}
 }

@@ -18,6 +18,7 @@ import (
 type slowPurges struct {
 	channel string // which only a purge names
 	by      atomic.Int64
+	begun   atomic.Int64 // how many there have been
 }
 
 func (s *slowPurges) DialHook(next redis.DialHook) redis.DialHook          { return next }
@@ -26,6 +27,7 @@ func (s *slowPurges) ProcessHook(next redis.ProcessHook) redis.ProcessHook { ret
 func (s *slowPurges) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		if slices.ContainsFunc(cmds, func(c redis.Cmder) bool { return slices.Contains(c.Args(), any(s.channel)) }) {
+			s.begun.Add(1)
 			time.Sleep(time.Duration(s.by.Load()))
 		}
 		return next(ctx, cmds)
@@ -81,6 +83,41 @@ func TestLongRoundWhileTheLockIsAskedFor(t *testing.T) {
 				t.Errorf("term %d has begun after %d", now, before)
 			}
 		})
+	}
+}
+
+// The lock is granted when the last drain of a round is over and the round is not: what the
+// silent writer has committed is looked for before the invalidator sleeps. Nothing else would
+// find it before the next beat.
+func TestLockGrantedWithinARound(t *testing.T) {
+	t.Parallel()
+	d := deployment.New(t, deployment.Options{Bound: rareBeats})
+	purges := &slowPurges{channel: d.Space.Purged(0)}
+	_, stop := startHooked(d, purges)
+	defer stop()
+	d.Exec(`insert into properties (id, title, property_type, price, city) values
+		(1, 'House', 'Condo', 1000, 'FOLSOM'), (2, 'House', 'Condo', 2000, 'GALT')`)
+	writer := silent(d, 2)
+	fill(d, []string{folsom, galt})
+
+	heard := d.Listen()
+	purges.by.Store(int64(500 * time.Millisecond))
+	before := purges.begun.Load()
+	d.Exec("update properties set price = price + 1 where id = 1")
+	d.Await("a purge to begin", func() bool { return purges.begun.Load() > before })
+	_, err := writer.Exec(t.Context(), "commit")
+	d.Must(err)
+	timeout := time.NewTimer(late)
+	defer timeout.Stop()
+	for {
+		select {
+		case m := <-heard.C:
+			if m.Query == galt {
+				return
+			}
+		case <-timeout.C:
+			t.Fatalf("%s was not purged within %v", galt, late)
+		}
 	}
 }
 

@@ -50,7 +50,12 @@ func (l *leadership) loop(ctx context.Context) error {
 func (l *leadership) sleep(ctx context.Context, beat <-chan time.Time) (due bool, err error) {
 	if l.bell.unseen {
 		l.bell.unseen = false
-		return false, nil
+		select {
+		case <-beat:
+			return true, nil
+		default:
+			return false, nil
+		}
 	}
 	var look <-chan time.Time
 	if d := l.bell.next(time.Now(), l.polling, l.beatEvery()); d > 0 {
