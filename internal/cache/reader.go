@@ -85,7 +85,7 @@ type Stored struct {
 func (r *Reader) Acquire(ctx context.Context, query string) (*Lease, *Stored, error) {
 	p := r.space.Partition(query)
 	lease := &Lease{query: query, token: NewToken()}
-	cmd := r.run(ctx, r.scripts.acquire,
+	cmd := r.evaluate(ctx, r.scripts.acquire,
 		[]string{r.space.Fence(p), r.space.Live(p), r.space.Windows(p), r.space.Lease(query), r.space.Queryset(query), r.space.Beat(p)},
 		string(lease.token), r.limits.Lease.Milliseconds(), query, max(1, r.limits.Live/r.space.Partitions), magic+r.build+" ")
 	if stored, ok := r.found(cmd); ok {
@@ -135,26 +135,24 @@ func (r *Reader) Fill(ctx context.Context, l *Lease, e Entry) error {
 			keys = append(keys, r.space.View(other, l.query))
 		}
 	}
-	_, err := r.scripts.fill.answer(r.run(ctx, r.scripts.fill, keys,
+	return r.run(ctx, r.scripts.fill, keys,
 		string(l.token), l.epoch, e.Stamp, l.query, e.Window,
 		append([]byte(stamp.head()), e.Queryset...), jitter(r.limits.Queryset),
-		e.View.encode(stamp), jitter(r.limits.View)))
-	return err
+		e.View.encode(stamp), jitter(r.limits.View))
 }
 
 // StoreView stores a view rendered from a queryset that Acquire returned, if that
 // queryset is still there: ErrDisowned or ErrEpoch if it is not.
 func (r *Reader) StoreView(ctx context.Context, query string, from *Stored, format string, v View) error {
 	p := r.space.Partition(query)
-	_, err := r.scripts.storeView.answer(r.run(ctx, r.scripts.storeView,
+	return r.run(ctx, r.scripts.storeView,
 		[]string{r.space.Fence(p), r.space.Queryset(query), r.space.View(format, query)},
-		from.stamp.head(), from.stamp.Epoch, v.encode(from.stamp), jitter(r.limits.View)))
-	return err
+		from.stamp.head(), from.stamp.Epoch, v.encode(from.stamp), jitter(r.limits.View))
 }
 
 // Release gives a lease back unused.
 func (r *Reader) Release(ctx context.Context, l *Lease) error {
-	_, err := r.scripts.release.answer(r.run(ctx, r.scripts.release, []string{r.space.Lease(l.query)}, string(l.token)+l.epoch))
+	err := r.run(ctx, r.scripts.release, []string{r.space.Lease(l.query)}, string(l.token)+l.epoch)
 	if errors.Is(err, ErrDisowned) {
 		return nil
 	}
@@ -164,9 +162,15 @@ func (r *Reader) Release(ctx context.Context, l *Lease) error {
 // mostCalls is how many scripts are called in one exchange.
 const mostCalls = 16
 
-// run calls a script by its hash, together with what others call, loading it if Redis
+// run evaluates a script that answers with its success only.
+func (r *Reader) run(ctx context.Context, s script, keys []string, args ...any) error {
+	_, err := s.answer(r.evaluate(ctx, s, keys, args...))
+	return err
+}
+
+// evaluate calls a script by its hash, together with what others call, loading it if Redis
 // does not know it.
-func (r *Reader) run(ctx context.Context, s script, keys []string, args ...any) *redis.Cmd {
+func (r *Reader) evaluate(ctx context.Context, s script, keys []string, args ...any) *redis.Cmd {
 	words := make([]any, 0, 3+len(keys)+len(args))
 	words = append(words, "evalsha", s.Hash(), len(keys))
 	for _, key := range keys {
