@@ -59,15 +59,15 @@ type section struct {
 	alone   bool // needs no servers
 }
 
-// sections are in the order in which they run: what grows the table, and has it vacuumed
-// behind one's back, comes late.
+// sections are in the order in which they run: what needs no servers comes before they are
+// started, and what grows the table, and has it vacuumed behind one's back, comes late.
 var sections = []section{
+	{name: "matching", measure: (*bench).matching, alone: true},
 	{name: "reads", measure: (*bench).reads},
 	{name: "zipf", measure: (*bench).zipf},
 	{name: "latency", measure: (*bench).latency},
 	{name: "idle", measure: (*bench).idle},
 	{name: "live", measure: (*bench).manyLive},
-	{name: "matching", measure: (*bench).matching, alone: true},
 	{name: "writers", measure: (*bench).writers},
 	{name: "capture", measure: (*bench).capture},
 	{name: "bulk", measure: (*bench).bulk},
@@ -94,13 +94,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	defer cancel()
 
 	b := &bench{quick: *quick, out: stderr, report: newReport(*quick)}
-	if slices.ContainsFunc(chosen, func(s section) bool { return !s.alone }) {
-		if err := b.begin(ctx, *base, *long); err != nil {
-			return err
+	defer func() {
+		if b.rig != nil {
+			err = errors.Join(err, b.rig.stop())
 		}
-		defer func() { err = errors.Join(err, b.rig.stop()) }()
-	}
+	}()
 	for _, s := range chosen {
+		if !s.alone && b.rig == nil {
+			if err := b.begin(ctx, *base, *long); err != nil {
+				return err
+			}
+		}
 		if err := b.measure(ctx, s); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
@@ -135,7 +139,7 @@ func names() string {
 }
 
 // begin starts the servers.
-func (b *bench) begin(ctx context.Context, base string, long bool) (err error) {
+func (b *bench) begin(ctx context.Context, base string, long bool) error {
 	rows := tableRows
 	if b.quick {
 		rows = quickRows
@@ -145,13 +149,12 @@ func (b *bench) begin(ctx context.Context, base string, long bool) (err error) {
 		settings = []string{"shared_preload_libraries=pg_stat_statements"}
 	}
 	b.say("starting the servers, loading %d listings", rows)
-	if b.rig, err = startRig(ctx, base, rows, settings...); err != nil {
+	r, err := startRig(ctx, base, rows, settings...)
+	if err != nil {
 		return err
 	}
+	b.rig = r
 	b.report.Postgres, b.report.Redis, err = b.versions(ctx)
-	if err != nil {
-		err = errors.Join(err, b.rig.stop())
-	}
 	return err
 }
 
