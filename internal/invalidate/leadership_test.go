@@ -49,10 +49,10 @@ func TestLongRoundWhileTheLockIsAskedFor(t *testing.T) {
 			defer stop()
 			listings(d, "FOLSOM", 1, 1)
 			listings(d, "GALT", 2, 2)
+			listings(d, "LODI", 3, 3)
 			many := views("properties?city=FOLSOM&min_price=%d", each)
-			fill(d, many)
-			writer := silent(d, 2)
-			fill(d, []string{galt})
+			fill(d, append(many, galt))
+			writer := silent(d, 2, 3)
 			before := term(d)
 
 			heard := d.Listen()
@@ -96,8 +96,8 @@ func TestLockGrantedWithinARound(t *testing.T) {
 	_, stop := startHooked(d, purges)
 	defer stop()
 	d.Exec(`insert into properties (id, title, property_type, price, city) values
-		(1, 'House', 'Condo', 1000, 'FOLSOM'), (2, 'House', 'Condo', 2000, 'GALT')`)
-	writer := silent(d, 2)
+		(1, 'House', 'Condo', 1000, 'FOLSOM'), (2, 'House', 'Condo', 2000, 'GALT'), (3, 'House', 'Condo', 3000, 'LODI')`)
+	writer := silent(d, 2, 3)
 	fill(d, []string{folsom, galt})
 
 	heard := d.Listen()
@@ -123,8 +123,9 @@ func TestLockGrantedWithinARound(t *testing.T) {
 }
 
 // silent returns a connection within a transaction that has changed a listing and not rung,
-// for which the invalidator waits since.
-func silent(d *deployment.Deployment, id int) *pgx.Conn {
+// for which the invalidator waits since. Another listing, changed many times, keeps it awake
+// before; of that one some changes may still be to be applied.
+func silent(d *deployment.Deployment, id, other int) *pgx.Conn {
 	d.Helper()
 	conn := d.Connect()
 	holds := func(conn *pgx.Conn, condition string) (there bool) {
@@ -133,7 +134,7 @@ func silent(d *deployment.Deployment, id int) *pgx.Conn {
 		return there
 	}
 	d.Await("a writer need not ring", func() bool {
-		wake(d, conn, id)
+		wake(d, conn, other)
 		_, err := conn.Exec(d.Context(), fmt.Sprintf("begin; update properties set price = price + 1 where id = %d", id))
 		d.Must(err)
 		if holds(conn, "mode = 'ShareLock' and pid = pg_backend_pid()") {
@@ -143,8 +144,8 @@ func silent(d *deployment.Deployment, id int) *pgx.Conn {
 		d.Must(err)
 		return false
 	})
-	other := d.Connect()
-	d.Await("the invalidator to ask for its lock", func() bool { return holds(other, "mode = 'ExclusiveLock' and not granted") })
+	observer := d.Connect()
+	d.Await("the invalidator to ask for its lock", func() bool { return holds(observer, "mode = 'ExclusiveLock' and not granted") })
 	return conn
 }
 
