@@ -100,6 +100,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		}
 	}()
 	for _, s := range chosen {
+		b.section = s.name
 		if !s.alone && b.rig == nil {
 			if err := b.begin(ctx, *base, *long); err != nil {
 				return err
@@ -161,7 +162,6 @@ func (b *bench) begin(ctx context.Context, base string, long bool) error {
 // measure runs one section, with an empty cache and so with no live queries but its own. Its
 // processes end with it.
 func (b *bench) measure(ctx context.Context, s section) (err error) {
-	b.section = s.name
 	b.say("measuring")
 	if b.rig != nil {
 		if err := b.rdb.FlushDB(ctx).Err(); err != nil {

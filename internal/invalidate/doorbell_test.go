@@ -141,6 +141,16 @@ func TestDoorbell(t *testing.T) {
 	}
 }
 
+// doorbellLock reports whether somebody holds or asks for the doorbell's lock in the way that
+// a condition on pg_locks says.
+func doorbellLock(d *deployment.Deployment, conn *pgx.Conn, condition string) (there bool) {
+	d.Helper()
+	d.Must(conn.QueryRow(d.Context(), `select exists (select from pg_locks where locktype = 'advisory' and `+condition+`
+		and database = (select oid from pg_database where datname = current_database())
+		and (classid::bigint << 32) + objid::bigint = $1)`, schema.DoorbellLock).Scan(&there))
+	return there
+}
+
 // The twin: a change that does not ring while the invalidator sleeps is found with
 // the next beat only. Nothing else looks.
 func TestSilentChangeIsLate(t *testing.T) {
@@ -149,13 +159,7 @@ func TestSilentChangeIsLate(t *testing.T) {
 	d.Invalidate()
 	listings(d, "FOLSOM", 1, 2)
 	conn := d.Connect()
-	d.Await("the invalidator to sleep", func() bool {
-		var held bool
-		d.Must(conn.QueryRow(t.Context(), `select exists (select from pg_locks where locktype = 'advisory' and mode = 'ExclusiveLock'
-			and granted and database = (select oid from pg_database where datname = current_database())
-			and (classid::bigint << 32) + objid::bigint = $1)`, schema.DoorbellLock).Scan(&held))
-		return held
-	})
+	d.Await("the invalidator to sleep", func() bool { return doorbellLock(d, conn, "mode = 'ExclusiveLock' and granted") })
 	heard := d.Listen()
 	api := d.API()
 	warm(d, api, "properties/1", "properties/2")

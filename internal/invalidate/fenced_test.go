@@ -34,13 +34,17 @@ func (h *purgeHold) ProcessHook(next redis.ProcessHook) redis.ProcessHook { retu
 
 func (h *purgeHold) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
-		purges := slices.ContainsFunc(cmds, func(c redis.Cmder) bool { return slices.Contains(c.Args(), any(h.channel)) })
-		if purges && h.armed.Add(-1) == 0 {
+		if purges(cmds, h.channel) && h.armed.Add(-1) == 0 {
 			close(h.held)
 			<-h.release
 		}
 		return next(ctx, cmds)
 	}
+}
+
+// purges reports whether a pipeline holds a purge, which alone names the channel.
+func purges(cmds []redis.Cmder, channel string) bool {
+	return slices.ContainsFunc(cmds, func(c redis.Cmder) bool { return slices.Contains(c.Args(), any(channel)) })
 }
 
 // startHeld starts an invalidator whose purges can be held up. It ends when stop is called,

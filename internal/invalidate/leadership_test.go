@@ -3,7 +3,6 @@ package invalidate_test
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -26,7 +25,7 @@ func (s *slowPurges) ProcessHook(next redis.ProcessHook) redis.ProcessHook { ret
 
 func (s *slowPurges) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
-		if slices.ContainsFunc(cmds, func(c redis.Cmder) bool { return slices.Contains(c.Args(), any(s.channel)) }) {
+		if purges(cmds, s.channel) {
 			s.begun.Add(1)
 			time.Sleep(time.Duration(s.by.Load()))
 		}
@@ -42,10 +41,10 @@ func TestLongRoundWhileTheLockIsAskedFor(t *testing.T) {
 	for _, meanwhile := range []bool{false, true} {
 		t.Run(fmt.Sprintf("commits meanwhile=%v", meanwhile), func(t *testing.T) {
 			t.Parallel()
-			const each, slow = 900, 900 * time.Millisecond
+			const each, delay = 900, 900 * time.Millisecond
 			d := deployment.New(t, deployment.Options{Bound: 4 * time.Second})
-			purges := &slowPurges{channel: d.Space.Purged(0)}
-			_, stop := startHooked(d, purges)
+			slow := &slowPurges{channel: d.Space.Purged(0)}
+			_, stop := startHooked(d, slow)
 			defer stop()
 			listings(d, "FOLSOM", 1, 1)
 			listings(d, "GALT", 2, 2)
@@ -56,7 +55,7 @@ func TestLongRoundWhileTheLockIsAskedFor(t *testing.T) {
 			before := term(d)
 
 			heard := d.Listen()
-			purges.by.Store(int64(slow))
+			slow.by.Store(int64(delay))
 			began := time.Now()
 			token := d.Exec("update properties set price = price + 1 where id = 1")
 			if meanwhile {
@@ -69,7 +68,7 @@ func TestLongRoundWhileTheLockIsAskedFor(t *testing.T) {
 			if took := time.Since(began); took < d.Bound {
 				t.Errorf("the round took %v, which proves little", took)
 			}
-			purges.by.Store(0)
+			slow.by.Store(0)
 			if !meanwhile {
 				_, err := writer.Exec(t.Context(), "commit")
 				d.Must(err)
@@ -92,8 +91,8 @@ func TestLongRoundWhileTheLockIsAskedFor(t *testing.T) {
 func TestLockGrantedWithinARound(t *testing.T) {
 	t.Parallel()
 	d := deployment.New(t, deployment.Options{Bound: rareBeats})
-	purges := &slowPurges{channel: d.Space.Purged(0)}
-	_, stop := startHooked(d, purges)
+	slow := &slowPurges{channel: d.Space.Purged(0)}
+	_, stop := startHooked(d, slow)
 	defer stop()
 	d.Exec(`insert into properties (id, title, property_type, price, city) values
 		(1, 'House', 'Condo', 1000, 'FOLSOM'), (2, 'House', 'Condo', 2000, 'GALT'), (3, 'House', 'Condo', 3000, 'LODI')`)
@@ -101,24 +100,16 @@ func TestLockGrantedWithinARound(t *testing.T) {
 	fill(d, []string{folsom, galt})
 
 	heard := d.Listen()
-	purges.by.Store(int64(500 * time.Millisecond))
-	before := purges.begun.Load()
+	slow.by.Store(int64(500 * time.Millisecond))
+	before := slow.begun.Load()
 	d.Exec("update properties set price = price + 1 where id = 1")
-	d.Await("a purge to begin", func() bool { return purges.begun.Load() > before })
-	purges.by.Store(0) // but for the one that has begun
+	d.Await("a purge to begin", func() bool { return slow.begun.Load() > before })
+	slow.by.Store(0) // but for the one that has begun
 	_, err := writer.Exec(t.Context(), "commit")
 	d.Must(err)
-	timeout := time.NewTimer(late)
-	defer timeout.Stop()
-	for {
-		select {
-		case m := <-heard.C:
-			if m.Query == galt {
-				return
-			}
-		case <-timeout.C:
-			t.Fatalf("%s was not purged within %v", galt, late)
-		}
+	committed := time.Now()
+	if _, at := heard.Until(galt); at.Sub(committed) > late {
+		t.Errorf("%s was purged after %v, want at most %v", galt, at.Sub(committed), late)
 	}
 }
 
@@ -128,16 +119,11 @@ func TestLockGrantedWithinARound(t *testing.T) {
 func silent(d *deployment.Deployment, id, other int) *pgx.Conn {
 	d.Helper()
 	conn := d.Connect()
-	holds := func(conn *pgx.Conn, condition string) (there bool) {
-		d.Must(conn.QueryRow(d.Context(), `select exists (select from pg_locks where locktype = 'advisory'
-			and database = (select oid from pg_database where datname = current_database()) and `+condition+`)`).Scan(&there))
-		return there
-	}
 	d.Await("a writer need not ring", func() bool {
 		wake(d, conn, other)
 		_, err := conn.Exec(d.Context(), fmt.Sprintf("begin; update properties set price = price + 1 where id = %d", id))
 		d.Must(err)
-		if holds(conn, "mode = 'ShareLock' and pid = pg_backend_pid()") {
+		if doorbellLock(d, conn, "mode = 'ShareLock' and pid = pg_backend_pid()") {
 			return true
 		}
 		_, err = conn.Exec(d.Context(), "rollback")
@@ -145,7 +131,7 @@ func silent(d *deployment.Deployment, id, other int) *pgx.Conn {
 		return false
 	})
 	observer := d.Connect()
-	d.Await("the invalidator to ask for its lock", func() bool { return holds(observer, "mode = 'ExclusiveLock' and not granted") })
+	d.Await("the invalidator to ask for its lock", func() bool { return doorbellLock(d, observer, "mode = 'ExclusiveLock' and not granted") })
 	return conn
 }
 
