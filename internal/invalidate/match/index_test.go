@@ -161,10 +161,11 @@ func checkLeaf(t *rapid.T, f *leaf) {
 		}
 	}
 	for k, a := range f.axes[:f.width] {
-		for c := a.first; c < a.first+a.cells; c++ {
-			cell := span{f.starts[c], math.MaxInt64}
-			if c+1 < a.first+a.cells {
-				cell.high = f.starts[c+1] - 1
+		for c := range a.cells {
+			start := func(c uint16) int64 { return f.blocks[a.blocks+1+c/lineWords][c%lineWords] }
+			cell := span{start(c), math.MaxInt64}
+			if c+1 < a.cells {
+				cell.high = start(c+1) - 1
 			}
 			for i := range 64 * f.room {
 				reaches := false
@@ -175,7 +176,7 @@ func checkLeaf(t *rapid.T, f *leaf) {
 						t.Fatalf("side %v of query %d, want %v", f.side(i, k), i, side)
 					}
 				}
-				if f.bitmap(c)[i/64]>>(i%64)&1 != 0 != reaches {
+				if f.bitmap(a.first + c)[i/64]>>(i%64)&1 != 0 != reaches {
 					t.Fatalf("query %d reaches into the cell %v: %v, which its bit denies", i, cell, reaches)
 				}
 			}

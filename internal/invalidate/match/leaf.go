@@ -14,7 +14,7 @@ type leaf struct {
 	lives   []*live
 	entries []entry // of each query
 	more    []span  // the boxes on the axes that entries have no room for, query by query
-	starts  []int64 // of all cells, axis by axis; a cell reaches to the next one's start
+	blocks  []block // the cells' starts, axis by axis; a cell reaches to the next one's start
 	bitmaps []uint64
 	room    int              // words of each cell's bitmap
 	laid    int              // how many queries there were when the axes were cut
@@ -26,6 +26,25 @@ type leaf struct {
 type axis struct {
 	dimension
 	first, cells uint16 // where its cells are among all
+	blocks       uint16 // where its blocks are among all: that of the first starts, then theirs
+}
+
+// block is a line of a processor's cache full of starts. The first block of an axis has those
+// of its other blocks, so that only two are read to find a cell.
+type block [lineWords]int64
+
+// find returns which is the last of the starts that x has reached.
+func (b *block) find(x int64) (at uint16) {
+	if b[4] <= x {
+		at = 4
+	}
+	if b[at+2] <= x {
+		at += 2
+	}
+	if b[at+1] <= x {
+		at++
+	}
+	return at
 }
 
 // entry is what is read of a query while a change is judged, in one place and as large as two
@@ -42,7 +61,7 @@ const boxAxes = 3
 // told by the boxes of at most endsSample queries.
 const (
 	cellQueries = 4
-	mostCells   = 64
+	mostCells   = lineWords * lineWords
 	endsSample  = 256
 )
 
@@ -55,7 +74,7 @@ func newLeaf(lives []*live) leaf {
 // lay cuts the axes anew and writes all queries down, with room for as many more.
 func (f *leaf) lay() {
 	f.laid, f.room, f.width = len(f.lives), words(2*len(f.lives)), 0
-	f.starts, f.more, f.entries = nil, nil, make([]entry, 0, len(f.lives))
+	f.blocks, f.more, f.entries = nil, nil, make([]entry, 0, len(f.lives))
 	boxes := make([]box, len(f.lives))
 	for i, l := range f.lives {
 		boxes[i] = l.box()
@@ -69,7 +88,8 @@ func (f *leaf) lay() {
 	if f.width == 0 {
 		f.cut(0, boxes)
 	}
-	f.bitmaps = make([]uint64, len(f.starts)*f.room)
+	last := f.axes[f.width-1]
+	f.bitmaps = make([]uint64, int(last.first+last.cells)*f.room)
 	for i, l := range f.lives {
 		f.write(l, &boxes[i])
 	}
@@ -92,27 +112,50 @@ func (f *leaf) cut(d dimension, boxes []box) {
 	slices.Sort(ends)
 	ends = slices.Compact(ends)
 	cells := min(len(ends)+1, 1+f.laid/cellQueries, mostCells)
-	f.axes[f.width] = axis{d, uint16(len(f.starts)), uint16(cells)}
-	f.width++
-	f.starts = append(f.starts, math.MinInt64)
-	for i := 1; i < cells; i++ {
-		f.starts = append(f.starts, ends[i*len(ends)/cells])
+	a := axis{dimension: d, cells: uint16(cells), blocks: uint16(len(f.blocks))}
+	if f.width > 0 {
+		last := f.axes[f.width-1]
+		a.first = last.first + last.cells
 	}
+	f.axes[f.width] = a
+	f.width++
+	starts := []int64{math.MinInt64}
+	for i := 1; i < cells; i++ {
+		starts = append(starts, ends[i*len(ends)/cells])
+	}
+	f.blocks = append(f.blocks, blocksOf(starts)...)
+}
+
+// blocksOf returns the blocks of an axis with these starts. What they lack in starts lies
+// behind all values, or with the last of them.
+func blocksOf(starts []int64) []block {
+	blocks := make([]block, 1+(len(starts)+lineWords-1)/lineWords)
+	for i := range blocks {
+		for at := range blocks[i] {
+			blocks[i][at] = math.MaxInt64
+		}
+	}
+	for i, start := range starts {
+		if i%lineWords == 0 {
+			blocks[0][i/lineWords] = start
+		}
+		blocks[1+i/lineWords][i%lineWords] = start
+	}
+	return blocks
+}
+
+// blockOf returns the block in which the start of the cell is that a value lies in.
+func (f *leaf) blockOf(a axis, x int64) uint16 {
+	return min(f.blocks[a.blocks].find(x), (a.cells-1)/lineWords)
+}
+
+// cellOf returns the cell that a value lies in, given the block of its start.
+func (f *leaf) cellOf(a axis, b uint16, x int64) uint16 {
+	return a.first + min(b*lineWords+f.blocks[a.blocks+1+b].find(x), a.cells-1)
 }
 
 // cell returns the cell of an axis that a value lies in.
-func (f *leaf) cell(a axis, x int64) uint16 {
-	starts := f.starts[a.first : a.first+a.cells]
-	c := 0
-	for n := len(starts); n > 1; {
-		half := n / 2
-		if starts[c+half] <= x {
-			c += half
-		}
-		n -= half
-	}
-	return a.first + uint16(c)
-}
+func (f *leaf) cell(a axis, x int64) uint16 { return f.cellOf(a, f.blockOf(a, x), x) }
 
 // bitmap returns the bitmap of a cell.
 func (f *leaf) bitmap(cell uint16) []uint64 { return f.bitmaps[int(cell)*f.room:][:f.room] }
