@@ -22,16 +22,8 @@ BEGIN
         RETURN NULL;
     END IF;
 
-    -- Nobody has been reading for long. Keep growth slow, but leave a row: the last one
-    -- may be consumed before this transaction commits. (Live rows as the statistics know
-    -- them: a look at the size of the file would cost 4 us each time.)
-    IF pg_catalog.pg_stat_get_live_tuples('freshlist.properties_changes'::pg_catalog.regclass) > 4000000 THEN
-        PERFORM freshlist.properties_whole_table();
-        RETURN NULL;
-    END IF;
-
-    -- One row. The test for more stands inside a CASE with a column of the row, which
-    -- makes it a filter of the scan and not one more node in the plan. Images are compared
+    -- One row. The tests for more and for room stand inside a CASE with a column of the row,
+    -- which makes them a filter of the scan and no more nodes in the plan. Images are compared
     -- by their bytes: what shows a difference is a difference.
     INSERT INTO freshlist.properties_changes (xid, old_row, new_row, description_changed)
     SELECT pg_catalog.pg_current_xact_id(), o.image, n.image, o.description IS DISTINCT FROM n.description
@@ -46,7 +38,11 @@ BEGIN
             id, title, description, property_type, status, price, city, postal_code, bedrooms, bathrooms,
             living_area, latitude, longitude, created_at, updated_at
         )
-        WHERE CASE WHEN EXISTS (SELECT FROM new_rows OFFSET 1) THEN false ELSE id IS NOT NULL END
+        WHERE CASE
+            WHEN EXISTS (SELECT FROM new_rows OFFSET 1) THEN false
+            WHEN pg_catalog.pg_stat_get_live_tuples('freshlist.properties_changes'::pg_catalog.regclass) > 4000000 THEN false
+            ELSE id IS NOT NULL
+        END
         OFFSET 0
     ) AS o
     CROSS JOIN (
@@ -66,8 +62,23 @@ BEGIN
 
     GET DIAGNOSTICS captured = ROW_COUNT;
 
+    -- As a rule that is all: one row, and nobody who has to be woken (see below). Each
+    -- expression is set up anew in each transaction, for up to a microsecond, so here is one;
+    -- NEW, which is NULL in a trigger of statements, is none.
+    IF captured > 0 AND pg_catalog.pg_try_advisory_xact_lock_shared(7382074285561244019) THEN
+        RETURN NEW;
+    END IF;
+
     -- (The outer condition stands alone, since one with a query in it would cost a plan.)
     IF captured = 0 THEN
+        -- Nobody has been reading for long. Keep growth slow, but leave a row: the last one
+        -- may be consumed before this transaction commits. (Live rows as the statistics know
+        -- them: a look at the size of the file would cost 4 us each time.)
+        IF pg_catalog.pg_stat_get_live_tuples('freshlist.properties_changes'::pg_catalog.regclass) > 4000000 THEN
+            PERFORM freshlist.properties_whole_table();
+            RETURN NULL;
+        END IF;
+
         IF EXISTS (SELECT FROM new_rows OFFSET 10000) THEN
             -- Very many rows: one envelope, unless nothing changed. As a rule the first rows
             -- tell, since both tables are in the same order.
@@ -124,8 +135,8 @@ BEGIN
     -- notification queue cannot fill. PREPARE TRANSACTION refuses a transaction that has
     -- rung; where it is possible, nobody rings and the invalidator polls.
     IF captured > 0
-        AND pg_catalog.current_setting('max_prepared_transactions') = '0'
         AND NOT pg_catalog.pg_try_advisory_xact_lock_shared(7382074285561244019)
+        AND pg_catalog.current_setting('max_prepared_transactions') = '0'
     THEN
         PERFORM pg_catalog.pg_notify('freshlist', '');
     END IF;

@@ -41,8 +41,8 @@ BEGIN
     END IF;
 
     -- The doorbell: see properties_update.
-    IF pg_catalog.current_setting('max_prepared_transactions') = '0'
-        AND NOT pg_catalog.pg_try_advisory_xact_lock_shared(7382074285561244019)
+    IF NOT pg_catalog.pg_try_advisory_xact_lock_shared(7382074285561244019)
+        AND pg_catalog.current_setting('max_prepared_transactions') = '0'
     THEN
         PERFORM pg_catalog.pg_notify('freshlist', '');
     END IF;

@@ -63,10 +63,10 @@ type section struct {
 // started, and what grows the table, and has it vacuumed behind one's back, comes late.
 var sections = []section{
 	{name: "matching", measure: (*bench).matching, alone: true},
-	{name: "reads", measure: (*bench).reads},
-	{name: "zipf", measure: (*bench).zipf},
 	{name: "latency", measure: (*bench).latency},
 	{name: "idle", measure: (*bench).idle},
+	{name: "reads", measure: (*bench).reads},
+	{name: "zipf", measure: (*bench).zipf},
 	{name: "live", measure: (*bench).manyLive},
 	{name: "writers", measure: (*bench).writers},
 	{name: "capture", measure: (*bench).capture},

@@ -122,7 +122,7 @@ func (r *rig) awaitWaiter() {
 	}
 }
 
-// With max_prepared_transactions nobody rings and nobody takes the lock, and a
+// With max_prepared_transactions nobody rings, not even while the lock is held, and a
 // transaction that edits listings can be prepared.
 func TestDoorbellPolled(t *testing.T) {
 	t.Parallel()
