@@ -196,6 +196,8 @@ func TestKeystone(t *testing.T) {
 		"drop table properties",
 		"drop table freshlist.properties_changes",
 		"alter table freshlist.properties_changes drop column old_row",
+		"alter type freshlist.property drop attribute price",
+		"alter type freshlist.property_sets drop attribute cities",
 	} {
 		_, err := r.owner.Exec(t.Context(), sql)
 		var pg *pgconn.PgError
