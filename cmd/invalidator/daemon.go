@@ -28,7 +28,7 @@ import (
 // garbageRatio is how much garbage there may be before it is collected, in per cent of
 // what is in use, unless GOGC says something else. What is in use is above all the index of
 // live queries, which changes slowly. With 100,000 of them and 2,000 commits a second the
-// process takes 126 to 132 MB (make bench, section live); with Go's default, 100, set by
+// process takes 124 to 132 MB (make bench, section live); with Go's default, 100, set by
 // GOGC, one run took 164.
 const garbageRatio = 50
 
