@@ -134,7 +134,7 @@ func TestChoose(t *testing.T) {
 	if all, err := choose("", false); err != nil || len(all) != len(sections)-1 {
 		t.Errorf("%d sections without the long one, error %v", len(all), err)
 	}
-	if some, err := choose("idle,reads", false); err != nil || len(some) != 2 || some[0].name != "reads" {
+	if some, err := choose("reads,idle", false); err != nil || len(some) != 2 || some[0].name != "idle" {
 		t.Errorf("%d sections, error %v", len(some), err)
 	}
 	if _, err := choose("nothing", false); err == nil {

@@ -72,7 +72,7 @@ func TestStopWithinARound(t *testing.T) {
 	for _, purge := range []int32{2, steps} {
 		t.Run(fmt.Sprintf("at purge %d", purge), func(t *testing.T) {
 			t.Parallel()
-			d := deployment.New(t, deployment.Options{Bound: 10 * time.Second})
+			d := deployment.New(t, deployment.Options{Bound: time.Minute})
 			_, hold, stop := startHeld(d)
 			defer stop()
 			d.Settle(d.Exec("insert into properties (id, title, property_type, price, city) values (1, 'House', 'Condo', 2000, 'FOLSOM')"))
