@@ -3,8 +3,8 @@
 -- Because the view depends on them, PostgreSQL itself refuses to drop or retype a watched
 -- column, to drop an attribute of a captured row, or to drop either table. To do so all the
 -- same: uninstall capture, alter, install again. With CASCADE the view goes too; the capture
--- functions look for it before they touch anything, so that no writer ever sees an error of
--- theirs.
+-- functions look for it before they touch anything, so that no writer sees an error of
+-- theirs. (What does fail writers: to add an attribute, or to rename the table of changes.)
 
 CREATE VIEW freshlist.properties_keystone AS
 SELECT

@@ -93,9 +93,10 @@ BEGIN
             IF captured > 0 THEN
                 EXECUTE freshlist.properties_bulk('SELECT * FROM old_rows UNION ALL SELECT * FROM new_rows');
             END IF;
-        ELSIF EXISTS (SELECT FROM new_rows OFFSET 1) THEN
+        ELSIF EXISTS (SELECT FROM new_rows) THEN
             -- Several rows, old and new paired by id. A changed id is a row that went and
-            -- a row that came.
+            -- a row that came. One row too, since the statistics may find room now where
+            -- they found none before.
             INSERT INTO freshlist.properties_changes (xid, old_row, new_row, description_changed)
             SELECT pg_catalog.pg_current_xact_id(), o.image, n.image, o.description IS DISTINCT FROM n.description
             FROM (

@@ -127,11 +127,15 @@ func (r *rig) awaitWaiter() {
 func TestDoorbellPolled(t *testing.T) {
 	t.Parallel()
 	r := rigOn(t, migrated.On(t, pgtest.Start(t, "max_prepared_transactions=5")))
+	prepared := func() {
+		r.exec("begin; " + raise(1) + "; prepare transaction 'p'")
+		r.expect()
+		r.exec("commit prepared 'p'")
+		r.expect("update 1: price")
+	}
+	prepared()
 	fallAsleep(t, r.connect(r.db.Invalidator))
-	r.exec("begin; " + raise(1) + "; prepare transaction 'p'")
-	r.expect()
-	r.exec("commit prepared 'p'")
-	r.expect("update 1: price")
+	prepared()
 }
 
 // Random transactions with savepoints and rollbacks, against a sleeper that drains when
