@@ -161,8 +161,8 @@ func checkLeaf(t *rapid.T, f *leaf) {
 		}
 	}
 	for k, a := range f.axes[:f.width] {
+		start := func(c uint16) int64 { return f.block(a, c/lineWords)[c%lineWords] }
 		for c := range a.cells {
-			start := func(c uint16) int64 { return f.blocks[a.blocks+1+c/lineWords][c%lineWords] }
 			cell := span{start(c), math.MaxInt64}
 			if c+1 < a.cells {
 				cell.high = start(c+1) - 1

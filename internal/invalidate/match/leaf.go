@@ -88,8 +88,7 @@ func (f *leaf) lay() {
 	if f.width == 0 {
 		f.cut(0, boxes)
 	}
-	last := f.axes[f.width-1]
-	f.bitmaps = make([]uint64, int(last.first+last.cells)*f.room)
+	f.bitmaps = make([]uint64, int(f.cells())*f.room)
 	for i, l := range f.lives {
 		f.write(l, &boxes[i])
 	}
@@ -112,12 +111,7 @@ func (f *leaf) cut(d dimension, boxes []box) {
 	slices.Sort(ends)
 	ends = slices.Compact(ends)
 	cells := min(len(ends)+1, 1+f.laid/cellQueries, mostCells)
-	a := axis{dimension: d, cells: uint16(cells), blocks: uint16(len(f.blocks))}
-	if f.width > 0 {
-		last := f.axes[f.width-1]
-		a.first = last.first + last.cells
-	}
-	f.axes[f.width] = a
+	f.axes[f.width] = axis{dimension: d, first: f.cells(), cells: uint16(cells), blocks: uint16(len(f.blocks))}
 	f.width++
 	starts := []int64{math.MinInt64}
 	for i := 1; i < cells; i++ {
@@ -126,8 +120,17 @@ func (f *leaf) cut(d dimension, boxes []box) {
 	f.blocks = append(f.blocks, blocksOf(starts)...)
 }
 
-// blocksOf returns the blocks of an axis with these starts. What they lack in starts lies
-// behind all values, or with the last of them.
+// cells returns how many cells all axes have that have been cut.
+func (f *leaf) cells() uint16 {
+	if f.width == 0 {
+		return 0
+	}
+	last := &f.axes[f.width-1]
+	return last.first + last.cells
+}
+
+// blocksOf returns the blocks of an axis with these starts. No value but the greatest reaches
+// what fills up the last block, and the first.
 func blocksOf(starts []int64) []block {
 	blocks := make([]block, 1+(len(starts)+lineWords-1)/lineWords)
 	for i := range blocks {
@@ -144,6 +147,9 @@ func blocksOf(starts []int64) []block {
 	return blocks
 }
 
+// block returns one of an axis' blocks, but for its first.
+func (f *leaf) block(a axis, b uint16) *block { return &f.blocks[a.blocks+1+b] }
+
 // blockOf returns the block in which the start of the cell is that a value lies in.
 func (f *leaf) blockOf(a axis, x int64) uint16 {
 	return min(f.blocks[a.blocks].find(x), (a.cells-1)/lineWords)
@@ -151,7 +157,7 @@ func (f *leaf) blockOf(a axis, x int64) uint16 {
 
 // cellOf returns the cell that a value lies in, given the block of its start.
 func (f *leaf) cellOf(a axis, b uint16, x int64) uint16 {
-	return a.first + min(b*lineWords+f.blocks[a.blocks+1+b].find(x), a.cells-1)
+	return a.first + min(b*lineWords+f.block(a, b).find(x), a.cells-1)
 }
 
 // cell returns the cell of an axis that a value lies in.

@@ -93,7 +93,7 @@ func (p *probe) approach(v *visit) {
 		if y != x {
 			v.after[k] = v.blockOf(a, y)
 		}
-		p.fetched += v.blocks[a.blocks+1+v.before[k]][0] + v.blocks[a.blocks+1+v.after[k]][0]
+		p.fetched += v.block(a, v.before[k])[0] + v.block(a, v.after[k])[0]
 	}
 }
 
@@ -103,13 +103,13 @@ func (p *probe) locate(v *visit) {
 	var fetched uint64
 	for k, a := range v.axes[:v.width] {
 		x, y := p.before[a.dimension], p.after[a.dimension]
-		v.before[k] = v.cellOf(a, v.before[k], x)
+		from := v.cellOf(a, v.before[k], x)
+		to := from
 		if y != x {
-			v.after[k] = v.cellOf(a, v.after[k], y)
-		} else {
-			v.after[k] = v.before[k]
+			to = v.cellOf(a, v.after[k], y)
 		}
-		before, after := v.bitmap(v.before[k]), v.bitmap(v.after[k])
+		v.before[k], v.after[k] = from, to
+		before, after := v.bitmap(from), v.bitmap(to)
 		for w := 0; w < n; w += lineWords {
 			fetched += before[w] + after[w]
 		}
