@@ -32,8 +32,9 @@ type doorbell struct {
 	unseen  bool       // K was granted within a round: one more look is due
 	pause   time.Duration
 	looked  time.Time     // when the loop last began to look
+	every   time.Duration // from one look to the next while awake
 	debt    time.Duration // of the leaky bucket, less the time gone by since hit
-	hit     time.Time     // when the debt was last reckoned
+	hit     time.Time     // when changes were last found, or it woke up: the debt is as of then
 }
 
 type bellState uint8
@@ -44,23 +45,27 @@ const (
 	asleep
 )
 
-// How the loop looks for changes.
+// How the loop looks for changes. A look costs the same whether it finds one transaction
+// or ten, so while awake it looks about once for every lookFinds of them.
 const (
-	lookAwake   = 4 * time.Millisecond // from one look to the next while awake
-	lookLeast   = 1 * time.Millisecond // from the end of one to the next, however long it took
-	lookPolling = 5 * time.Millisecond // likewise where writers never ring
+	lookFinds   = 2
+	lookOften   = 4 * time.Millisecond  // from one look to the next, however many changes come
+	lookSeldom  = 20 * time.Millisecond // likewise, however few
+	lookLeast   = 1 * time.Millisecond  // from the end of one to the next, however long it took
+	lookPolling = 5 * time.Millisecond  // likewise where writers never ring, while no changes come
 )
 
 // Looking costs both servers something whether there is a change or not, and a ring costs
 // as much as a look; but ringing also makes concurrent writers commit one after another,
 // each as long as a flush. Which is dearer is told by a leaky bucket: each transaction
-// found counts once for itself, and once for each that was under way then and may have had
+// found counts once for itself, and less for each that was under way then and may have had
 // to wait. It counts transactions and not drains: a slow drain judges like a fast one.
 const (
-	pace        = 5 * time.Millisecond  // per transaction: about the rate of looks, above which looking pays
-	mostWaiting = 3                     // count as waiting; a few others are just long
-	wakeDebt    = 60 * time.Millisecond // asleep: wake up above it
-	awakeDebt   = 20 * time.Millisecond // awake: the most there can be; sleep once it is paid
+	pace        = 12500 * time.Microsecond // per transaction: looking pays above some 80 a second
+	waitPace    = 5 * time.Millisecond     // per transaction under way
+	mostWaiting = 3                        // count as waiting; a few others are just long
+	wakeDebt    = 12 * pace                // asleep: wake up above it
+	awakeDebt   = 3 * pace                 // awake: the most there can be; sleep once it is paid
 )
 
 // busy tells whether the connection is occupied by the request for K.
@@ -68,7 +73,7 @@ func (b *doorbell) busy() bool { return b.state == queued }
 
 // queue asks for K, until ctx is done, without waiting for it.
 func (b *doorbell) queue(ctx context.Context) {
-	b.state, b.pause = queued, lookAwake
+	b.state, b.pause = queued, lookOften
 	b.ask = func() {
 		granted := make(chan error, 1)
 		b.granted = granted
@@ -105,7 +110,7 @@ func (b *doorbell) wake(ctx context.Context, now time.Time) error {
 	if !held {
 		return errors.New("the doorbell's lock was not held")
 	}
-	b.state, b.debt, b.hit = awake, awakeDebt, now
+	b.state, b.every, b.debt, b.hit = awake, lookOften, awakeDebt, now
 	return nil
 }
 
@@ -123,12 +128,24 @@ func (b *doorbell) owed(now time.Time) time.Duration { return max(0, b.debt-now.
 // found notes that a drain found changes of so many transactions, while so many others
 // were in progress, and reports whether a sleeping loop should wake up.
 func (b *doorbell) found(now time.Time, transactions, inProgress int) (burst bool) {
-	b.debt, b.hit = b.owed(now)+time.Duration(transactions*(1+min(inProgress, mostWaiting)))*pace, now
+	b.adjust(now.Sub(b.hit) * lookFinds / time.Duration(transactions))
+	b.debt, b.hit = b.owed(now)+time.Duration(transactions)*(pace+time.Duration(min(inProgress, mostWaiting))*waitPace), now
 	if b.state != asleep {
 		b.debt = min(b.debt, awakeDebt)
 		return false
 	}
 	return b.debt > wakeDebt
+}
+
+// adjust moves the time from one look to the next towards what suits the latest changes:
+// quickly when more come, and slowly when fewer do, which may be a pause only.
+func (b *doorbell) adjust(suits time.Duration) {
+	switch suits = min(max(suits, lookOften), lookSeldom); {
+	case suits < b.every:
+		b.every -= (b.every - suits) / 2
+	default:
+		b.every += (suits - b.every) / 8
+	}
 }
 
 // next returns how long to wait before looking again without having been rung;
@@ -138,7 +155,7 @@ func (b *doorbell) next(now time.Time, polling bool, beat time.Duration) time.Du
 	case b.state == awake && polling && b.owed(now) == 0:
 		return lookPolling
 	case b.state == awake:
-		return max(lookLeast, lookAwake-now.Sub(b.looked))
+		return max(lookLeast, b.every-now.Sub(b.looked))
 	case b.state == queued && b.pause < beat:
 		b.pause *= 2
 		return b.pause

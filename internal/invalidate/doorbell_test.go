@@ -65,7 +65,7 @@ func bursts(d *deployment.Deployment, invalidator *deployment.Invalidator, rando
 			}
 		}
 		timeout.Stop()
-		<-time.After(time.Duration(15+random.IntN(15)) * time.Millisecond) // it tries to sleep after 20 ms without a change
+		<-time.After(time.Duration(30+random.IntN(15)) * time.Millisecond) // it tries to sleep after 38 ms without a change
 	}
 	return delays
 }

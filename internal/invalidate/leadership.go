@@ -37,7 +37,7 @@ type leadership struct {
 
 func (i *Invalidator) newLeadership(locks, drains *pgx.Conn) *leadership {
 	l := &leadership{Invalidator: i, drains: drains, used: time.Now()}
-	l.bell = doorbell{conn: locks}
+	l.bell = doorbell{conn: locks, every: lookOften}
 	l.daemon = cache.NewDaemon(i.Redis, i.Space, i.Bound, l.touch)
 	return l
 }

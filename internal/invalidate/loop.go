@@ -427,17 +427,24 @@ func (l *leadership) answerBurst(ctx context.Context, batch *feed.Batch) error {
 	return nil
 }
 
-// The position is stored every storeEvery while changes keep coming; deleting the
-// changes of one transaction may take storeTime.
+// The position is stored every storeOften while so many changes keep coming that there are
+// storeMany transactions by then, and else every storeSeldom; deleting the changes of one
+// may take storeTime.
 const (
-	storeEvery = 50 * time.Millisecond
-	storeTime  = time.Millisecond
+	storeOften  = 50 * time.Millisecond
+	storeSeldom = 200 * time.Millisecond
+	storeMany   = 100
+	storeTime   = time.Millisecond
 )
 
 // store writes the position to PostgreSQL and deletes the changes behind it, if
 // there are any and it is time. Until then a restart would apply them once more.
 func (l *leadership) store(ctx context.Context, beat bool) error {
-	if len(l.pending) == 0 || (!beat && time.Since(l.stored) < storeEvery) {
+	every := storeSeldom
+	if len(l.pending) >= storeMany {
+		every = storeOften
+	}
+	if len(l.pending) == 0 || (!beat && time.Since(l.stored) < every) {
 		return nil
 	}
 	return l.save(ctx, l.conn(), l.touch)
