@@ -49,7 +49,7 @@ func (b *bench) zipf(ctx context.Context) error {
 	span, settle := 4*b.slice(), 8*b.slice()
 
 	var rates, hits [phases]sample
-	rounds := [phases]int{none: b.times(7, 1), exact: b.times(7, 1), everything: b.times(2, 1)}
+	rounds := [phases]int{none: b.times(5, 1), exact: b.times(5, 1), everything: b.times(2, 1)}
 	for round := range rounds[none] {
 		for i := range phases {
 			phase := (i + round) % phases
