@@ -52,36 +52,38 @@ var durable = []string{
 }
 
 // startRig starts the servers and makes the databases, with so many rows each.
-func startRig(ctx context.Context, base string, rows int, settings ...string) (r *rig, err error) {
-	r = &rig{rows: rows}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, r.stop())
-		}
-	}()
+func startRig(ctx context.Context, base string, rows int, settings ...string) (*rig, error) {
+	r := &rig{rows: rows}
+	if err := r.open(ctx, base, settings); err != nil {
+		return nil, errors.Join(err, r.stop())
+	}
+	return r, nil
+}
+
+func (r *rig) open(ctx context.Context, base string, settings []string) (err error) {
 	if r.dir, err = os.MkdirTemp(base, "freshlist-bench-*"); err != nil {
-		return nil, err
+		return err
 	}
 	if err := os.Chmod(r.dir, 0o711); err != nil { // the servers may be another user's
-		return nil, err
+		return err
 	}
 	r.postgres, err = local.StartPostgres(ctx, local.PostgresOptions{
 		Dir: filepath.Join(r.dir, "postgres"), Settings: append(durable[:len(durable):len(durable)], settings...),
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	r.redisDB, err = local.StartRedis(ctx, local.RedisOptions{Dir: filepath.Join(r.dir, "redis"), Settings: []string{"maxmemory 2gb"}})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if r.rdb, err = cache.Connect(r.redisDB.URL(), 5*time.Second); err != nil {
-		return nil, err
+		return err
 	}
 	if err := r.findPrograms(); err != nil {
-		return nil, err
+		return err
 	}
-	return r, r.makeDatabases(ctx)
+	return r.makeDatabases(ctx)
 }
 
 // findPrograms looks for what make has built, from the top of the repository.
