@@ -131,8 +131,11 @@ func TestZipfian(t *testing.T) {
 
 func TestChoose(t *testing.T) {
 	t.Parallel()
-	if all, err := choose("", false); err != nil || len(all) != len(sections)-1 {
-		t.Errorf("%d sections without the long one, error %v", len(all), err)
+	if usual, err := choose("", false); err != nil || len(usual) != len(sections)-2 {
+		t.Errorf("%d sections without the long ones, error %v", len(usual), err)
+	}
+	if all, err := choose("", true); err != nil || len(all) != len(sections) {
+		t.Errorf("%d sections with the long ones, error %v", len(all), err)
 	}
 	if some, err := choose("reads,idle", false); err != nil || len(some) != 2 || some[0].name != "idle" {
 		t.Errorf("%d sections, error %v", len(some), err)

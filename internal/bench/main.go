@@ -70,6 +70,7 @@ var sections = []section{
 	{name: "live", measure: (*bench).manyLive},
 	{name: "writers", measure: (*bench).writers},
 	{name: "capture", measure: (*bench).capture},
+	{name: "floor", measure: (*bench).floor, long: true},
 	{name: "bulk", measure: (*bench).bulk},
 	{name: "backlog", measure: (*bench).backlog},
 	{name: "growth", measure: (*bench).growth, long: true},
@@ -80,7 +81,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	flags.SetOutput(stderr)
 	only := flags.String("only", "", "comma-separated `sections`, of "+names())
 	out := flags.String("out", "", "`folder` to write bench.json and bench.svg into")
-	long := flags.Bool("long", false, "also the test of storage growth, five minutes")
+	long := flags.Bool("long", false, "also storage growth, five minutes, and what triggers cost at least, four")
 	quick := flags.Bool("quick", false, "smoke test: a few moments each, figures that say nothing")
 	base := flags.String("dir", "/var/tmp", "`folder` for the servers' data, on a disk like production's")
 	if err := flags.Parse(args); err != nil {

@@ -36,16 +36,13 @@ func (b *bench) writers(ctx context.Context) error {
 
 // stopped measures while no invalidator runs.
 func (b *bench) stopped(ctx context.Context, script, commit string, withNotify bool, target *Target) error {
-	writers := func(database string) func() (float64, error) {
-		return func() (float64, error) { return b.pgbench(ctx, database, script, commit) }
-	}
 	var always sample
-	p, err := alternate(b.times(20, 2), writers(captured), func() (float64, error) {
-		rate, err := writers(untriggered)()
+	p, err := alternate(b.times(20, 2), b.updating(ctx, captured, script, commit), func() (float64, error) {
+		rate, err := b.pgbench(ctx, untriggered, script, commit)
 		if err != nil || !withNotify {
 			return rate, err
 		}
-		notified, err := writers(notifying)()
+		notified, err := b.pgbench(ctx, notifying, script, commit)
 		always = append(always, notified/rate)
 		return rate, err
 	})
@@ -79,7 +76,7 @@ func (b *bench) keepingUp(ctx context.Context, script string) error {
 		})
 		delays = append(delays, more...)
 		return rate, err
-	}, func() (float64, error) { return b.pgbench(ctx, untriggered, script, "on") })
+	}, b.updating(ctx, untriggered, script, "on"))
 	if err != nil {
 		return err
 	}
@@ -92,6 +89,11 @@ func (b *bench) keepingUp(ctx context.Context, script string) error {
 	worst := delays.quantile(1)
 	b.put(Row{What: "commit to purge beside these writers, the slowest", Unit: milliseconds, Value: worst, Target: atMost(100)}, delays)
 	return nil
+}
+
+// updating returns what measures the rate of a script's transactions in a database.
+func (b *bench) updating(ctx context.Context, database, script, commit string) func() (float64, error) {
+	return func() (float64, error) { return b.pgbench(ctx, database, script, commit) }
 }
 
 // script writes a script for pgbench.

@@ -23,6 +23,7 @@ const (
 	none = iota
 	exact
 	everything // each edit purges all that is cached
+	unrelated  // edits that purge nothing, and as many reads without a cache as exact edits cost
 	phases
 )
 
@@ -44,12 +45,17 @@ func (b *bench) zipf(ctx context.Context) error {
 		return err
 	}
 	defer l.close()
+	uncached, err := b.api(ctx, "CACHE=off")
+	if err != nil {
+		return err
+	}
 	draw := newZipfian(len(requests), rand.New(rand.NewPCG(1, 2)))
 	popular := func() []byte { return requests[draw.next()] }
 	span, settle := 4*b.slice(), 8*b.slice()
 
 	var rates, hits [phases]sample
-	rounds := [phases]int{none: b.times(5, 1), exact: b.times(5, 1), everything: b.times(2, 1)}
+	var missed sample // a second, beside exact edits
+	rounds := [phases]int{none: b.times(5, 1), exact: b.times(5, 1), everything: b.times(2, 1), unrelated: b.times(5, 1)}
 	for round := range rounds[none] {
 		for i := range phases {
 			phase := (i + round) % phases
@@ -61,15 +67,26 @@ func (b *bench) zipf(ctx context.Context) error {
 				return err
 			}
 			t, err := b.beside(ctx, phase, func() (tally, error) {
-				if phase != none {
+				switch phase {
+				case exact, everything:
 					if _, err := l.run(time.Now().Add(settle), popular); err != nil {
 						return tally{}, err
 					}
+				case unrelated:
+					stop, err := steadily(uncached, missed[len(missed)-1], requests)
+					if err != nil {
+						return tally{}, err
+					}
+					t, err := l.run(time.Now().Add(span), popular)
+					return t, errors.Join(err, stop())
 				}
 				return l.run(time.Now().Add(span), popular)
 			})
 			if err != nil {
 				return err
+			}
+			if phase == exact {
+				missed = append(missed, float64(t.answers-t.hits)/t.took.Seconds())
 			}
 			rates[phase] = append(rates[phase], t.rate())
 			hits[phase] = append(hits[phase], float64(t.hits)/float64(t.answers))
@@ -79,6 +96,8 @@ func (b *bench) zipf(ctx context.Context) error {
 	b.add(what+": hit ratio", ratio, hits[exact], atLeast(.97), "%d rows, %d connections", b.rows, connections)
 	b.add(what+": rate / without edits", ratio, pairs{rates[exact], rates[none]}.ratio(), atLeast(.85), "%.0f/s, %.0f/s",
 		rates[exact].median(), rates[none].median())
+	b.add(what+" of another table, as many uncached reads: rate / without", ratio, pairs{rates[unrelated], rates[none]}.ratio(), nil,
+		"for comparison, all but the keeping coherent; %.0f uncached reads/s", missed.median())
 	b.add(what+" that purge everything: hit ratio", ratio, hits[everything], nil, "for comparison")
 	b.add(what+" that purge everything: rate / without edits", ratio,
 		pairs{rates[everything], rates[none][:len(rates[everything])]}.ratio(), nil,
@@ -114,11 +133,14 @@ func (b *bench) beside(ctx context.Context, phase int, reads func() (tally, erro
 	if phase == none {
 		return reads()
 	}
-	statement := "update properties set price = price + $2 where id = $1"
-	if phase == everything {
+	database, statement := captured, "update properties set price = price + $2 where id = $1"
+	switch phase {
+	case everything:
 		statement = "with edited as (" + statement + " returning 1) select freshlist.properties_whole_table() from edited"
+	case unrelated:
+		database = untriggered
 	}
-	err = b.on(ctx, b.owner(captured), func(conn *pgx.Conn) error {
+	err = b.on(ctx, b.owner(database), func(conn *pgx.Conn) error {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		var failed error
@@ -149,4 +171,33 @@ func edit(ctx context.Context, conn *pgx.Conn, statement string, rows int) error
 			return err
 		}
 	}
+}
+
+// steadily sends requests to a process, so many a second, until the function that it
+// returns is called, which returns the first error.
+func steadily(p *process, rate float64, requests [][]byte) (stop func() error, err error) {
+	l, err := dial(p.addr, 1)
+	if err != nil {
+		return nil, err
+	}
+	over, done := make(chan struct{}), make(chan error, 1)
+	go func() {
+		defer l.close()
+		tick := time.NewTicker(time.Duration(float64(time.Second) / max(rate, 1)))
+		defer tick.Stop()
+		random := rand.New(rand.NewPCG(7, 8))
+		for {
+			select {
+			case <-over:
+				done <- nil
+				return
+			case <-tick.C:
+			}
+			if _, err := l.do(requests[random.IntN(len(requests))]); err != nil {
+				done <- err
+				return
+			}
+		}
+	}()
+	return func() error { close(over); return <-done }, nil
 }
