@@ -11,9 +11,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// both opens a connection to a database and one to that with the untriggered table.
-func (b *bench) both(ctx context.Context, database string, do func(with, without *pgx.Conn) error) error {
-	return b.on(ctx, b.owner(database), func(with *pgx.Conn) error {
+// both opens a connection to the table with capture and one to that without.
+func (b *bench) both(ctx context.Context, do func(with, without *pgx.Conn) error) error {
+	return b.on(ctx, b.owner(captured), func(with *pgx.Conn) error {
 		return b.on(ctx, b.owner(untriggered), func(without *pgx.Conn) error { return do(with, without) })
 	})
 }
@@ -27,41 +27,43 @@ func timed(ctx context.Context, conn *pgx.Conn, sql string) (float64, error) {
 
 // capture measures what a one-row UPDATE spends in the triggers.
 func (b *bench) capture(ctx context.Context) error {
-	p, err := b.looped(ctx, captured)
+	times, err := b.looped(ctx, captured, untriggered)
 	if err != nil {
 		return err
 	}
-	b.add("capture of a one-row UPDATE", microseconds, p.less(), atMost(15), "%.1f us with, %.1f us without; in a DO loop",
-		p.ours.median(), p.theirs.median())
+	b.add("capture of a one-row UPDATE", microseconds, pairs{times[0], times[1]}.less(), atMost(15),
+		"%.1f us with, %.1f us without; in a DO loop", times[0].median(), times[1].median())
 	return nil
 }
 
 // looped measures one-row UPDATEs in a loop inside the server, where nothing else takes
-// time, with a database's triggers and without, in microseconds each. They update a column
-// without an index: what ten indexes cost varies by more than capture costs at all.
-func (b *bench) looped(ctx context.Context, database string) (p pairs, err error) {
+// time, in microseconds each, in several databases in turns. They update a column without
+// an index: what ten indexes cost varies by more than capture costs at all.
+func (b *bench) looped(ctx context.Context, databases ...string) ([]sample, error) {
 	updates := b.times(5_000, 500)
 	loop := fmt.Sprintf(`do $$ begin
 		for i in 1..%d loop
 			update public.properties set bedrooms = 3 - bedrooms %% 2 where id = 1 + (i::bigint * 7919) %% %d;
 		end loop;
 	end $$`, updates, b.rows)
-	err = b.both(ctx, database, func(with, without *pgx.Conn) error {
-		each := func(conn *pgx.Conn) func() (float64, error) {
-			return func() (float64, error) {
-				took, err := timed(ctx, conn, loop)
-				return took / float64(updates) * 1e6, err
-			}
+	var each []func() (float64, error)
+	for _, d := range databases {
+		conn, err := pgx.Connect(ctx, b.owner(d))
+		if err != nil {
+			return nil, err
 		}
-		p, err = alternate(b.times(24, 2), each(with), each(without))
-		return err
-	})
-	return p, err
+		defer conn.Close(context.WithoutCancel(ctx))
+		each = append(each, func() (float64, error) {
+			took, err := timed(ctx, conn, loop)
+			return took / float64(updates) * 1e6, err
+		})
+	}
+	return inTurns(b.times(24, 2), each...)
 }
 
 // bulk measures large statements and long transactions.
 func (b *bench) bulk(ctx context.Context) error {
-	return b.both(ctx, captured, func(with, without *pgx.Conn) error {
+	return b.both(ctx, func(with, without *pgx.Conn) error {
 		if err := b.oneStatement(ctx, with, without); err != nil {
 			return err
 		}

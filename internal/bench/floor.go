@@ -17,7 +17,7 @@ var floors = []struct{ database, what, sql string }{
 		begin
 			return null;
 		end $$`},
-	{"images", "a trigger that only stores the row before and after", `
+	{"images", "a trigger that only stores both rows", `
 		create unlogged table public.changes (xid xid8, old_row public.properties, new_row public.properties);
 		create index on public.changes (xid);
 		create function public.capture() returns trigger language plpgsql
@@ -34,38 +34,50 @@ const hang = `
 	create trigger capture after update on public.properties
 	referencing old table as old_rows new table as new_rows for each statement execute function public.capture()`
 
-// floor measures one-row UPDATEs beside such triggers, as writers and capture do.
+// floor measures one-row UPDATEs beside such triggers, in turns with capture.
 func (b *bench) floor(ctx context.Context) error {
-	script, err := b.script("update.sql", fmt.Sprintf(updateOne, probed+1, b.rows))
-	if err != nil {
-		return err
-	}
-	return b.on(ctx, b.postgres.SuperuserURL("postgres"), func(admin *pgx.Conn) error {
+	return b.on(ctx, b.postgres.SuperuserURL("postgres"), func(admin *pgx.Conn) (err error) {
 		for _, f := range floors {
 			if _, err := admin.Exec(ctx, "create database "+f.database+" template "+untriggered); err != nil {
 				return err
 			}
-			err := errors.Join(b.exec(ctx, f.database, f.sql+";"+hang), b.below(ctx, f.database, f.what, script))
-			if _, dropped := admin.Exec(ctx, "drop database "+f.database); err != nil || dropped != nil {
-				return errors.Join(err, dropped)
+			// Its dead rows are nobody's: they would be vacuumed beside the next sections.
+			defer func() {
+				_, dropped := admin.Exec(context.WithoutCancel(ctx), "drop database "+f.database)
+				err = errors.Join(err, dropped)
+			}()
+			if err := b.exec(ctx, f.database, f.sql+";"+hang); err != nil {
+				return err
 			}
 		}
-		return nil
+		return b.below(ctx)
 	})
 }
 
-// below measures one of the floors.
-func (b *bench) below(ctx context.Context, database, what, script string) error {
-	p, err := alternate(b.times(20, 2), b.updating(ctx, database, script, "on"), b.updating(ctx, untriggered, script, "on"))
+func (b *bench) below(ctx context.Context) error {
+	databases, names := []string{untriggered, captured}, []string{"", "captured"}
+	for _, f := range floors {
+		databases, names = append(databases, f.database), append(names, f.what)
+	}
+	script, err := b.script("update.sql", fmt.Sprintf(updateOne, probed+1, b.rows))
 	if err != nil {
 		return err
 	}
-	b.add("UPDATE, synchronous_commit=on, "+what+" / untriggered", ratio, p.ratio(), nil, "for comparison; %.0f/s, %.0f/s",
-		p.ours.median(), p.theirs.median())
-	if p, err = b.looped(ctx, database); err != nil {
+	rates, err := inTurns(b.times(20, 2), b.updating(ctx, script, "on", databases...)...)
+	if err != nil {
 		return err
 	}
-	b.add(what+", of a one-row UPDATE", microseconds, p.less(), nil, "for comparison; %.1f us with, %.1f us without",
-		p.ours.median(), p.theirs.median())
+	times, err := b.looped(ctx, databases...)
+	if err != nil {
+		return err
+	}
+	for i, name := range names[1:] {
+		b.add("floor: UPDATE, synchronous_commit=on, "+name+" / untriggered", ratio, pairs{rates[i+1], rates[0]}.ratio(), nil,
+			"for comparison; %.0f/s, %.0f/s", rates[i+1].median(), rates[0].median())
+	}
+	for i, name := range names[1:] {
+		b.add("floor: one-row UPDATE in a DO loop, "+name, microseconds, pairs{times[i+1], times[0]}.less(), nil,
+			"for comparison; %.1f us with, %.1f us without", times[i+1].median(), times[0].median())
+	}
 	return nil
 }

@@ -48,23 +48,28 @@ func (p pairs) less() sample {
 	return differences
 }
 
-// alternate measures n pairs. Which side comes first changes from pair to pair.
-func alternate(n int, ours, theirs func() (float64, error)) (pairs, error) {
-	p := pairs{make(sample, n), make(sample, n)}
-	for i := range n {
-		sides := []struct {
-			measure func() (float64, error)
-			into    *float64
-		}{{ours, &p.ours[i]}, {theirs, &p.theirs[i]}}
-		if i%2 == 1 {
-			slices.Reverse(sides)
-		}
-		for _, side := range sides {
-			var err error
-			if *side.into, err = side.measure(); err != nil {
-				return pairs{}, err
+// inTurns measures several things n times each. Which comes first changes from round to
+// round.
+func inTurns(n int, sides ...func() (float64, error)) ([]sample, error) {
+	samples := make([]sample, len(sides))
+	for round := range n {
+		for i := range sides {
+			side := (i + round) % len(sides)
+			value, err := sides[side]()
+			if err != nil {
+				return nil, err
 			}
+			samples[side] = append(samples[side], value)
 		}
 	}
-	return p, nil
+	return samples, nil
+}
+
+// alternate measures n pairs, in turns.
+func alternate(n int, ours, theirs func() (float64, error)) (pairs, error) {
+	samples, err := inTurns(n, ours, theirs)
+	if err != nil {
+		return pairs{}, err
+	}
+	return pairs{samples[0], samples[1]}, nil
 }

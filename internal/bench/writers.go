@@ -36,23 +36,19 @@ func (b *bench) writers(ctx context.Context) error {
 
 // stopped measures while no invalidator runs.
 func (b *bench) stopped(ctx context.Context, script, commit string, withNotify bool, target *Target) error {
-	var always sample
-	p, err := alternate(b.times(20, 2), b.updating(ctx, captured, script, commit), func() (float64, error) {
-		rate, err := b.pgbench(ctx, untriggered, script, commit)
-		if err != nil || !withNotify {
-			return rate, err
-		}
-		notified, err := b.pgbench(ctx, notifying, script, commit)
-		always = append(always, notified/rate)
-		return rate, err
-	})
+	databases := []string{captured, untriggered}
+	if withNotify {
+		databases = append(databases, notifying)
+	}
+	rates, err := inTurns(b.times(20, 2), b.updating(ctx, script, commit, databases...)...)
 	if err != nil {
 		return err
 	}
-	b.add("UPDATE, synchronous_commit="+commit+", captured / untriggered", ratio, p.ratio(), target,
-		"%.0f/s, %.0f/s; 8 clients, invalidator stopped", p.ours.median(), p.theirs.median())
+	b.add("UPDATE, synchronous_commit="+commit+", captured / untriggered", ratio, pairs{rates[0], rates[1]}.ratio(), target,
+		"%.0f/s, %.0f/s; 8 clients, invalidator stopped", rates[0].median(), rates[1].median())
 	if withNotify {
-		b.add("UPDATE, synchronous_commit=on, NOTIFY every time / untriggered", ratio, always, nil, "for comparison")
+		b.add("UPDATE, synchronous_commit="+commit+", NOTIFY every time / untriggered", ratio, pairs{rates[2], rates[1]}.ratio(), nil,
+			"for comparison; %.0f/s", rates[2].median())
 	}
 	return nil
 }
@@ -76,7 +72,7 @@ func (b *bench) keepingUp(ctx context.Context, script string) error {
 		})
 		delays = append(delays, more...)
 		return rate, err
-	}, b.updating(ctx, untriggered, script, "on"))
+	}, func() (float64, error) { return b.pgbench(ctx, untriggered, script, "on") })
 	if err != nil {
 		return err
 	}
@@ -91,9 +87,12 @@ func (b *bench) keepingUp(ctx context.Context, script string) error {
 	return nil
 }
 
-// updating returns what measures the rate of a script's transactions in a database.
-func (b *bench) updating(ctx context.Context, database, script, commit string) func() (float64, error) {
-	return func() (float64, error) { return b.pgbench(ctx, database, script, commit) }
+// updating returns what measures the rate of a script's transactions in each database.
+func (b *bench) updating(ctx context.Context, script, commit string, databases ...string) (each []func() (float64, error)) {
+	for _, d := range databases {
+		each = append(each, func() (float64, error) { return b.pgbench(ctx, d, script, commit) })
+	}
+	return each
 }
 
 // script writes a script for pgbench.
