@@ -175,7 +175,7 @@ func (b *bench) measure(ctx context.Context, s section) (err error) {
 
 // say tells whoever waits what is going on.
 func (b *bench) say(format string, args ...any) {
-	fmt.Fprintf(b.out, "%-9s "+format+"\n", append([]any{b.section}, args...)...)
+	fmt.Fprintf(b.out, "%6v  %-9s "+format+"\n", append([]any{time.Since(b.report.Began).Round(time.Second), b.section}, args...)...)
 }
 
 // add reports the median of a sample. target is nil where there is nothing to reach.
