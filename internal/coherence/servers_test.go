@@ -139,12 +139,14 @@ func TestRedis(t *testing.T) {
 			old := r.redisServer.Save(t)
 			editAll()
 			r.awaitApplied()
+			r.awaitStored() // or all since the snapshot is applied anew, and nothing is lost with it
 			r.redisServer.Restart(t, old)
 		}, false},
 		{"gone back unnoticed", func() {
 			r.check(r.redis.Save(t.Context()).Err())
 			editAll()
 			r.awaitApplied()
+			r.awaitStored()
 			r.goBack()
 		}, false},
 		{"flushed", func() { r.check(r.redis.FlushAll(t.Context()).Err()) }, false},
@@ -203,6 +205,20 @@ func (r *rig) awaitApplied() {
 		r.check(err)
 		return left == 0
 	})
+}
+
+// awaitStored waits until the invalidator has stored once more how far it has come. Somebody
+// has to go on editing.
+func (r *rig) awaitStored() {
+	r.Helper()
+	conn := r.connect()
+	defer conn.Close(context.Background())
+	revision := func() (n int64) {
+		r.check(conn.QueryRow(context.Background(), "select max(revision) from freshlist.properties_marker").Scan(&n))
+		return n
+	}
+	before := revision()
+	fleet.Await(r, "the position is stored", func() bool { return revision() > before })
 }
 
 // applied returns the snapshot that the present beat says is applied.
