@@ -176,6 +176,36 @@ func (l *load) do(request []byte) (answer, error) {
 	}
 }
 
+// steadily has one client send the next request, if there is one, each time that so long
+// has passed, until the function that it returns is called, which returns the first error.
+func steadily(p *process, every time.Duration, next func() []byte) (stop func() error, err error) {
+	l, err := dial(p.addr, 1)
+	if err != nil {
+		return nil, err
+	}
+	over, done := make(chan struct{}), make(chan error, 1)
+	go func() {
+		defer l.close()
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for {
+			select {
+			case <-over:
+				done <- nil
+				return
+			case <-tick.C:
+			}
+			if request := next(); request != nil {
+				if _, err := l.do(request); err != nil {
+					done <- err
+					return
+				}
+			}
+		}
+	}()
+	return func() error { close(over); return <-done }, nil
+}
+
 // sendNext sends the next request if there is one and returns how many it sent.
 func (c *conn) sendNext(end time.Time, next func() []byte) (sent int, err error) {
 	if time.Now().After(end) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"sync"
 	"time"
 )
 
@@ -142,49 +141,31 @@ func (b *bench) commitsBeside(ctx context.Context, api *process) error {
 // refill reads again what the prober hears to be purged, a bounded number each second,
 // until the function that it returns is called, which returns the first error.
 func (p *prober) refill(api *process) (stop func() error, err error) {
-	var loads []*load
-	for range refillers {
-		l, err := dial(api.addr, 1)
-		if err != nil {
-			for _, l := range loads {
-				l.close()
-			}
-			return nil, err
-		}
-		loads = append(loads, l)
-	}
 	queries := make(chan string, 100_000)
-	over := make(chan struct{})
-	failed := make(chan error, refillers)
-	var wait sync.WaitGroup
-	for _, l := range loads {
-		wait.Go(func() {
-			defer l.close()
-			tick := time.NewTicker(time.Second * refillers / refillsASecond)
-			defer tick.Stop()
-			for {
-				select {
-				case <-over:
-					return
-				case <-tick.C:
-				}
-				select {
-				case query := <-queries:
-					if _, err := l.do(get("/v1/" + query)); err != nil {
-						failed <- err
-						return
-					}
-				default:
-				}
-			}
-		})
+	next := func() []byte {
+		select {
+		case query := <-queries:
+			return get("/v1/" + query)
+		default:
+			return nil
+		}
+	}
+	var stops []func() error
+	stop = func() error {
+		p.tell(nil)
+		var failed []error
+		for _, stop := range stops {
+			failed = append(failed, stop())
+		}
+		return errors.Join(failed...)
+	}
+	for range refillers {
+		one, err := steadily(api, time.Second*refillers/refillsASecond, next)
+		if err != nil {
+			return nil, errors.Join(err, stop())
+		}
+		stops = append(stops, one)
 	}
 	p.tell(queries)
-	return func() error {
-		p.tell(nil)
-		close(over)
-		wait.Wait()
-		close(failed)
-		return <-failed // nil if there is none
-	}, nil
+	return stop, nil
 }

@@ -51,6 +51,7 @@ func (b *bench) zipf(ctx context.Context) error {
 	}
 	draw := newZipfian(len(requests), rand.New(rand.NewPCG(1, 2)))
 	popular := func() []byte { return requests[draw.next()] }
+	random := rand.New(rand.NewPCG(7, 8))
 	span, settle := 4*b.slice(), 8*b.slice()
 
 	var rates, hits [phases]sample
@@ -73,7 +74,8 @@ func (b *bench) zipf(ctx context.Context) error {
 						return tally{}, err
 					}
 				case unrelated:
-					stop, err := steadily(uncached, missed[len(missed)-1], requests)
+					every := time.Duration(float64(time.Second) / max(missed[len(missed)-1], 1))
+					stop, err := steadily(uncached, every, func() []byte { return requests[random.IntN(len(requests))] })
 					if err != nil {
 						return tally{}, err
 					}
@@ -171,33 +173,4 @@ func edit(ctx context.Context, conn *pgx.Conn, statement string, rows int) error
 			return err
 		}
 	}
-}
-
-// steadily sends requests to a process, so many a second, until the function that it
-// returns is called, which returns the first error.
-func steadily(p *process, rate float64, requests [][]byte) (stop func() error, err error) {
-	l, err := dial(p.addr, 1)
-	if err != nil {
-		return nil, err
-	}
-	over, done := make(chan struct{}), make(chan error, 1)
-	go func() {
-		defer l.close()
-		tick := time.NewTicker(time.Duration(float64(time.Second) / max(rate, 1)))
-		defer tick.Stop()
-		random := rand.New(rand.NewPCG(7, 8))
-		for {
-			select {
-			case <-over:
-				done <- nil
-				return
-			case <-tick.C:
-			}
-			if _, err := l.do(requests[random.IntN(len(requests))]); err != nil {
-				done <- err
-				return
-			}
-		}
-	}()
-	return func() error { close(over); return <-done }, nil
 }
