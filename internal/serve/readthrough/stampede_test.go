@@ -28,7 +28,7 @@ func (s slowSource) ReadStamped(ctx context.Context, q listing.Query) (listing.Q
 
 // Hundreds of requests to several processes for one purged query are one read of
 // the database, which lasts until every process is in want of it. The twin has no
-// leases, so that each process reads.
+// leases, so that each process reads, and once: a fill is refused to none.
 func TestStampedeIsOneRead(t *testing.T) {
 	t.Parallel()
 	const processes, requests = 4, 100
@@ -55,7 +55,7 @@ func TestStampedeIsOneRead(t *testing.T) {
 			for range processes {
 				apis = append(apis, d.API(when(twin, deployment.Tamper{
 					Script: "acquire", Old: "'PX', ARGV[2], 'NX')", New: "'PX', ARGV[2])",
-				}), func(p *deployment.Process) {
+				}, anyFill()), func(p *deployment.Process) {
 					p.Bound = 24 * time.Hour // all requests come within the same half of it
 					p.Source = slowSource{p.Source, enough}
 				}))
