@@ -38,6 +38,7 @@ type rig struct {
 	apis         []*fleet.Process
 	invalidators []*fleet.Process
 	links        []*faultproxy.Proxy // between each invalidator and PostgreSQL
+	readLinks    []*faultproxy.Proxy // between each API process and PostgreSQL
 	journal      *journal
 	census       *census
 
@@ -80,7 +81,11 @@ func newRig(t testing.TB, o options) *rig {
 		r.invalidators = append(r.invalidators, c.Invalidator(t))
 	}
 	for range o.apis {
-		r.apis = append(r.apis, r.config.API(t))
+		link := faultproxy.New(t, r.database.API)
+		c := r.config
+		c.Database.API = link.URL(r.database.API)
+		r.readLinks = append(r.readLinks, link)
+		r.apis = append(r.apis, c.API(t))
 	}
 	r.cancel = func() {}
 	t.Cleanup(r.finish)
