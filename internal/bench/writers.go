@@ -25,10 +25,10 @@ func (b *bench) writers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := b.stopped(ctx, script, "on", atLeast(.85)); err != nil {
+	if err := b.stopped(ctx, script, "on", b.times(20, 2), atLeast(.85)); err != nil {
 		return err
 	}
-	if err := b.stopped(ctx, script, "off", atLeast(.70)); err != nil {
+	if err := b.stopped(ctx, script, "off", b.times(14, 2), atLeast(.70)); err != nil {
 		return err
 	}
 	rates, err := inTurns(b.times(6, 1), b.updating(ctx, script, "on", notifying, untriggered)...)
@@ -41,8 +41,8 @@ func (b *bench) writers(ctx context.Context) error {
 }
 
 // stopped measures while no invalidator runs.
-func (b *bench) stopped(ctx context.Context, script, commit string, target *Target) error {
-	rates, err := inTurns(b.times(20, 2), b.updating(ctx, script, commit, captured, untriggered)...)
+func (b *bench) stopped(ctx context.Context, script, commit string, rounds int, target *Target) error {
+	rates, err := inTurns(rounds, b.updating(ctx, script, commit, captured, untriggered)...)
 	if err != nil {
 		return err
 	}
