@@ -26,6 +26,19 @@ type purgeHold struct {
 	once    sync.Once
 }
 
+// await waits until a purge is held up.
+func (h *purgeHold) await(d *deployment.Deployment) {
+	d.Helper()
+	d.Await("a purge to be held up", func() bool {
+		select {
+		case <-h.held:
+			return true
+		default:
+			return false
+		}
+	})
+}
+
 // open lets go what is held up, and holds up nothing more.
 func (h *purgeHold) open() { h.once.Do(func() { close(h.release) }) }
 
@@ -90,7 +103,7 @@ func TestRevenantIsFenced(t *testing.T) {
 
 	hold.armed.Store(1)
 	d.Exec("update properties set price = 1 where id = 1")
-	<-hold.held
+	hold.await(d)
 	standby := d.Invalidate() // which gets the lock when PostgreSQL has ended the session of the first
 	warm(d, api, folsom, "properties/1")
 	hold.open()
