@@ -11,13 +11,6 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// both opens a connection to the table with capture and one to that without.
-func (b *bench) both(ctx context.Context, do func(with, without *pgx.Conn) error) error {
-	return b.on(ctx, b.owner(captured), func(with *pgx.Conn) error {
-		return b.on(ctx, b.owner(untriggered), func(without *pgx.Conn) error { return do(with, without) })
-	})
-}
-
 // timed returns how long statements take, in seconds.
 func timed(ctx context.Context, conn *pgx.Conn, sql string) (float64, error) {
 	began := time.Now()
@@ -63,11 +56,13 @@ func (b *bench) looped(ctx context.Context, databases ...string) ([]sample, erro
 
 // bulk measures large statements and long transactions.
 func (b *bench) bulk(ctx context.Context) error {
-	return b.both(ctx, func(with, without *pgx.Conn) error {
-		if err := b.oneStatement(ctx, with, without); err != nil {
-			return err
-		}
-		return b.oneTransaction(ctx, with, without)
+	return b.on(ctx, b.owner(captured), func(with *pgx.Conn) error {
+		return b.on(ctx, b.owner(untriggered), func(without *pgx.Conn) error {
+			if err := b.oneStatement(ctx, with, without); err != nil {
+				return err
+			}
+			return b.oneTransaction(ctx, with, without)
+		})
 	})
 }
 

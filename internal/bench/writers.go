@@ -31,23 +31,23 @@ func (b *bench) writers(ctx context.Context) error {
 	if err := b.stopped(ctx, script, "off", b.times(14, 2), atLeast(.70)); err != nil {
 		return err
 	}
-	rates, err := inTurns(b.times(6, 1), b.updating(ctx, script, "on", notifying, untriggered)...)
+	p, err := alternate(b.times(6, 1), b.updating(ctx, notifying, script, "on"), b.updating(ctx, untriggered, script, "on"))
 	if err != nil {
 		return err
 	}
-	b.add("UPDATE, synchronous_commit=on, NOTIFY every time / untriggered", ratio, pairs{rates[0], rates[1]}.ratio(), nil,
-		"for comparison; %.0f/s, %.0f/s", rates[0].median(), rates[1].median())
+	b.add("UPDATE, synchronous_commit=on, NOTIFY every time / untriggered", ratio, p.ratio(), nil,
+		"for comparison; %.0f/s, %.0f/s", p.ours.median(), p.theirs.median())
 	return b.keepingUp(ctx, script)
 }
 
 // stopped measures while no invalidator runs.
 func (b *bench) stopped(ctx context.Context, script, commit string, rounds int, target *Target) error {
-	rates, err := inTurns(rounds, b.updating(ctx, script, commit, captured, untriggered)...)
+	p, err := alternate(rounds, b.updating(ctx, captured, script, commit), b.updating(ctx, untriggered, script, commit))
 	if err != nil {
 		return err
 	}
-	b.add("UPDATE, synchronous_commit="+commit+", captured / untriggered", ratio, pairs{rates[0], rates[1]}.ratio(), target,
-		"%.0f/s, %.0f/s; 8 clients, invalidator stopped", rates[0].median(), rates[1].median())
+	b.add("UPDATE, synchronous_commit="+commit+", captured / untriggered", ratio, p.ratio(), target,
+		"%.0f/s, %.0f/s; 8 clients, invalidator stopped", p.ours.median(), p.theirs.median())
 	return nil
 }
 
@@ -70,7 +70,7 @@ func (b *bench) keepingUp(ctx context.Context, script string) error {
 		})
 		delays = append(delays, more...)
 		return rate, err
-	}, func() (float64, error) { return b.pgbench(ctx, untriggered, script, "on") })
+	}, b.updating(ctx, untriggered, script, "on"))
 	if err != nil {
 		return err
 	}
@@ -85,12 +85,9 @@ func (b *bench) keepingUp(ctx context.Context, script string) error {
 	return nil
 }
 
-// updating returns what measures the rate of a script's transactions in each database.
-func (b *bench) updating(ctx context.Context, script, commit string, databases ...string) (each []func() (float64, error)) {
-	for _, d := range databases {
-		each = append(each, func() (float64, error) { return b.pgbench(ctx, d, script, commit) })
-	}
-	return each
+// updating returns what measures the rate of a script's transactions in a database.
+func (b *bench) updating(ctx context.Context, database, script, commit string) func() (float64, error) {
+	return func() (float64, error) { return b.pgbench(ctx, database, script, commit) }
 }
 
 // script writes a script for pgbench.

@@ -94,15 +94,15 @@ func (b *bench) zipf(ctx context.Context) error {
 			hits[phase] = append(hits[phase], float64(t.hits)/float64(t.answers))
 		}
 	}
+	share := func(phase int) sample { return pairs{rates[phase], rates[none][:len(rates[phase])]}.ratio() }
 	what := fmt.Sprintf("Zipf reads of %d URLs, %d edits/s", len(requests), editsASecond)
 	b.add(what+": hit ratio", ratio, hits[exact], atLeast(.97), "%d rows, %d connections", b.rows, connections)
-	b.add(what+": rate / without edits", ratio, pairs{rates[exact], rates[none]}.ratio(), atLeast(.85), "%.0f/s, %.0f/s",
+	b.add(what+": rate / without edits", ratio, share(exact), atLeast(.85), "%.0f/s, %.0f/s",
 		rates[exact].median(), rates[none].median())
-	b.add(what+" of another table, as many uncached reads: rate / without", ratio, pairs{rates[unrelated], rates[none][:len(rates[unrelated])]}.ratio(), nil,
+	b.add(what+" of another table, as many uncached reads: rate / without", ratio, share(unrelated), nil,
 		"for comparison, all but the keeping coherent; %.0f uncached reads/s", missed.median())
 	b.add(what+" that purge everything: hit ratio", ratio, hits[everything], nil, "for comparison")
-	b.add(what+" that purge everything: rate / without edits", ratio,
-		pairs{rates[everything], rates[none][:len(rates[everything])]}.ratio(), nil,
+	b.add(what+" that purge everything: rate / without edits", ratio, share(everything), nil,
 		"for comparison; %.0f/s", rates[everything].median())
 	return nil
 }

@@ -73,12 +73,11 @@ var faults = []fault{
 	}},
 	{"answers to an API late", func(r *rig, random *rand.Rand) {
 		link := r.readLinks[random.IntN(len(r.readLinks))]
-		short := func() { time.Sleep(time.Duration(random.Int64N(int64(r.bound / 4)))) }
 		for range 20 {
 			link.Silence(faultproxy.ToClient)
-			short()
+			sleepUpTo(r.bound/4, random)
 			link.Resume()
-			short()
+			sleepUpTo(r.bound/4, random)
 		}
 	}},
 	{"LISTEN dead", func(r *rig, random *rand.Rand) {
@@ -141,7 +140,11 @@ var faults = []fault{
 }
 
 // hold keeps a fault up for a random time around B.
-func (r *rig) hold(random *rand.Rand) { time.Sleep(time.Duration(random.Int64N(int64(2 * r.bound)))) }
+func (r *rig) hold(random *rand.Rand) { sleepUpTo(2*r.bound, random) }
+
+func sleepUpTo(most time.Duration, random *rand.Rand) {
+	time.Sleep(time.Duration(random.Int64N(int64(most))))
+}
 
 // outage does what makes requests fail for a while.
 func (r *rig) outage(do func()) {

@@ -105,7 +105,7 @@ func TestMutants(t *testing.T) {
 }
 
 // foundWithin is how long the random checker may take to find a mutant: time for
-// each fault to come three times or more. Most mutants take some seconds.
+// each fault to come three times or more. Most take less than half a minute.
 const foundWithin = 3 * time.Minute
 
 // The random edits, reads and faults of TestCoherence find every mutant without being

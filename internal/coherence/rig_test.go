@@ -74,23 +74,27 @@ func newRig(t testing.TB, o options) *rig {
 		Programs: o.programs, Env: append([]string{"DATABASE_MAX_CONNS=20"}, o.env...),
 	}
 	for range o.invalidators {
-		link := faultproxy.New(t, r.database.Invalidator)
 		c := r.config
-		c.Database.Invalidator = link.URL(r.database.Invalidator)
-		r.links = append(r.links, link)
+		r.links = append(r.links, r.interpose(&c.Database.Invalidator))
 		r.invalidators = append(r.invalidators, c.Invalidator(t))
 	}
 	for range o.apis {
-		link := faultproxy.New(t, r.database.API)
 		c := r.config
-		c.Database.API = link.URL(r.database.API)
-		r.readLinks = append(r.readLinks, link)
+		r.readLinks = append(r.readLinks, r.interpose(&c.Database.API))
 		r.apis = append(r.apis, c.API(t))
 	}
 	r.cancel = func() {}
 	t.Cleanup(r.finish)
 	r.awaitHit(patience)
 	return r
+}
+
+// interpose puts a proxy in front of the server at an address, which becomes the proxy's.
+func (r *rig) interpose(address *string) *faultproxy.Proxy {
+	r.Helper()
+	link := faultproxy.New(r, *address)
+	*address = link.URL(*address)
+	return link
 }
 
 // patience is for what must happen at some time.
