@@ -1,0 +1,60 @@
+package invalidate
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/freshlist/freshlist/internal/invalidate/feed"
+)
+
+// The position is stored every storeOften while so many changes keep coming that there are
+// storeMany transactions by then, and else every storeSeldom; deleting the changes of one
+// may take storeTime.
+const (
+	storeOften  = 50 * time.Millisecond
+	storeSeldom = 200 * time.Millisecond
+	storeMany   = 100
+	storeTime   = time.Millisecond
+)
+
+// store writes the position to PostgreSQL and deletes the changes behind it, if
+// there are any and it is time. Until then a restart would apply them once more.
+func (l *leadership) store(ctx context.Context, beat bool) error {
+	every := storeSeldom
+	if len(l.pending) >= storeMany {
+		every = storeOften
+	}
+	if len(l.pending) == 0 || (!beat && time.Since(l.stored) < every) {
+		return nil
+	}
+	return l.save(ctx, l.conn(), l.touch)
+}
+
+// save writes the position now.
+func (l *leadership) save(ctx context.Context, conn *pgx.Conn, pulse func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, l.stepTimeout()+time.Duration(len(l.pending))*storeTime)
+	defer cancel()
+	l.at.Fences = fencesOf(l.daemon.Positions())
+	if err := feed.Advance(ctx, conn, l.at, l.pending, pulse); err != nil {
+		return err
+	}
+	l.daemon.Settle()
+	l.pending, l.stored = l.pending[:0], time.Now()
+	return nil
+}
+
+// farewell stores the position when the process is told to stop, so that the next
+// leader need not apply again what has been applied. If it fails, that one will, as it
+// will if the position is ahead of what has been purged.
+func (l *leadership) farewell(ctx context.Context) {
+	if len(l.pending) == 0 || len(l.left) > 0 {
+		return
+	}
+	enough, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.stepTimeout())
+	defer cancel()
+	if err := l.save(enough, l.drains, func(context.Context) error { return nil }); err != nil {
+		l.Log.DebugContext(ctx, "the position was not stored at the end", "error", err)
+	}
+}
