@@ -56,7 +56,7 @@ var mutants = []mutant{
 	{
 		name: "beat before drain and purge", programs: []string{"invalidator"},
 		changes: []fleet.Change{{
-			File: "internal/invalidate/loop.go",
+			File: "internal/invalidate/round.go",
 			Old:  "	changes := 0\n",
 			New: "	changes := 0\n	if err := l.note(ctx); err != nil {\n		return err\n	}\n	if err := l.beat(ctx); err != nil {\n" +
 				"		return err\n	}\n",
