@@ -24,6 +24,9 @@ var pure = map[string][]string{
 	"internal/invalidate/match": {module + "internal/listing"},
 }
 
+// leaves are packages that anybody may import, so they import the standard library alone.
+var leaves = []string{"internal/caching"}
+
 // reserved packages, with their subpackages, and who alone may import them, tests
 // aside.
 var reserved = map[string][]string{
@@ -116,10 +119,25 @@ func TestPurePackages(t *testing.T) {
 				continue // what serves tests is no part of the product
 			}
 			for _, imported := range p.imports {
-				outside := strings.Contains(strings.Split(imported, "/")[0], ".")
-				if slices.Contains(inputOutput, imported) || outside && !slices.Contains(may, imported) {
+				if slices.Contains(inputOutput, imported) || outside(imported) && !slices.Contains(may, imported) {
 					t.Errorf("%s imports %s", p.path, imported)
 				}
+			}
+		}
+	}
+}
+
+// outside says whether a package is not of the standard library.
+func outside(imported string) bool {
+	return strings.Contains(strings.Split(imported, "/")[0], ".")
+}
+
+func TestLeaves(t *testing.T) {
+	t.Parallel()
+	for _, p := range sources(t) {
+		for _, path := range leaves {
+			if under(p.path, module+path) && slices.ContainsFunc(p.imports, outside) {
+				t.Errorf("%s imports %v", p.path, p.imports)
 			}
 		}
 	}

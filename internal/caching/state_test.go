@@ -1,0 +1,236 @@
+package caching_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/freshlist/freshlist/internal/caching"
+)
+
+// watched is a state with its log and a clock of its own.
+type watched struct {
+	*caching.State
+	t   *testing.T
+	log bytes.Buffer
+	now time.Time
+}
+
+func watch(t *testing.T) *watched {
+	w := &watched{t: t, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	log := slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}}))
+	w.State = caching.New(log, func() time.Time { return w.now })
+	return w
+}
+
+// lines returns what has been logged since the last call.
+func (w *watched) lines() []string {
+	text := strings.TrimSpace(w.log.String())
+	w.log.Reset()
+	if text == "" {
+		return nil
+	}
+	return strings.Split(text, "\n")
+}
+
+func (w *watched) expect(parts ...[]string) {
+	w.t.Helper()
+	lines := w.lines()
+	if len(lines) != len(parts) {
+		w.t.Fatalf("%d lines, want %d:\n%s", len(lines), len(parts), strings.Join(lines, "\n"))
+	}
+	for i, want := range parts {
+		for _, part := range want {
+			if !strings.Contains(lines[i], part) {
+				w.t.Errorf("line %d has no %q: %s", i, part, lines[i])
+			}
+		}
+	}
+}
+
+func TestEachChangeIsLoggedOnce(t *testing.T) {
+	t.Parallel()
+	w := watch(t)
+	w.expect()
+	w.now = w.now.Add(time.Second)
+	if !w.Set(caching.NoBeat, "") || w.Set(caching.NoBeat, "") {
+		t.Error("a reason is news once")
+	}
+	w.expect([]string{"level=WARN", "reason=no-beat", "meaning=", "remedy=", caching.NoBeat.Remedy()})
+	w.now = w.now.Add(2 * time.Second)
+	w.Set(caching.RedisDown, "connection refused")
+	w.expect([]string{"reason=redis-down", `detail="connection refused"`})
+	w.now = w.now.Add(3 * time.Second)
+	w.Set(caching.OK, "")
+	w.expect([]string{"level=INFO", "the cache is used", "after=redis-down", "lasted=6s"})
+	w.Remind()
+	w.now = w.now.Add(time.Hour)
+	w.Remind()
+	w.expect()
+}
+
+func TestStateThatLastsIsRepeated(t *testing.T) {
+	t.Parallel()
+	w := watch(t)
+	w.Set(caching.CatchingUp, "5000 rows")
+	w.lines()
+	for range 59 {
+		w.now = w.now.Add(time.Second)
+		w.Remind()
+	}
+	w.expect()
+	if w.Set(caching.CatchingUp, "300 rows") {
+		t.Error("another detail is no news")
+	}
+	for range 61 {
+		w.now = w.now.Add(time.Second)
+		w.Remind()
+	}
+	w.expect([]string{"still not used", "300 rows", "lasts=1m0s"}, []string{"still not used", "lasts=2m0s"})
+}
+
+// Starting is what a process does anyway: it is told only if it lasts.
+func TestStartingIsLoggedIfItLasts(t *testing.T) {
+	t.Parallel()
+	w := watch(t)
+	w.now = w.now.Add(59 * time.Second)
+	w.Remind()
+	w.expect()
+	w.now = w.now.Add(time.Second)
+	w.Remind()
+	w.expect([]string{"reason=starting"})
+}
+
+// A state that comes and goes twice a second must not fill the log, and the state that
+// stands in the end must be told.
+func TestFlapping(t *testing.T) {
+	t.Parallel()
+	w := watch(t)
+	w.Set(caching.OK, "")
+	for range 240 {
+		w.now = w.now.Add(250 * time.Millisecond)
+		w.Set(caching.NoBeat, "")
+		w.now = w.now.Add(250 * time.Millisecond)
+		w.Set(caching.OK, "")
+		w.Remind()
+	}
+	lines := w.lines()
+	if n := len(lines); n < 10 || n > 20 {
+		t.Errorf("%d lines in two minutes:\n%s", n, strings.Join(lines, "\n"))
+	}
+	w.Set(caching.NoBeat, "")
+	for range 11 {
+		w.now = w.now.Add(time.Second)
+		w.Remind()
+	}
+	end := w.lines()
+	if len(end) != 1 || !strings.Contains(end[0], "reason=no-beat") {
+		t.Errorf("in the end:\n%s", strings.Join(end, "\n"))
+	}
+	if n := changesIn(append(lines, end...)); n != 482 {
+		t.Errorf("the lines speak of %d changes, there were 482", n)
+	}
+}
+
+// changesIn returns of how many changes lines speak: one each, if they say nothing else.
+func changesIn(lines []string) (sum int) {
+	for _, line := range lines {
+		n := 1
+		if _, text, found := strings.Cut(line, "changes="); found {
+			_, _ = fmt.Sscan(text, &n)
+		}
+		sum += n
+	}
+	return sum
+}
+
+func TestReport(t *testing.T) {
+	t.Parallel()
+	w := watch(t)
+	w.now = w.now.Add(time.Minute)
+	w.Set(caching.NoBeat, "partition 1")
+	body, err := json.Marshal(w.Report(true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"ready":true,"caching":false,"reason":"no-beat","since":"2026-01-02T03:05:05Z","remedy":"` + caching.NoBeat.Remedy() + `","detail":"partition 1"}`
+	if string(body) != want {
+		t.Errorf("got  %s\nwant %s", body, want)
+	}
+	w.Set(caching.OK, "")
+	if r := w.Report(false); r.Ready || !r.Caching || r.Reason != "" || r.Remedy != "" || r.Detail != "" {
+		t.Errorf("while the cache is used: %+v", r)
+	}
+}
+
+func TestConcurrentUse(t *testing.T) {
+	t.Parallel()
+	s := caching.New(slog.New(slog.DiscardHandler), time.Now)
+	var all sync.WaitGroup
+	for i := range 4 {
+		all.Go(func() {
+			for n := range 1000 {
+				s.Set(caching.Reason(n%(i+2)), "")
+				s.Present()
+				s.Remind()
+			}
+		})
+	}
+	all.Wait()
+}
+
+func TestTable(t *testing.T) {
+	t.Parallel()
+	words := map[string]bool{}
+	for _, r := range caching.Reasons() {
+		if r.String() == "" || r.Meaning() == "" || r.Remedy() == "" || r.By().String() == "" || words[r.String()] {
+			t.Errorf("reason %d: word %q, by %q, meaning %q, remedy %q", r, r, r.By(), r.Meaning(), r.Remedy())
+		}
+		words[r.String()] = true
+		if again, err := caching.Parse(r.String()); err != nil || again != r {
+			t.Errorf("%s parses as %s (%v)", r, again, err)
+		}
+	}
+	for _, word := range []string{"off", "no-beat", "redis-down", "redis-full", "redis-policy", "other-deployment", "other-description", "bound",
+		"not-installed", "no-rights", "row-security", "in-recovery", "database-down", "capture", "catching-up", "other-leader", "starting"} {
+		if !words[word] {
+			t.Errorf("no reason %s", word)
+		}
+	}
+	if _, err := caching.Parse("whatever"); err == nil {
+		t.Error("an unknown word is a reason")
+	}
+}
+
+func TestFault(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("refused")
+	err := fmt.Errorf("read: %w", caching.Because(caching.RedisDown, cause))
+	if r, found := caching.ReasonOf(err); !found || r != caching.RedisDown || !errors.Is(err, cause) {
+		t.Errorf("reason %s, found %v", r, found)
+	}
+	if _, found := caching.ReasonOf(cause); found || caching.Because(caching.Off, nil) != nil {
+		t.Error("a plain error has no reason, and no error has none")
+	}
+}
+
+func BenchmarkSetAgain(b *testing.B) {
+	s := caching.New(slog.New(slog.DiscardHandler), time.Now)
+	s.Set(caching.OK, "")
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			s.Set(caching.OK, "")
+		}
+	})
+}
