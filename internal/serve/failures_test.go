@@ -37,6 +37,7 @@ func TestFailuresOfReads(t *testing.T) {
 	}{
 		{fmt.Errorf("read: %w: %w", database.ErrBusy, secret), 503},
 		{fmt.Errorf("read: %w: %w", database.ErrUnavailable, secret), 503},
+		{fmt.Errorf("read: %w: %w", database.ErrInRecovery, secret), 503},
 		{fmt.Errorf("read: %w: %w", context.DeadlineExceeded, secret), 503},
 		{fmt.Errorf("read: %w", secret), 500},
 	} {

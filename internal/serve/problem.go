@@ -80,6 +80,8 @@ func problemOf(err error) *problem {
 		return ruleProblem(rule, err)
 	case errors.Is(err, database.ErrBusy):
 		return unavailable("All database connections are in use.", err)
+	case errors.Is(err, database.ErrInRecovery):
+		return unavailable("The database is a standby, which may be behind.", err)
 	case errors.Is(err, database.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return unavailable("The database did not answer in time.", err)
 	default:

@@ -19,9 +19,15 @@ var (
 	// ErrUnavailable: PostgreSQL cannot be reached, is going down or coming up,
 	// or took too long. The same request may succeed later.
 	ErrUnavailable = errors.New("the database is not available")
+	// ErrInRecovery: the server is a standby, which shows commits late and takes no
+	// writes. It is an ErrUnavailable too.
+	ErrInRecovery = fmt.Errorf("%w: the server is in recovery, a standby", ErrUnavailable)
 	// ErrNoEpoch: the schema freshlist is not installed, or this role may not
 	// use it. The rows can be read all the same, by Read.
 	ErrNoEpoch = errors.New("the database has no freshlist epoch")
+	// ErrNoRights: this role may not execute the function that gives the epoch. It is
+	// an ErrNoEpoch too.
+	ErrNoRights = fmt.Errorf("%w: this role may not execute freshlist.properties_epoch()", ErrNoEpoch)
 	// ErrNotFound: there is no such property.
 	ErrNotFound = errors.New("no such property")
 	// ErrPrecondition: the property is not in the state that the caller asked for.
@@ -56,7 +62,7 @@ const (
 	invalidSchemaName    = "3F000"
 	noPrivilege          = "42501"
 	invalidParameter     = "22023"
-	resultTypeChanged    = "0A000" // of a prepared statement, by DDL
+	notSupported         = "0A000"
 	readOnly             = "25006" // a primary that has become a standby
 	serializationFailure = "40001"
 	deadlock             = "40P01"
@@ -96,7 +102,9 @@ func classifySQL(pg *pgconn.PgError, err error) error {
 		return &RuleError{pg.ColumnName, "has a text that is too long to be indexed", err}
 	case raiseException:
 		return &RuleError{pg.ColumnName, "is refused by the table", err}
-	case readOnly, serializationFailure, deadlock, lockNotAvailable:
+	case readOnly:
+		return fmt.Errorf("%w: %w", ErrInRecovery, err)
+	case serializationFailure, deadlock, lockNotAvailable:
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	switch pg.Code[:2] {
@@ -130,10 +138,27 @@ func lost(err error) bool {
 // what was asked: another connection may do.
 func stale(err error) bool {
 	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
-		return strings.HasPrefix(pg.Code, "57P") || pg.Code == resultTypeChanged
+	switch {
+	case errors.Is(err, ErrInRecovery):
+		return true
+	case errors.As(err, &pg):
+		return strings.HasPrefix(pg.Code, "57P") || resultTypeChanged(pg)
 	}
 	return lost(err) && !errors.As(err, new(*pgconn.ConnectError))
+}
+
+// resultTypeChanged tells that a prepared statement returns something else since DDL.
+// PostgreSQL has no code of its own for that, but names the place: no translation
+// changes it.
+func resultTypeChanged(pg *pgconn.PgError) bool {
+	return pg.Code == notSupported && pg.Routine == "RevalidateCachedQuery"
+}
+
+// onStandby tells that a statement failed for what a standby cannot do: it met an
+// unlogged table already while it was planned.
+func onStandby(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == notSupported && pg.Routine == "get_relation_info"
 }
 
 // noEpoch tells that the function that gives the epoch cannot be called.

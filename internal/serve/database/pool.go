@@ -9,9 +9,11 @@ package database
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -40,6 +42,8 @@ const (
 type Pool struct {
 	pgx   *pgxpool.Pool
 	probe *pgxpool.Pool // one session, so that a busy pool does not look like a dead database
+
+	renewed atomic.Int64 // when sessions with a standby were last closed, UnixNano
 }
 
 // Open returns a pool that connects when it is first used, so that a process
@@ -112,13 +116,37 @@ func settings(c Config, given map[string]string) func(context.Context, *pgx.Conn
 }
 
 // Ping asks PostgreSQL for a sign of life, on a session that no read or write
-// uses.
+// uses. Its error is ErrInRecovery for a standby.
 func (p *Pool) Ping(ctx context.Context) error {
-	if err := p.probe.Ping(ctx); err != nil {
+	var standby bool
+	err := p.probe.QueryRow(ctx, "select pg_is_in_recovery()").Scan(&standby)
+	if err == nil && standby {
+		err = ErrInRecovery
+		p.renew(err)
+	}
+	if err != nil {
 		return fmt.Errorf("ping database: %w", classify(err))
 	}
 	return nil
 }
+
+// renew has every session closed, at once or when it is given back, after err on one of
+// them: new ones may lead to another server. It reports whether trying again makes sense.
+// All sessions may be stale ones of the same server, but where an address leads to a
+// standby only, new sessions every renewEvery are enough.
+func (p *Pool) renew(err error) bool {
+	if errors.Is(err, ErrInRecovery) {
+		last, now := p.renewed.Load(), time.Now()
+		if now.UnixNano() < last+int64(renewEvery) || !p.renewed.CompareAndSwap(last, now.UnixNano()) {
+			return false
+		}
+	}
+	p.pgx.Reset()
+	p.probe.Reset()
+	return true
+}
+
+const renewEvery = 100 * time.Millisecond
 
 // Close ends all sessions once those in use have been given back.
 func (p *Pool) Close() {

@@ -27,12 +27,16 @@ func (r *Reader) Assigned(ctx context.Context, xid uint64) (bool, error) {
 		return false, err
 	}
 	defer conn.Release()
-	_, err = conn.Exec(ctx, "select pg_xact_status($1)", xid)
+	var standby bool
+	err = conn.QueryRow(ctx, `select pg_is_in_recovery(), case when not pg_is_in_recovery() then pg_xact_status($1::xid8) end`, xid).
+		Scan(&standby, nil)
 	switch {
 	case isFuture(err):
 		return false, nil
 	case err != nil:
 		return false, fmt.Errorf("look for transaction %d: %w", xid, classify(err))
+	case standby:
+		return false, fmt.Errorf("look for transaction %d: %w", xid, ErrInRecovery)
 	default:
 		return true, nil
 	}
@@ -43,6 +47,17 @@ const (
 	noStamp    = "null::text"
 	epochStamp = "freshlist.properties_epoch() || ' ' || extract(epoch from pg_postmaster_start_time())"
 )
+
+// recovering is what a standby returns for an epoch. It shows commits late, so that
+// none of its answers is given to anybody; and what it would be asked for an epoch is
+// an unlogged table, which it cannot read.
+const recovering = "in recovery"
+
+// unlessRecovering guards an expression for the epoch: PostgreSQL evaluates it only on
+// a primary.
+func unlessRecovering(epoch string) string {
+	return "case when pg_is_in_recovery() then '" + recovering + "' else " + epoch + " end"
+}
 
 // Read returns the rows of q. It needs nothing of freshlist in the database but
 // the table.
@@ -64,12 +79,13 @@ func (r *Reader) ReadStamped(ctx context.Context, q listing.Query) (listing.Quer
 }
 
 // read tries a second time if the first connection turns out to be a stale one:
-// a restart of PostgreSQL leaves a pool full of those.
+// a restart of PostgreSQL leaves a pool full of those, and so does a failover, after
+// which they may lead to what is a standby now.
 func (r *Reader) read(ctx context.Context, q listing.Query, epoch string) (listing.Queryset, string, error) {
 	r.count()
+	epoch = unlessRecovering(epoch)
 	a, err := r.attempt(ctx, q, epoch)
-	if stale(err) && ctx.Err() == nil {
-		r.pool.pgx.Reset()
+	if stale(err) && ctx.Err() == nil && r.pool.renew(err) {
 		a, err = r.attempt(ctx, q, epoch)
 	}
 	if err != nil {
@@ -95,6 +111,12 @@ func (r *Reader) attempt(ctx context.Context, q listing.Query, epoch string) (an
 		err = a.readSummary(ctx, conn.Conn(), epoch)
 	} else {
 		err = a.readRows(ctx, conn.Conn(), epoch)
+	}
+	switch {
+	case err == nil && a.epoch.String == recovering:
+		return answer{}, ErrInRecovery
+	case onStandby(err):
+		return answer{}, fmt.Errorf("%w: %w", ErrInRecovery, err)
 	}
 	return a, err
 }
