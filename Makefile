@@ -5,7 +5,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 COMPOSE     = github.com/compose-spec/compose-go/v2/cmd@v2.16.2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak build lint bench
+.PHONY: help run test mutants soak build lint bench
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,10 @@ run: build ## everything for a first look, on private servers unless DATABASE_UR
 test: ## all tests on private PostgreSQL and Redis servers, with the race detector
 	@scripts/install-servers --test
 	CGO_ENABLED=1 go test -race -p 2 -timeout 9m ./...
+
+mutants: ## take the guards out one by one and print those that no test misses; ONLY=pattern, JOBS=1
+	@scripts/install-servers --test
+	go run ./internal/mutants -only '$(ONLY)' -jobs $(or $(JOBS),1)
 
 soak: ## random edits and faults, every answer checked, for TIME (10m)
 	@scripts/install-servers --test
