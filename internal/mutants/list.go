@@ -5,8 +5,7 @@ const (
 	scripts     = "internal/cache/scripts/"
 	triggers    = "db/triggers/"
 	readthrough = "internal/serve/readthrough/"
-	loop        = "internal/invalidate/loop.go"
-	leadership  = "internal/invalidate/leadership.go"
+	invalidate  = "internal/invalidate/"
 	feed        = "internal/invalidate/feed/"
 	match       = "internal/invalidate/match/"
 )
@@ -150,7 +149,7 @@ var mutants = []Mutant{
 		"./internal/cache", "Takeover|Fenced"},
 	{"epoch/not published", []Edit{{scripts + "epoch.lua", "redis.call('PUBLISH', KEYS[5], '*')\n", ""}},
 		"./internal/cache", ""},
-	{"policy/not read", []Edit{{loop, "	if _, err := cache.CheckPolicy(clock.Policy); err != nil {\n		return err\n	}\n", ""}},
+	{"policy/not read", []Edit{{invalidate + "beat.go", "	if _, err := cache.CheckPolicy(clock.Policy); err != nil {\n		return err\n	}\n", ""}},
 		"./internal/invalidate", ""},
 
 	// Reading through Redis.
@@ -204,24 +203,24 @@ var mutants = []Mutant{
 
 	// The loop.
 	{"loop/noted after the drain", []Edit{
-		{loop, "	if beat {\n		if err := l.note(ctx); err != nil {\n			return err\n		}\n	}\n	began := time.Now()\n", "	began := time.Now()\n"},
-		{loop, "		l.unproved = false\n		return l.beat(ctx)\n", "		l.unproved = false\n		if err := l.note(ctx); err != nil {\n			return err\n		}\n		return l.beat(ctx)\n"}},
+		{invalidate + "round.go", "	if beat {\n		if err := l.note(ctx); err != nil {\n			return err\n		}\n	}\n	began := time.Now()\n", "	began := time.Now()\n"},
+		{invalidate + "round.go", "		l.unproved = false\n		return l.beat(ctx)\n", "		l.unproved = false\n		if err := l.note(ctx); err != nil {\n			return err\n		}\n		return l.beat(ctx)\n"}},
 		"./internal/invalidate", ""},
-	{"loop/late registrations not purged", []Edit{{loop, "	if len(late) > 0 {\n", "	if false {\n"}}, "./internal/invalidate", ""},
-	{"loop/what was left is forgotten", []Edit{{loop, "	l.left = later //", "	l.left, _ = nil, later //"}}, "./internal/invalidate", ""},
-	{"loop/catching up forgets what was left", []Edit{{loop, "		if err := l.apply(ctx, nil, math.MaxInt); err != nil {\n			return err\n		}\n", "		l.left = nil\n"}},
+	{"loop/late registrations not purged", []Edit{{invalidate + "round.go", "	if len(late) > 0 {\n", "	if false {\n"}}, "./internal/invalidate", ""},
+	{"loop/what was left is forgotten", []Edit{{invalidate + "round.go", "	l.left = later //", "	l.left, _ = nil, later //"}}, "./internal/invalidate", ""},
+	{"loop/catching up forgets what was left", []Edit{{invalidate + "catchup.go", "		if err := l.apply(ctx, nil, math.MaxInt); err != nil {\n			return err\n		}\n", "		l.left = nil\n"}},
 		"./internal/invalidate", ""},
-	{"loop/beat while something is left", []Edit{{loop, "		if len(l.left) == 0 {\n			break\n		}\n", "		break\n"}},
+	{"loop/beat while something is left", []Edit{{invalidate + "round.go", "		if len(l.left) == 0 {\n			break\n		}\n", "		break\n"}},
 		"./internal/invalidate", ""},
-	{"loop/catalog not compared", []Edit{{loop, "	case catalog && batch.Catalog != l.at.Catalog:\n		return 0, errCatalog\n", ""}},
+	{"loop/catalog not compared", []Edit{{invalidate + "round.go", "	case catalog && batch.Catalog != l.at.Catalog:\n		return 0, errCatalog\n", ""}},
 		"./internal/invalidate", ""},
-	{"loop/renewed without the catalog", []Edit{{loop, "		if err := l.checkCatalog(ctx); err != nil {\n			return err\n		}\n		return l.renew(ctx)\n", "		return l.renew(ctx)\n"}},
+	{"loop/renewed without the catalog", []Edit{{invalidate + "round.go", "		if err := l.checkCatalog(ctx); err != nil {\n			return err\n		}\n		return l.renew(ctx)\n", "		return l.renew(ctx)\n"}},
 		"./internal/invalidate", ""},
-	{"loop/last position stored though something is left", []Edit{{loop, "if len(l.pending) == 0 || len(l.left) > 0 {", "if len(l.pending) == 0 {"}},
+	{"loop/last position stored though something is left", []Edit{{invalidate + "store.go", "if len(l.pending) == 0 || len(l.left) > 0 {", "if len(l.pending) == 0 {"}},
 		"./internal/invalidate", ""},
-	{"loop/index kept", []Edit{{leadership, "	l.index.Reset()\n", ""}}, "./internal/invalidate", ""},
-	{"loop/stored catalog not compared", []Edit{{leadership, "case stored.Catalog != catalog:", "case false:"}}, "./internal/invalidate", ""},
-	{"loop/faulty capture adopted", []Edit{{leadership, "		if fault == \"\" {\n			return catalog, nil\n		}\n", "		return catalog, nil\n"}},
+	{"loop/index kept", []Edit{{invalidate + "leadership.go", "	l.index.Reset()\n", ""}}, "./internal/invalidate", ""},
+	{"loop/stored catalog not compared", []Edit{{invalidate + "leadership.go", "case stored.Catalog != catalog:", "case false:"}}, "./internal/invalidate", ""},
+	{"loop/faulty capture adopted", []Edit{{invalidate + "leadership.go", "		if fault == \"\" {\n			return catalog, nil\n		}\n", "		return catalog, nil\n"}},
 		"./internal/invalidate", ""},
 
 	// The feed.
