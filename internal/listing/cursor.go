@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
-	"time"
+	"math"
 )
 
 // A cursor is base64url of: the sort and whether the value is NULL (one byte),
@@ -77,19 +77,24 @@ func cursorKey(b []byte) (s Sort, k Key, ok bool) {
 	return s, k, n > 0 && n == len(b)
 }
 
-// holds reports whether the order's column can hold the value.
+// The first instant of a timestamptz and the last: 4713 BC and the year 294276.
+const (
+	firstInstant Micros = -211_813_488_000_000_000
+	lastInstant  Micros = 9_223_371_331_200_000_000 - 1
+)
+
+// holds reports whether the order's column can hold the value, by its type: the
+// table's checks may have been dropped.
 func (s Sort) holds(v Null[int64]) bool {
 	switch s.Column() {
 	case Price:
-		return v.Valid && v.V >= 0 && v.V <= MaxPrice
+		return v.Valid && (v.V >= -MaxPrice && v.V <= MaxPrice || v.V == NaNPrice)
 	case LivingArea:
-		return !v.Valid || v.V > 0 && v.V <= 1<<31-1
+		return !v.Valid || v.V >= math.MinInt32 && v.V <= math.MaxInt32
+	case CreatedAt:
+		m := Micros(v.V)
+		return v.Valid && (m >= firstInstant && m <= lastInstant || !m.Finite())
 	default:
-		first := time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC)
-		end := time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)
-		// A day more on either side: the table's rule counts years in the
-		// session's time zone.
-		day := 24 * time.Hour
-		return v.Valid && Micros(v.V) >= MicrosOf(first.Add(-day)) && Micros(v.V) < MicrosOf(end.Add(day))
+		panic(s.unknown())
 	}
 }

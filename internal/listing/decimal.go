@@ -12,7 +12,8 @@ const (
 	bathroomsScale = 1
 )
 
-// The largest values that the table's columns take.
+// The largest values that the table's columns take. Their types, numeric(14, 2) and
+// numeric(3, 1), hold the same values below zero, and NaN.
 const (
 	MaxPrice     = 999_999_999_999_99 // cents
 	MaxBathrooms = 99_9               // tenths
@@ -21,11 +22,23 @@ const (
 // maxDigits bounds the text of a number. No column needs so many.
 const maxDigits = 32
 
-// AppendPrice appends a price in cents with its two decimals: 350000.00.
-func AppendPrice(dst []byte, cents int64) []byte { return appendFixed(dst, cents, priceScale) }
+// nan is PostgreSQL's spelling.
+const nan = "NaN"
+
+// AppendPrice appends a price in cents with its two decimals: 350000.00. Or NaN.
+func AppendPrice(dst []byte, cents int64) []byte {
+	if cents == NaNPrice {
+		return append(dst, nan...)
+	}
+	return appendFixed(dst, cents, priceScale)
+}
 
 // AppendBathrooms appends a number of bathrooms in tenths with its one decimal: 2.5.
+// Or NaN.
 func AppendBathrooms(dst []byte, tenths int16) []byte {
+	if tenths == NaNBathrooms {
+		return append(dst, nan...)
+	}
 	return appendFixed(dst, int64(tenths), bathroomsScale)
 }
 

@@ -8,7 +8,7 @@ import (
 // Shape names the layout that Encode writes and the spelling of cursors, which
 // stand in the next links of rendered answers. It goes into every cached value's
 // build tag: change it with either, and no build ever decodes another's bytes.
-const Shape = "queryset 1, cursor 1"
+const Shape = "queryset 2, cursor 2"
 
 // The layout: one byte for the query's kind, then what the kind has. Integers
 // are varints (signed ones zigzag), texts are their length and bytes, floats

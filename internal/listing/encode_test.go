@@ -3,7 +3,7 @@ package listing_test
 import (
 	"bytes"
 	"encoding/hex"
-	"reflect"
+	"fmt"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -22,8 +22,9 @@ func TestEncodingIsExact(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !reflect.DeepEqual(back, qs) {
-			t.Fatalf("got %+v, want %+v", back, qs)
+		// As text, since NaN is not equal to itself, and 0 is to -0.
+		if got, want := fmt.Sprintf("%#v", back), fmt.Sprintf("%#v", qs); got != want {
+			t.Fatalf("got %s, want %s", got, want)
 		}
 		cut := rapid.IntRange(0, len(b)-1).Draw(t, "cut")
 		if _, err := listing.DecodeQueryset(q, b[:cut]); err == nil {
@@ -60,7 +61,7 @@ func TestShape(t *testing.T) {
 		"6a634e67670201202205436f6e646f08666f725f73616c6580bbb0210447414c540539353633320632880e00000000004043" +
 		"4002014101420470726f706572746965732f3137010204060801010447414c54020001000270726f706572746965732f7375" +
 		"6d6d617279"
-	if got := hex.EncodeToString(all); listing.Shape != "queryset 1, cursor 1" || got != want {
+	if got := hex.EncodeToString(all); listing.Shape != "queryset 2, cursor 2" || got != want {
 		t.Errorf("Shape %q:\n%s", listing.Shape, got)
 	}
 }

@@ -1,6 +1,9 @@
 package listing
 
-import "cmp"
+import (
+	"cmp"
+	"strconv"
+)
 
 // sortNames spells each Sort as the parameter does, by its number.
 const sortNames = "newest, price, -price, area or -area"
@@ -16,10 +19,15 @@ func (s Sort) String() string {
 		return "area"
 	case AreaDesc:
 		return "-area"
-	default:
+	case Newest:
 		return "newest"
+	default:
+		return s.unknown()
 	}
 }
+
+// unknown names a sort that there is not: a fault of the program.
+func (s Sort) unknown() string { return "listing: no sort of number " + strconv.Itoa(int(s)) }
 
 // sorts are all the orders.
 func sorts() [5]Sort { return [...]Sort{Newest, PriceAsc, PriceDesc, AreaAsc, AreaDesc} }
@@ -40,8 +48,10 @@ func (s Sort) Column() Column {
 		return Price
 	case AreaAsc, AreaDesc:
 		return LivingArea
-	default:
+	case Newest:
 		return CreatedAt
+	default:
+		panic(s.unknown())
 	}
 }
 
@@ -55,8 +65,10 @@ func (s Sort) Key(r *Row) Key {
 		return Key{Value: Some(r.Price), ID: r.ID}
 	case LivingArea:
 		return Key{Value: Null[int64]{V: int64(r.LivingArea.V), Valid: r.LivingArea.Valid}, ID: r.ID}
-	default:
+	case CreatedAt:
 		return Key{Value: Some(int64(r.CreatedAt)), ID: r.ID}
+	default:
+		panic(s.unknown())
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"time"
 
 	"github.com/freshlist/freshlist/internal/listing"
 )
@@ -19,6 +18,14 @@ var errRecord = errors.New("not a record of the expected shape")
 type fields struct {
 	rest []byte
 	err  error
+}
+
+// end returns the first error, or that something follows the last field.
+func (f *fields) end() error {
+	if f.err == nil && len(f.rest) > 0 {
+		return errRecord
+	}
+	return f.err
 }
 
 func fieldsOf(record []byte, count int) *fields {
@@ -68,12 +75,9 @@ func (f *fields) int(size int) listing.Null[int64] {
 	}
 }
 
-// year2000 is PostgreSQL's zero of time.
-var year2000 = listing.MicrosOf(time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC))
-
 func (f *fields) micros() listing.Null[listing.Micros] {
 	n := f.int(8)
-	return listing.Null[listing.Micros]{V: year2000 + listing.Micros(n.V), Valid: n.Valid}
+	return listing.Null[listing.Micros]{V: listing.MicrosOfStored(n.V), Valid: n.Valid}
 }
 
 func (f *fields) float() listing.Null[float64] {
@@ -86,30 +90,40 @@ func (f *fields) text() listing.Null[string] {
 	return listing.Null[string]{V: string(b), Valid: b != nil}
 }
 
-// decimal returns a numeric as a number of units of its last of scale places.
-func (f *fields) decimal(scale int) listing.Null[int64] {
+// decimal returns a numeric as a number of units of its last of scale places, at most
+// most of them above or below zero; or nan.
+func (f *fields) decimal(scale int, most, nan int64) listing.Null[int64] {
 	b := f.next()
-	if b == nil {
+	if b == nil || f.err != nil {
 		return listing.Null[int64]{}
 	}
-	v, err := decimal(b, scale)
+	v, err := decimal(b, scale, nan)
+	if err == nil && v != nan && (v > most || v < -most) {
+		err = errRange
+	}
 	if err != nil {
 		f.err = err
 	}
 	return listing.Null[int64]{V: v, Valid: err == nil}
 }
 
+// errRange tells that a number is one that its column had no room for at install.
+var errRange = errors.New("numeric out of the column's range")
+
 // decimal decodes a numeric: the number of its digits to the base 10,000, the power
 // of that base of the first one, sign, scale, digits. It takes what a numeric(14, 2) can
-// hold, which fits an int64.
-func decimal(b []byte, scale int) (int64, error) {
-	const head, negative, base = 8, 0x4000, 10_000
+// hold, which fits an int64. NaN, which has a sign of its own, becomes nan.
+func decimal(b []byte, scale int, nan int64) (int64, error) {
+	const head, negative, notANumber, base = 8, 0x4000, 0xC000, 10_000
 	if len(b) < head {
 		return 0, errRecord
 	}
 	count := int(binary.BigEndian.Uint16(b))
 	weight := int(int16(binary.BigEndian.Uint16(b[2:])))
 	sign := binary.BigEndian.Uint16(b[4:])
+	if sign == notANumber && len(b) == head {
+		return nan, nil
+	}
 	if len(b) != head+2*count || sign != 0 && sign != negative || count > 4 || weight > 3 {
 		return 0, errRecord
 	}

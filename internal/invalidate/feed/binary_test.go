@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/freshlist/freshlist/internal/invalidate/feed"
+	"github.com/freshlist/freshlist/internal/listing"
 )
 
 func TestDecimal(t *testing.T) {
@@ -30,18 +31,21 @@ func TestDecimal(t *testing.T) {
 		if cents < 0 {
 			sign, rest = "-", -cents
 		}
-		got, err := feed.Decimal(encode(t, fmt.Sprintf("%s%d.%02d", sign, rest/100, rest%100)), 2)
+		got, err := feed.Decimal(encode(t, fmt.Sprintf("%s%d.%02d", sign, rest/100, rest%100)))
 		if err != nil || got != cents {
 			t.Fatalf("%d cents decode as %d, %v", cents, got, err)
 		}
 	})
-	for _, text := range []string{"NaN", "0.001", "12345678901234567", "100000000000000000000"} {
-		if got, err := feed.Decimal(encode(t, text), 2); err == nil {
+	if got, err := feed.Decimal(encode(t, "NaN")); err != nil || got != listing.NaNPrice {
+		t.Errorf("NaN decodes as %d cents, %v", got, err)
+	}
+	for _, text := range []string{"Infinity", "-Infinity", "0.001", "1000000000000", "-1000000000000", "12345678901234567", "100000000000000000000"} {
+		if got, err := feed.Decimal(encode(t, text)); err == nil {
 			t.Errorf("%s decodes as %d cents", text, got)
 		}
 	}
 	for size := range 8 {
-		if _, err := feed.Decimal(make([]byte, size), 2); err == nil {
+		if _, err := feed.Decimal(make([]byte, size)); err == nil {
 			t.Errorf("%d bytes decode", size)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -237,10 +238,12 @@ func TestBulk(t *testing.T) {
 				Bedrooms:     match.Range[int16]{Min: 2, Max: 4, Valid: true},
 				Bathrooms:    match.Range[int16]{Min: 15, Max: 15, Valid: true},
 				LivingArea:   match.Range[int32]{Min: 800, Max: 800, Valid: true},
-				Latitude:     match.Range[float64]{Min: 38, Max: 38.5, Valid: true},
-				Longitude:    match.Range[float64]{Min: -121.5, Max: -121, Valid: true},
-				CreatedAt:    match.Range[listing.Micros]{Min: 1577836860000000, Max: 1704067200000000, Valid: true},
-				Nulls:        listing.ColumnSet(listing.PostalCode, listing.Bathrooms, listing.LivingArea),
+				Latitude:     match.Range[int64]{Min: listing.PlaceOf(38), Max: listing.PlaceOf(38.5), Valid: true},
+				Longitude:    match.Range[int64]{Min: listing.PlaceOf(-121.5), Max: listing.PlaceOf(-121), Valid: true},
+				CreatedAt: match.Range[listing.Micros]{
+					Min: listing.MicrosOf(time.Date(2020, 1, 1, 0, 1, 0, 0, time.UTC)), Max: listing.MicrosOf(time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)), Valid: true,
+				},
+				Nulls: listing.ColumnSet(listing.PostalCode, listing.Bathrooms, listing.LivingArea),
 			},
 		},
 		{

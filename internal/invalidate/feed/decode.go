@@ -1,7 +1,6 @@
 package feed
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -30,9 +29,11 @@ func decodeChanges(rows pgx.Rows, most int) (changes []match.Change, xids []uint
 		if err := rows.Scan(&head, &xid, &before, &after, &description, &sets); err != nil {
 			return nil, nil, fmt.Errorf("read a change: %w", err)
 		}
-		if changes, err = appendChange(changes, before, after, description, sets); err != nil {
-			return nil, nil, fmt.Errorf("decode a change of transaction %d: %w", xid, err)
+		more, err := appendChange(changes, before, after, description, sets)
+		if err != nil {
+			more = appendUnread(changes, &Unread{Xid: xid, Why: err})
 		}
+		changes = more
 		xids = append(xids, xid)
 		if most > 0 && len(changes) >= most {
 			return changes, xids, nil
@@ -41,24 +42,55 @@ func decodeChanges(rows pgx.Rows, most int) (changes []match.Change, xids []uint
 	return changes, xids, rows.Err()
 }
 
+// Unread is a captured change that could not be understood. Anything may have changed,
+// so it is taken for a change of the whole table: to stop at it would mean to stop
+// at it for ever.
+type Unread struct {
+	Xid uint64 // the transaction
+	Why error  // says nothing of the values
+}
+
+// Error says why the change could not be understood.
+func (u *Unread) Error() string { return fmt.Sprintf("change of transaction %d: %v", u.Xid, u.Why) }
+
+// Unwrap returns why.
+func (u *Unread) Unwrap() error { return u.Why }
+
+// appendUnread appends a change of the whole table. One is enough for a transaction's
+// rows, which come together.
+func appendUnread(changes []match.Change, u *Unread) []match.Change {
+	if n := len(changes); n > 0 {
+		if last, ok := changes[n-1].Unread.(*Unread); ok && last.Xid == u.Xid {
+			return changes
+		}
+	}
+	return append(changes, match.Change{Kind: match.WholeTable, Unread: u})
+}
+
 // appendChange appends what one row of the changes table says: an envelope if it has
 // sets, a change of anything if it has nothing, else a row before and after. An UPDATE
 // of the id is a row that went and a row that came.
 func appendChange(changes []match.Change, before, after []byte, description *bool, sets *string) ([]match.Change, error) {
-	was, err := decodeImage(before)
+	texts := sets == nil // an envelope has its texts elsewhere
+	was, err := decodeImage(before, texts)
 	if err != nil {
 		return nil, fmt.Errorf("old row: %w", err)
 	}
-	is, err := decodeImage(after)
+	is, err := decodeImage(after, texts)
 	if err != nil {
 		return nil, fmt.Errorf("new row: %w", err)
 	}
 	gone := match.Change{Old: was.row, HasOld: true, Changed: listing.AllColumns}
 	come := match.Change{New: is.row, HasNew: true, Changed: listing.AllColumns}
 	switch {
+	case sets != nil && (before == nil || after == nil):
+		return nil, errRecord
 	case sets != nil:
 		envelope, err := envelopeOf(&was.row, &is.row, *sets)
-		return append(changes, match.Change{Kind: match.BulkChange, Bulk: envelope}), err
+		if err != nil {
+			return nil, err
+		}
+		return append(changes, match.Change{Kind: match.BulkChange, Bulk: envelope}), nil
 	case before == nil && after == nil:
 		return append(changes, match.Change{Kind: match.WholeTable}), nil
 	case before == nil:
@@ -114,29 +146,45 @@ func sameFloat(a, b listing.Null[float64]) bool {
 	return a.Valid == b.Valid && math.Float64bits(a.V) == math.Float64bits(b.V)
 }
 
-// decodeImage decodes a freshlist.property.
-func decodeImage(record []byte) (image, error) {
+// decodeImage decodes a freshlist.property, or nothing. An envelope's has neither the
+// texts nor updated_at.
+func decodeImage(record []byte, whole bool) (image, error) {
 	if record == nil {
 		return image{}, nil
 	}
 	f := fieldsOf(record, 14)
 	var i image
 	r := &i.row
-	r.ID = f.int(8).V
-	r.CreatedAt = f.micros().V
-	i.updatedAt = f.micros().V
+	r.ID = present(f, "id", f.int(8))
+	r.CreatedAt = present(f, "created_at", f.micros())
+	i.updatedAt = presentIf(whole, f, "updated_at", f.micros())
 	r.Latitude = f.float()
 	r.Longitude = f.float()
 	r.LivingArea = narrow[int32](f.int(4))
 	r.Bedrooms = narrow[int16](f.int(2))
-	r.Price = f.decimal(2).V
-	r.Bathrooms = narrow[int16](f.decimal(1))
-	i.title = f.text().V
-	r.PropertyType = f.text().V
-	r.Status = f.text().V
-	r.City = f.text().V
+	r.Price = present(f, "price", f.decimal(2, listing.MaxPrice, listing.NaNPrice))
+	r.Bathrooms = narrow[int16](f.decimal(1, listing.MaxBathrooms, listing.NaNBathrooms))
+	i.title = presentIf(whole, f, "title", f.text())
+	r.PropertyType = presentIf(whole, f, "property_type", f.text())
+	r.Status = presentIf(whole, f, "status", f.text())
+	r.City = presentIf(whole, f, "city", f.text())
 	r.PostalCode = f.text()
-	return i, f.err
+	return i, f.end()
+}
+
+// present returns the value of a column that is NOT NULL. That, too, can be dropped.
+func present[T any](f *fields, column string, v listing.Null[T]) T {
+	if !v.Valid && f.err == nil {
+		f.err = fmt.Errorf("%s is NULL", column)
+	}
+	return v.V
+}
+
+func presentIf[T any](required bool, f *fields, column string, v listing.Null[T]) T {
+	if required {
+		return present(f, column, v)
+	}
+	return v.V
 }
 
 func narrow[T int16 | int32](n listing.Null[int64]) listing.Null[T] {
@@ -158,7 +206,7 @@ type sets struct {
 func envelopeOf(least, greatest *listing.Row, text string) (*match.Envelope, error) {
 	var s sets
 	if err := json.Unmarshal([]byte(text), &s); err != nil {
-		return nil, fmt.Errorf("sets: %w", err)
+		return nil, fmt.Errorf("sets: %w", errRecord) // that error would say what it met
 	}
 	return &match.Envelope{
 		Changed:      listing.AllColumns,
@@ -171,8 +219,8 @@ func envelopeOf(least, greatest *listing.Row, text string) (*match.Envelope, err
 		Bedrooms:     rangeOf(least.Bedrooms, greatest.Bedrooms),
 		Bathrooms:    rangeOf(least.Bathrooms, greatest.Bathrooms),
 		LivingArea:   rangeOf(least.LivingArea, greatest.LivingArea),
-		Latitude:     rangeOf(least.Latitude, greatest.Latitude),
-		Longitude:    rangeOf(least.Longitude, greatest.Longitude),
+		Latitude:     rangeOf(placed(least.Latitude), placed(greatest.Latitude)),
+		Longitude:    rangeOf(placed(least.Longitude), placed(greatest.Longitude)),
 		CreatedAt:    match.Range[listing.Micros]{Min: least.CreatedAt, Max: greatest.CreatedAt, Valid: true},
 		Nulls:        s.NullColumns,
 	}, nil
@@ -181,6 +229,10 @@ func envelopeOf(least, greatest *listing.Row, text string) (*match.Envelope, err
 // setOf takes no array for any text.
 func setOf(values []string) match.Set { return match.Set{Values: values, Any: values == nil} }
 
-func rangeOf[T cmp.Ordered](least, greatest listing.Null[T]) match.Range[T] {
+func placed(v listing.Null[float64]) listing.Null[int64] {
+	return listing.Null[int64]{V: listing.PlaceOf(v.V), Valid: v.Valid}
+}
+
+func rangeOf[T int16 | int32 | int64](least, greatest listing.Null[T]) match.Range[T] {
 	return match.Range[T]{Min: least.V, Max: greatest.V, Valid: least.Valid && greatest.Valid}
 }

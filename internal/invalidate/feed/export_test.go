@@ -2,10 +2,12 @@ package feed
 
 import (
 	"context"
+	"encoding/binary"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/freshlist/freshlist/internal/invalidate/match"
+	"github.com/freshlist/freshlist/internal/listing"
 )
 
 // DrainQuery is the statement of a drain.
@@ -19,5 +21,9 @@ func DrainCollapsing(ctx context.Context, conn *pgx.Conn, after Position, collap
 // Settle prepares a connection as every use of the feed does.
 func Settle(ctx context.Context, conn *pgx.Conn) error { return settle(ctx, conn) }
 
-// Decimal decodes a numeric.
-func Decimal(b []byte, scale int) (int64, error) { return decimal(b, scale) }
+// Decimal decodes a numeric as a price's column would.
+func Decimal(b []byte) (int64, error) {
+	f := fields{rest: append(binary.BigEndian.AppendUint32(make([]byte, 4), uint32(len(b))), b...)}
+	v := f.decimal(2, listing.MaxPrice, listing.NaNPrice)
+	return v.V, f.end()
+}

@@ -1,10 +1,6 @@
 package match
 
-import (
-	"cmp"
-
-	"github.com/freshlist/freshlist/internal/listing"
-)
+import "github.com/freshlist/freshlist/internal/listing"
 
 // Change is what one statement did to one row, or, in bulk, to many.
 type Change struct {
@@ -15,6 +11,7 @@ type Change struct {
 	HasNew  bool            // false for a deleted row
 	Changed listing.Columns // the columns that differ; all of them for an insert or a delete
 	Bulk    *Envelope       // of BulkChange
+	Unread  error           // of WholeTable: why what was captured could not be understood, if that is why
 }
 
 // Kind tells how much a Change stands for.
@@ -47,14 +44,14 @@ type Envelope struct {
 	Bedrooms     Range[int16]
 	Bathrooms    Range[int16]
 	LivingArea   Range[int32]
-	Latitude     Range[float64]
-	Longitude    Range[float64]
+	Latitude     Range[int64] // listing.PlaceOf: floats have a value, NaN, that Go does not order
+	Longitude    Range[int64]
 	CreatedAt    Range[listing.Micros]
 	Nulls        listing.Columns // columns in which some row was NULL, before or after
 }
 
 // Range is an inclusive range of values. NULLs are no values.
-type Range[T cmp.Ordered] struct {
+type Range[T int16 | int32 | int64 | listing.Micros] struct {
 	Min, Max T
 	Valid    bool // false: no value at all
 	Any      bool // true: any value

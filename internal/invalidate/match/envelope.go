@@ -1,7 +1,6 @@
 package match
 
 import (
-	"cmp"
 	"slices"
 
 	"github.com/freshlist/freshlist/internal/listing"
@@ -37,8 +36,8 @@ func (e *Envelope) meets(f *listing.Filter) bool {
 }
 
 func (e *Envelope) overlaps(b listing.Box) bool {
-	return e.Latitude.meets(listing.Some(b.South), listing.Some(b.North)) &&
-		e.Longitude.meets(listing.Some(b.West), listing.Some(b.East))
+	place := func(degrees float64) listing.Null[int64] { return listing.Some(listing.PlaceOf(degrees)) }
+	return e.Latitude.meets(place(b.South), place(b.North)) && e.Longitude.meets(place(b.West), place(b.East))
 }
 
 // reaches reports whether some row of the envelope may stand behind the page's
@@ -57,8 +56,10 @@ func (e *Envelope) reaches(p *page) bool {
 		return e.Price.meets(r.low, r.high)
 	case listing.LivingArea:
 		return widened(e.LivingArea).meets(r.low, r.high)
-	default:
+	case listing.CreatedAt:
 		return widened(e.CreatedAt).meets(r.low, r.high)
+	default:
+		return true
 	}
 }
 
@@ -68,7 +69,7 @@ func (r Range[T]) meets(low, high listing.Null[T]) bool {
 	if r.Any || !low.Valid && !high.Valid {
 		return true
 	}
-	return r.Valid && (!high.Valid || cmp.Compare(r.Min, high.V) <= 0) && (!low.Valid || cmp.Compare(r.Max, low.V) >= 0)
+	return r.Valid && (!high.Valid || r.Min <= high.V) && (!low.Valid || r.Max >= low.V)
 }
 
 // meets reports whether the set may hold one of a filter's values; an empty list

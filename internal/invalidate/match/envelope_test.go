@@ -22,8 +22,8 @@ func TestEnvelopeLeavesOthersAlone(t *testing.T) {
 		Bedrooms:     Range[int16]{Min: 2, Max: 4, Valid: true},
 		Bathrooms:    Range[int16]{Any: true},
 		LivingArea:   Range[int32]{Min: 500, Max: 900, Valid: true},
-		Latitude:     Range[float64]{Min: 38, Max: 39, Valid: true},
-		Longitude:    Range[float64]{Min: -122, Max: -121, Valid: true},
+		Latitude:     Range[int64]{Min: listing.PlaceOf(38), Max: listing.PlaceOf(39), Valid: true},
+		Longitude:    Range[int64]{Min: listing.PlaceOf(-122), Max: listing.PlaceOf(-121), Valid: true},
 		CreatedAt:    Range[listing.Micros]{Min: 1000, Max: 2000, Valid: true},
 		Nulls:        listing.ColumnSet(listing.PostalCode, listing.LivingArea),
 	}

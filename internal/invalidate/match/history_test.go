@@ -66,7 +66,7 @@ func modelProperty(t *rapid.T) listing.Property {
 		Row:         listingtest.Row(rapid.Int64Range(1, modelIDs)).Draw(t, "row"),
 		Title:       rapid.SampledFrom([]string{"home", "pool"}).Draw(t, "title"),
 		Description: rapid.SampledFrom([]string{"small", "with a pool"}).Draw(t, "description"),
-		UpdatedAt:   listingtest.Instant().Draw(t, "updated_at"),
+		UpdatedAt:   listingtest.StoredInstant().Draw(t, "updated_at"),
 	}
 }
 

@@ -318,8 +318,8 @@ func (e *Envelope) take(r *listing.Row) {
 	stretchNull(e, &e.Bedrooms, listing.Bedrooms, r.Bedrooms)
 	stretchNull(e, &e.Bathrooms, listing.Bathrooms, r.Bathrooms)
 	stretchNull(e, &e.LivingArea, listing.LivingArea, r.LivingArea)
-	stretchNull(e, &e.Latitude, listing.Latitude, r.Latitude)
-	stretchNull(e, &e.Longitude, listing.Longitude, r.Longitude)
+	stretchNull(e, &e.Latitude, listing.Latitude, placed(r.Latitude))
+	stretchNull(e, &e.Longitude, listing.Longitude, placed(r.Longitude))
 	e.City.Values = append(e.City.Values, r.City)
 	e.PropertyType.Values = append(e.PropertyType.Values, r.PropertyType)
 	e.Status.Values = append(e.Status.Values, r.Status)
@@ -330,14 +330,18 @@ func (e *Envelope) take(r *listing.Row) {
 	}
 }
 
-func stretch[T int16 | int32 | int64 | float64 | listing.Micros](r *Range[T], v T) {
+func placed(v listing.Null[float64]) listing.Null[int64] {
+	return listing.Null[int64]{V: listing.PlaceOf(v.V), Valid: v.Valid}
+}
+
+func stretch[T int16 | int32 | int64 | listing.Micros](r *Range[T], v T) {
 	if !r.Valid {
 		*r = Range[T]{Min: v, Max: v, Valid: true}
 	}
 	r.Min, r.Max = min(r.Min, v), max(r.Max, v)
 }
 
-func stretchNull[T int16 | int32 | float64](e *Envelope, r *Range[T], c listing.Column, v listing.Null[T]) {
+func stretchNull[T int16 | int32 | int64](e *Envelope, r *Range[T], c listing.Column, v listing.Null[T]) {
 	if v.Valid {
 		stretch(r, v.V)
 	} else {

@@ -277,6 +277,9 @@ func merged(p, other listing.Property, columns listing.Columns) listing.Property
 	if has(listing.PropertyType) {
 		p.PropertyType = other.PropertyType
 	}
+	if has(listing.Status) {
+		p.Status = other.Status
+	}
 	if has(listing.Price) {
 		p.Price = other.Price
 	}
@@ -289,11 +292,17 @@ func merged(p, other listing.Property, columns listing.Columns) listing.Property
 	if has(listing.Bedrooms) {
 		p.Bedrooms = other.Bedrooms
 	}
+	if has(listing.Bathrooms) {
+		p.Bathrooms = other.Bathrooms
+	}
 	if has(listing.LivingArea) {
 		p.LivingArea = other.LivingArea
 	}
 	if has(listing.Latitude) {
 		p.Latitude = other.Latitude
+	}
+	if has(listing.Longitude) {
+		p.Longitude = other.Longitude
 	}
 	if has(listing.CreatedAt) {
 		p.CreatedAt = other.CreatedAt

@@ -23,7 +23,7 @@ const properties = `create table properties (
 	id bigint primary key,
 	property_type text not null,
 	status text not null,
-	price numeric(14,2) not null,
+	price numeric(14,2) not null, -- without the checks of the real one
 	city text not null,
 	postal_code text,
 	bedrooms smallint,
@@ -35,7 +35,7 @@ const properties = `create table properties (
 )`
 
 const insertProperty = `insert into properties values
-	($1, $2, $3, $4::text::numeric, $5, $6, $7, $8::text::numeric, $9, $10, $11, $12)`
+	($1, $2, $3, $4::text::numeric, $5, $6, $7, $8::text::numeric, $9, $10, $11, $12::text::timestamptz)`
 
 // TestPostgresAgrees: what Go says of filters, orders and pages is what PostgreSQL
 // answers, at the edges of ranges and boxes, with NULLs and with equal keys.
@@ -126,7 +126,7 @@ func (db database) store(t *rapid.T, rows []listing.Row) {
 	b.Queue("delete from properties")
 	for _, r := range rows {
 		b.Queue(insertProperty, r.ID, r.PropertyType, r.Status, string(listing.AppendPrice(nil, r.Price)), r.City, pointer(r.PostalCode),
-			pointer(r.Bedrooms), bathrooms(r.Bathrooms), pointer(r.LivingArea), pointer(r.Latitude), pointer(r.Longitude), r.CreatedAt.Time())
+			pointer(r.Bedrooms), bathrooms(r.Bathrooms), pointer(r.LivingArea), pointer(r.Latitude), pointer(r.Longitude), r.CreatedAt.String())
 	}
 	if err := db.conn.SendBatch(db.ctx, b).Close(); err != nil {
 		t.Fatal(err)
@@ -136,9 +136,10 @@ func (db database) store(t *rapid.T, rows []listing.Row) {
 // rows returns the rows as they came to stand in the table: numbers in its scale,
 // times in its precision.
 func (db database) rows(t *rapid.T) []listing.Row {
-	rows, err := db.conn.Query(db.ctx, `select id, property_type, status, (price * 100)::bigint, city, postal_code, bedrooms,
-		(bathrooms * 10)::smallint, living_area, latitude, longitude, (extract(epoch from created_at) * 1000000)::bigint
-		from properties`)
+	rows, err := db.conn.Query(db.ctx, `select id, property_type, status, case when price = 'NaN' then $1 else (price * 100)::bigint end,
+		city, postal_code, bedrooms, case when bathrooms = 'NaN' then $2 else (bathrooms * 10)::smallint end, living_area, latitude, longitude,
+		('x' || encode(timestamptz_send(created_at), 'hex'))::bit(64)::bigint
+		from properties`, int64(listing.NaNPrice), int16(listing.NaNBathrooms))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,8 +148,10 @@ func (db database) rows(t *rapid.T) []listing.Row {
 		var bedrooms, bathrooms *int16
 		var area *int32
 		var latitude, longitude *float64
+		var createdAt int64
 		err = row.Scan(&r.ID, &r.PropertyType, &r.Status, &r.Price, &r.City, &postalCode, &bedrooms, &bathrooms, &area,
-			&latitude, &longitude, (*int64)(&r.CreatedAt))
+			&latitude, &longitude, &createdAt)
+		r.CreatedAt = listing.MicrosOfStored(createdAt)
 		r.PostalCode, r.Bedrooms, r.Bathrooms = ofPointer(postalCode), ofPointer(bedrooms), ofPointer(bathrooms)
 		r.LivingArea, r.Latitude, r.Longitude = ofPointer(area), ofPointer(latitude), ofPointer(longitude)
 		return r, err
@@ -213,7 +216,7 @@ func statement(q listing.Query) (string, []any) {
 		case listing.Price:
 			value, parameter = price(k.Value), "?::text::numeric"
 		case listing.CreatedAt:
-			value = listing.Micros(k.Value.V).Time()
+			value, parameter = listing.Micros(k.Value.V).String(), "?::text::timestamptz"
 		}
 		add(true, fmt.Sprintf("((%s, id) %s (%s, ?) or %s is null)", column, behind, parameter, column), value, k.ID)
 	} else if q.After.Valid {

@@ -54,17 +54,7 @@ func degrees(v listing.Null[float64]) int64 {
 	if !v.Valid {
 		return nullAt
 	}
-	return ordered(v.V)
-}
-
-// ordered maps a float to an integer of the same order. The bits of positive
-// floats are in order already, those of negative ones in reverse.
-func ordered(v float64) int64 {
-	b := int64(math.Float64bits(v + 0)) // -0 + 0 is 0
-	if b < 0 {
-		b ^= math.MaxInt64
-	}
-	return b
+	return listing.PlaceOf(v.V)
 }
 
 // span is a stretch of one axis, both ends included. It is empty if low > high.
@@ -132,11 +122,11 @@ func filterSpan(f *listing.Filter, d dimension) span {
 		return spanOf(f.MinBathrooms, listing.Null[int16]{})
 	case byLatitude:
 		if f.Box.Valid {
-			return span{ordered(f.Box.V.South), ordered(f.Box.V.North)}
+			return span{listing.PlaceOf(f.Box.V.South), listing.PlaceOf(f.Box.V.North)}
 		}
 	case byLongitude:
 		if f.Box.Valid {
-			return span{ordered(f.Box.V.West), ordered(f.Box.V.East)}
+			return span{listing.PlaceOf(f.Box.V.West), listing.PlaceOf(f.Box.V.East)}
 		}
 	}
 	return everything()
@@ -148,8 +138,10 @@ func sortedBy(s listing.Sort) dimension {
 		return byPrice
 	case listing.LivingArea:
 		return byArea
-	default:
+	case listing.CreatedAt:
 		return byCreation
+	default:
+		panic("match: no axis for the order " + s.String())
 	}
 }
 

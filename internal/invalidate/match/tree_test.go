@@ -15,14 +15,14 @@ func TestOrderedFloats(t *testing.T) {
 	t.Parallel()
 	values := []float64{-180, -121.5, -121.49999999999999, -1, -math.SmallestNonzeroFloat64, 0, math.SmallestNonzeroFloat64, 1, 38.5, 180}
 	for i := range len(values) - 1 {
-		if ordered(values[i]) >= ordered(values[i+1]) {
+		if listing.PlaceOf(values[i]) >= listing.PlaceOf(values[i+1]) {
 			t.Errorf("%g comes not before %g", values[i], values[i+1])
 		}
 	}
-	if ordered(math.Copysign(0, -1)) != ordered(0) {
+	if listing.PlaceOf(math.Copysign(0, -1)) != listing.PlaceOf(0) {
 		t.Error("the two zeros differ")
 	}
-	if ordered(-math.MaxFloat64) <= nullAt {
+	if listing.PlaceOf(-math.MaxFloat64) <= nullAt {
 		t.Error("a value stands where NULL does")
 	}
 }
@@ -79,7 +79,7 @@ func randomPoint(rng *rand.Rand) (p point) {
 			p[d] = nullAt
 		}
 	}
-	p[byLatitude], p[byLongitude] = ordered(float64(p[byLatitude])), ordered(-float64(p[byLongitude]))
+	p[byLatitude], p[byLongitude] = listing.PlaceOf(float64(p[byLatitude])), listing.PlaceOf(-float64(p[byLongitude]))
 	return p
 }
 

@@ -1,12 +1,15 @@
 // Package listingtest generates rows, properties and queries for property-based
 // tests. Values come mostly from small sets, so that equal sort keys, the edges of
-// ranges and boxes, and NULLs meet often. What it generates, the table properties
-// can hold and the HTTP parameters can say.
+// ranges and boxes, and NULLs meet often. Filters are those that HTTP parameters can
+// say, rows those that the types of the table's columns can hold: beyond its checks too,
+// which can be dropped.
 package listingtest
 
 import (
+	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -51,7 +54,7 @@ func Status() *rapid.Generator[string] {
 	return rapid.SampledFrom([]string{"for_sale", "pending", "sold"})
 }
 
-// Numbers of the columns; those of filters are the same.
+// Numbers of filters.
 
 func Price() *rapid.Generator[int64] {
 	return rapid.SampledFrom([]int64{0, 1, 499_99, 500_00, 500_01, 500_50, 1000_00, listing.MaxPrice})
@@ -81,22 +84,75 @@ func Instant() *rapid.Generator[listing.Micros] {
 	return rapid.SampledFrom([]listing.Micros{-2_000_000_000, -1, 0, 1, 1_210_809_600_000_000, 1_210_809_600_000_001})
 }
 
+// Numbers of the columns: those of filters mostly, and now and then one that a check
+// of the table keeps out.
+
+func StoredPrice() *rapid.Generator[int64] {
+	return often(Price(), listing.NaNPrice, -1, -listing.MaxPrice)
+}
+
+func StoredBedrooms() *rapid.Generator[int16] {
+	return often(Bedrooms(), -1, math.MinInt16)
+}
+
+func StoredBathrooms() *rapid.Generator[int16] {
+	return often(Bathrooms(), listing.NaNBathrooms, -5, -listing.MaxBathrooms)
+}
+
+func StoredArea() *rapid.Generator[int32] {
+	return often(Area(), 0, -1, math.MinInt32)
+}
+
+func StoredLatitude() *rapid.Generator[float64] { return often(Latitude(), oddFloats()...) }
+
+func StoredLongitude() *rapid.Generator[float64] { return often(Longitude(), oddFloats()...) }
+
+func oddFloats() []float64 {
+	return []float64{
+		math.NaN(), math.Inf(+1), math.Inf(-1), math.Copysign(0, -1), math.MaxFloat64, -math.MaxFloat64,
+		math.SmallestNonzeroFloat64, 90.00000000000001, -180.00000000000003,
+	}
+}
+
+func StoredInstant() *rapid.Generator[listing.Micros] {
+	return often(Instant(),
+		listing.Infinity, listing.LongAgo,
+		-211_813_488_000_000_000,         // 4713 BC, the first
+		9_223_371_331_200_000_000-1,      // 294276, the last
+		listing.MicrosOf(year(10_000)),   //
+		listing.MicrosOf(year(10_000))-1, //
+		listing.MicrosOf(year(1)),        //
+		listing.MicrosOf(year(1))-1,      // 1 BC
+	)
+}
+
+func year(n int) time.Time { return time.Date(n, time.January, 1, 0, 0, 0, 0, time.UTC) }
+
+// StoredText generates texts that nobody expects and PostgreSQL stores.
+func StoredText(usual *rapid.Generator[string]) *rapid.Generator[string] {
+	return often(usual, "", "\n", "a\r\nb\tc", "\x01\x7f", "\u2028\u2029", "e\u0301", "\uffff\U0010fffe", "🏡", `a,b"'\<&>`)
+}
+
+func often[T any](usual *rapid.Generator[T], odd ...T) *rapid.Generator[T] {
+	return rapid.OneOf(usual, usual, usual, rapid.SampledFrom(odd))
+}
+
 // Row generates a row with one of the given ids.
 func Row(id *rapid.Generator[int64]) *rapid.Generator[listing.Row] {
 	return rapid.Custom(func(t *rapid.T) listing.Row {
 		return listing.Row{
 			ID:           id.Draw(t, "id"),
-			PropertyType: PropertyType().Draw(t, "property_type"),
-			Status:       Status().Draw(t, "status"),
-			Price:        Price().Draw(t, "price"),
-			City:         City().Draw(t, "city"),
-			PostalCode:   Null(PostalCode()).Draw(t, "postal_code"),
-			Bedrooms:     Null(Bedrooms()).Draw(t, "bedrooms"),
-			Bathrooms:    Null(Bathrooms()).Draw(t, "bathrooms"),
-			LivingArea:   Null(Area()).Draw(t, "living_area"),
-			Latitude:     Null(Latitude()).Draw(t, "latitude"),
-			Longitude:    Null(Longitude()).Draw(t, "longitude"),
-			CreatedAt:    Instant().Draw(t, "created_at"),
+			PropertyType: StoredText(PropertyType()).Draw(t, "property_type"),
+			Status:       StoredText(Status()).Draw(t, "status"),
+			Price:        StoredPrice().Draw(t, "price"),
+			City:         StoredText(City()).Draw(t, "city"),
+			PostalCode:   Null(StoredText(PostalCode())).Draw(t, "postal_code"),
+			Bedrooms:     Null(StoredBedrooms()).Draw(t, "bedrooms"),
+			Bathrooms:    Null(StoredBathrooms()).Draw(t, "bathrooms"),
+			LivingArea:   Null(StoredArea()).Draw(t, "living_area"),
+			Latitude:     Null(StoredLatitude()).Draw(t, "latitude"),
+			Longitude:    Null(StoredLongitude()).Draw(t, "longitude"),
+			CreatedAt:    StoredInstant().Draw(t, "created_at"),
 		}
 	})
 }
@@ -110,7 +166,7 @@ func Property(whole bool) *rapid.Generator[listing.Property] {
 		}
 		if whole {
 			p.Description = rapid.String().Draw(t, "description")
-			p.UpdatedAt = Instant().Draw(t, "updated_at")
+			p.UpdatedAt = StoredInstant().Draw(t, "updated_at")
 		}
 		return p
 	})

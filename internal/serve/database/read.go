@@ -121,14 +121,25 @@ func (r *Reader) attempt(ctx context.Context, q listing.Query, epoch string) (an
 	return a, err
 }
 
-// The columns of an item, and of an item and a whole property as they are
-// returned: numerics come as whole cents and tenths. No expression has an alias:
+// The columns of an item.
+const tableColumns = `id, property_type, status, price, city, postal_code, bedrooms, bathrooms, living_area,
+	latitude, longitude, created_at, title`
+
+// What NaN comes as, of which PostgreSQL makes no integer: listing.NaNPrice and
+// listing.NaNBathrooms.
+const (
+	nanCents  = `9223372036854775806::bigint`
+	nanTenths = `32767::smallint`
+)
+
+// itemColumns and propertyColumns are the columns of an item and of a whole property as
+// they are returned: numerics come as whole cents and tenths. No expression has an alias:
 // ORDER BY would take it for the column.
 const (
-	tableColumns = `id, property_type, status, price, city, postal_code, bedrooms, bathrooms, living_area,
-		latitude, longitude, created_at, title`
-	itemColumns = `p.id, p.property_type, p.status, (p.price * 100)::bigint, p.city, p.postal_code, p.bedrooms,
-		(p.bathrooms * 10)::smallint, p.living_area, p.latitude, p.longitude, p.created_at, p.title`
+	itemColumns = `p.id, p.property_type, p.status,
+		case when p.price = 'NaN' then ` + nanCents + ` else (p.price * 100)::bigint end, p.city, p.postal_code, p.bedrooms,
+		case when p.bathrooms = 'NaN' then ` + nanTenths + ` else (p.bathrooms * 10)::smallint end, p.living_area,
+		p.latitude, p.longitude, p.created_at, p.title`
 	propertyColumns = itemColumns + `, p.description, p.updated_at`
 )
 

@@ -1,8 +1,6 @@
 package database
 
 import (
-	"time"
-
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/freshlist/freshlist/internal/listing"
@@ -15,7 +13,7 @@ type row struct {
 	bedrooms, bathrooms  pgtype.Int2
 	livingArea           pgtype.Int4
 	latitude, longitude  pgtype.Float8
-	createdAt, updatedAt time.Time
+	createdAt, updatedAt pgtype.Timestamptz
 	into                 [16]any
 }
 
@@ -42,9 +40,20 @@ func (r *row) property() listing.Property {
 	p.LivingArea = listing.Null[int32]{V: r.livingArea.Int32, Valid: r.livingArea.Valid}
 	p.Latitude = listing.Null[float64]{V: r.latitude.Float64, Valid: r.latitude.Valid}
 	p.Longitude = listing.Null[float64]{V: r.longitude.Float64, Valid: r.longitude.Valid}
-	p.CreatedAt = listing.MicrosOf(r.createdAt)
-	if !r.updatedAt.IsZero() {
-		p.UpdatedAt = listing.MicrosOf(r.updatedAt)
+	p.CreatedAt = instant(r.createdAt)
+	if r.updatedAt.Valid {
+		p.UpdatedAt = instant(r.updatedAt)
 	}
 	return p
+}
+
+func instant(t pgtype.Timestamptz) listing.Micros {
+	switch t.InfinityModifier {
+	case pgtype.Infinity:
+		return listing.Infinity
+	case pgtype.NegativeInfinity:
+		return listing.LongAgo
+	default:
+		return listing.MicrosOf(t.Time)
+	}
 }

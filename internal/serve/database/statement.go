@@ -110,8 +110,10 @@ func orderOf(s listing.Sort) order {
 		return order{"living_area", "living_area, id", ">", false}
 	case listing.AreaDesc:
 		return order{"living_area", "living_area desc nulls last, id desc", "<", false}
-	default:
+	case listing.Newest:
 		return order{"created_at", "created_at desc, id desc", "<", true}
+	default:
+		panic("database: no SQL for the order " + s.String())
 	}
 }
 
@@ -138,10 +140,18 @@ func (s *statement) after(sort listing.Sort, after listing.Null[listing.Key]) []
 func (s *statement) key(sort listing.Sort, v int64) string {
 	switch sort.Column() {
 	case listing.Price:
+		if v == listing.NaNPrice {
+			return "'NaN'::numeric"
+		}
 		return s.arg(v) + "::bigint * 0.01"
 	case listing.LivingArea:
 		return s.arg(v) + "::integer"
-	default:
+	case listing.CreatedAt:
+		if m := listing.Micros(v); !m.Finite() {
+			return s.arg(m.String()) + "::text::timestamptz"
+		}
 		return s.arg(listing.Micros(v).Time()) + "::timestamptz"
+	default:
+		panic("database: no SQL for a key of the order " + sort.String())
 	}
 }

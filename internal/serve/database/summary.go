@@ -36,14 +36,19 @@ func summaryStatement(f *listing.Filter, epoch string) *statement {
 				coalesce(sum(n), 0) as n, min(low) as low, max(high) as high, sum(worth) as worth
 			from fine group by grouping sets ((), (city), (property_type), (bedrooms))
 		), ranked as (
-			select *, row_number() over (partition by facet
+			select *, round(worth / nullif(n, 0), 2) as mean, row_number() over (partition by facet
 				order by n desc, coalesce(city, property_type) collate "C", bedrooms) as place
 			from coarse
 		)
 		select (select `, epoch, `), facet, coalesce(city, property_type, bedrooms::text), n::bigint,
-			(low * 100)::bigint, (high * 100)::bigint, (round(worth / nullif(n, 0), 2) * 100)::bigint
+			`, cents("low"), ", ", cents("high"), ", ", cents("mean"), `
 		from ranked where place <= `, s.arg(facetLimit), `::bigint order by facet, place`)
 	return s
+}
+
+// cents makes whole cents of a numeric.
+func cents(column string) string {
+	return "case when " + column + " = 'NaN' then " + nanCents + " else (" + column + " * 100)::bigint end"
 }
 
 // readSummary runs a summary's statement.

@@ -47,7 +47,8 @@ func (w *Writer) Patch(ctx context.Context, id int64, f Fields, may Precondition
 	var patched Written
 	err := w.locked(ctx, id, may, func(tx pgx.Tx, current Written) error {
 		patched = current
-		if f.over(current.Property) == current.Property {
+		wanted := f.over(current.Property)
+		if wanted.Same(&current.Property) {
 			return nil
 		}
 		var err error

@@ -46,11 +46,11 @@ func appendItem(b []byte, p *listing.Property) []byte {
 	b = appendString(append(b, `,"title":`...), p.Title)
 	b = appendString(append(b, `,"property_type":`...), p.PropertyType)
 	b = appendString(append(b, `,"status":`...), p.Status)
-	b = listing.AppendPrice(append(b, `,"price":`...), p.Price)
+	b = appendPrice(append(b, `,"price":`...), p.Price)
 	b = appendString(append(b, `,"city":`...), p.City)
 	b = appendNull(append(b, `,"postal_code":`...), p.PostalCode, appendString)
 	b = appendNull(append(b, `,"bedrooms":`...), p.Bedrooms, appendInt[int16])
-	b = appendNull(append(b, `,"bathrooms":`...), p.Bathrooms, listing.AppendBathrooms)
+	b = appendNull(append(b, `,"bathrooms":`...), p.Bathrooms, appendBathrooms)
 	b = appendNull(append(b, `,"living_area":`...), p.LivingArea, appendInt[int32])
 	b = appendNull(append(b, `,"latitude":`...), p.Latitude, appendFloat)
 	b = appendNull(append(b, `,"longitude":`...), p.Longitude, appendFloat)
@@ -73,9 +73,9 @@ func appendPrices(b []byte, s listing.Summary) []byte {
 	if s.Count == 0 {
 		return append(b, `{"min":null,"max":null,"mean":null}`...)
 	}
-	b = listing.AppendPrice(append(b, `{"min":`...), s.MinPrice)
-	b = listing.AppendPrice(append(b, `,"max":`...), s.MaxPrice)
-	b = listing.AppendPrice(append(b, `,"mean":`...), s.MeanPrice)
+	b = appendPrice(append(b, `{"min":`...), s.MinPrice)
+	b = appendPrice(append(b, `,"max":`...), s.MaxPrice)
+	b = appendPrice(append(b, `,"mean":`...), s.MeanPrice)
 	return append(b, '}')
 }
 

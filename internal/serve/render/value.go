@@ -3,7 +3,6 @@ package render
 import (
 	"math"
 	"strconv"
-	"time"
 	"unicode/utf8"
 
 	"github.com/freshlist/freshlist/internal/listing"
@@ -21,32 +20,42 @@ func appendInt[T int16 | int32 | int64](b []byte, v T) []byte {
 	return strconv.AppendInt(b, int64(v), 10)
 }
 
-// appendFloat appends the shortest number that reads back as the same float,
-// as encoding/json does. Minus zero is written 0: it is equal to it in SQL, so
-// the two must not be two spellings of one answer.
+// appendFloat appends the shortest number that reads back as the same float, as
+// encoding/json does, -0 too; or PostgreSQL's word for what is no number, as a string.
 func appendFloat(b []byte, v float64) []byte {
-	if v == 0 {
-		return append(b, '0')
-	}
-	if math.Abs(v) < 1e-6 { // the plain form would be long
+	size := math.Abs(v)
+	switch {
+	case size != size:
+		return append(b, `"NaN"`...)
+	case math.IsInf(v, +1):
+		return append(b, `"Infinity"`...)
+	case math.IsInf(v, -1):
+		return append(b, `"-Infinity"`...)
+	case size != 0 && size < 1e-6 || size >= 1e21: // the plain form would be long
 		return strconv.AppendFloat(b, v, 'e', -1, 64)
 	}
 	return strconv.AppendFloat(b, v, 'f', -1, 64)
 }
 
 // appendTime appends an instant as an RFC 3339 string in UTC, with microseconds
-// only if it has any.
+// only if it has any; or what PostgreSQL writes for one that RFC 3339 has no word for.
 func appendTime(b []byte, m listing.Micros) []byte {
-	b = m.Time().AppendFormat(append(b, '"'), time.RFC3339)
-	fraction := (int64(m)%1e6 + 1e6) % 1e6
-	if fraction == 0 {
-		return append(b, '"')
+	return append(listing.AppendInstant(append(b, '"'), m), '"')
+}
+
+// appendPrice and appendBathrooms append a number, or the string "NaN".
+func appendPrice(b []byte, cents int64) []byte {
+	if cents == listing.NaNPrice {
+		return append(b, `"NaN"`...)
 	}
-	b = append(b[:len(b)-1], '.') // in place of the Z
-	for unit := int64(1e5); unit > 0; unit /= 10 {
-		b = append(b, byte('0'+fraction/unit%10))
+	return listing.AppendPrice(b, cents)
+}
+
+func appendBathrooms(b []byte, tenths int16) []byte {
+	if tenths == listing.NaNBathrooms {
+		return append(b, `"NaN"`...)
 	}
-	return append(b, `Z"`...)
+	return listing.AppendBathrooms(b, tenths)
 }
 
 const hexDigits = "0123456789abcdef"
