@@ -157,6 +157,7 @@ func (l *leadership) apply(ctx context.Context, changes []match.Change, most int
 	}
 	l.left = later // not sooner: what has not been purged for certain is still to be
 	l.Metrics.ChangesApplied.Add(len(changes))
+	l.tellUnread(ctx, changes)
 	l.Metrics.PurgedQueries.Add(len(known) + len(late))
 	if len(l.left) == 0 {
 		l.backlog(0)

@@ -27,6 +27,7 @@ func (r Reason) String() string {
 type Invalidator struct {
 	registry
 	ChangesApplied   Counter // changes of rows that have been purged for
+	UnreadChanges    Counter // of them, changes that could not be understood: each purged everything
 	PurgedQueries    Counter // queries whose entries were removed
 	Beats            Counter // proofs of freshness published
 	Fenced           Counter // times that a newer leader was met
@@ -51,6 +52,7 @@ type Invalidator struct {
 func NewInvalidator() *Invalidator {
 	m := &Invalidator{registry: newRegistry()}
 	m.counter(&m.ChangesApplied, "freshlist_changes_applied_total", "Changes of rows that have been purged for.")
+	m.counter(&m.UnreadChanges, "freshlist_unread_changes_total", "Captured changes that could not be understood and so purged everything.")
 	m.counter(&m.PurgedQueries, "freshlist_purged_queries_total", "Queries whose entries were removed.")
 	m.counter(&m.Beats, "freshlist_beats_total", "Proofs of freshness published.")
 	m.counter(&m.Fenced, "freshlist_fenced_total", "Times that a newer leader was met.")

@@ -95,6 +95,7 @@ func TestNames(t *testing.T) {
 			`freshlist_purge_delay_seconds`,
 			`freshlist_purged_queries_total`,
 			`freshlist_unparsable_queries`,
+			`freshlist_unread_changes_total`,
 		}},
 	} {
 		if got := series(t, test.handler); !slices.Equal(got, test.want) {

@@ -19,6 +19,7 @@ package deployment
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"strconv"
 	"testing"
@@ -47,6 +48,7 @@ type Options struct {
 	Partitions int               // of Redis; 0 = 1
 	Live       int               // most live queries; 0 = 100,000
 	Redis      *redistest.Server // a server of the test's own; nil = a part of the shared one
+	Log        io.Writer         // where invalidators log besides the test's own output; nil = nowhere
 }
 
 // Deployment is one freshlist. Its methods may be called concurrently, except
@@ -68,6 +70,9 @@ func New(t testing.TB, o Options) *Deployment {
 	t.Helper()
 	if o.Bound == 0 {
 		o.Bound = 5 * time.Second
+	}
+	if o.Log == nil {
+		o.Log = io.Discard
 	}
 	if o.Partitions == 0 {
 		o.Partitions = 1
@@ -206,7 +211,7 @@ func (d *Deployment) Standby(tampers ...Tamper) *Invalidator {
 		Redis:       d.Client(max(d.Bound/2, time.Second), tampers...),
 		Space:       d.Space,
 		Bound:       d.Bound,
-		Log:         slog.New(slog.NewTextHandler(d.Output(), nil)),
+		Log:         slog.New(slog.NewTextHandler(io.MultiWriter(d.Output(), d.Options.Log), nil)),
 		Metrics:     metrics,
 	})
 	var ctx context.Context

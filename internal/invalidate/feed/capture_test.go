@@ -150,14 +150,14 @@ func TestValues(t *testing.T) {
 		{
 			ID: -5, PropertyType: "p", Status: "for_sale", Price: 1000050, City: "c", PostalCode: listing.Some("z"),
 			Bedrooms: listing.Some[int16](0), Bathrooms: listing.Some[int16](5), LivingArea: listing.Some[int32](1),
-			Latitude: listing.Some(1e-300), Longitude: listing.Some(0.1), CreatedAt: 946684799999999,
+			Latitude: listing.Some(1e-300), Longitude: listing.Some(0.1), CreatedAt: -1,
 		},
 		{
 			ID: 4, PropertyType: "Multi_Family", Status: "sold", Price: 99999999999999, City: `a"b\c,{}`, PostalCode: listing.Some(""),
 			Bedrooms: listing.Some[int16](math.MaxInt16), Bathrooms: listing.Some[int16](999), LivingArea: listing.Some[int32](math.MaxInt32),
-			Latitude: listing.Some(-90.0), Longitude: listing.Some(180.0), CreatedAt: -2208988800000000,
+			Latitude: listing.Some(-90.0), Longitude: listing.Some(180.0), CreatedAt: listing.MicrosOf(time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC)),
 		},
-		{ID: math.MaxInt64, Status: "pending", CreatedAt: 946684800000000},
+		{ID: math.MaxInt64, Status: "pending"},
 	}
 	got := r.drain()
 	slices.SortFunc(got, func(a, b match.Change) int { return int(min(1, max(-1, a.New.ID/2-b.New.ID/2))) })

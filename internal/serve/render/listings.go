@@ -28,7 +28,7 @@ type link struct {
 // card is one item of the list, in words: a page has many, and a template is
 // slower at finding them than Go.
 type card struct {
-	Title, Href    string
+	Title, Href    string // no address if the property's id has none
 	Price          string
 	Status         string
 	Facts          []string // rooms and area, as far as they are known
@@ -123,7 +123,14 @@ func addressIfAny(q listing.Query) string {
 	return address(q)
 }
 
-func propertyAddress(id int64) string { return "/properties/" + string(appendInt(nil, id)) }
+// propertyAddress is where a property's page is: nowhere if its id is not positive, for
+// such a path is no property's.
+func propertyAddress(id int64) string {
+	if id < 1 {
+		return ""
+	}
+	return "/properties/" + string(appendInt(nil, id))
+}
 
 // parameters returns the canonical parameters of a query.
 func parameters(q listing.Query) url.Values {

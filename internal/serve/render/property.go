@@ -8,7 +8,7 @@ type propertyPage struct {
 	Property *listing.Property
 	CityHref string // the listings of its city; none if the city cannot be asked for
 	TypeHref string // of its type, likewise
-	MapHref  string // a map of its place, if the place is known
+	MapHref  string // a map of its place, if the place is known and one
 }
 
 func propertyHTML(p *listing.Property) []byte {
@@ -26,10 +26,14 @@ func propertyHTML(p *listing.Property) []byte {
 	if page.Description == "" {
 		page.Description = page.Title
 	}
-	if p.Latitude.Valid && p.Longitude.Valid {
-		page.MapHref = mapAddress(p.Latitude.V, p.Longitude.V)
+	if onEarth(p.Latitude, 90) && onEarth(p.Longitude, 180) {
+		page.MapHref = mapAddress(p.Latitude.V+0, p.Longitude.V+0) // -0 + 0 is 0
 	}
 	return execute("property", page)
+}
+
+func onEarth(degrees listing.Null[float64], most float64) bool {
+	return degrees.Valid && degrees.V >= -most && degrees.V <= most
 }
 
 // all is the address of the listings that a filter leaves, if there can be one.

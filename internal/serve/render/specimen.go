@@ -2,6 +2,7 @@ package render
 
 import (
 	"math"
+	"time"
 
 	"github.com/freshlist/freshlist/internal/listing"
 )
@@ -31,6 +32,12 @@ func specimens() []specimen {
 		{"page-empty", listing.Queryset{Query: everything}},
 		{"property", listing.Queryset{Query: propertyQuery(17), Items: []listing.Property{full}}},
 		{"property-bare", listing.Queryset{Query: propertyQuery(2), Items: []listing.Property{bare}}},
+		{"page-odd", listing.Queryset{Query: narrow, Items: []listing.Property{oddProperty(-3)}}},
+		{"property-odd", listing.Queryset{Query: propertyQuery(3), Items: []listing.Property{oddProperty(3)}}},
+		{"summary-odd", listing.Queryset{Query: summaryQuery(everything), Summary: listing.Summary{
+			Count: 2, MinPrice: -5_00, MaxPrice: listing.NaNPrice, MeanPrice: listing.NaNPrice,
+			ByBedrooms: []listing.Facet{{Value: listing.Some("-1"), Count: 2}},
+		}}},
 		{"property-absent", listing.Queryset{Query: propertyQuery(math.MaxInt64)}},
 		{"summary", listing.Queryset{Query: summaryQuery(narrow), Summary: specimenSummary()}},
 		{"summary-empty", listing.Queryset{Query: summaryQuery(everything)}},
@@ -58,11 +65,11 @@ func specimenProperty() listing.Property {
 			LivingArea:   listing.Some(int32(1540)),
 			Latitude:     listing.Some(38.4088),
 			Longitude:    listing.Some(-121.371901),
-			CreatedAt:    1_210_809_600_000_000,
+			CreatedAt:    instantOf(2008, time.May, 15, 0),
 		},
 		Title:       "3-bed Multi-Family in Elk Grove",
 		Description: "Close to the \"old town\" <garden & garage>.\n\tSecond line\\\u2028\x01é 🏡",
-		UpdatedAt:   1_210_809_600_000_500,
+		UpdatedAt:   instantOf(2008, time.May, 15, 500),
 	}
 }
 
@@ -77,11 +84,33 @@ func bareProperty() listing.Property {
 			Bedrooms:     listing.Some(int16(1)),
 			Latitude:     listing.Some(math.Copysign(0, -1)),
 			Longitude:    listing.Some(1e-7),
-			CreatedAt:    -2_208_988_799_999_999,
+			CreatedAt:    instantOf(1900, time.January, 1, 1),
 		},
 		Title:     "A plot",
-		UpdatedAt: 7_258_118_399_999_999,
+		UpdatedAt: instantOf(2200, time.January, 1, -1),
 	}
+}
+
+// oddProperty has values that the checks of the table keep out, while they stand.
+func oddProperty(id int64) listing.Property {
+	return listing.Property{
+		Row: listing.Row{
+			ID:         id,
+			Status:     "gone",
+			Price:      listing.NaNPrice,
+			Bedrooms:   listing.Some(int16(-1)),
+			Bathrooms:  listing.Some(int16(listing.NaNBathrooms)),
+			LivingArea: listing.Some(int32(-1_500)),
+			Latitude:   listing.Some(math.NaN()),
+			Longitude:  listing.Some(math.Inf(-1)),
+			CreatedAt:  listing.Infinity,
+		},
+		UpdatedAt: instantOf(-43, time.March, 15, 500_000), // 44 BC
+	}
+}
+
+func instantOf(year int, month time.Month, day, microseconds int) listing.Micros {
+	return listing.MicrosOf(time.Date(year, month, day, 0, 0, 0, 1000*microseconds, time.UTC))
 }
 
 // specimenFilter has every kind of condition.

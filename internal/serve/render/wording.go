@@ -1,6 +1,7 @@
 package render
 
 import (
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -53,6 +54,12 @@ func parameterName(s string) string {
 
 // dollars writes cents as an amount: $1,234,567, with cents only if there are any.
 func dollars(cents int64) string {
+	switch {
+	case cents == listing.NaNPrice:
+		return "NaN"
+	case cents < 0:
+		return "-" + dollars(-cents)
+	}
 	b := append([]byte{'$'}, grouped(cents/100)...)
 	if cents%100 != 0 {
 		b = append(b, '.', byte('0'+cents/10%10), byte('0'+cents%10))
@@ -60,8 +67,11 @@ func dollars(cents int64) string {
 	return string(b)
 }
 
-// grouped writes a number, not negative, with a comma before every three digits.
+// grouped writes a number with a comma before every three digits.
 func grouped(v int64) string {
+	if v < 0 {
+		return "-" + grouped(-v)
+	}
 	digits := string(appendInt(nil, v))
 	var b strings.Builder
 	for i, d := range digits {
@@ -84,11 +94,25 @@ func counted(number, noun string) string {
 	return number + " " + noun + "s"
 }
 
-// date writes an instant's day: May 15, 2008.
-func date(m listing.Micros) string { return m.Time().Format("January 2, 2006") }
+// date writes an instant's day: May 15, 2008. Before the year 1 it is March 15, 44 BC.
+func date(m listing.Micros) string {
+	if !m.Finite() {
+		return m.String()
+	}
+	t := m.Time()
+	if year := t.Year(); year < 1 {
+		return t.Format("January 2, ") + strconv.Itoa(1-year) + " BC"
+	}
+	return t.Format("January 2, 2006")
+}
 
-// instant writes an instant as machines read it.
-func instant(m listing.Micros) string { return strings.Trim(string(appendTime(nil, m)), `"`) }
+// instant writes an instant as machines read it, or nothing if HTML has no way to.
+func instant(m listing.Micros) string {
+	if !m.Finite() || m.Time().Year() < 1 {
+		return ""
+	}
+	return m.String()
+}
 
 // enumerated joins words as a sentence does: A, B and C.
 func enumerated(words []string) string {
