@@ -87,7 +87,7 @@ func (a *Auditor) walk(ctx context.Context, live string, visit func([]string) er
 // Held is what Redis holds of one query at one instant.
 type Held struct {
 	Now    int64 // by Redis' clock, just before; microseconds since 1970
-	Beat   *Beat // nil: nothing proves the values, and nobody is served them
+	Beat   *Beat // nil: no living one, so that nobody is served the values
 	Values []Value
 }
 
@@ -135,12 +135,13 @@ func (a *Auditor) Look(ctx context.Context, query string) (Held, error) {
 	}
 	keys = append(keys, a.space.Beat(a.space.Partition(query)))
 	pipe := a.rdb.Pipeline()
-	now := pipe.Time(ctx)
+	before := pipe.Time(ctx)
 	found := pipe.MGet(ctx, keys...)
+	after := pipe.Time(ctx)
 	if _, err := pipe.Exec(ctx); err != nil {
 		return Held{}, fmt.Errorf("read what is cached of %s: %w", query, err)
 	}
-	held := Held{Now: now.Val().UnixMicro(), Beat: beatOf(found.Val()[len(names)])}
+	held := Held{Now: before.Val().UnixMicro(), Beat: living(found.Val()[len(names)], after.Val())}
 	for i, name := range names {
 		if raw, ok := found.Val()[i].(string); ok {
 			held.Values = append(held.Values, Value{Name: name, raw: raw})

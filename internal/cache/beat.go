@@ -5,39 +5,80 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Beat is the invalidator's proof of freshness: everything that was visible in
-// PostgreSQL at Noted has been applied to the cache of Epoch.
+// Database at Noted has been applied to the cache of Epoch. It says besides all that
+// processes must agree on, so that nobody takes another deployment's proof for his own.
 type Beat struct {
-	Epoch   string
-	Noted   int64  // by Redis' clock, microseconds since 1970
-	Until   int64  // end of the proof, likewise: Noted + B
-	Applied string // the pg_snapshot that has been applied, in its text form
+	Noted      int64 // by Redis' clock, microseconds since 1970
+	Bound      time.Duration
+	Epoch      string
+	Server     string // which start of PostgreSQL
+	Database   string // "<system identifier>/<oid>"
+	Partitions int
+	Applied    string // the pg_snapshot that has been applied, in its text form
 }
 
-// encode returns the value of the beat's key: "<epoch> <noted> <until> <applied>".
-func (b Beat) encode() string {
-	return fmt.Sprintf("%s %d %d %s", b.Epoch, b.Noted, b.Until, b.Applied)
+// beatVersion is what the value of a beat begins with. Who knows another layout finds
+// no beat in it.
+const beatVersion = "beat2"
+
+// Until returns the end of the proof by Redis' clock: it says nothing from then on.
+func (b Beat) Until() int64 { return b.Noted + b.Bound.Microseconds() }
+
+// holds reports whether the proof counts at an instant by Redis' clock. One from the
+// future tells that the clock has been set back: nobody knows how old it is.
+func (b Beat) holds(now int64) bool { return b.Noted <= now && now < b.Until() }
+
+// Encode returns the value of the beat's key:
+// "beat2 <noted> <bound, us> <epoch> <server> <database> <partitions> <applied>".
+func (b Beat) Encode() string {
+	return fmt.Sprintf("%s %d %d %s %s %s %d %s", beatVersion,
+		b.Noted, b.Bound.Microseconds(), b.Epoch, b.Server, b.Database, b.Partitions, b.Applied)
 }
 
 var errBeat = errors.New("not a beat")
 
 // ParseBeat reads the value of a beat's key.
 func ParseBeat(value string) (Beat, error) {
-	var b Beat
-	var noted, until string
-	var ok [3]bool
-	b.Epoch, value, ok[0] = strings.Cut(value, " ")
-	noted, value, ok[1] = strings.Cut(value, " ")
-	until, b.Applied, ok[2] = strings.Cut(value, " ")
-	var err1, err2 error
-	b.Noted, err1 = strconv.ParseInt(noted, 10, 64)
-	b.Until, err2 = strconv.ParseInt(until, 10, 64)
-	if ok != [3]bool{true, true, true} || len(b.Epoch) != epochWidth || err1 != nil || err2 != nil {
+	var words [8]string
+	more := true
+	for i := range words {
+		if !more {
+			return Beat{}, errBeat
+		}
+		words[i], value, more = strings.Cut(value, " ")
+	}
+	if more || words[0] != beatVersion || len(words[3]) != epochWidth {
 		return Beat{}, errBeat
 	}
-	return b, nil
+	noted, err1 := strconv.ParseInt(words[1], 10, 64)
+	bound, err2 := strconv.ParseInt(words[2], 10, 64)
+	partitions, err3 := strconv.Atoi(words[6])
+	if err1 != nil || err2 != nil || err3 != nil {
+		return Beat{}, errBeat
+	}
+	return Beat{
+		Noted: noted, Bound: time.Duration(bound) * time.Microsecond,
+		Epoch: words[3], Server: words[4], Database: words[5], Partitions: partitions, Applied: words[7],
+	}, nil
+}
+
+// living reads what Redis had under a beat's key; nil if it is nothing, or unreadable, or
+// does not hold at now. That must come out of the same exchange: a key tells nothing of
+// its age, also where it has a TTL, which MIGRATE and RESTORE begin anew.
+func living(value any, now time.Time) *Beat {
+	text, ok := value.(string)
+	if !ok {
+		return nil
+	}
+	beat, err := ParseBeat(text)
+	if err != nil || !beat.holds(now.UnixMicro()) {
+		return nil
+	}
+	return &beat
 }
 
 // Sees reports whether the applied snapshot sees transaction xid as finished:

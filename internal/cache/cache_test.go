@@ -44,7 +44,7 @@ func newWorld(t *testing.T, partitions int) *world {
 		T: t, ctx: t.Context(), rdb: shared.Client,
 		space:  rediskey.Space{Prefix: shared.Prefix, Partitions: partitions},
 		limits: cache.Limits{Lease: 5 * time.Second, View: time.Minute, Queryset: time.Hour, Live: 1000},
-		leader: cache.Leader{Term: 1, Epoch: cache.NewEpoch(), Server: "first start"},
+		leader: cache.Leader{Term: 1, Epoch: cache.NewEpoch(), Server: "first-start", Database: "7/5"},
 	}
 	w.reader = cache.NewReader(w.rdb, w.space, build, w.limits)
 	w.daemon = w.newDaemon()
@@ -91,7 +91,7 @@ func (w *world) acquire(q string) *cache.Lease {
 
 func (w *world) fill(l *cache.Lease, body string) error {
 	return w.reader.Fill(w.ctx, l, cache.Entry{
-		Stamp: w.leader.Epoch + " " + w.leader.Server, Window: "1/1/2/2", Queryset: []byte("rows of " + body), Format: "json",
+		Stamp: w.leader.Epoch + " " + w.leader.Server + " " + w.leader.Database, Window: "1/1/2/2", Queryset: []byte("rows of " + body), Format: "json",
 		View: cache.View{Status: 200, ETag: tag, Body: body, Gzip: "zip"},
 	})
 }
@@ -336,13 +336,20 @@ func TestFillIsRefused(t *testing.T) {
 		w.must(w.daemon.BeginEpoch(w.ctx, w.leader))
 		w.want(w.fill(lease, "x"), cache.ErrEpoch)
 	})
-	t.Run("when the database is of another epoch", func(t *testing.T) {
-		t.Parallel()
-		w := newWorld(t, 1)
-		lease := w.acquire(query)
-		w.leader.Epoch = cache.NewEpoch()
-		w.want(w.fill(lease, "x"), cache.ErrEpoch)
-	})
+	for name, read := range map[string]func(*cache.Leader){
+		"of another epoch":                   func(l *cache.Leader) { l.Epoch = cache.NewEpoch() },
+		"of a start that nobody took over":   func(l *cache.Leader) { l.Server = "second-start" },
+		"another one with a copied marker":   func(l *cache.Leader) { l.Database = "7/6" },
+		"without a marker, as after a crash": func(l *cache.Leader) { *l = cache.Leader{} },
+	} {
+		t.Run("when the database is "+name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, 1)
+			lease := w.acquire(query)
+			read(&w.leader)
+			w.want(w.fill(lease, "x"), cache.ErrEpoch)
+		})
+	}
 }
 
 // flush removes every key of this test, as FLUSHALL would.

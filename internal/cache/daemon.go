@@ -24,10 +24,15 @@ const (
 
 // Leader names one leadership of one invalidator.
 type Leader struct {
-	Term   int64  // higher than any before
-	Epoch  string // the epoch of the marker in PostgreSQL
-	Server string // which start of PostgreSQL this is; any text that a restart changes
+	Term     int64  // higher than any before
+	Epoch    string // the epoch of the marker in PostgreSQL
+	Server   string // which start of PostgreSQL this is; any word that a restart changes
+	Database string // which database: "<system identifier>/<oid>"
 }
+
+// origin names whose data the cache shows, as the fence has it: what was read elsewhere,
+// even in a copy of the database that was made with its marker, is not stored.
+func (l Leader) origin() string { return l.Server + " " + l.Database }
 
 // Position is how far one partition has come, as it is stored in PostgreSQL with
 // the cursor: a takeover compares it with what it finds in Redis. Batch is the last
@@ -103,7 +108,7 @@ func (d *Daemon) TakeOver(ctx context.Context, l Leader, stored []Position) erro
 	}
 	return d.begin(ctx, l, d.scripts.takeover, func(p int) ([]string, []any) {
 		s := stored[p]
-		return []string{d.space.Fence(p), d.space.Live(p)}, []any{l.Term, l.Epoch, s.Term, s.Seq, s.Batch, l.Server, d.batch}
+		return []string{d.space.Fence(p), d.space.Live(p)}, []any{l.Term, l.Epoch, s.Term, s.Seq, s.Batch, l.origin(), d.batch}
 	})
 }
 
@@ -114,7 +119,7 @@ func (d *Daemon) BeginEpoch(ctx context.Context, l Leader) error {
 	d.batch = 0
 	return d.begin(ctx, l, d.scripts.epoch, func(p int) ([]string, []any) {
 		return []string{d.space.Fence(p), d.space.Live(p), d.space.Windows(p), d.space.Beat(p), d.space.Purged(p)},
-			[]any{l.Term, l.Epoch, l.Server}
+			[]any{l.Term, l.Epoch, l.origin()}
 	})
 }
 

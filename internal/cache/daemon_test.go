@@ -83,26 +83,26 @@ func TestTakeover(t *testing.T) {
 		server string
 		want   error
 	}{
-		{"nothing happened since", func(*world) {}, "first start", nil},
-		{"nothing happened but a clean restart of PostgreSQL", func(*world) {}, "second start", nil},
-		{"queries were registered since", func(w *world) { w.store(query, "x"); w.registrations() }, "first start", nil},
-		{"killed between purge and cursor", purge, "first start", nil},
-		{"killed between the purges of one batch and cursor", func(w *world) { purge(w); purge(w) }, "first start", nil},
-		{"PostgreSQL went back to before a batch", purge, "second start", cache.ErrLost},
-		{"PostgreSQL went back to before two batches", func(w *world) { settled(w); settled(w) }, "first start", cache.ErrLost},
+		{"nothing happened since", func(*world) {}, "first-start", nil},
+		{"nothing happened but a clean restart of PostgreSQL", func(*world) {}, "second-start", nil},
+		{"queries were registered since", func(w *world) { w.store(query, "x"); w.registrations() }, "first-start", nil},
+		{"killed between purge and cursor", purge, "first-start", nil},
+		{"killed between the purges of one batch and cursor", func(w *world) { purge(w); purge(w) }, "first-start", nil},
+		{"PostgreSQL went back to before a batch", purge, "second-start", cache.ErrLost},
+		{"PostgreSQL went back to before two batches", func(w *world) { settled(w); settled(w) }, "first-start", cache.ErrLost},
 		{"Redis went back to before a purge", func(w *world) {
 			w.must(w.rdb.HIncrBy(w.ctx, w.space.Fence(0), "seq", -1).Err())
-		}, "first start", cache.ErrLost},
+		}, "first-start", cache.ErrLost},
 		{"Redis went back to before a batch", func(w *world) {
 			w.must(w.rdb.HIncrBy(w.ctx, w.space.Fence(0), "batch", -1).Err())
-		}, "first start", cache.ErrLost},
-		{"Redis is empty", (*world).flush, "first start", cache.ErrLost},
+		}, "first-start", cache.ErrLost},
+		{"Redis is empty", (*world).flush, "first-start", cache.ErrLost},
 		{"Redis has another epoch", func(w *world) {
 			w.must(w.rdb.HSet(w.ctx, w.space.Fence(0), "epoch", cache.NewEpoch()).Err())
-		}, "first start", cache.ErrLost},
+		}, "first-start", cache.ErrLost},
 		{"Redis has evicted live", func(w *world) {
 			w.must(w.rdb.Del(w.ctx, w.space.Live(0)).Err())
-		}, "first start", cache.ErrLost},
+		}, "first-start", cache.ErrLost},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -142,10 +142,10 @@ func TestTakeoverOfPartitionsThatDifferInTheirBatch(t *testing.T) {
 		server string
 		want   error
 	}{
-		"all stored":                      {0, true, "second start", nil},
-		"killed within a batch":           {2, false, "first start", nil},
-		"PostgreSQL went back by a batch": {1, true, "second start", cache.ErrLost},
-		"PostgreSQL went back by two":     {2, true, "first start", cache.ErrLost},
+		"all stored":                      {0, true, "second-start", nil},
+		"killed within a batch":           {2, false, "first-start", nil},
+		"PostgreSQL went back by a batch": {1, true, "second-start", cache.ErrLost},
+		"PostgreSQL went back by two":     {2, true, "first-start", cache.ErrLost},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -211,10 +211,10 @@ func TestBeatIsRefused(t *testing.T) {
 		noted int64
 		want  error
 	}{
-		"before the present one":            {w.noted - 1, cache.ErrLate},
-		"older than the bound":              {clock.Noted - bound.Microseconds(), cache.ErrLate},
-		"in the future of the clock":        {clock.Noted + time.Minute.Microseconds(), cache.ErrFuture},
-		"of long ago (would delete by age)": {1, cache.ErrLate},
+		"before the present one":     {w.noted - 1, cache.ErrLate},
+		"older than the bound":       {clock.Noted - bound.Microseconds(), cache.ErrLate},
+		"in the future of the clock": {clock.Noted + time.Minute.Microseconds(), cache.ErrFuture},
+		"of long ago":                {1, cache.ErrLate},
 	} {
 		w.want(w.daemon.Beat(w.ctx, cache.Proof{Noted: c.noted, Applied: "1:1:"}), c.want)
 		if still, err := w.rdb.Get(w.ctx, w.space.Beat(0)).Result(); err != nil || still != present {
@@ -222,17 +222,6 @@ func TestBeatIsRefused(t *testing.T) {
 		}
 	}
 	w.beat()
-}
-
-func TestBeatEndsAtNotedTimePlusBound(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, 1)
-	w.beat()
-	ends, err := w.rdb.PExpireTime(w.ctx, w.space.Beat(0)).Result()
-	w.must(err)
-	if got, want := ends.Milliseconds(), (w.noted+bound.Microseconds())/1000-1; got != want {
-		t.Errorf("the beat ends at %d ms, want %d", got, want)
-	}
 }
 
 func TestCleanupTakesOutWhatIsGone(t *testing.T) {

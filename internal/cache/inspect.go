@@ -37,7 +37,7 @@ type Inspection struct {
 type PartitionState struct {
 	Term  int64  // of the fence; 0 without one
 	Epoch string // of the fence; "" without one
-	Beat  *Beat  // nil: nothing of the partition is served
+	Beat  *Beat  // nil: there is none, or it has ended; nothing of the partition is served
 	Live  int64  // live queries
 }
 
@@ -45,7 +45,6 @@ type PartitionState struct {
 func Inspect(ctx context.Context, rdb *redis.Client, space rediskey.Space) (Inspection, error) {
 	pipe := rdb.Pipeline()
 	info := pipe.Info(ctx, "server", "memory", "replication")
-	now := pipe.Time(ctx)
 	fences := make([]*redis.SliceCmd, space.Partitions)
 	beats := make([]*redis.StringCmd, space.Partitions)
 	live := make([]*redis.IntCmd, space.Partitions)
@@ -54,6 +53,7 @@ func Inspect(ctx context.Context, rdb *redis.Client, space rediskey.Space) (Insp
 		beats[p] = pipe.Get(ctx, space.Beat(p))
 		live[p] = pipe.ZCard(ctx, space.Live(p))
 	}
+	now := pipe.Time(ctx)
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
 		return Inspection{}, fmt.Errorf("ask Redis about itself: %w", err)
 	}
@@ -73,7 +73,7 @@ func Inspect(ctx context.Context, rdb *redis.Client, space rediskey.Space) (Insp
 			state.Epoch, _ = fence[1].(string)
 		}
 		if beats[p].Err() == nil {
-			state.Beat = beatOf(beats[p].Val())
+			state.Beat = living(beats[p].Val(), now.Val())
 		}
 		i.Partitions = append(i.Partitions, state)
 	}

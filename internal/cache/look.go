@@ -36,11 +36,10 @@ func (r *Reader) Look(ctx context.Context, format, query string) (Sight, error) 
 	return l.sight, nil
 }
 
-// look reads what several callers want to see in one round trip: Redis' clock, then the
-// views of each partition, none of them twice, with its beat.
+// look reads what several callers want to see in one round trip: the views of each
+// partition, none of them twice, with its beat, and then Redis' clock.
 func (r *Reader) look(ctx context.Context, looks []*look) error {
 	pipe := r.rdb.Pipeline()
-	now := pipe.Time(ctx)
 	reads := make([]viewsRead, r.space.Partitions)
 	places := make([]int, len(looks))
 	for i, l := range looks {
@@ -51,12 +50,13 @@ func (r *Reader) look(ctx context.Context, looks []*look) error {
 			reads[p].found = pipe.MGet(ctx, append(keys, r.space.Beat(p))...)
 		}
 	}
+	now := pipe.Time(ctx)
 	if _, err := pipe.Exec(ctx); err != nil {
 		return err
 	}
 	for i, l := range looks {
 		values := reads[l.partition].found.Val()
-		l.sight = r.sight(values[places[i]], beatOf(values[len(values)-1]), now.Val())
+		l.sight = r.sight(values[places[i]], values[len(values)-1], now.Val())
 	}
 	return nil
 }
@@ -78,12 +78,13 @@ func (v *viewsRead) add(key string) int {
 	return len(v.keys) - 1
 }
 
-// sight judges the value of a view by a beat.
-func (r *Reader) sight(value any, beat *Beat, now time.Time) Sight {
+// sight judges the value of a view by that of a beat.
+func (r *Reader) sight(value, proof any, now time.Time) Sight {
+	beat := living(proof, now)
 	if beat == nil {
 		return Sight{}
 	}
-	s := Sight{Beat: beat, Remains: time.Duration(beat.Until-now.UnixMicro()) * time.Microsecond}
+	s := Sight{Beat: beat, Remains: time.Duration(beat.Until()-now.UnixMicro()) * time.Microsecond}
 	text, _ := value.(string)
 	if !r.proved(text, beat) {
 		return s

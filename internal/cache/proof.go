@@ -30,12 +30,15 @@ func (d *Daemon) Beat(ctx context.Context, proof Proof) error {
 }
 
 func (d *Daemon) sendBeats(ctx context.Context, pipe redis.Pipeliner, proof Proof) []*redis.Cmd {
-	until := proof.Noted + d.bound.Microseconds()
-	value := Beat{Epoch: d.leader.Epoch, Noted: proof.Noted, Until: until, Applied: proof.Applied}.encode()
+	beat := Beat{
+		Noted: proof.Noted, Bound: d.bound,
+		Epoch: d.leader.Epoch, Server: d.leader.Server, Database: d.leader.Database,
+		Partitions: d.space.Partitions, Applied: proof.Applied,
+	}
+	value := beat.Encode()
 	sent := make([]*redis.Cmd, len(d.parts))
 	for p := range d.parts {
-		// Redis shows a key until its last millisecond has passed: one less.
-		keys, args := d.check(p, d.parts[p].seq, []string{d.space.Beat(p)}, []any{proof.Noted, until/1000 - 1, value})
+		keys, args := d.check(p, d.parts[p].seq, []string{d.space.Beat(p)}, []any{beat.Noted, beat.Until(), value})
 		sent[p] = pipe.EvalSha(ctx, d.scripts.beat.Hash(), keys, args...)
 	}
 	return sent

@@ -73,7 +73,7 @@ func (d *Daemon) sendPurge(ctx context.Context, pipe redis.Pipeliner, call purge
 	p := call.partition
 	stems := d.space.EntryStems(p)
 	args := make([]any, 0, 3+len(stems)+len(call.queries))
-	args = append(args, d.batch+1, d.leader.Server, len(stems))
+	args = append(args, d.batch+1, d.leader.origin(), len(stems))
 	for _, stem := range stems {
 		args = append(args, stem)
 	}

@@ -45,19 +45,6 @@ func NewReader(rdb *redis.Client, space rediskey.Space, build string, limits Lim
 	return r
 }
 
-// beatOf reads what Redis has under a beat's key; nil if it is nothing or unreadable.
-func beatOf(value any) *Beat {
-	text, ok := value.(string)
-	if !ok {
-		return nil
-	}
-	beat, err := ParseBeat(text)
-	if err != nil {
-		return nil
-	}
-	return &beat
-}
-
 // proved reports whether a value is of this build and of the beat's epoch.
 func (r *Reader) proved(value string, beat *Beat) bool {
 	stamp, err := parseStamp(value)
@@ -102,10 +89,13 @@ func (r *Reader) Acquire(ctx context.Context, query string) (*Lease, *Stored, er
 // found reads the answer FOUND of acquire.
 func (r *Reader) found(cmd *redis.Cmd) (*Stored, bool) {
 	values, err := cmd.Slice()
-	if err != nil || len(values) != 3 || values[0] != "FOUND" {
+	if err != nil || len(values) != 5 || values[0] != "FOUND" {
 		return nil, false
 	}
-	beat := beatOf(values[2])
+	seconds, _ := number(values[3])
+	micros, _ := number(values[4])
+	now := time.UnixMicro(seconds*1e6 + micros)
+	beat := living(values[2], now)
 	value, _ := values[1].(string)
 	if beat == nil || !r.proved(value, beat) {
 		return nil, true
@@ -116,7 +106,7 @@ func (r *Reader) found(cmd *redis.Cmd) (*Stored, bool) {
 
 // Entry is what a fill stores.
 type Entry struct {
-	Stamp    string // what the database returned with the rows: the epoch, a space, the server start
+	Stamp    string // what the database returned with the rows: epoch, server start and database
 	Window   string // how far the page reaches; "" = wide
 	Queryset []byte
 	Format   string

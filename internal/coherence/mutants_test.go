@@ -46,10 +46,7 @@ var mutants = []mutant{
 	{
 		name: "no beat check on hit", programs: []string{"api"},
 		changes: []fleet.Change{{
-			File: "internal/cache/look.go",
-			Old:  "	if beat == nil {\n		return Sight{}\n	}\n	s := ",
-			New: "	if beat == nil {\n		text, _ := value.(string)\n		stamp, _ := parseStamp(text)\n" +
-				"		beat = &Beat{Epoch: stamp.Epoch, Applied: \"1:1:\"}\n	}\n	s := ",
+			File: "internal/cache/beat.go", Old: " || !beat.holds(now.UnixMicro())", New: "",
 		}},
 		story: outlivedInvalidator,
 	},

@@ -2,7 +2,6 @@ package coherence
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/freshlist/freshlist/internal/cache"
 	"github.com/freshlist/freshlist/internal/coherence/fleet"
 	"github.com/freshlist/freshlist/internal/local"
 	"github.com/freshlist/freshlist/internal/schema"
@@ -223,8 +223,6 @@ func (r *rig) awaitStored() {
 
 // applied returns the snapshot that the present beat says is applied.
 func (r *rig) applied() (snapshot string, ok bool) {
-	var epoch string
-	var noted, until int64
-	n, _ := fmt.Sscan(r.redis.Get(context.Background(), "freshlist:{00}:beat").Val(), &epoch, &noted, &until, &snapshot)
-	return snapshot, n == 4
+	beat, err := cache.ParseBeat(r.redis.Get(context.Background(), "freshlist:{00}:beat").Val())
+	return beat.Applied, err == nil
 }

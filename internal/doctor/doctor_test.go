@@ -344,15 +344,18 @@ func TestEpochsAndBeats(t *testing.T) {
 	other.want("epoch", doctor.Fail, "another database")
 	stop()
 
-	p.await("the end of the beat", func() bool { return p.Redis.Exists(t.Context(), p.Space.Beat(0)).Val() == 0 })
+	p.await("the end of the beat", func() bool {
+		state, err := cache.Inspect(t.Context(), p.Redis, p.Space)
+		return err == nil && state.Partitions[0].Beat == nil
+	})
 	p.want("epoch", doctor.OK, "")
 	fence := p.Redis.HGetAll(t.Context(), p.Space.Fence(0)).Val()
 	p.must(p.Redis.HSet(t.Context(), p.Space.Fence(0), "epoch", cache.NewEpoch()).Err())
 	p.want("epoch", doctor.Warn, "partition 0 of Redis is not of the epoch")
 	p.must(p.Redis.HSet(t.Context(), p.Space.Fence(0), "epoch", fence["epoch"]).Err())
 
-	old := time.Now().Add(-bound * 9 / 10)
-	p.setBeat(fence["epoch"], old)
+	p.Bound = time.Minute
+	p.setBeat(fence["epoch"], time.Now().Add(-p.Bound*8/10))
 	p.want("beat", doctor.Warn, "certifies")
 	p.exec("update freshlist.properties_marker set database_oid = 1")
 	p.must(p.Redis.Del(t.Context(), p.Space.Beat(0)).Err())
@@ -361,8 +364,10 @@ func TestEpochsAndBeats(t *testing.T) {
 
 func (p *patient) setBeat(epoch string, noted time.Time) {
 	p.Helper()
-	value := fmt.Sprintf("%s %d %d 10:10:", epoch, noted.UnixMicro(), noted.Add(bound).UnixMicro())
-	p.must(p.Redis.Set(p.Context(), p.Space.Beat(0), value, time.Minute).Err())
+	beat := cache.Beat{
+		Noted: noted.UnixMicro(), Bound: p.Bound, Epoch: epoch, Server: "1", Database: "1/1", Partitions: 1, Applied: "10:10:",
+	}
+	p.must(p.Redis.Set(p.Context(), p.Space.Beat(0), beat.Encode(), 0).Err())
 }
 
 func TestLiveQueries(t *testing.T) {

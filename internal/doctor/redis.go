@@ -161,7 +161,7 @@ func (c Config) beat(state cache.Inspection) Finding {
 		if part.Beat == nil {
 			return warn(fmt.Sprintf("partition %d has none: nothing of it is served from the cache", p), "start an invalidator, or see what it logs")
 		}
-		if b := time.Duration(part.Beat.Until-part.Beat.Noted) * time.Microsecond; b != c.Bound {
+		if b := part.Beat.Bound; b != c.Bound {
 			return warn(fmt.Sprintf("STALENESS_BOUND is %v here, %v for the leader", c.Bound, b), "give all processes of the deployment the same")
 		}
 		oldest = max(oldest, state.Clock.Sub(time.UnixMicro(part.Beat.Noted)))

@@ -158,11 +158,15 @@ func (l *leadership) awaitCapture(ctx context.Context) (string, error) {
 
 // leader names this leadership to Redis.
 func (l *leadership) leader(ctx context.Context, at feed.Position) (cache.Leader, error) {
-	var started string
-	if err := l.conn().QueryRow(ctx, "select extract(epoch from pg_postmaster_start_time())::text").Scan(&started); err != nil {
-		return cache.Leader{}, fmt.Errorf("read the server's start time: %w", err)
+	next := cache.Leader{Term: at.Term, Epoch: at.Epoch}
+	err := l.conn().QueryRow(ctx, `
+		select extract(epoch from pg_postmaster_start_time())::text,
+			(select system_identifier from pg_control_system())
+				|| '/' || (select oid from pg_database where datname = current_database())`).Scan(&next.Server, &next.Database)
+	if err != nil {
+		return cache.Leader{}, fmt.Errorf("read which server and database this is: %w", err)
 	}
-	return cache.Leader{Term: at.Term, Epoch: at.Epoch, Server: started}, nil
+	return next, nil
 }
 
 // newEpoch voids the cache: first in PostgreSQL, where the marker and the cursor

@@ -1,6 +1,6 @@
 #!lua
 -- acquire: on a miss of the view, return the queryset if it is there, with the
--- beat; otherwise take the lease of the query and register the query as live,
+-- beat and the time; otherwise take the lease of the query and register the query as live,
 -- before its database read starts.
 --
 -- KEYS[1] fence  KEYS[2] live  KEYS[3] windows  KEYS[4] lease  KEYS[5] queryset  KEYS[6] beat
@@ -15,7 +15,7 @@ if not epoch then
 end
 local head = ARGV[5] .. epoch
 if redis.call('GETRANGE', KEYS[5], 0, #head - 1) == head then
-  return {'FOUND', redis.call('GET', KEYS[5]), redis.call('GET', KEYS[6])}
+  return {'FOUND', redis.call('GET', KEYS[5]), redis.call('GET', KEYS[6]), unpack(redis.call('TIME'))}
 end
 if redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[4]) and not redis.call('ZSCORE', KEYS[2], ARGV[3]) then
   return {'FULL'}

@@ -5,14 +5,14 @@
 -- KEYS[1] fence  KEYS[2] live  KEYS[3] windows  KEYS[4] lease
 -- KEYS[5] queryset  KEYS[6] this view  KEYS[7...] the query's other views
 -- ARGV[1] token  ARGV[2] epoch of the lease
--- ARGV[3] epoch and server start that the database read returned
+-- ARGV[3] epoch, server start and database that the database read returned
 -- ARGV[4] query  ARGV[5] window ('' = wide)
 -- ARGV[6] queryset value  ARGV[7] its ttl, ms  ARGV[8] view value  ARGV[9] its ttl, ms
 --
 -- Refused if a purge has taken the lease, if it expired, or if lease, read and
--- fence are not of one epoch, and of a start of PostgreSQL that a leader has taken
--- over: what was read of a server that is put back to an older state before its
--- leader comes would stay. Value, window and a new registration number change
+-- fence are not of one epoch, of a start of PostgreSQL that a leader has taken over,
+-- and of one database: what was read of a server that is put back to an older state
+-- before its leader comes would stay, and a copy of a database has the same epoch. Value, window and a new registration number change
 -- together, so the daemon never judges this content by another one's window;
 -- views of an earlier content go for the same reason.
 if redis.call('GET', KEYS[4]) ~= ARGV[1] .. ARGV[2] then

@@ -45,7 +45,9 @@ func (r *Reader) Assigned(ctx context.Context, xid uint64) (bool, error) {
 // Where a statement's epoch comes from.
 const (
 	noStamp    = "null::text"
-	epochStamp = "freshlist.properties_epoch() || ' ' || extract(epoch from pg_postmaster_start_time())"
+	epochStamp = "freshlist.properties_epoch() || ' ' || extract(epoch from pg_postmaster_start_time())" +
+		" || ' ' || (select system_identifier from pg_control_system())" +
+		" || '/' || (select oid from pg_database where datname = current_database())"
 )
 
 // recovering is what a standby returns for an epoch. It shows commits late, so that
@@ -67,8 +69,8 @@ func (r *Reader) Read(ctx context.Context, q listing.Query) (listing.Queryset, e
 }
 
 // ReadStamped returns the rows of q and, out of the same snapshot, the epoch in
-// the marker, a space, and when the server started, in seconds since 1970: empty if
-// there is no marker. Its error is ErrNoEpoch where
+// the marker, when the server started, in seconds since 1970, and which database it is,
+// with a space between them: empty if there is no marker. Its error is ErrNoEpoch where
 // freshlist is not installed.
 func (r *Reader) ReadStamped(ctx context.Context, q listing.Query) (listing.Queryset, string, error) {
 	qs, stamp, err := r.read(ctx, q, epochStamp)
