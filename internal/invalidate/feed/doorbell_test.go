@@ -142,7 +142,7 @@ func TestDoorbellPolled(t *testing.T) {
 // it wakes and when it has fallen asleep, and never looks otherwise: none is lost.
 func TestDoorbellLosesNothing(t *testing.T) {
 	t.Parallel()
-	if err := ringingTest(newRig(t), 4, 600, patience); err != nil {
+	if err := ringingTest(newRig(t), 4, 600); err != nil {
 		t.Error(err)
 	}
 }
@@ -152,7 +152,7 @@ func TestDoorbellSilent(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.edit("080_update.sql", "pg_catalog.pg_notify('freshlist', '')", "pg_catalog.pg_notify('nobody', '')")
-	if err := ringingTest(r, 1, 200, 300*time.Millisecond); err == nil {
+	if err := ringingTest(r, 1, 200); err == nil {
 		t.Error("nobody rang and nothing was lost: the test before proves nothing")
 	}
 }
@@ -177,9 +177,10 @@ func TestDoorbellWithoutLastDrain(t *testing.T) {
 	}
 }
 
-// ringingTest runs writers against a sleeper and returns an error if a committed change
-// has not come after patience of silence.
-func ringingTest(r *rig, writers, transactions int, patience time.Duration) error {
+// ringingTest runs writers against a sleeper, who looks when he has fallen asleep and never
+// otherwise, and returns an error if he does not know of all that was committed when the
+// writers have ended and every ring of theirs has been heard.
+func ringingTest(r *rig, writers, transactions int) error {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	listener, sleeper := r.connect(r.db.Invalidator), r.connect(r.db.Invalidator)
@@ -195,7 +196,12 @@ func ringingTest(r *rig, writers, transactions int, patience time.Duration) erro
 		conn, random := r.connect(r.db.API), rand.New(rand.NewPCG(1, uint64(id)))
 		group.Go(func() { failed <- writeAtRandom(ctx, conn, random, id, transactions) })
 	}
-	go func() { group.Wait(); close(done) }()
+	last := r.connect(r.db.Owner)
+	go func() {
+		defer close(done)
+		group.Wait()
+		_, _ = last.Exec(r.Context(), "select pg_notify('freshlist', 'the end')") // heard after all that has been rung
+	}()
 	defer func() { // whoever still writes has to end before its connection does
 		cancel()
 		<-done
@@ -208,21 +214,21 @@ func ringingTest(r *rig, writers, transactions int, patience time.Duration) erro
 		for _, c := range r.drain() {
 			prices[c.New.ID] = max(prices[c.New.ID], c.New.Price)
 		}
-		if r.upToDate(done, prices) {
-			break
-		}
 		wait, cancel := context.WithTimeout(ctx, patience)
-		_, err := listener.WaitForNotification(wait)
+		ring, err := listener.WaitForNotification(wait)
 		cancel()
-		if errors.Is(wait.Err(), context.DeadlineExceeded) {
-			return errors.New("a committed change has not come")
-		}
 		if err != nil {
 			return err
+		}
+		if ring.Payload == "the end" {
+			break
 		}
 		wakeUp(r, sleeper)
 	}
 	r.Logf("%d transactions, %d sleeps", writers*transactions, sleeps)
+	if !r.upToDate(prices) {
+		return errors.New("a committed change has not come")
+	}
 	for range writers {
 		if err := <-failed; err != nil {
 			return err
@@ -231,15 +237,9 @@ func ringingTest(r *rig, writers, transactions int, patience time.Duration) erro
 	return nil
 }
 
-// upToDate reports whether the writers are done and the drained prices are the present
-// ones.
-func (r *rig) upToDate(done <-chan struct{}, prices map[int64]int64) bool {
+// upToDate reports whether the drained prices are the present ones.
+func (r *rig) upToDate(prices map[int64]int64) bool {
 	r.Helper()
-	select {
-	case <-done:
-	default:
-		return false
-	}
 	rows, _ := r.owner.Query(r.Context(), "select id, (price * 100)::bigint from properties where price > 0")
 	var id, price int64
 	current := true
