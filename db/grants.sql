@@ -26,7 +26,8 @@ BEGIN
             ('freshlist_invalidator', 'table', marker::text, 'INSERT'),
             ('freshlist_invalidator', 'table', marker::text, 'UPDATE'),
             ('freshlist_invalidator', 'function', 'freshlist.properties_catalog()', 'EXECUTE'),
-            ('freshlist_invalidator', 'function', 'freshlist.properties_fault()', 'EXECUTE')
+            ('freshlist_invalidator', 'function', 'freshlist.properties_fault()', 'EXECUTE'),
+            ('freshlist_invalidator', 'function', 'freshlist.properties_repair()', 'EXECUTE')
         ) AS rights (role, kind, object, privilege)
         WHERE to_regrole(role) IS NOT NULL AND object IS NOT NULL
           AND (object NOT LIKE 'freshlist%' OR changes IS NOT NULL)

@@ -13,20 +13,9 @@
 
 -- A row's values, all but the description, which is long and shown by one page only.
 CREATE TYPE freshlist.property AS (
-    id            bigint,
-    created_at    timestamptz,
-    updated_at    timestamptz,
-    latitude      double precision,
-    longitude     double precision,
-    living_area   integer,
-    bedrooms      smallint,
-    price         numeric,
-    bathrooms     numeric,
-    title         text,
-    property_type text,
-    status        text,
-    city          text,
-    postal_code   text
+{{- range $i, $c := .Image}}{{if $i}},{{end}}
+    {{.Name}} {{.Base}}
+{{- end}}
 );
 
 -- What an envelope of very many rows says besides the least and the greatest values: which
@@ -34,11 +23,10 @@ CREATE TYPE freshlist.property AS (
 -- say), and a bit for each column in which some row was NULL, numbered as in
 -- public.properties from 0.
 CREATE TYPE freshlist.property_sets AS (
-    property_types text[],
-    statuses       text[],
-    cities         text[],
-    postal_codes   text[],
-    null_columns   integer
+{{- range .Sets}}
+    {{.Set}} {{.Base}}[],
+{{- end}}
+    null_columns integer
 );
 
 CREATE UNLOGGED TABLE freshlist.properties_changes (

@@ -19,7 +19,7 @@ BEGIN
     END IF;
 
     -- Nobody has been reading for long: see properties_update.
-    IF pg_catalog.pg_stat_get_live_tuples('freshlist.properties_changes'::pg_catalog.regclass) > 4000000 THEN
+    IF pg_catalog.pg_stat_get_live_tuples(pg_catalog.to_regclass('freshlist.properties_changes')) > 4000000 THEN
         PERFORM freshlist.properties_whole_table();
         RETURN NULL;
     END IF;
@@ -27,23 +27,12 @@ BEGIN
     IF EXISTS (SELECT FROM new_rows OFFSET 10000) THEN
         EXECUTE freshlist.properties_bulk('SELECT * FROM new_rows');
     ELSE
-        INSERT INTO freshlist.properties_changes (xid, new_row)
-        SELECT
-            pg_catalog.pg_current_xact_id(),
-            ROW(
-                n.id, n.created_at, n.updated_at, n.latitude, n.longitude, n.living_area, n.bedrooms, n.price,
-                n.bathrooms, n.title, n.property_type, n.status, n.city, n.postal_code
-            )::freshlist.property
-        FROM new_rows AS n (
-            id, title, description, property_type, status, price, city, postal_code, bedrooms, bathrooms,
-            living_area, latitude, longitude, created_at, updated_at
-        );
+        INSERT INTO freshlist.properties_keystone (xid, new_row)
+        SELECT pg_catalog.pg_current_xact_id(), freshlist.properties_image(r) FROM new_rows AS r;
     END IF;
 
     -- The doorbell: see properties_update.
-    IF NOT pg_catalog.pg_try_advisory_xact_lock_shared(7382074285561244019)
-        AND pg_catalog.current_setting('max_prepared_transactions') = '0'
-    THEN
+    IF NOT pg_catalog.pg_try_advisory_xact_lock_shared(7382074285561244019) AND freshlist.properties_may_ring() THEN
         PERFORM pg_catalog.pg_notify('freshlist', '');
     END IF;
     RETURN NULL;

@@ -1,15 +1,13 @@
 -- Captures UPDATE, and the updating halves of MERGE and ON CONFLICT.
 --
 -- This is the path that writers feel, and most statements touch one row: that case comes
--- first and is one short plan. Transition tables are read by position, so that nothing
--- here minds when somebody renames a column.
+-- first and is one short plan.
 
 CREATE OR REPLACE FUNCTION freshlist.properties_update() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
     captured bigint;
-    columns text;
 BEGIN
     -- Somebody took away, with CASCADE, what capture rests on. No error may reach the
     -- writer, and none needs to: the invalidator sees it in the catalog and stops caching.
@@ -24,41 +22,26 @@ BEGIN
 
     -- One row. The tests for more and for room stand inside a CASE with a column of the row,
     -- which makes them a filter of the scan and no more nodes in the plan. Images are compared
-    -- by their bytes: what shows a difference is a difference.
-    INSERT INTO freshlist.properties_changes (xid, old_row, new_row, description_changed)
-    SELECT pg_catalog.pg_current_xact_id(), o.image, n.image, o.description IS DISTINCT FROM n.description
+    -- by their bytes, and so is the description under the collation "C": what shows a
+    -- difference is a difference.
+    INSERT INTO freshlist.properties_keystone (xid, old_row, new_row, description_changed)
+    SELECT pg_catalog.pg_current_xact_id(), o.image, n.image, o.description COLLATE "C" IS DISTINCT FROM n.description
     FROM (
-        SELECT
-            description,
-            ROW(
-                id, created_at, updated_at, latitude, longitude, living_area, bedrooms, price,
-                bathrooms, title, property_type, status, city, postal_code
-            )::freshlist.property AS image
-        FROM old_rows AS r (
-            id, title, description, property_type, status, price, city, postal_code, bedrooms, bathrooms,
-            living_area, latitude, longitude, created_at, updated_at
-        )
+        SELECT freshlist.properties_image(r) AS image, freshlist.properties_description(r) AS description
+        FROM old_rows AS r
         WHERE CASE
             WHEN EXISTS (SELECT FROM new_rows OFFSET 1) THEN false
-            WHEN pg_catalog.pg_stat_get_live_tuples('freshlist.properties_changes'::pg_catalog.regclass) > 4000000 THEN false
-            ELSE id IS NOT NULL
+            WHEN pg_catalog.pg_stat_get_live_tuples(pg_catalog.to_regclass('freshlist.properties_changes')) > 4000000 THEN false
+            ELSE freshlist.properties_id(r) IS NOT NULL
         END
         OFFSET 0
     ) AS o
     CROSS JOIN (
-        SELECT
-            description,
-            ROW(
-                id, created_at, updated_at, latitude, longitude, living_area, bedrooms, price,
-                bathrooms, title, property_type, status, city, postal_code
-            )::freshlist.property AS image
-        FROM new_rows AS r (
-            id, title, description, property_type, status, price, city, postal_code, bedrooms, bathrooms,
-            living_area, latitude, longitude, created_at, updated_at
-        )
+        SELECT freshlist.properties_image(r) AS image, freshlist.properties_description(r) AS description
+        FROM new_rows AS r
         OFFSET 0
     ) AS n
-    WHERE o.image *<> n.image OR o.description IS DISTINCT FROM n.description;
+    WHERE o.image *<> n.image OR o.description COLLATE "C" IS DISTINCT FROM n.description;
 
     GET DIAGNOSTICS captured = ROW_COUNT;
 
@@ -74,7 +57,7 @@ BEGIN
         -- Nobody has been reading for long. Keep growth slow, but leave a row: the last one
         -- may be consumed before this transaction commits. (Live rows as the statistics know
         -- them: a look at the size of the file would cost 4 us each time.)
-        IF pg_catalog.pg_stat_get_live_tuples('freshlist.properties_changes'::pg_catalog.regclass) > 4000000 THEN
+        IF pg_catalog.pg_stat_get_live_tuples(pg_catalog.to_regclass('freshlist.properties_changes')) > 4000000 THEN
             PERFORM freshlist.properties_whole_table();
             RETURN NULL;
         END IF;
@@ -82,49 +65,63 @@ BEGIN
         IF EXISTS (SELECT FROM new_rows OFFSET 10000) THEN
             -- Very many rows: one envelope, unless nothing changed. As a rule the first rows
             -- tell, since both tables are in the same order.
-            columns := 'id, title, description, property_type, status, price, city, postal_code, bedrooms, bathrooms, '
-                'living_area, latitude, longitude, created_at, updated_at';
-            EXECUTE pg_catalog.format(
-                'SELECT count(*) FROM (SELECT) AS one WHERE '
-                'EXISTS (SELECT %1$s FROM (SELECT * FROM old_rows LIMIT 100) AS o (%1$s) '
-                'EXCEPT SELECT %1$s FROM (SELECT * FROM new_rows LIMIT 100) AS n (%1$s)) '
-                'OR EXISTS (SELECT %1$s FROM old_rows AS o (%1$s) EXCEPT SELECT %1$s FROM new_rows AS n (%1$s))',
-                columns) INTO captured;
-            IF captured > 0 THEN
+            IF EXISTS (
+                SELECT
+                FROM (
+                    SELECT
+                        freshlist.properties_id(r) AS id, freshlist.properties_image(r) AS image,
+                        freshlist.properties_description(r) AS description
+                    FROM (SELECT * FROM old_rows LIMIT 100) AS r
+                ) AS o
+                FULL JOIN (
+                    SELECT
+                        freshlist.properties_id(r) AS id, freshlist.properties_image(r) AS image,
+                        freshlist.properties_description(r) AS description
+                    FROM (SELECT * FROM new_rows LIMIT 100) AS r
+                ) AS n ON n.id = o.id
+                WHERE o.id IS NULL OR n.id IS NULL
+                    OR o.image *<> n.image OR o.description COLLATE "C" IS DISTINCT FROM n.description
+            ) OR EXISTS (
+                SELECT
+                FROM (
+                    SELECT
+                        freshlist.properties_id(r) AS id, freshlist.properties_image(r) AS image,
+                        freshlist.properties_description(r) AS description
+                    FROM old_rows AS r
+                ) AS o
+                FULL JOIN (
+                    SELECT
+                        freshlist.properties_id(r) AS id, freshlist.properties_image(r) AS image,
+                        freshlist.properties_description(r) AS description
+                    FROM new_rows AS r
+                ) AS n ON n.id = o.id
+                WHERE o.id IS NULL OR n.id IS NULL
+                    OR o.image *<> n.image OR o.description COLLATE "C" IS DISTINCT FROM n.description
+            ) THEN
                 EXECUTE freshlist.properties_bulk('SELECT * FROM old_rows UNION ALL SELECT * FROM new_rows');
+                captured := 1;
             END IF;
         ELSIF EXISTS (SELECT FROM new_rows) THEN
             -- Several rows, old and new paired by id. A changed id is a row that went and
             -- a row that came. One row too, since the statistics may find room now where
             -- they found none before.
-            INSERT INTO freshlist.properties_changes (xid, old_row, new_row, description_changed)
-            SELECT pg_catalog.pg_current_xact_id(), o.image, n.image, o.description IS DISTINCT FROM n.description
+            INSERT INTO freshlist.properties_keystone (xid, old_row, new_row, description_changed)
+            SELECT
+                pg_catalog.pg_current_xact_id(), o.image, n.image, o.description COLLATE "C" IS DISTINCT FROM n.description
             FROM (
                 SELECT
-                    id, description,
-                    ROW(
-                        id, created_at, updated_at, latitude, longitude, living_area, bedrooms, price,
-                        bathrooms, title, property_type, status, city, postal_code
-                    )::freshlist.property AS image
-                FROM old_rows AS r (
-                    id, title, description, property_type, status, price, city, postal_code, bedrooms, bathrooms,
-                    living_area, latitude, longitude, created_at, updated_at
-                )
+                    freshlist.properties_id(r) AS id, freshlist.properties_image(r) AS image,
+                    freshlist.properties_description(r) AS description
+                FROM old_rows AS r
             ) AS o
             FULL JOIN (
                 SELECT
-                    id, description,
-                    ROW(
-                        id, created_at, updated_at, latitude, longitude, living_area, bedrooms, price,
-                        bathrooms, title, property_type, status, city, postal_code
-                    )::freshlist.property AS image
-                FROM new_rows AS r (
-                    id, title, description, property_type, status, price, city, postal_code, bedrooms, bathrooms,
-                    living_area, latitude, longitude, created_at, updated_at
-                )
+                    freshlist.properties_id(r) AS id, freshlist.properties_image(r) AS image,
+                    freshlist.properties_description(r) AS description
+                FROM new_rows AS r
             ) AS n ON n.id = o.id
             WHERE o.id IS NULL OR n.id IS NULL
-                OR o.image *<> n.image OR o.description IS DISTINCT FROM n.description;
+                OR o.image *<> n.image OR o.description COLLATE "C" IS DISTINCT FROM n.description;
 
             GET DIAGNOSTICS captured = ROW_COUNT;
         END IF;
@@ -133,11 +130,10 @@ BEGIN
     -- The doorbell. The invalidator holds this lock exclusively while it sleeps, and is
     -- granted it only when no transaction holds it shared; so whoever gets it here need not
     -- ring, and whoever does not get it must. Nobody rings where nobody sleeps: the
-    -- notification queue cannot fill. PREPARE TRANSACTION refuses a transaction that has
-    -- rung; where it is possible, nobody rings and the invalidator polls.
+    -- notification queue cannot fill. Who may not ring tries the lock all the same, and is
+    -- waited for if he gets it.
     IF captured > 0
-        AND NOT pg_catalog.pg_try_advisory_xact_lock_shared(7382074285561244019)
-        AND pg_catalog.current_setting('max_prepared_transactions') = '0'
+        AND NOT pg_catalog.pg_try_advisory_xact_lock_shared(7382074285561244019) AND freshlist.properties_may_ring()
     THEN
         PERFORM pg_catalog.pg_notify('freshlist', '');
     END IF;

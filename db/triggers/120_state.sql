@@ -4,8 +4,19 @@
 
 -- A fingerprint of everything that capture rests on: the table (rewritten, altered, renamed
 -- into place, partitioned, inherited, fed by logical replication, under row security), its
--- triggers and their functions, the tables of this schema and the keystone. It looks at xmin
--- because a trigger that is disabled and enabled again in one transaction looks as before.
+-- triggers and their functions, the tables of this schema and the keystone.
+--
+-- It looks at xmin, the transaction that wrote a row of the catalog, since what comes and goes
+-- between two looks may leave everything else as it was:
+--   a column                inherited from another table for a while, retyped and back
+--   the table's row type    renamed or moved along with the table: another one stood in its place
+--   a schema                renamed for a while: capture did not find its own
+--   a trigger, a function   disabled, replaced
+--   the table of changes    under a trigger, a rule, row security
+--   the keystone's rule     replaced, so that changes went elsewhere
+-- (Whatever changes in a row of the catalog changes its xmin.) It does not look at xmin of the
+-- table itself, which each GRANT and REVOKE changes.
+--
 -- The functions and relations of this schema are called properties_...: by their names the
 -- indexes of the catalog find them, where a look by schema would read all functions of the
 -- database. What somebody else keeps in this schema is not looked at.
@@ -15,21 +26,27 @@ AS $function$
 BEGIN
     RETURN (
         WITH watched AS (
-            SELECT c.oid, c.relname, c.relkind, c.relfilenode, c.relispartition, c.relrowsecurity
+            SELECT
+                c.oid, c.relname, c.relkind, c.relfilenode, c.relispartition, c.relrowsecurity, c.relforcerowsecurity,
+                t.xmin AS type, n.oid AS schema, n.xmin AS schema_written,
+                (SELECT i.indexrelid FROM pg_catalog.pg_index AS i WHERE i.indrelid = c.oid AND i.indisprimary) AS key
             FROM pg_catalog.pg_class AS c
             JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+            LEFT JOIN pg_catalog.pg_type AS t ON t.oid = c.reltype
             WHERE n.nspname = 'public' AND c.relname = 'properties'
         ), own AS (
-            SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'freshlist'
+            SELECT oid, xmin FROM pg_catalog.pg_namespace WHERE nspname = 'freshlist'
         )
         SELECT md5(string_agg(line, E'\n' ORDER BY line COLLATE "C"))
         FROM (
             SELECT concat_ws(' ', 'table', w.*) FROM watched AS w
             UNION ALL
-            SELECT concat_ws(' ', 'column', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attcollation, a.attisdropped)
+            SELECT concat_ws(' ', 'schema', own.oid, own.xmin) FROM own
+            UNION ALL
+            SELECT concat_ws(' ', 'column', a.attnum, a.xmin)
             FROM watched AS w JOIN pg_catalog.pg_attribute AS a ON a.attrelid = w.oid AND a.attnum > 0
             UNION ALL
-            SELECT concat_ws(' ', 'trigger', t.oid, t.xmin, t.tgname, t.tgenabled)
+            SELECT concat_ws(' ', 'trigger', t.oid, t.xmin)
             FROM watched AS w JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = w.oid AND t.tgname LIKE 'freshlist\_%'
             UNION ALL
             SELECT concat_ws(' ', 'policy', p.oid, p.xmin)
@@ -44,9 +61,13 @@ BEGIN
             SELECT concat_ws(' ', 'function', p.oid, p.xmin)
             FROM own JOIN pg_catalog.pg_proc AS p ON p.pronamespace = own.oid AND p.proname LIKE 'properties\_%'
             UNION ALL
-            SELECT concat_ws(' ', 'relation', c.oid, c.relname, CASE c.relkind WHEN 'r' THEN c.relfilenode END)
+            SELECT concat_ws(' ', 'relation', c.oid, CASE WHEN c.relkind <> 'i' THEN c.xmin END, CASE c.relkind WHEN 'r' THEN c.relfilenode END)
             FROM own JOIN pg_catalog.pg_class AS c ON c.relnamespace = own.oid AND c.relname LIKE 'properties\_%'
             WHERE c.relkind IN ('r', 'v', 'i')
+            UNION ALL
+            SELECT concat_ws(' ', 'rule', r.oid, r.xmin)
+            FROM pg_catalog.pg_rewrite AS r
+            WHERE r.ev_class = pg_catalog.to_regclass('freshlist.properties_keystone')
         ) AS state (line)
     );
 END
@@ -86,16 +107,16 @@ $function$;
 REVOKE ALL ON FUNCTION freshlist.properties_definitions() FROM PUBLIC;
 
 -- What is wrong with capture, '' if nothing is. While there is a fault nothing may be cached.
+-- (Row security is no fault: whoever reads listings in order to cache them looks whether he is
+-- subject to it. Rules and other triggers are none either: whatever they do to the table in
+-- the end fires its triggers.)
 CREATE OR REPLACE FUNCTION freshlist.properties_fault() RETURNS text
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
     watched constant oid := pg_catalog.to_regclass('public.properties');
-    columns constant text[] := ARRAY[
-        'id', 'title', 'description', 'property_type', 'status', 'price', 'city', 'postal_code', 'bedrooms', 'bathrooms',
-        'living_area', 'latitude', 'longitude', 'created_at', 'updated_at'
-    ];
-    triggers text;
+    installed constant text := obj_description('freshlist'::regnamespace, 'pg_namespace');
+    fault text;
 BEGIN
     IF watched IS NULL THEN
         RETURN 'there is no table public.properties';
@@ -112,25 +133,39 @@ BEGIN
     IF EXISTS (SELECT FROM pg_catalog.pg_subscription_rel WHERE srrelid = watched) THEN
         RETURN 'public.properties is fed by logical replication, which fires no statement triggers';
     END IF;
+    fault := freshlist.properties_misfits();
+    IF pg_catalog.to_regclass('freshlist.properties_keystone') IS NULL THEN
+        RETURN concat_ws('; ', 'a watched column, or a table of freshlist, was dropped with CASCADE', nullif(fault, ''));
+    END IF;
+    IF fault <> '' THEN
+        RETURN fault || '; run "invalidator uninstall" before and "invalidator install" after it';
+    END IF;
     SELECT string_agg(
         CASE WHEN t.oid IS NULL THEN format('trigger freshlist_%s is missing', event)
              ELSE format('trigger freshlist_%s is not ENABLE ALWAYS', event) END, '; ')
-    INTO triggers
+    INTO fault
     FROM unnest(ARRAY['insert', 'update', 'delete', 'truncate']) AS event
     LEFT JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = watched AND t.tgname = 'freshlist_' || event
     WHERE t.tgenabled IS DISTINCT FROM 'A';
-    IF triggers IS NOT NULL THEN
-        RETURN triggers;
+    IF fault IS NOT NULL THEN
+        RETURN fault;
     END IF;
-    IF pg_catalog.to_regclass('freshlist.properties_keystone') IS NULL THEN
-        RETURN 'a watched column, or a table of freshlist, was dropped with CASCADE';
+    SELECT string_agg(quote_ident(c.name), ', ' ORDER BY c.number) INTO fault
+    FROM freshlist.properties_columns() AS c
+    WHERE (freshlist.properties_positions())[c.number + 1] IS DISTINCT FROM
+        (pg_catalog.string_to_array(split_part(installed, ' ', 3), ',')::smallint[])[c.number + 1];
+    IF fault IS NOT NULL THEN
+        RETURN 'columns of public.properties were renamed, and by these names capture knows others: ' || fault;
     END IF;
-    IF columns <> ARRAY(
-        SELECT attname::text FROM pg_catalog.pg_attribute
-        WHERE attrelid = watched AND attnum > 0 AND NOT attisdropped
-        ORDER BY attnum LIMIT 15
+    IF EXISTS (
+        SELECT FROM pg_catalog.pg_class AS c
+        WHERE c.relnamespace = 'freshlist'::regnamespace AND c.relname LIKE 'properties\_%' AND c.relkind IN ('r', 'v')
+            AND (
+                c.relrowsecurity OR c.relhastriggers OR c.relhasrules AND c.relkind <> 'v'
+                OR c.oid IN (SELECT inhrelid FROM pg_catalog.pg_inherits UNION ALL SELECT inhparent FROM pg_catalog.pg_inherits)
+            )
     ) THEN
-        RETURN 'a column of public.properties was renamed, or stands in another place';
+        RETURN 'a table of freshlist has, or had, triggers, rules, row security or relatives, which may have taken changes away';
     END IF;
     IF EXISTS (
         SELECT FROM pg_catalog.pg_proc
@@ -139,9 +174,7 @@ BEGIN
     ) THEN
         RETURN 'PUBLIC may execute a function of freshlist, and so forge changes';
     END IF;
-    IF split_part(obj_description('freshlist'::regnamespace, 'pg_namespace'), ' ', 2)
-        IS DISTINCT FROM freshlist.properties_definitions()
-    THEN
+    IF split_part(installed, ' ', 2) IS DISTINCT FROM freshlist.properties_definitions() THEN
         RETURN 'functions, triggers or tables of freshlist are not as they were installed';
     END IF;
     RETURN '';

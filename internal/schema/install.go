@@ -2,11 +2,8 @@ package schema
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"strings"
 	"time"
 
@@ -47,9 +44,6 @@ func Install(ctx context.Context, conn *pgx.Conn) (changed bool, err error) {
 	if err := locked(ctx, conn, lockTries, install); err != nil {
 		return false, fmt.Errorf("install the triggers: %w", err)
 	}
-	if err := grant(ctx, conn); err != nil {
-		return true, err
-	}
 	if difference, err = Compare(ctx, conn); err == nil && difference != "" {
 		err = errors.New(difference)
 	}
@@ -62,6 +56,9 @@ func Install(ctx context.Context, conn *pgx.Conn) (changed bool, err error) {
 // Uninstall removes the triggers and the schema freshlist.
 func Uninstall(ctx context.Context, conn *pgx.Conn) error {
 	err := locked(ctx, conn, lockTries, func(ctx context.Context, tx pgx.Tx) error {
+		if err := keepWritersOut(ctx, tx); err != nil {
+			return err
+		}
 		_, err := tx.Exec(ctx, "drop schema if exists freshlist cascade")
 		return err
 	})
@@ -111,11 +108,29 @@ func holders(ctx context.Context, conn *pgx.Conn) string {
 	return names
 }
 
+// keepWritersOut locks the table before anything of ours is locked. A transaction that already
+// holds its own lock on the table would else wait, inside our trigger, for what is being
+// replaced, while the replacement waits for it.
+func keepWritersOut(ctx context.Context, tx pgx.Tx) error {
+	_, err := tx.Exec(ctx, `
+		do $$
+		begin
+			if to_regclass('public.properties') is not null then
+				lock table public.properties in share row exclusive mode;
+			end if;
+		end
+		$$`)
+	if err != nil {
+		return fmt.Errorf("lock public.properties: %w", err)
+	}
+	return nil
+}
+
 func install(ctx context.Context, tx pgx.Tx) error {
 	const becomeOwner = `
 		select set_config('role', pg_get_userbyid(relowner), true) from pg_class where oid = to_regclass('public.properties')`
-	if _, err := tx.Exec(ctx, "lock table public.properties in share row exclusive mode"); err != nil {
-		return fmt.Errorf("lock public.properties: %w", err)
+	if err := keepWritersOut(ctx, tx); err != nil {
+		return err
 	}
 	if _, err := tx.Exec(ctx, becomeOwner); err != nil {
 		return fmt.Errorf("become the owner of public.properties: %w", err)
@@ -123,30 +138,64 @@ func install(ctx context.Context, tx pgx.Tx) error {
 	if err := makeWay(ctx, tx); err != nil {
 		return err
 	}
-	sources, err := triggerSources()
+	sources, err := Sources()
 	if err != nil {
 		return err
 	}
 	for _, s := range sources {
-		if _, err := tx.Exec(ctx, s.text); err != nil {
-			return fmt.Errorf("execute %s: %w", s.name, locate(err, s.text))
+		_, err := tx.Exec(ctx, s.SQL)
+		switch pg := (*pgconn.PgError)(nil); {
+		case errors.As(err, &pg) && pg.Code == misfitCode:
+			return fmt.Errorf("public.properties does not fit: %s", pg.Message)
+		case err != nil:
+			return fmt.Errorf("execute %s: %w", s.Name, locate(err, s.SQL))
 		}
 	}
-	var definitions string
-	if err := tx.QueryRow(ctx, "select freshlist.properties_definitions()").Scan(&definitions); err != nil {
+	var installed string
+	err = tx.QueryRow(ctx, `
+		select format('%s %s %s', $1::text, freshlist.properties_definitions(), array_to_string(freshlist.properties_positions(), ','))`,
+		sourceHash(sources)).Scan(&installed)
+	if err != nil {
 		return fmt.Errorf("read what was installed: %w", err)
 	}
-	// Both are hexadecimal digits; COMMENT takes no parameters.
-	_, err = tx.Exec(ctx, fmt.Sprintf("comment on schema freshlist is '%s %s'", sourceHash(sources), definitions))
-	return err
+	// All are digits; COMMENT takes no parameters.
+	if _, err := tx.Exec(ctx, "comment on schema freshlist is "+literal(installed)); err != nil {
+		return fmt.Errorf("note what was installed: %w", err)
+	}
+	return grant(ctx, tx)
 }
 
-// makeWay drops what cannot be replaced in place: the keystone, and tables whose
-// columns may differ. The changes in them are safe to lose, since an installation
-// begins a new epoch.
+// misfitCode is the SQLSTATE by which the capture SQL refuses a table, its encoding or its
+// columns.
+const misfitCode = "FL001"
+
+// makeWay drops what cannot be replaced in place: the keystone, the functions that know the
+// table's row type, tables whose columns may differ, and our triggers of a table that has
+// made way for the present one. The changes are safe to lose, since an installation begins
+// a new epoch.
 func makeWay(ctx context.Context, tx pgx.Tx) error {
 	_, err := tx.Exec(ctx, `
 		drop view if exists freshlist.properties_keystone;
+		do $$
+		declare
+			former text;
+		begin
+			for former in
+				select format('drop trigger %I on %s', t.tgname, t.tgrelid::regclass)
+				from pg_trigger as t
+				join pg_proc as p on p.oid = t.tgfoid
+				join pg_namespace as n on n.oid = p.pronamespace
+				where n.nspname = 'freshlist' and t.tgname like 'freshlist\_%' and t.tgrelid <> 'public.properties'::regclass
+				union all
+				select format('drop function %s', p.oid::regprocedure)
+				from pg_proc as p
+				join pg_namespace as n on n.oid = p.pronamespace
+				where n.nspname = 'freshlist' and p.proname in ('properties_id', 'properties_description', 'properties_image')
+			loop
+				execute former;
+			end loop;
+		end
+		$$;
 		drop table if exists freshlist.properties_changes, freshlist.properties_marker;
 		drop type if exists freshlist.property, freshlist.property_sets`)
 	if err != nil {
@@ -165,7 +214,7 @@ func Compare(ctx context.Context, conn *pgx.Conn) (difference string, err error)
 	if !table {
 		return "", ErrNoTable
 	}
-	sources, err := triggerSources()
+	sources, err := Sources()
 	if err != nil {
 		return "", err
 	}
@@ -205,39 +254,13 @@ func MayInstall(ctx context.Context, conn *pgx.Conn) (bool, error) {
 }
 
 // grant gives the roles of the deployment their rights, where they exist.
-func grant(ctx context.Context, conn *pgx.Conn) error {
-	if _, err := conn.Exec(ctx, db.Grants); err != nil {
+func grant(ctx context.Context, on interface {
+	Exec(context.Context, string, ...any) (pgconn.CommandTag, error)
+}) error {
+	if _, err := on.Exec(ctx, db.Grants); err != nil {
 		return fmt.Errorf("grant rights: %w", locate(err, db.Grants))
 	}
 	return nil
-}
-
-// triggerSource is one file of db/triggers.
-type triggerSource struct{ name, text string }
-
-func triggerSources() ([]triggerSource, error) {
-	var sources []triggerSource
-	err := fs.WalkDir(db.Triggers, "triggers", func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		text, err := fs.ReadFile(db.Triggers, path)
-		sources = append(sources, triggerSource{path, string(text)})
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read the triggers' files: %w", err)
-	}
-	return sources, nil
-}
-
-// sourceHash names a version of the files.
-func sourceHash(sources []triggerSource) string {
-	h := sha256.New()
-	for _, s := range sources {
-		fmt.Fprintf(h, "%s %d\n%s", s.name, len(s.text), s.text)
-	}
-	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
 // isUndefined reports whether err says that a schema, table or function is missing.

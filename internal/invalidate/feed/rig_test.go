@@ -9,12 +9,12 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/freshlist/freshlist/db"
 	"github.com/freshlist/freshlist/internal/invalidate/feed"
 	"github.com/freshlist/freshlist/internal/invalidate/match"
 	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/pgtest"
 	"github.com/freshlist/freshlist/internal/pgtest/migrated"
+	"github.com/freshlist/freshlist/internal/schema"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -168,7 +168,8 @@ func (r *rig) pending() int {
 // must then fail. Each pair of texts is an original and its replacement.
 func (r *rig) edit(file string, pairs ...string) {
 	r.Helper()
-	source := string(must(db.Triggers.ReadFile("triggers/" + file))(r))
+	sources := must(schema.Sources())(r)
+	source := sources[slices.IndexFunc(sources, func(s schema.Source) bool { return s.Name == file })].SQL
 	for pair := range slices.Chunk(pairs, 2) {
 		if !strings.Contains(source, pair[0]) {
 			r.Fatalf("%s does not contain %q", file, pair[0])
