@@ -70,8 +70,8 @@ func runDaemon(ctx context.Context, getenv config.Getenv, stderr io.Writer) (err
 
 // work invalidates, and audits while it leads, once both servers are there and fit.
 func work(ctx context.Context, c config.Invalidator, daemon *invalidate.Invalidator) error {
-	if err := awaitServers(ctx, examination(c, daemon.Redis), daemon.Log); err != nil || ctx.Err() != nil {
-		return err
+	if awaitServers(ctx, examination(c, daemon.Redis), daemon.Log); ctx.Err() != nil {
+		return nil
 	}
 	installOrCompare(ctx, c.DatabaseURL.Reveal(), daemon.Log)
 	auditor, err := audit.Open(cache.NewAuditor(daemon.Redis, daemon.Space), c.DatabaseURL.Reveal(), c.StalenessBound)
@@ -88,35 +88,39 @@ func work(ctx context.Context, c config.Invalidator, daemon *invalidate.Invalida
 	return daemon.Run(ctx)
 }
 
+// While a server is not there, or not fit, it is looked at after awaitPause and then less
+// often, and why is said once, and again after repeatAfter.
 const (
 	awaitPause  = 250 * time.Millisecond
+	awaitMost   = 2 * time.Second
+	repeatAfter = time.Minute
+
 	openForLong = 5 * time.Minute
 )
 
-// awaitServers returns when both servers answer, with an error if one of them is not
-// fit for an invalidator and waiting would not change that, or when ctx is done.
-func awaitServers(ctx context.Context, servers doctor.Config, log *slog.Logger) error {
-	said := ""
-	for ctx.Err() == nil {
+// awaitServers returns when both servers answer and are fit for an invalidator, or when ctx
+// is done. A server that is not fit is waited for too: a standby may be promoted, and a
+// setting be changed.
+func awaitServers(ctx context.Context, servers doctor.Config, log *slog.Logger) {
+	var said string
+	var at time.Time
+	for pause := awaitPause; ctx.Err() == nil; pause = min(2*pause, awaitMost) {
 		warnings, err := servers.Ready(ctx)
 		switch {
 		case err == nil:
 			for _, w := range warnings {
 				log.WarnContext(ctx, "not as it should be", "check", w.Check, "found", w.Said, "remedy", w.Remedy)
 			}
-			return nil
-		case errors.Is(err, doctor.ErrRefused):
-			return err
-		case err.Error() != said && ctx.Err() == nil:
-			said = err.Error()
-			log.WarnContext(ctx, "waiting for the servers", "error", err)
+			return
+		case ctx.Err() == nil && (err.Error() != said || time.Since(at) > repeatAfter):
+			said, at = err.Error(), time.Now()
+			log.WarnContext(ctx, "waiting for the servers, nothing is cached meanwhile", "error", err)
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(awaitPause):
+		case <-time.After(pause):
 		}
 	}
-	return nil
 }
 
 // examination says what the doctor looks at.

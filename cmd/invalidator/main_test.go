@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -16,7 +15,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/freshlist/freshlist/internal/cache"
-	"github.com/freshlist/freshlist/internal/doctor"
 	"github.com/freshlist/freshlist/internal/faultproxy"
 	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/pgtest"
@@ -94,19 +92,73 @@ func command(t *testing.T, e environment, args ...string) (said string, err erro
 	return stdout.String(), err
 }
 
-// What cannot heal ends the process, with the variable and the remedy.
-func TestRunRefuses(t *testing.T) {
+// A server that is there and not fit is waited for: the log says why and what to do, and the
+// invalidator goes on by itself.
+func TestRunWaitsForFitServers(t *testing.T) {
 	t.Parallel()
-	server := redistest.Start(t, "maxmemory-policy allkeys-lru")
-	_, err := command(t, environmentOf(migrated.New(t).Invalidator, server.URL(), "freshlist"))
-	if !errors.Is(err, doctor.ErrRefused) {
-		t.Fatalf("run: %v, want a refusal", err)
-	}
-	for _, says := range []string{"REDIS_URL", "allkeys-lru", "volatile-lfu"} {
-		if !strings.Contains(err.Error(), says) {
-			t.Errorf("run: %v, want it to say %s", err, says)
+	exec := func(url, sql string) {
+		t.Helper()
+		conn, err := pgx.Connect(t.Context(), url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close(t.Context())
+		if _, err := conn.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
 		}
 	}
+	policy := func(server *redistest.Server, policy string) {
+		t.Helper()
+		if err := server.Client(t).ConfigSet(t.Context(), "maxmemory-policy", policy).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, test := range map[string]struct {
+		spoil, mend func(db pgtest.Database, server *redistest.Server)
+		says        []string
+	}{
+		"eviction policy": {
+			func(_ pgtest.Database, server *redistest.Server) { policy(server, "allkeys-lru") },
+			func(_ pgtest.Database, server *redistest.Server) { policy(server, "volatile-lru") },
+			[]string{"REDIS_URL", "allkeys-lru", "volatile-lfu"},
+		},
+		"read-only": {
+			func(db pgtest.Database, _ *redistest.Server) {
+				exec(db.Superuser, "alter role freshlist_invalidator in database "+databaseOf(db)+" set default_transaction_read_only = on")
+			},
+			func(db pgtest.Database, _ *redistest.Server) {
+				exec(db.Superuser, "alter role freshlist_invalidator in database "+databaseOf(db)+" reset default_transaction_read_only")
+			},
+			[]string{"DATABASE_URL", "default_transaction_read_only", "unset it"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db, server := migrated.New(t), redistest.Start(t)
+			test.spoil(db, server)
+			log := start(t, environmentOf(db.Invalidator, server.URL(), "freshlist"))
+			await(t, "the wait", func() bool { return strings.Contains(log.String(), "waiting for the servers") })
+			for _, says := range test.says {
+				if !strings.Contains(log.String(), says) {
+					t.Errorf("it says %s, want %s in it", log, says)
+				}
+			}
+			if strings.Contains(log.String(), "leading") {
+				t.Errorf("it leads: %s", log)
+			}
+			test.mend(db, server)
+			await(t, "the lead", func() bool { return strings.Contains(log.String(), "leading") })
+		})
+	}
+}
+
+// databaseOf returns the quoted name of a database.
+func databaseOf(db pgtest.Database) string {
+	config, err := pgx.ParseConfig(db.Superuser)
+	if err != nil {
+		panic(err)
+	}
+	return pgx.Identifier{config.Database}.Sanitize()
 }
 
 // What can heal is waited for.

@@ -83,11 +83,12 @@ func (c Config) hears(ctx context.Context, conn *pgx.Conn) (bool, error) {
 		return false, err
 	}
 	defer hangUp(other)
-	if _, err := other.Exec(ctx, "select pg_notify($1, '')", channel); err != nil {
-		return false, err
-	}
 	waiting, cancel := context.WithTimeout(ctx, heardWithin)
 	defer cancel()
+	// A NOTIFY of anybody that hangs in its commit holds up this one.
+	if _, err := other.Exec(waiting, "select pg_notify($1, '')", channel); err != nil && waiting.Err() == nil {
+		return false, err
+	}
 	_, unheard := conn.WaitForNotification(waiting) // the end of its time leaves the connection usable
 	_, err = conn.Exec(ctx, "unlisten "+channel)
 	return unheard == nil, err

@@ -3,8 +3,8 @@
 // and whether both hold what an invalidator has left there. It says for each what to
 // do, and changes nothing.
 //
-// An invalidator goes through the part of it that waiting would not heal before it
-// starts.
+// An invalidator goes through the part of it that it cannot work without before it
+// starts, and waits until that holds.
 package doctor
 
 import (
@@ -136,11 +136,11 @@ func Print(w io.Writer, findings []Finding) (failed bool, err error) {
 	return failed, nil
 }
 
-// ErrRefused: an invalidator must not start here, and waiting would not change that.
-var ErrRefused = errors.New("refusing to start")
+// ErrRefused: a server is there, and an invalidator must not work with it as it is.
+var ErrRefused = errors.New("not fit")
 
 // Ready returns nil if an invalidator may start, and warnings to log. ErrRefused tells
-// that it may not, why, and which variable to look at; any other error that a server
+// that it may not yet, why, and which variable to look at; any other error that a server
 // does not answer yet.
 func (c Config) Ready(ctx context.Context) (warnings []Finding, err error) {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)

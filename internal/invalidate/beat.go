@@ -62,7 +62,7 @@ const (
 // renewEvery is how often a beat is renewed while changes keep coming, for those who
 // wait to see their own write. Where very many come, they read it from the database.
 func (l *leadership) renewEvery() time.Duration {
-	if l.bell.state == awake {
+	if !l.bell.ringing() {
 		return l.beatEvery() / 4
 	}
 	return 15 * time.Millisecond

@@ -2,48 +2,57 @@ package invalidate
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
-
-	"github.com/jackc/pgerrcode"
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
-
-	"github.com/freshlist/freshlist/internal/schema"
 )
 
 // doorbell is the invalidator's half of the protocol by which writers ring only
-// while it sleeps. Writers try to take the lock K shared and notify if they cannot.
+// while it sleeps. Writers try to take the doorbell's lock shared and notify if they cannot.
 //
-//   - awake: nobody holds K, writers are silent, changes are found by looking.
-//   - queued: K has been asked for; that alone makes every later writer ring. Only
-//     those that were silent before may still have to be found by looking.
-//   - asleep: K is held, so no silent writer is left; one more look, then every
+//   - awake: nobody holds the lock exclusively, writers are silent, changes are found by looking.
+//   - asking: the lock has been asked for; that alone makes every later writer ring. Those
+//     that were silent before the latest asking may still have to be found by looking.
+//   - withdrawing: so much comes that ringing would harm the writers. It looks as when awake,
+//     and waits for the answer: only that says whether the lock was granted meanwhile, in
+//     which case it is given back. Then it is awake.
+//   - asleep: the lock is held, so no silent writer is left; one more look, then every
 //     change rings.
 //
-// The request for K occupies its connection: while it is queued, the loop drains
-// on another one.
+// One asking ends by itself after a while, granted or not, so that an answer is never far.
+// Who falls silent between two askings is found by a beat.
+//
+// The asking occupies its connection: meanwhile the loop drains on another one.
 type doorbell struct {
-	conn    *pgx.Conn // holds the leader lock and K
+	ask     func(context.Context) (held bool, err error) // asks for the lock and waits, for a while at most
+	release func(context.Context) error                  // gives it back
+
 	state   bellState
-	ask     func()     // sends the request
-	granted chan error // answers it
-	unseen  bool       // K was granted within a round: one more look is due
-	pause   time.Duration
+	request func()        // asks once more
+	granted chan answer   // answers the asking
+	unseen  bool          // the lock was granted within a round: one more look is due
+	pause   time.Duration // until the next look while asking
 	looked  time.Time     // when the loop last began to look
 	every   time.Duration // from one look to the next while awake
 	debt    time.Duration // of the leaky bucket, less the time gone by since hit
 	hit     time.Time     // when changes were last found, or it woke up: the debt is as of then
+
+	vain  time.Duration // how long to leave it after the latest asking in vain
+	again time.Time     // not to be asked for before
 }
 
 type bellState uint8
 
 const (
 	awake bellState = iota
-	queued
+	asking
+	withdrawing
 	asleep
 )
+
+// answer is what came of one asking for the lock.
+type answer struct {
+	held bool
+	err  error
+}
 
 // How the loop looks for changes. A look costs the same whether it finds one transaction
 // or ten, so while awake it looks about once for every lookFinds of them.
@@ -64,57 +73,89 @@ const (
 	pace        = 12500 * time.Microsecond // per transaction: looking pays above some 80 a second
 	waitPace    = 5 * time.Millisecond     // per transaction under way
 	mostWaiting = 3                        // count as waiting; a few others are just long
-	wakeDebt    = 12 * pace                // asleep: wake up above it
-	awakeDebt   = 3 * pace                 // awake: the most there can be; sleep once it is paid
+	wakeDebt    = 12 * pace                // while writers ring: look instead above it
+	awakeDebt   = 3 * pace                 // awake: the most there can be; ask for the lock once it is paid
 )
 
-// busy tells whether the connection is occupied by the request for K.
-func (b *doorbell) busy() bool { return b.state == queued }
+// Somebody who stays silent for long keeps the lock from being granted, and whenever it is
+// asked for all the others ring. If that had to be given up since much came, it is left for
+// a while, longer each time.
+const (
+	vainFirst = time.Second
+	vainMost  = 16 * time.Second
+)
 
-// queue asks for K, until ctx is done, without waiting for it.
+// busy reports whether the connection is occupied by an asking.
+func (b *doorbell) busy() bool { return b.state == asking || b.state == withdrawing }
+
+// ringing reports whether writers ring.
+func (b *doorbell) ringing() bool { return b.state == asking || b.state == asleep }
+
+// rested reports whether it is time to ask for the lock.
+func (b *doorbell) rested(now time.Time) bool {
+	return b.state == awake && b.owed(now) == 0 && !now.Before(b.again)
+}
+
+// queue asks for the lock without waiting for it; ctx is that of all the askings to come.
 func (b *doorbell) queue(ctx context.Context) {
-	b.state, b.pause = queued, lookOften
-	b.ask = func() {
-		granted := make(chan error, 1)
+	b.state, b.pause = asking, lookOften
+	b.request = func() {
+		granted := make(chan answer, 1)
 		b.granted = granted
 		go func() {
-			_, err := b.conn.Exec(ctx, "select pg_advisory_lock($1)", schema.DoorbellLock)
-			granted <- err
+			held, err := b.ask(ctx)
+			granted <- answer{held, err}
 		}()
 	}
-	b.ask()
+	b.request()
 }
 
-// answered takes in the answer to the queued request: K is held, or the time for
-// one try is over and it is asked for again.
-func (b *doorbell) answered(err error) error {
+// answered takes in the answer to an asking: the lock is held, or the time for one asking is
+// over and it is asked for again, unless the request is being withdrawn.
+func (b *doorbell) answered(ctx context.Context, now time.Time, a answer) error {
 	b.granted = nil
-	var pg *pgconn.PgError
 	switch {
-	case err == nil:
-		b.state = asleep
-	case errors.As(err, &pg) && pg.Code == pgerrcode.LockNotAvailable:
-		b.ask()
+	case a.err != nil:
+		return a.err
+	case a.held && b.state == asking:
+		b.state, b.vain = asleep, 0
+	case a.held:
+		if err := b.release(ctx); err != nil {
+			return err
+		}
+		b.rise(now)
+	case b.state == asking:
+		b.request()
 	default:
-		return fmt.Errorf("wait for the doorbell's lock: %w", err)
+		b.vain = min(max(vainFirst, 2*b.vain), vainMost)
+		b.again = now.Add(b.vain)
+		b.rise(now)
 	}
 	return nil
 }
 
-// wake gives K back, so that writers fall silent.
+// wake has the writers fall silent: at once if the lock is held, and if it is asked for, as
+// soon as that is answered.
 func (b *doorbell) wake(ctx context.Context, now time.Time) error {
-	var held bool
-	if err := b.conn.QueryRow(ctx, "select pg_advisory_unlock($1)", schema.DoorbellLock).Scan(&held); err != nil {
-		return fmt.Errorf("release the doorbell's lock: %w", err)
+	switch b.state {
+	case asking:
+		b.rise(now)
+		b.state = withdrawing
+	case asleep:
+		if err := b.release(ctx); err != nil {
+			return err
+		}
+		b.rise(now)
 	}
-	if !held {
-		return errors.New("the doorbell's lock was not held")
-	}
-	b.state, b.every, b.debt, b.hit = awake, lookOften, awakeDebt, now
 	return nil
 }
 
-// settle waits for the queued request to end; its context has been cancelled.
+// rise begins to look for changes.
+func (b *doorbell) rise(now time.Time) {
+	b.state, b.unseen, b.every, b.debt, b.hit = awake, false, lookOften, awakeDebt, now
+}
+
+// settle waits for the answer to an asking whose context has been cancelled.
 func (b *doorbell) settle() {
 	if b.granted != nil {
 		<-b.granted
@@ -126,11 +167,11 @@ func (b *doorbell) settle() {
 func (b *doorbell) owed(now time.Time) time.Duration { return max(0, b.debt-now.Sub(b.hit)) }
 
 // found notes that a drain found changes of so many transactions, while so many others
-// were in progress, and reports whether a sleeping loop should wake up.
+// were in progress, and reports whether that is too much for writers to ring for.
 func (b *doorbell) found(now time.Time, transactions, inProgress int) (burst bool) {
 	b.adjust(now.Sub(b.hit) * lookFinds / time.Duration(transactions))
 	b.debt, b.hit = b.owed(now)+time.Duration(transactions)*(pace+time.Duration(min(inProgress, mostWaiting))*waitPace), now
-	if b.state != asleep {
+	if !b.ringing() {
 		b.debt = min(b.debt, awakeDebt)
 		return false
 	}
@@ -154,9 +195,9 @@ func (b *doorbell) next(now time.Time, polling bool, beat time.Duration) time.Du
 	switch {
 	case b.state == awake && polling && b.owed(now) == 0:
 		return lookPolling
-	case b.state == awake:
+	case !b.ringing():
 		return max(lookLeast, b.every-now.Sub(b.looked))
-	case b.state == queued && b.pause < beat:
+	case b.state == asking && b.pause < beat:
 		b.pause *= 2
 		return b.pause
 	}

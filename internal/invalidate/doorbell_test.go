@@ -159,7 +159,7 @@ func TestSilentChangeIsLate(t *testing.T) {
 	d.Invalidate()
 	listings(d, "FOLSOM", 1, 2)
 	conn := d.Connect()
-	d.Await("the invalidator to sleep", func() bool { return doorbellLock(d, conn, "mode = 'ExclusiveLock' and granted") })
+	d.Await("the invalidator to sleep", func() bool { return doorbellLock(d, conn, asleep) })
 	heard := d.Listen()
 	api := d.API()
 	warm(d, api, "properties/1", "properties/2")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -19,12 +20,15 @@ import (
 // purgeHold holds up a purge that a client sends, as if its process were stopped just
 // before.
 type purgeHold struct {
-	channel string       // which only a purge names
-	armed   atomic.Int32 // 1: the next purge, 2: the one after it
+	channel string                                 // which only a purge names
+	armed   atomic.Pointer[func(queries int) bool] // says whether to hold up a purge of so many
 	held    chan struct{}
 	release chan struct{}
 	once    sync.Once
 }
+
+// arm has the next purge be held up that fits: of so many queries.
+func (h *purgeHold) arm(fits func(queries int) bool) { h.armed.Store(&fits) }
 
 // await waits until a purge is held up.
 func (h *purgeHold) await(d *deployment.Deployment) {
@@ -47,7 +51,7 @@ func (h *purgeHold) ProcessHook(next redis.ProcessHook) redis.ProcessHook { retu
 
 func (h *purgeHold) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
-		if purges(cmds, h.channel) && h.armed.Add(-1) == 0 {
+		if fits := h.armed.Load(); fits != nil && purges(cmds, h.channel) && (*fits)(named(cmds)) && h.armed.CompareAndSwap(fits, nil) {
 			close(h.held)
 			<-h.release
 		}
@@ -60,18 +64,31 @@ func purges(cmds []redis.Cmder, channel string) bool {
 	return slices.ContainsFunc(cmds, func(c redis.Cmder) bool { return slices.Contains(c.Args(), any(channel)) })
 }
 
+// named counts the queries that a pipeline of purges names.
+func named(cmds []redis.Cmder) (queries int) {
+	for _, c := range cmds {
+		for _, arg := range c.Args() {
+			if text, ok := arg.(string); ok && strings.HasPrefix(text, "properties") {
+				queries++
+			}
+		}
+	}
+	return queries
+}
+
 // startHeld starts an invalidator whose purges can be held up. It ends when stop is called,
 // which may be called twice.
 func startHeld(d *deployment.Deployment) (i *invalidate.Invalidator, hold *purgeHold, stop func()) {
 	d.Helper()
 	hold = &purgeHold{channel: d.Space.Purged(0), held: make(chan struct{}), release: make(chan struct{})}
-	i, end := startHooked(d, hold)
-	return i, hold, func() { hold.open(); end() }
+	i, stop = startHooked(d, hold, hold.open)
+	return i, hold, stop
 }
 
 // startHooked starts an invalidator with a hook between it and Redis. It ends when stop is
-// called, which may be called twice.
-func startHooked(d *deployment.Deployment, hook redis.Hook) (i *invalidate.Invalidator, stop func()) {
+// called, which may be called twice: it is told to end first, and then whatever keeps it from
+// ending is released, so that it does nothing more.
+func startHooked(d *deployment.Deployment, hook redis.Hook, release ...func()) (i *invalidate.Invalidator, stop func()) {
 	d.Helper()
 	client := d.Client(time.Minute)
 	client.AddHook(hook)
@@ -86,7 +103,13 @@ func startHooked(d *deployment.Deployment, hook redis.Hook) (i *invalidate.Inval
 		_ = i.Run(ctx) // it returns nil when ctx is done
 	}()
 	d.Await("the first beat", func() bool { return i.Metrics.Beats.Value() > 0 })
-	return i, func() { cancel(); <-done }
+	return i, func() {
+		cancel()
+		for _, r := range release {
+			r()
+		}
+		<-done
+	}
 }
 
 // A leader is stopped between its drain and its purge, another one takes over and
@@ -101,7 +124,7 @@ func TestRevenantIsFenced(t *testing.T) {
 	api := d.API()
 	warm(d, api, folsom, "properties/1")
 
-	hold.armed.Store(1)
+	hold.arm(func(int) bool { return true })
 	d.Exec("update properties set price = 1 where id = 1")
 	hold.await(d)
 	standby := d.Invalidate() // which gets the lock when PostgreSQL has ended the session of the first

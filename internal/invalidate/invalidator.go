@@ -15,14 +15,11 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/freshlist/freshlist/internal/cache"
 	"github.com/freshlist/freshlist/internal/rediskey"
-	"github.com/freshlist/freshlist/internal/schema"
 	"github.com/freshlist/freshlist/internal/telemetry"
 )
 
@@ -51,6 +48,15 @@ func New(c Config) *Invalidator {
 // its locks B/2 after it last used them.
 func (i *Invalidator) beatEvery() time.Duration { return i.Bound / 5 }
 func (i *Invalidator) idleLimit() time.Duration { return i.Bound / 2 }
+
+// tryEvery is how often a standby tries to become the leader.
+func (i *Invalidator) tryEvery() time.Duration { return min(i.beatEvery(), 250*time.Millisecond) }
+
+// askFor is how long the leader waits for the doorbell's lock before it asks anew: meanwhile
+// its session is not idle, and would keep its locks were the process stopped.
+func (i *Invalidator) askFor() time.Duration {
+	return max(min(i.beatEvery(), 200*time.Millisecond), time.Millisecond)
+}
 
 // stepTimeout bounds one exchange with PostgreSQL: a link that has gone silent must
 // not hold the loop for ever. (Those with Redis are bounded by its client.)
@@ -117,8 +123,8 @@ func (i *Invalidator) lead(ctx context.Context) error {
 		return fmt.Errorf("reach Redis: %w", err)
 	}
 	locks, err := i.connect(ctx, "lock", map[string]string{
-		"lock_timeout":         milliseconds(i.beatEvery()),
-		"idle_session_timeout": milliseconds(i.idleLimit()),
+		"lock_timeout": milliseconds(i.beatEvery()),
+		waitSetting:    fmt.Sprint(i.askFor().Milliseconds()),
 	})
 	if err != nil {
 		return err
@@ -135,21 +141,19 @@ func (i *Invalidator) lead(ctx context.Context) error {
 	return i.work(ctx, locks, drains)
 }
 
-// awaitLeadership takes the leader lock. Each try ends with the connection's
-// lock_timeout, which also shows that the connection still lives.
+// awaitLeadership tries to take the leader lock until it has it. Each try also shows that
+// the connection still lives.
 func (i *Invalidator) awaitLeadership(ctx context.Context, locks *pgx.Conn) error {
 	for {
-		ctx, cancel := context.WithTimeout(ctx, i.stepTimeout()+i.beatEvery())
-		_, err := locks.Exec(ctx, "select pg_advisory_lock($1)", schema.LeaderLock)
+		step, cancel := context.WithTimeout(ctx, i.stepTimeout())
+		held, err := takeLeaderLock(step, locks, i.idleLimit())
 		cancel()
-		var pg *pgconn.PgError
-		switch {
-		case err == nil:
-			return nil
-		case errors.As(err, &pg) && pg.Code == pgerrcode.LockNotAvailable:
-			i.setRole(standby)
-		default:
-			return fmt.Errorf("wait for the leader lock: %w", err)
+		if held || err != nil {
+			return err
+		}
+		i.setRole(standby)
+		if wait(ctx, i.tryEvery()); ctx.Err() != nil {
+			return ctx.Err()
 		}
 	}
 }

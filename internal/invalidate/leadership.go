@@ -18,8 +18,9 @@ import (
 type leadership struct {
 	*Invalidator
 	bell    doorbell
-	drains  *pgx.Conn // drains while the bell's connection waits for K
-	used    time.Time // when the bell's connection was last used
+	locks   *pgx.Conn // holds the leader lock and the doorbell's
+	drains  *pgx.Conn // drains while the other waits for the doorbell's lock
+	used    time.Time // when the connection with the locks was last used
 	ears    *listener
 	daemon  *cache.Daemon
 	index   match.Index
@@ -32,12 +33,11 @@ type leadership struct {
 	noted    int64         // the time that the last beat certified, Redis' microseconds
 	renewed  time.Time     // when that beat was last published again
 	unproved bool          // changes have been applied since
-	proved   time.Time     // when the listener was last asked to prove itself
 }
 
 func (i *Invalidator) newLeadership(locks, drains *pgx.Conn) *leadership {
-	l := &leadership{Invalidator: i, drains: drains, used: time.Now()}
-	l.bell = doorbell{conn: locks, every: lookOften}
+	l := &leadership{Invalidator: i, locks: locks, drains: drains, used: time.Now()}
+	l.bell = doorbell{ask: l.askForDoorbell, release: l.releaseDoorbell, every: lookOften}
 	l.daemon = cache.NewDaemon(i.Redis, i.Space, i.Bound, l.touch)
 	return l
 }
@@ -49,8 +49,8 @@ func (i *Invalidator) newLeadership(locks, drains *pgx.Conn) *leadership {
 func (l *leadership) touch(ctx context.Context) error {
 	if l.bell.busy() {
 		select {
-		case err := <-l.bell.granted:
-			err = l.answered(err)
+		case a := <-l.bell.granted:
+			err := l.answered(ctx, a)
 			l.bell.unseen = l.bell.state == asleep
 			return err
 		default:
@@ -62,7 +62,7 @@ func (l *leadership) touch(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, l.stepTimeout())
 	defer cancel()
-	if _, err := l.bell.conn.Exec(ctx, "select"); err != nil {
+	if _, err := l.locks.Exec(ctx, "select"); err != nil {
 		return fmt.Errorf("keep the leader lock: %w", err)
 	}
 	l.used = time.Now()
@@ -70,9 +70,9 @@ func (l *leadership) touch(ctx context.Context) error {
 }
 
 // answered takes in the answer to the request for K, which has used the leader's connection.
-func (l *leadership) answered(err error) error {
+func (l *leadership) answered(ctx context.Context, a answer) error {
 	l.used = time.Now()
-	return l.bell.answered(err)
+	return l.bell.answered(ctx, l.used, a)
 }
 
 // conn returns the connection to drain on: the leader's own, which is thereby
@@ -82,7 +82,7 @@ func (l *leadership) conn() *pgx.Conn {
 		return l.drains
 	}
 	l.used = time.Now()
-	return l.bell.conn
+	return l.locks
 }
 
 // begin takes over what the last leader left, or begins a new epoch if that

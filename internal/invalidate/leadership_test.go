@@ -131,7 +131,7 @@ func silent(d *deployment.Deployment, id, other int) *pgx.Conn {
 		return false
 	})
 	observer := d.Connect()
-	d.Await("the invalidator to ask for its lock", func() bool { return doorbellLock(d, observer, "mode = 'ExclusiveLock' and not granted") })
+	d.Await("the invalidator to ask for its lock", func() bool { return doorbellLock(d, observer, asking) })
 	return conn
 }
 

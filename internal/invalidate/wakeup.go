@@ -2,7 +2,6 @@ package invalidate
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -11,7 +10,7 @@ import (
 )
 
 // sleep waits for whatever comes first of a ring, the next look, the next beat and
-// the answer to the request for K, and tells whether it was the beat.
+// the answer to the request for the doorbell's lock, and tells whether it was the beat.
 func (l *leadership) sleep(ctx context.Context, beat <-chan time.Time) (due bool, err error) {
 	if l.bell.unseen {
 		l.bell.unseen = false
@@ -35,8 +34,8 @@ func (l *leadership) sleep(ctx context.Context, beat <-chan time.Time) (due bool
 		return true, nil
 	case <-l.ears.rings:
 		l.Metrics.Rings.Inc()
-	case err := <-l.bell.granted:
-		return false, l.answered(err)
+	case a := <-l.bell.granted:
+		return false, l.answered(ctx, a)
 	case <-look:
 	}
 	return false, nil
@@ -53,38 +52,34 @@ func (l *leadership) tend(ctx context.Context) error {
 		l.Log.WarnContext(ctx, "the listener does not hear its own ring, beginning another")
 		l.ears.stop()
 		l.ears = l.listen(ctx)
-		l.proved = time.Time{}
 	}
-	if since := now.Sub(l.proved); since >= proofEvery || since >= proofFirst && !l.ears.hears() {
-		if err := l.prove(ctx, now); err != nil {
-			return err
-		}
-	}
-	switch {
-	case l.bell.state == asleep && !l.ears.hears():
+	switch fit := l.ears.fit(now); {
+	case !fit && l.bell.ringing():
 		return l.bell.wake(ctx, now)
-	case l.bell.state == awake && !l.polling && l.ears.hears() && l.bell.owed(now) == 0:
+	case fit && !l.polling && l.bell.rested(now):
 		l.bell.queue(ctx)
 		l.Metrics.Sleeps.Inc()
 	}
 	return nil
 }
 
-// prove rings to oneself, not on the leader's connection: a NOTIFY may have to wait
-// for the commits of others, longer than that one waits for a lock.
-func (l *leadership) prove(ctx context.Context, now time.Time) error {
-	ctx, cancel := context.WithTimeout(ctx, l.stepTimeout())
+// askForDoorbell asks for the doorbell's lock once.
+func (l *leadership) askForDoorbell(ctx context.Context) (held bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, l.stepTimeout()+l.askFor())
 	defer cancel()
-	if _, err := l.drains.Exec(ctx, "select pg_notify($1, $2)", proofChannel, l.ears.prove(now)); err != nil {
-		return fmt.Errorf("ring to oneself: %w", err)
-	}
-	l.proved = now
-	return nil
+	return askForDoorbellLock(ctx, l.locks)
 }
 
-// listen begins to listen on a connection of its own.
+// releaseDoorbell gives the doorbell's lock back.
+func (l *leadership) releaseDoorbell(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, l.stepTimeout())
+	defer cancel()
+	return releaseDoorbellLock(ctx, l.locks)
+}
+
+// listen begins to listen, on connections of its own.
 func (l *leadership) listen(ctx context.Context) *listener {
-	connect := func(ctx context.Context) (*pgx.Conn, error) { return l.connect(ctx, "listen", nil) }
+	connect := func(ctx context.Context, purpose string) (*pgx.Conn, error) { return l.connect(ctx, purpose, nil) }
 	return startListener(ctx, connect, func(err error) {
 		if ctx.Err() == nil {
 			l.Log.WarnContext(ctx, "listening interrupted", "error", err)

@@ -49,6 +49,7 @@ type Options struct {
 	Live       int               // most live queries; 0 = 100,000
 	Redis      *redistest.Server // a server of the test's own; nil = a part of the shared one
 	Log        io.Writer         // where invalidators log besides the test's own output; nil = nowhere
+	Postgres   *pgtest.Server    // a server of the test's own; nil = the shared one
 }
 
 // Deployment is one freshlist. Its methods may be called concurrently, except
@@ -80,7 +81,10 @@ func New(t testing.TB, o Options) *Deployment {
 	if o.Live == 0 {
 		o.Live = 100_000
 	}
-	d := &Deployment{TB: t, Options: o, Database: migrated.New(t)}
+	if o.Postgres == nil {
+		o.Postgres = pgtest.Shared(t)
+	}
+	d := &Deployment{TB: t, Options: o, Database: migrated.On(t, o.Postgres)}
 	if o.Redis == nil {
 		space := redistest.New(t)
 		d.redisURL, d.Redis, d.Space.Prefix = space.URL, space.Client, space.Prefix
