@@ -4,15 +4,20 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/listing/listingtest"
 )
 
 // setup makes, as the table's owner, what the edits go through besides plain
 // statements, and the first rows: a view, a function, and a table whose TRUNCATE
-// CASCADE reaches the listings.
-const setup = `
+// CASCADE reaches the listings. The table's checks are dropped.
+const setup = listingtest.DropChecks + `;
+	create function stored(timestamptz) returns bigint language sql as $$select ('x' || encode(timestamptz_send($1), 'hex'))::bit(64)::bigint$$;
 	create view listing_prices as select id, price from public.properties;
 	create function raise_price(which bigint) returns void language sql
 		as 'update public.properties set price = price + 1 where id = which';
@@ -99,6 +104,7 @@ func (e editor) sql() string {
 			id, e.price(), e.city(), id+1, e.price(), e.city())
 	}
 	kinds := []func() string{
+		func() string { return e.odd(id) },
 		func() string {
 			return fmt.Sprintf("update public.properties set price = %d where id = %d", e.price(), id)
 		},
@@ -150,6 +156,20 @@ func (e editor) sql() string {
 		},
 	}
 	return kinds[e.random.IntN(len(kinds))]()
+}
+
+// odd gives one column of a listing any value that its type can hold.
+func (e editor) odd(id int) string {
+	columns := listingtest.Columns()[1:] // not the id
+	c := columns[e.random.IntN(len(columns))]
+	v := c.Values[e.random.IntN(len(c.Values))]
+	switch {
+	case strings.HasPrefix(v, "repeat("): // the answers are kept
+		v = "'long'"
+	case c.Column == listing.Price && v == "999999999999.99", c.Column == listing.CreatedAt && strings.HasPrefix(v, "'294276"):
+		v = c.Values[0] // other edits add to it
+	}
+	return fmt.Sprintf("update public.properties set %s = %s where id = %d", c.Name, v, id)
 }
 
 // copyIn is COPY, after a DELETE of what would be in its way.

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -22,9 +21,10 @@ const noise = 1000000
 // readTable reads the present state.
 func readTable(ctx context.Context, conn *pgx.Conn) (table, error) {
 	rows, err := conn.Query(ctx, `
-		select id, property_type, status, (price * 100)::bigint, city, postal_code, bedrooms, (bathrooms * 10)::smallint,
-			living_area, latitude, longitude, created_at, title, description, updated_at
-		from public.properties where id < $1`, noise)
+		select id, property_type, status, case when price = 'NaN' then $2 else (price * 100)::bigint end, city, postal_code, bedrooms,
+			case when bathrooms = 'NaN' then $3 else (bathrooms * 10)::smallint end,
+			living_area, latitude, longitude, stored(created_at), title, description, stored(updated_at)
+		from public.properties where id < $1`, noise, int64(listing.NaNPrice), int16(listing.NaNBathrooms))
 	if err != nil {
 		return nil, err
 	}
@@ -33,12 +33,12 @@ func readTable(ctx context.Context, conn *pgx.Conn) (table, error) {
 		var bedrooms, bathrooms *int16
 		var area *int32
 		var latitude, longitude *float64
-		var created, updated time.Time
+		var created, updated int64
 		err = row.Scan(&p.ID, &p.PropertyType, &p.Status, &p.Price, &p.City, &postal, &bedrooms, &bathrooms,
 			&area, &latitude, &longitude, &created, &p.Title, &p.Description, &updated)
 		p.PostalCode, p.Bedrooms, p.Bathrooms, p.LivingArea = null(postal), null(bedrooms), null(bathrooms), null(area)
 		p.Latitude, p.Longitude = null(latitude), null(longitude)
-		p.CreatedAt, p.UpdatedAt = listing.MicrosOf(created), listing.MicrosOf(updated)
+		p.CreatedAt, p.UpdatedAt = listing.MicrosOfStored(created), listing.MicrosOfStored(updated)
 		return p, err
 	})
 }
@@ -121,7 +121,14 @@ func summarize(rows table) listing.Summary {
 		}
 		bedrooms = append(bedrooms, rooms)
 	}
-	s.MeanPrice = (2*sum + s.Count) / (2 * s.Count) // half away from zero; no price is negative
+	switch { // half away from zero
+	case s.MaxPrice == listing.NaNPrice:
+		s.MeanPrice = listing.NaNPrice
+	case sum < 0:
+		s.MeanPrice = (2*sum - s.Count) / (2 * s.Count)
+	default:
+		s.MeanPrice = (2*sum + s.Count) / (2 * s.Count)
+	}
 	byNumber := func(a, b string) int {
 		m, _ := strconv.Atoi(a)
 		n, _ := strconv.Atoi(b)
