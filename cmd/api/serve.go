@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/freshlist/freshlist/internal/cache"
+	"github.com/freshlist/freshlist/internal/caching"
 	"github.com/freshlist/freshlist/internal/config"
 	"github.com/freshlist/freshlist/internal/rediskey"
 	"github.com/freshlist/freshlist/internal/serve"
@@ -34,6 +36,8 @@ func serveAPI(ctx context.Context, getenv config.Getenv, stderr io.Writer) (err 
 	}
 	log := telemetry.NewLogger(stderr, c.Log)
 	metrics := telemetry.NewAPI()
+	state := caching.New(log, time.Now)
+	metrics.ShowState(state)
 	pool, err := database.Open(database.Config{
 		URL: c.DatabaseURL.Reveal(), Application: "freshlist-api", MaxConns: c.DatabaseMaxConns, Timeout: c.RequestTimeout,
 	})
@@ -46,11 +50,12 @@ func serveAPI(ctx context.Context, getenv config.Getenv, stderr io.Writer) (err 
 		return err
 	}
 	defer func() { err = errors.Join(err, rdb.Close()) }()
-	if warning, err := cache.CheckServer(ctx, rdb); err != nil || warning != "" {
-		log.WarnContext(ctx, "the cache may be unusable; reads go on from PostgreSQL", "warning", warning, "error", err)
-	}
+	warnOfRedis(ctx, rdb, log)
+	cached := reads(c, rdb, pool, metrics)
 	server := serve.New(serve.Options{
-		Reads:      reads(c, rdb, pool, metrics),
+		Reads:      cached,
+		State:      state,
+		Examine:    cached.Examine,
 		Writes:     database.NewWriter(pool),
 		Ready:      pool.Ping,
 		WriteToken: c.WriteToken.Reveal(),
@@ -71,6 +76,15 @@ func serveAPI(ctx context.Context, getenv config.Getenv, stderr io.Writer) (err 
 	defer follow(ctx, rdb, spaceOf(c), server.Ear())()
 	log.InfoContext(ctx, "serving", "address", listener.Addr().String(), "cache", c.Cache)
 	return server.Run(ctx, listener, drainTime)
+}
+
+// warnOfRedis logs what is not as it should be with Redis. What the state will say anyway,
+// such as that it is down, is left to that.
+func warnOfRedis(ctx context.Context, rdb *redis.Client, log *slog.Logger) {
+	warning, err := cache.CheckServer(ctx, rdb)
+	if _, told := caching.ReasonOf(err); (err != nil && !told) || warning != "" {
+		log.WarnContext(ctx, "the cache may be unusable; reads go on from PostgreSQL", "warning", warning, "error", err)
+	}
 }
 
 // l1Bytes is the bound of the cache in this process: none where nothing is cached.

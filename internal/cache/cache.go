@@ -22,6 +22,8 @@ import (
 	"fmt"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/freshlist/freshlist/internal/caching"
 )
 
 // What a script can answer other than OK. Redis' own failures are returned as
@@ -85,7 +87,7 @@ func checked(name string) script {
 func (s script) answer(cmd *redis.Cmd) ([]any, error) {
 	values, err := cmd.Slice()
 	if err != nil {
-		return nil, fmt.Errorf("run script %s: %w", s.name, err)
+		return nil, failed("run script "+s.name, err)
 	}
 	if len(values) == 0 {
 		return nil, fmt.Errorf("run script %s: it answered nothing", s.name)
@@ -100,6 +102,19 @@ func (s script) answer(cmd *redis.Cmd) ([]any, error) {
 	return nil, fmt.Errorf("run script %s: it answered %q", s.name, word)
 }
 
+// failed wraps an error of Redis, or of the way to it, with what was being done and with
+// the reason for which nothing is cached then.
+func failed(doing string, err error) error {
+	reason := caching.RedisDown
+	switch {
+	case redis.HasErrorPrefix(err, "OOM"):
+		reason = caching.RedisFull
+	case redis.HasErrorPrefix(err, "NOPERM"):
+		reason = caching.NoRights
+	}
+	return caching.Because(reason, fmt.Errorf("%s: %w", doing, err))
+}
+
 // run calls the script by its hash, loading it if Redis does not know it.
 func (s script) run(ctx context.Context, c redis.Scripter, keys []string, args ...any) ([]any, error) {
 	return s.answer(s.Run(ctx, c, keys, args...))
@@ -110,7 +125,7 @@ func (s script) run(ctx context.Context, c redis.Scripter, keys []string, args .
 func load(ctx context.Context, c redis.Scripter, scripts ...script) error {
 	for _, s := range scripts {
 		if err := s.Load(ctx, c).Err(); err != nil {
-			return fmt.Errorf("load script %s: %w", s.name, err)
+			return failed("load script "+s.name, err)
 		}
 	}
 	return nil

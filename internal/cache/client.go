@@ -10,6 +10,8 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
 	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"github.com/freshlist/freshlist/internal/caching"
 )
 
 // Connect returns a client whose every call ends within budget, without a retry:
@@ -39,7 +41,7 @@ func Connect(address string, budget time.Duration) (*redis.Client, error) {
 func CheckServer(ctx context.Context, rdb *redis.Client) (warning string, err error) {
 	info, err := rdb.Info(ctx, "server", "memory").Result()
 	if err != nil {
-		return "", fmt.Errorf("ask Redis about itself: %w", err)
+		return "", failed("ask Redis about itself", err)
 	}
 	if err := CheckVersion(infoField(info, "redis_version")); err != nil {
 		return "", err
@@ -55,7 +57,8 @@ func CheckPolicy(policy string) (warning string, err error) {
 	case "noeviction":
 		return "maxmemory-policy is noeviction: once Redis is full nothing more is cached; set volatile-lfu", nil
 	}
-	return "", fmt.Errorf("maxmemory-policy is %q, which may evict what the cache's correctness rests on; set volatile-lru or volatile-lfu", policy)
+	return "", caching.Because(caching.RedisPolicy,
+		fmt.Errorf("maxmemory-policy is %q, which may evict what the cache's correctness rests on; set volatile-lru or volatile-lfu", policy))
 }
 
 // Keyspace is what Redis counts of all look-ups of keys by all its clients.

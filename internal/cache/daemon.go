@@ -89,7 +89,7 @@ func (d *Daemon) HighestTerm(ctx context.Context) (int64, error) {
 	for p := range d.parts {
 		term, err := d.rdb.HGet(ctx, d.space.Fence(p), "term").Int64()
 		if err != nil && !errors.Is(err, redis.Nil) {
-			return 0, fmt.Errorf("read term of partition %d: %w", p, err)
+			return 0, failed(fmt.Sprintf("read term of partition %d", p), err)
 		}
 		highest = max(highest, term)
 	}
@@ -188,7 +188,7 @@ func (d *Daemon) Note(ctx context.Context) (Clock, error) {
 	now := pipe.Time(ctx)
 	info := pipe.Info(ctx, "memory")
 	if _, err := pipe.Exec(ctx); err != nil {
-		return Clock{}, fmt.Errorf("note the time: %w", err)
+		return Clock{}, failed("note the time", err)
 	}
 	return Clock{Noted: now.Val().UnixMicro(), Policy: infoField(info.Val(), "maxmemory_policy")}, nil
 }
@@ -269,7 +269,7 @@ func (d *Daemon) exchange(ctx context.Context, purges []purgeCall, see func(Regi
 		}
 	}
 	if execErr != nil {
-		return false, fmt.Errorf("purge and read registrations: %w", execErr)
+		return false, failed("purge and read registrations", execErr)
 	}
 	return more, nil
 }

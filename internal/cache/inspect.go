@@ -55,7 +55,7 @@ func Inspect(ctx context.Context, rdb *redis.Client, space rediskey.Space) (Insp
 	}
 	now := pipe.Time(ctx)
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
-		return Inspection{}, fmt.Errorf("ask Redis about itself: %w", err)
+		return Inspection{}, failed("ask Redis about itself", err)
 	}
 	limit, err := strconv.ParseInt(infoField(info.Val(), "maxmemory"), 10, 64)
 	if err != nil {

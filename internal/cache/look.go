@@ -2,7 +2,6 @@ package cache
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -31,7 +30,7 @@ const mostLooks = 64
 func (r *Reader) Look(ctx context.Context, format, query string) (Sight, error) {
 	l := &look{partition: r.space.Partition(query), key: r.space.View(format, query)}
 	if err := r.looks.do(ctx, l); err != nil {
-		return Sight{}, fmt.Errorf("read view: %w", err)
+		return Sight{}, failed("read view", err)
 	}
 	return l.sight, nil
 }

@@ -24,7 +24,7 @@ func (d *Daemon) Beat(ctx context.Context, proof Proof) error {
 		return err
 	}
 	if execErr != nil {
-		return fmt.Errorf("beat: %w", execErr)
+		return failed("beat", execErr)
 	}
 	return nil
 }

@@ -148,6 +148,15 @@ type Report struct {
 	Detail  string    `json:"detail,omitempty"`
 }
 
+// Public returns the report without what an error said, which may name addresses: for an
+// answer that anybody may see. The log has it.
+func (r Report) Public() Report {
+	if r.Reason == DatabaseDown.String() || r.Reason == RedisDown.String() {
+		r.Detail = ""
+	}
+	return r
+}
+
 // Report returns the present state as /readyz shows it.
 func (s *State) Report(ready bool) Report {
 	p := s.Present()

@@ -78,7 +78,7 @@ func (s *Server) cacheMetrics(c echo.Context) error {
 	}
 	answer.Levels = s.levels()
 	if k, err := s.keyspace.get(c.Request().Context(), s.Keyspace); err == nil {
-		ratio := hitRatio(k)
+		ratio := hitRatio(k.Hits, k.Misses)
 		answer.Hits, answer.Misses, answer.Ratio = &k.Hits, &k.Misses, &ratio
 	}
 	body, err := json.Marshal(answer)
@@ -87,13 +87,6 @@ func (s *Server) cacheMetrics(c echo.Context) error {
 	}
 	s.writeUncached(c, http.StatusOK, jsonType, append(body, '\n'))
 	return nil
-}
-
-func hitRatio(k Keyspace) float64 {
-	if k.Hits == 0 {
-		return 0
-	}
-	return float64(k.Hits) / float64(k.Hits+k.Misses)
 }
 
 // openAPI is GET /openapi.json.
@@ -114,18 +107,27 @@ func (s *Server) healthz(c echo.Context) error {
 }
 
 // readyz tells whether this process should get requests: PostgreSQL answers and
-// nobody has told it to stop. Redis is not asked: without it reads are slower,
-// not wrong.
+// nobody has told it to stop. Whether it uses the cache, and why not, stands in the
+// answer, but does not decide: without the cache reads are slower, not wrong.
 func (s *Server) readyz(c echo.Context) error {
-	if s.draining.Load() {
-		return unavailable("The server is stopping.", nil)
-	}
 	ctx, cancel := context.WithTimeout(c.Request().Context(), readyTimeout)
 	defer cancel()
-	if err := s.Ready(ctx); err != nil {
-		return unavailable("PostgreSQL does not answer.", err)
+	err := s.Ready(ctx)
+	if rec, ok := c.Response().Writer.(*recorder); ok {
+		rec.err = err
 	}
-	s.writeUncached(c, http.StatusOK, plainText, []byte("ready\n"))
+	s.examine(ctx)
+	report := s.State.Report(err == nil && !s.draining.Load()).Public()
+	body, encodeErr := json.Marshal(report)
+	if encodeErr != nil {
+		return encodeErr
+	}
+	status := http.StatusOK
+	if !report.Ready {
+		status = http.StatusServiceUnavailable
+		c.Response().Header().Set("Retry-After", retryAfter)
+	}
+	s.writeUncached(c, status, jsonType, append(body, '\n'))
 	return nil
 }
 

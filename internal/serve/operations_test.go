@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/freshlist/freshlist/internal/caching"
 	"github.com/freshlist/freshlist/internal/serve"
 	"github.com/freshlist/freshlist/internal/telemetry"
 )
@@ -18,6 +19,12 @@ func TestReadiness(t *testing.T) {
 	t.Parallel()
 	var down atomic.Bool
 	a := start(t, func(o *serve.Options) {
+		o.Examine = func(context.Context) (caching.Reason, string) {
+			if down.Load() {
+				return caching.DatabaseDown, "secret address"
+			}
+			return caching.NoBeat, "partition 0 has no beat"
+		}
 		ping := o.Ready
 		o.Ready = func(ctx context.Context) error {
 			if down.Load() {
@@ -26,12 +33,19 @@ func TestReadiness(t *testing.T) {
 			return ping(ctx)
 		}
 	})
+	var said caching.Report
 	if r := a.get("/readyz"); r.StatusCode != 200 {
 		t.Errorf("with PostgreSQL: %d %s, want 200", r.StatusCode, r.body)
+	} else if r.as(t, &said); !said.Ready || said.Caching || said.Reason != "no-beat" || said.Detail != "partition 0 has no beat" {
+		t.Errorf("without a beat /readyz says %s", r.body)
 	}
 	down.Store(true)
-	if r := a.get("/readyz"); r.StatusCode != 503 || r.Header.Get("Retry-After") == "" || strings.Contains(r.body, "secret") {
+	r := a.get("/readyz")
+	if r.StatusCode != 503 || r.Header.Get("Retry-After") == "" || strings.Contains(r.body, "secret") {
 		t.Errorf("without PostgreSQL: %d %s, want 503", r.StatusCode, r.body)
+	}
+	if err := json.Unmarshal([]byte(r.body), &said); err != nil || said.Ready || said.Caching || said.Reason != "database-down" {
+		t.Errorf("without PostgreSQL /readyz says %s", r.body)
 	}
 	if r := a.get("/healthz"); r.StatusCode != 200 {
 		t.Errorf("healthz without PostgreSQL: %d, want 200", r.StatusCode)

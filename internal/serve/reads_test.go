@@ -36,7 +36,7 @@ func TestGetAndHead(t *testing.T) {
 		{"/v1/cache/metrics", "application/json", 200},
 		{"/openapi.json", "application/json", 200},
 		{"/healthz", "text/plain; charset=utf-8", 200},
-		{"/readyz", "text/plain; charset=utf-8", 200},
+		{"/readyz", "application/json", 200},
 		{"/nowhere", "application/problem+json", 404},
 	}
 	for _, route := range routes {

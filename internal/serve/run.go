@@ -35,6 +35,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener, drain time.Duration) e
 		IdleTimeout:       idleTimeout,
 		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn),
 	}
+	defer s.watch(context.WithoutCancel(ctx))() // it must be right while the last requests end, too
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(wires{l}) }()
 	select {

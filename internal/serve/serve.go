@@ -20,6 +20,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/freshlist/freshlist/internal/caching"
 	"github.com/freshlist/freshlist/internal/serve/database"
 	"github.com/freshlist/freshlist/internal/serve/l1"
 	"github.com/freshlist/freshlist/internal/serve/readthrough"
@@ -49,7 +50,9 @@ type Options struct {
 	L1MaxBytes int64                       // bound of the cache in this process; 0 = none
 	L1Life     time.Duration               // longest time that Reads can allow an answer to be kept, from its beginning
 
-	Keyspace func(context.Context) (Keyspace, error) // Redis' own counts
+	State    *caching.State                                 // why the cache is not used
+	Examine  func(context.Context) (caching.Reason, string) // finds that out
+	Keyspace func(context.Context) (Keyspace, error)        // Redis' own counts
 	Metrics  *telemetry.API
 	Log      *slog.Logger
 }

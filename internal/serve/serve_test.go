@@ -14,6 +14,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/freshlist/freshlist/internal/caching"
 	"github.com/freshlist/freshlist/internal/pgtest"
 	"github.com/freshlist/freshlist/internal/pgtest/migrated"
 	"github.com/freshlist/freshlist/internal/serve"
@@ -59,9 +60,11 @@ func start(t testing.TB, change ...func(*serve.Options)) *api {
 		Metrics:    metrics,
 		Log:        slog.New(slog.NewTextHandler(testLog{t}, nil)),
 	}
+	o.Examine = o.Reads.(*readthrough.Cache).Examine
 	for _, c := range change {
 		c(&o)
 	}
+	o.State = caching.New(o.Log, time.Now)
 	conn, err := pgx.Connect(t.Context(), db.Superuser)
 	if err != nil {
 		t.Fatalf("connect: %v", err)

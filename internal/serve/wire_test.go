@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/freshlist/freshlist/internal/caching"
 	"github.com/freshlist/freshlist/internal/serve"
 	"github.com/freshlist/freshlist/internal/serve/readthrough"
 	"github.com/freshlist/freshlist/internal/telemetry"
@@ -47,6 +48,8 @@ func TestAnAnswerIsOneWrite(t *testing.T) {
 			return readthrough.Answer{Status: 200, Body: *body.Load()}, nil
 		}),
 		Timeout: time.Minute, Metrics: telemetry.NewAPI(), Log: slog.New(slog.NewTextHandler(testLog{t}, nil)),
+		State:   caching.New(slog.New(slog.DiscardHandler), time.Now),
+		Examine: func(context.Context) (caching.Reason, string) { return caching.OK, "" },
 	})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

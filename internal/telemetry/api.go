@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/freshlist/freshlist/internal/caching"
 )
 
 // Level is a level of the cache.
@@ -39,18 +41,22 @@ type API struct {
 	registry
 	DatabaseReads Counter // reads of listings that PostgreSQL answered or refused
 	cache         [levels][results]Counter
+	bypasses      []Counter  // by caching.Reason
 	answers       [6]Counter // by the first digit of the status
 	took          prometheus.Histogram
 }
 
 // NewAPI returns the metrics of an API process, all at zero.
 func NewAPI() *API {
-	m := &API{registry: newRegistry()}
+	m := &API{registry: newRegistry(), bypasses: make([]Counter, 1+len(caching.Reasons()))}
 	for level := range levels {
 		for result := range results {
 			m.counter(m.Cache(level, result), "freshlist_cache_requests_total", "Requests to a level of the cache.",
 				"level", level.String(), "result", result.String())
 		}
+	}
+	for _, reason := range caching.Reasons() {
+		m.counter(m.Bypass(reason), "freshlist_bypass_total", "Requests that were answered past the cache.", "reason", reason.String())
 	}
 	m.counter(&m.DatabaseReads, "freshlist_database_reads_total", "Reads of listings from PostgreSQL.")
 	for digit := 2; digit < len(m.answers); digit++ {
@@ -64,6 +70,9 @@ func NewAPI() *API {
 
 // Cache returns the counter of one result of one level. A hot path keeps it.
 func (m *API) Cache(level Level, result Result) *Counter { return &m.cache[level][result] }
+
+// Bypass returns the counter of requests that were answered past the cache for a reason.
+func (m *API) Bypass(why caching.Reason) *Counter { return &m.bypasses[why] }
 
 // Answered counts a finished request.
 func (m *API) Answered(status int, took time.Duration) {

@@ -12,6 +12,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/freshlist/freshlist/internal/caching"
 )
 
 // Counter counts events. Counting is one atomic addition.
@@ -63,6 +65,22 @@ func (r registry) counter(c *Counter, name, help string, labels ...string) {
 
 func (r registry) gauge(g *Gauge, name, help string) {
 	r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, g.Value))
+}
+
+// ShowState shows a process's state as freshlist_caching: 1 for the reason that holds, ok if
+// the cache is used, and 0 for every other. It may be called once.
+func (r registry) ShowState(state *caching.State) {
+	for _, reason := range append(caching.Reasons(), caching.OK) {
+		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "freshlist_caching", Help: "Why nothing is cached: 1 for the present reason, ok if the cache is used.",
+			ConstLabels: prometheus.Labels{"reason": reason.String()},
+		}, func() float64 {
+			if state.Present().Reason == reason {
+				return 1
+			}
+			return 0
+		}))
+	}
 }
 
 func (r registry) histogram(name, help string, buckets []float64) prometheus.Histogram {

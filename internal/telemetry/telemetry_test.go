@@ -3,6 +3,7 @@ package telemetry_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/freshlist/freshlist/internal/caching"
 	"github.com/freshlist/freshlist/internal/config"
 	"github.com/freshlist/freshlist/internal/telemetry"
 )
@@ -51,6 +53,42 @@ func series(t *testing.T, handler http.Handler) []string {
 	return slices.Compact(names)
 }
 
+// shown has a process's metrics show a state.
+func shown[M interface{ ShowState(*caching.State) }](m M) M {
+	m.ShowState(caching.New(slog.New(slog.DiscardHandler), time.Now))
+	return m
+}
+
+// states returns the series that have a label of all reasons.
+func states(names ...string) (series []string) {
+	for _, name := range names {
+		for _, reason := range caching.Reasons() {
+			series = append(series, fmt.Sprintf("%s{reason=%q}", name, reason))
+		}
+	}
+	return append(series, `freshlist_caching{reason="ok"}`)
+}
+
+// Of all reasons one is shown, and it is that of the state.
+func TestStateIsShown(t *testing.T) {
+	t.Parallel()
+	m := telemetry.NewInvalidator()
+	state := caching.New(slog.New(slog.DiscardHandler), time.Now)
+	m.ShowState(state)
+	for _, reason := range append(caching.Reasons(), caching.OK) {
+		state.Set(reason, "")
+		var ones []string
+		for _, line := range scrape(t, m.Handler()) {
+			if strings.HasPrefix(line, "freshlist_caching") && strings.HasSuffix(line, " 1") {
+				ones = append(ones, line)
+			}
+		}
+		if want := fmt.Sprintf(`freshlist_caching{reason=%q} 1`, reason); len(ones) != 1 || ones[0] != want {
+			t.Errorf("%v, want %s alone", ones, want)
+		}
+	}
+}
+
 func TestNames(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -58,7 +96,7 @@ func TestNames(t *testing.T) {
 		handler http.Handler
 		want    []string
 	}{
-		{"api", telemetry.NewAPI().Handler(), []string{
+		{"api", shown(telemetry.NewAPI()).Handler(), append(states("freshlist_bypass_total", "freshlist_caching"), []string{
 			`freshlist_cache_requests_total{level="l1",result="bypass"}`,
 			`freshlist_cache_requests_total{level="l1",result="hit"}`,
 			`freshlist_cache_requests_total{level="l1",result="miss"}`,
@@ -74,8 +112,8 @@ func TestNames(t *testing.T) {
 			`freshlist_http_answers_total{class="3xx"}`,
 			`freshlist_http_answers_total{class="4xx"}`,
 			`freshlist_http_answers_total{class="5xx"}`,
-		}},
-		{"invalidator", telemetry.NewInvalidator().Handler(), []string{
+		}...)},
+		{"invalidator", shown(telemetry.NewInvalidator()).Handler(), append(states("freshlist_caching"), []string{
 			`freshlist_audit_checked_total`,
 			`freshlist_audit_mismatches_total`,
 			`freshlist_backlog_rows`,
@@ -96,8 +134,9 @@ func TestNames(t *testing.T) {
 			`freshlist_purged_queries_total`,
 			`freshlist_unparsable_queries`,
 			`freshlist_unread_changes_total`,
-		}},
+		}...)},
 	} {
+		slices.Sort(test.want)
 		if got := series(t, test.handler); !slices.Equal(got, test.want) {
 			t.Errorf("%s:\n got %s\nwant %s", test.process, strings.Join(got, "\n     "), strings.Join(test.want, "\n     "))
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/freshlist/freshlist/internal/cache"
+	"github.com/freshlist/freshlist/internal/caching"
 )
 
 // errOpen tells that Redis has failed repeatedly and is being left alone.
@@ -55,5 +56,5 @@ func isFailure(err error) bool {
 			return false
 		}
 	}
-	return err != nil
+	return err != nil && whyRedis(err) == caching.RedisDown
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/freshlist/freshlist/internal/cache"
 	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/serve/database"
 	"github.com/freshlist/freshlist/internal/serve/render"
 	"github.com/freshlist/freshlist/internal/telemetry"
 )
@@ -31,6 +32,8 @@ type Source interface {
 	// database has it in the same snapshot, a space, and when the server started; the
 	// error is database.ErrNoEpoch if it has no epoch.
 	ReadStamped(ctx context.Context, q listing.Query) (listing.Queryset, string, error)
+	// Stamp says which server this is, and in which state.
+	Stamp(ctx context.Context) (database.Stamp, error)
 	// Assigned reports whether the database has given out transaction id xid.
 	Assigned(ctx context.Context, xid uint64) (bool, error)
 }

@@ -1,0 +1,57 @@
+package cache
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/freshlist/freshlist/internal/caching"
+	"github.com/freshlist/freshlist/internal/rediskey"
+)
+
+// Watch looks whether Redis proves anything at present. It is what a process asks that
+// wants to know its state without a request at hand.
+type Watch struct {
+	rdb   *redis.Client
+	space rediskey.Space
+	probe script
+}
+
+// NewWatch returns a Watch on the partitions of a deployment.
+func NewWatch(rdb *redis.Client, space rediskey.Space) *Watch {
+	return &Watch{rdb, space, plain("probe")}
+}
+
+// Watch returns a Watch on what the reader reads.
+func (r *Reader) Watch() *Watch { return NewWatch(r.rdb, r.space) }
+
+// Beats returns the living beat of every partition. If one has none, or Redis would store
+// nothing, the error is a caching.Fault.
+func (w *Watch) Beats(ctx context.Context) ([]Beat, error) {
+	if _, err := w.probe.run(ctx, w.rdb, nil); err != nil {
+		return nil, err
+	}
+	pipe := w.rdb.Pipeline()
+	info := pipe.Info(ctx, "memory")
+	reads := make([]*redis.SliceCmd, w.space.Partitions)
+	for p := range reads {
+		reads[p] = pipe.MGet(ctx, w.space.Beat(p))
+	}
+	now := pipe.Time(ctx)
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, failed("read the beats", err)
+	}
+	if _, err := CheckPolicy(infoField(info.Val(), "maxmemory_policy")); err != nil {
+		return nil, err
+	}
+	beats := make([]Beat, len(reads))
+	for p, read := range reads {
+		beat := living(read.Val()[0], now.Val())
+		if beat == nil {
+			return nil, caching.Because(caching.NoBeat, fmt.Errorf("partition %d has no beat", p))
+		}
+		beats[p] = *beat
+	}
+	return beats, nil
+}

@@ -1,0 +1,120 @@
+package serve_test
+
+import (
+	"context"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/freshlist/freshlist/internal/caching"
+	"github.com/freshlist/freshlist/internal/serve"
+	"github.com/freshlist/freshlist/internal/telemetry"
+)
+
+// silent is a listener to which nobody connects.
+type silent struct{ closed chan struct{} }
+
+func (l silent) Accept() (net.Conn, error) {
+	<-l.closed
+	return nil, net.ErrClosed
+}
+func (l silent) Close() error   { close(l.closed); return nil }
+func (l silent) Addr() net.Addr { return &net.TCPAddr{} }
+
+// watched runs a server in a bubble of its own time and calls then.
+func watched(t *testing.T, o serve.Options, then func(log *logBuffer)) {
+	t.Helper()
+	var log logBuffer
+	log.use(&o)
+	if o.State == nil {
+		o.State = caching.New(o.Log, time.Now)
+	}
+	if o.Examine == nil {
+		o.Examine = func(context.Context) (caching.Reason, string) { return caching.OK, "" }
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- serve.New(o).Run(ctx, silent{make(chan struct{})}, time.Second) }()
+	synctest.Wait()
+	then(&log)
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// Once a minute the log says what passed through the cache, if anything did.
+func TestTrafficIsLogged(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := telemetry.NewAPI()
+		o := serve.Options{Metrics: m, Keyspace: func(context.Context) (serve.Keyspace, error) {
+			return serve.Keyspace{Hits: 30, Misses: 10}, nil
+		}}
+		watched(t, o, func(log *logBuffer) {
+			minute := func() string {
+				before := len(log.String())
+				time.Sleep(time.Minute) // of the bubble
+				synctest.Wait()
+				var lines []string
+				for line := range strings.Lines(log.String()[before:]) {
+					if strings.Contains(line, "traffic") {
+						lines = append(lines, line)
+					}
+				}
+				return strings.Join(lines, "")
+			}
+			if text := minute(); text != "" {
+				t.Errorf("without traffic:\n%s", text)
+			}
+			m.Cache(telemetry.L1, telemetry.Hit).Add(2)
+			m.Cache(telemetry.L1, telemetry.Miss).Inc()
+			m.Cache(telemetry.View, telemetry.Bypass).Add(4)
+			text := minute()
+			for _, want := range []string{
+				"level=INFO", "l1.hits=2 l1.misses=1 l1.ratio=0.6667 l1.bypasses=0", "view.hits=0 view.misses=0 view.ratio=0 view.bypasses=4",
+				"queryset.hits=0", "redis_keyspace.hits=30 redis_keyspace.misses=10 redis_keyspace.ratio=0.75",
+			} {
+				if !strings.Contains(text, want) || strings.Count(text, "\n") != 1 {
+					t.Errorf("want one line with %q:\n%s", want, text)
+				}
+			}
+			if text := minute(); text != "" {
+				t.Errorf("in the next minute, without traffic:\n%s", text)
+			}
+			m.Cache(telemetry.L1, telemetry.Hit).Inc()
+			if text := minute(); !strings.Contains(text, "l1.hits=1 l1.misses=0 l1.ratio=1") {
+				t.Errorf("the figures are not those of the minute alone:\n%s", text)
+			}
+		})
+	})
+}
+
+// The state is found out without requests, and a change of it is logged once.
+func TestStateIsWatched(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		why := make(chan caching.Reason, 1)
+		why <- caching.NoBeat
+		now := caching.OK
+		o := serve.Options{Metrics: telemetry.NewAPI(), Examine: func(context.Context) (caching.Reason, string) {
+			select {
+			case now = <-why:
+			default:
+			}
+			return now, ""
+		}}
+		watched(t, o, func(log *logBuffer) {
+			time.Sleep(4500 * time.Millisecond) // of the bubble
+			why <- caching.OK
+			time.Sleep(5 * time.Second)
+			synctest.Wait()
+			text := log.String()
+			if strings.Count(text, "\n") != 2 || !strings.Contains(text, "reason=no-beat") || !strings.Contains(text, "after=no-beat lasted=5s") {
+				t.Errorf("want a line for the beginning and one for the end:\n%s", text)
+			}
+		})
+	})
+}
