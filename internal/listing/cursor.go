@@ -77,7 +77,7 @@ func cursorKey(b []byte) (s Sort, k Key, ok bool) {
 	return s, k, n > 0 && n == len(b)
 }
 
-// The first instant of a timestamptz and the last: 4713 BC and the year 294276.
+// The first instant of a timestamptz and the last: of 4714 BC and the year 294276.
 const (
 	firstInstant Micros = -211_813_488_000_000_000
 	lastInstant  Micros = 9_223_371_331_200_000_000 - 1

@@ -36,7 +36,7 @@ const (
 )
 
 // Micros is an instant: microseconds since 2000-01-01T00:00:00Z, which is what
-// PostgreSQL's timestamptz holds, from 4713 BC to the year 294276. Or it is Infinity
+// PostgreSQL's timestamptz holds, from 4714 BC to the year 294276. Or it is Infinity
 // or LongAgo.
 type Micros int64
 

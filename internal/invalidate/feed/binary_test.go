@@ -50,3 +50,25 @@ func TestDecimal(t *testing.T) {
 		}
 	}
 }
+
+// Whatever bytes stand for a row, they are a change of something: of the whole table if
+// they are not understood.
+func TestAnyBytes(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		record := func(name string) []byte {
+			return rapid.OneOf(rapid.Just[[]byte](nil), rapid.SliceOfN(rapid.Byte(), 0, 200), rapid.Map(
+				rapid.SliceOfN(rapid.SampledFrom([]byte{0, 0, 0, 0, 1, 2, 4, 8, 14, 0xff}), 0, 300),
+				func(b []byte) []byte { return append([]byte{0, 0, 0, 14}, b...) },
+			)).Draw(t, name)
+		}
+		var sets *string
+		if rapid.Bool().Draw(t, "bulk") {
+			text := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"{}", "[]", "null", `{"cities": 7}`})).Draw(t, "sets")
+			sets = &text
+		}
+		if changes := feed.Changes(7, record("old"), record("new"), sets); len(changes) == 0 {
+			t.Fatal("no change")
+		}
+	})
+}

@@ -29,11 +29,7 @@ func decodeChanges(rows pgx.Rows, most int) (changes []match.Change, xids []uint
 		if err := rows.Scan(&head, &xid, &before, &after, &description, &sets); err != nil {
 			return nil, nil, fmt.Errorf("read a change: %w", err)
 		}
-		more, err := appendChange(changes, before, after, description, sets)
-		if err != nil {
-			more = appendUnread(changes, &Unread{Xid: xid, Why: err})
-		}
-		changes = more
+		changes = appendAnyChange(changes, xid, before, after, description, sets)
 		xids = append(xids, xid)
 		if most > 0 && len(changes) >= most {
 			return changes, xids, nil
@@ -55,6 +51,15 @@ func (u *Unread) Error() string { return fmt.Sprintf("change of transaction %d: 
 
 // Unwrap returns why.
 func (u *Unread) Unwrap() error { return u.Why }
+
+// appendAnyChange appends what one row of the changes table says, whatever it says.
+func appendAnyChange(changes []match.Change, xid uint64, before, after []byte, description *bool, sets *string) []match.Change {
+	more, err := appendChange(changes, before, after, description, sets)
+	if err != nil {
+		return appendUnread(changes, &Unread{Xid: xid, Why: err})
+	}
+	return more
+}
 
 // appendUnread appends a change of the whole table. One is enough for a transaction's
 // rows, which come together.

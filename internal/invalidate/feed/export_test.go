@@ -27,3 +27,8 @@ func Decimal(b []byte) (int64, error) {
 	v := f.decimal(2, listing.MaxPrice, listing.NaNPrice)
 	return v.V, f.end()
 }
+
+// Changes decodes one row of the changes table.
+func Changes(xid uint64, before, after []byte, sets *string) []match.Change {
+	return appendAnyChange(nil, xid, before, after, nil, sets)
+}

@@ -117,7 +117,7 @@ func oddFloats() []float64 {
 func StoredInstant() *rapid.Generator[listing.Micros] {
 	return often(Instant(),
 		listing.Infinity, listing.LongAgo,
-		-211_813_488_000_000_000,         // 4713 BC, the first
+		-211_813_488_000_000_000,         // 4714 BC, the first
 		9_223_371_331_200_000_000-1,      // 294276, the last
 		listing.MicrosOf(year(10_000)),   //
 		listing.MicrosOf(year(10_000))-1, //
