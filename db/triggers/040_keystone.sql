@@ -1,11 +1,13 @@
--- What capture rests on, in one view through which it writes.
+-- What capture rests on, in one view that nobody reads.
 --
 -- Because the view depends on them, PostgreSQL itself refuses to drop or retype a watched
 -- column, to drop an attribute of a captured row, or to drop the table of changes. To do so
 -- all the same: uninstall capture, alter, install again. With CASCADE the view goes too; the
 -- capture functions look for it before they touch anything, so that no writer sees an error
--- of theirs. Written through the view, the table of changes and its columns may even be
--- renamed. (What does fail writers: to rename or loosen the functions of this schema.)
+-- of theirs. (What does fail writers: to rename or loosen the functions of this schema, to
+-- rename a column of the table of changes or to add an attribute to its types. To write
+-- through this view would mend that; but of a rule on a view that comes and goes, and takes
+-- changes away, PostgreSQL keeps no trace.)
 
 CREATE VIEW freshlist.properties_keystone AS
 SELECT c.xid, c.old_row, c.new_row, c.description_changed, c.sets

@@ -6,16 +6,10 @@ CREATE OR REPLACE FUNCTION freshlist.properties_whole_table() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
-    IF pg_catalog.to_regclass('freshlist.properties_keystone') IS NOT NULL THEN
-        INSERT INTO freshlist.properties_keystone (xid) VALUES (pg_catalog.pg_current_xact_id());
-    ELSE
-        -- The ground is gone: see properties_update.
-        BEGIN
-            INSERT INTO freshlist.properties_changes (xid) VALUES (pg_catalog.pg_current_xact_id());
-        EXCEPTION WHEN OTHERS THEN
-            RETURN;
-        END;
+    IF pg_catalog.to_regclass('freshlist.properties_changes') IS NULL THEN
+        RETURN; -- the ground is gone: see properties_update
     END IF;
+    INSERT INTO freshlist.properties_changes (xid) VALUES (pg_catalog.pg_current_xact_id());
 
     -- The doorbell: see properties_update.
     IF NOT pg_catalog.pg_try_advisory_xact_lock_shared(7382074285561244019) AND freshlist.properties_may_ring() THEN

@@ -8,7 +8,7 @@ CREATE OR REPLACE FUNCTION freshlist.properties_bulk(source text) RETURNS text
 LANGUAGE sql IMMUTABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $function$
 SELECT pg_catalog.format($statement$
-INSERT INTO freshlist.properties_keystone (xid, old_row, new_row, sets)
+INSERT INTO freshlist.properties_changes (xid, old_row, new_row, sets)
 SELECT
     pg_catalog.pg_current_xact_id(),
     ROW({{range $i, $c := .Image}}{{if $i}}, {{end}}{{if .Bounds}}min({{.Name.With "min_"}}){{else}}NULL{{end}}{{end}})::freshlist.property,
@@ -36,7 +36,7 @@ FROM (
         count(*) > count({{.Name}}) AS {{.Name.With "null_"}},
 {{- end}}{{end}}
         count(*) AS rows
-    FROM (SELECT (freshlist.properties_image(r)).* FROM (%s) AS r)
+    FROM (SELECT (freshlist.properties_image(r.*)).* FROM (%s) AS r)
         AS image ({{range $i, $c := .Image}}{{if $i}}, {{end}}{{.Name}}{{end}})
     GROUP BY {{range $i, $c := .Sets}}{{if $i}}, {{end}}{{.Name}}{{end}}
 ) AS texts

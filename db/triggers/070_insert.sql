@@ -5,7 +5,9 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
     -- The ground is gone: see properties_update.
-    IF pg_catalog.to_regclass('freshlist.properties_keystone') IS NULL THEN
+    IF pg_catalog.to_regclass('freshlist.properties_keystone') IS NULL
+        OR pg_catalog.to_regclass('freshlist.properties_changes') IS NULL
+    THEN
         BEGIN
             PERFORM freshlist.properties_whole_table();
         EXCEPTION WHEN OTHERS THEN
@@ -19,7 +21,7 @@ BEGIN
     END IF;
 
     -- Nobody has been reading for long: see properties_update.
-    IF pg_catalog.pg_stat_get_live_tuples(pg_catalog.to_regclass('freshlist.properties_changes')) > 4000000 THEN
+    IF pg_catalog.pg_stat_get_live_tuples('freshlist.properties_changes'::pg_catalog.regclass) > 4000000 THEN
         PERFORM freshlist.properties_whole_table();
         RETURN NULL;
     END IF;
@@ -27,8 +29,8 @@ BEGIN
     IF EXISTS (SELECT FROM new_rows OFFSET 10000) THEN
         EXECUTE freshlist.properties_bulk('SELECT * FROM new_rows');
     ELSE
-        INSERT INTO freshlist.properties_keystone (xid, new_row)
-        SELECT pg_catalog.pg_current_xact_id(), freshlist.properties_image(r) FROM new_rows AS r;
+        INSERT INTO freshlist.properties_changes (xid, new_row)
+        SELECT pg_catalog.pg_current_xact_id(), freshlist.properties_image(r.*) FROM new_rows AS r;
     END IF;
 
     -- The doorbell: see properties_update.

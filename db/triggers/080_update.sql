@@ -1,7 +1,8 @@
 -- Captures UPDATE, and the updating halves of MERGE and ON CONFLICT.
 --
 -- This is the path that writers feel, and most statements touch one row: that case comes
--- first and is one short plan.
+-- first and is one short plan. (Rows are spelled r.*, since r alone would be a column, if
+-- somebody added one of that name.)
 
 CREATE OR REPLACE FUNCTION freshlist.properties_update() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -9,9 +10,11 @@ AS $function$
 DECLARE
     captured bigint;
 BEGIN
-    -- Somebody took away, with CASCADE, what capture rests on. No error may reach the
+    -- Somebody took away, with CASCADE or by renaming it, what capture rests on. No error may reach the
     -- writer, and none needs to: the invalidator sees it in the catalog and stops caching.
-    IF pg_catalog.to_regclass('freshlist.properties_keystone') IS NULL THEN
+    IF pg_catalog.to_regclass('freshlist.properties_keystone') IS NULL
+        OR pg_catalog.to_regclass('freshlist.properties_changes') IS NULL
+    THEN
         BEGIN
             PERFORM freshlist.properties_whole_table();
         EXCEPTION WHEN OTHERS THEN
@@ -24,20 +27,20 @@ BEGIN
     -- which makes them a filter of the scan and no more nodes in the plan. Images are compared
     -- by their bytes, and so is the description under the collation "C": what shows a
     -- difference is a difference.
-    INSERT INTO freshlist.properties_keystone (xid, old_row, new_row, description_changed)
+    INSERT INTO freshlist.properties_changes (xid, old_row, new_row, description_changed)
     SELECT pg_catalog.pg_current_xact_id(), o.image, n.image, o.description COLLATE "C" IS DISTINCT FROM n.description
     FROM (
-        SELECT freshlist.properties_image(r) AS image, freshlist.properties_description(r) AS description
+        SELECT freshlist.properties_image(r.*) AS image, freshlist.properties_description(r.*) AS description
         FROM old_rows AS r
         WHERE CASE
             WHEN EXISTS (SELECT FROM new_rows OFFSET 1) THEN false
-            WHEN pg_catalog.pg_stat_get_live_tuples(pg_catalog.to_regclass('freshlist.properties_changes')) > 4000000 THEN false
-            ELSE freshlist.properties_id(r) IS NOT NULL
+            WHEN pg_catalog.pg_stat_get_live_tuples('freshlist.properties_changes'::pg_catalog.regclass) > 4000000 THEN false
+            ELSE freshlist.properties_id(r.*) IS NOT NULL
         END
         OFFSET 0
     ) AS o
     CROSS JOIN (
-        SELECT freshlist.properties_image(r) AS image, freshlist.properties_description(r) AS description
+        SELECT freshlist.properties_image(r.*) AS image, freshlist.properties_description(r.*) AS description
         FROM new_rows AS r
         OFFSET 0
     ) AS n
@@ -57,7 +60,7 @@ BEGIN
         -- Nobody has been reading for long. Keep growth slow, but leave a row: the last one
         -- may be consumed before this transaction commits. (Live rows as the statistics know
         -- them: a look at the size of the file would cost 4 us each time.)
-        IF pg_catalog.pg_stat_get_live_tuples(pg_catalog.to_regclass('freshlist.properties_changes')) > 4000000 THEN
+        IF pg_catalog.pg_stat_get_live_tuples('freshlist.properties_changes'::pg_catalog.regclass) > 4000000 THEN
             PERFORM freshlist.properties_whole_table();
             RETURN NULL;
         END IF;
@@ -69,14 +72,14 @@ BEGIN
                 SELECT
                 FROM (
                     SELECT
-                        freshlist.properties_id(r) AS id, freshlist.properties_image(r) AS image,
-                        freshlist.properties_description(r) AS description
+                        freshlist.properties_id(r.*) AS id, freshlist.properties_image(r.*) AS image,
+                        freshlist.properties_description(r.*) AS description
                     FROM (SELECT * FROM old_rows LIMIT 100) AS r
                 ) AS o
                 FULL JOIN (
                     SELECT
-                        freshlist.properties_id(r) AS id, freshlist.properties_image(r) AS image,
-                        freshlist.properties_description(r) AS description
+                        freshlist.properties_id(r.*) AS id, freshlist.properties_image(r.*) AS image,
+                        freshlist.properties_description(r.*) AS description
                     FROM (SELECT * FROM new_rows LIMIT 100) AS r
                 ) AS n ON n.id = o.id
                 WHERE o.id IS NULL OR n.id IS NULL
@@ -85,14 +88,14 @@ BEGIN
                 SELECT
                 FROM (
                     SELECT
-                        freshlist.properties_id(r) AS id, freshlist.properties_image(r) AS image,
-                        freshlist.properties_description(r) AS description
+                        freshlist.properties_id(r.*) AS id, freshlist.properties_image(r.*) AS image,
+                        freshlist.properties_description(r.*) AS description
                     FROM old_rows AS r
                 ) AS o
                 FULL JOIN (
                     SELECT
-                        freshlist.properties_id(r) AS id, freshlist.properties_image(r) AS image,
-                        freshlist.properties_description(r) AS description
+                        freshlist.properties_id(r.*) AS id, freshlist.properties_image(r.*) AS image,
+                        freshlist.properties_description(r.*) AS description
                     FROM new_rows AS r
                 ) AS n ON n.id = o.id
                 WHERE o.id IS NULL OR n.id IS NULL
@@ -105,19 +108,19 @@ BEGIN
             -- Several rows, old and new paired by id. A changed id is a row that went and
             -- a row that came. One row too, since the statistics may find room now where
             -- they found none before.
-            INSERT INTO freshlist.properties_keystone (xid, old_row, new_row, description_changed)
+            INSERT INTO freshlist.properties_changes (xid, old_row, new_row, description_changed)
             SELECT
                 pg_catalog.pg_current_xact_id(), o.image, n.image, o.description COLLATE "C" IS DISTINCT FROM n.description
             FROM (
                 SELECT
-                    freshlist.properties_id(r) AS id, freshlist.properties_image(r) AS image,
-                    freshlist.properties_description(r) AS description
+                    freshlist.properties_id(r.*) AS id, freshlist.properties_image(r.*) AS image,
+                    freshlist.properties_description(r.*) AS description
                 FROM old_rows AS r
             ) AS o
             FULL JOIN (
                 SELECT
-                    freshlist.properties_id(r) AS id, freshlist.properties_image(r) AS image,
-                    freshlist.properties_description(r) AS description
+                    freshlist.properties_id(r.*) AS id, freshlist.properties_image(r.*) AS image,
+                    freshlist.properties_description(r.*) AS description
                 FROM new_rows AS r
             ) AS n ON n.id = o.id
             WHERE o.id IS NULL OR n.id IS NULL

@@ -13,7 +13,6 @@
 --   a schema                renamed for a while: capture did not find its own
 --   a trigger, a function   disabled, replaced
 --   the table of changes    under a trigger, a rule, row security
---   the keystone's rule     replaced, so that changes went elsewhere
 -- (Whatever changes in a row of the catalog changes its xmin.) It does not look at xmin of the
 -- table itself, which each GRANT and REVOKE changes.
 --
@@ -64,10 +63,6 @@ BEGIN
             SELECT concat_ws(' ', 'relation', c.oid, CASE WHEN c.relkind <> 'i' THEN c.xmin END, CASE c.relkind WHEN 'r' THEN c.relfilenode END)
             FROM own JOIN pg_catalog.pg_class AS c ON c.relnamespace = own.oid AND c.relname LIKE 'properties\_%'
             WHERE c.relkind IN ('r', 'v', 'i')
-            UNION ALL
-            SELECT concat_ws(' ', 'rule', r.oid, r.xmin)
-            FROM pg_catalog.pg_rewrite AS r
-            WHERE r.ev_class = pg_catalog.to_regclass('freshlist.properties_keystone')
         ) AS state (line)
     );
 END
@@ -159,9 +154,9 @@ BEGIN
     END IF;
     IF EXISTS (
         SELECT FROM pg_catalog.pg_class AS c
-        WHERE c.relnamespace = 'freshlist'::regnamespace AND c.relname LIKE 'properties\_%' AND c.relkind IN ('r', 'v')
+        WHERE c.relnamespace = 'freshlist'::regnamespace AND c.relname LIKE 'properties\_%' AND c.relkind = 'r'
             AND (
-                c.relrowsecurity OR c.relhastriggers OR c.relhasrules AND c.relkind <> 'v'
+                c.relrowsecurity OR c.relhastriggers OR c.relhasrules
                 OR c.oid IN (SELECT inhrelid FROM pg_catalog.pg_inherits UNION ALL SELECT inhparent FROM pg_catalog.pg_inherits)
             )
     ) THEN

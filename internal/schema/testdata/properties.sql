@@ -261,14 +261,16 @@ REVOKE ALL ON FUNCTION freshlist.properties_image(public.properties) FROM PUBLIC
 
 -- 040_keystone.sql
 
--- What capture rests on, in one view through which it writes.
+-- What capture rests on, in one view that nobody reads.
 --
 -- Because the view depends on them, PostgreSQL itself refuses to drop or retype a watched
 -- column, to drop an attribute of a captured row, or to drop the table of changes. To do so
 -- all the same: uninstall capture, alter, install again. With CASCADE the view goes too; the
 -- capture functions look for it before they touch anything, so that no writer sees an error
--- of theirs. Written through the view, the table of changes and its columns may even be
--- renamed. (What does fail writers: to rename or loosen the functions of this schema.)
+-- of theirs. (What does fail writers: to rename or loosen the functions of this schema, to
+-- rename a column of the table of changes or to add an attribute to its types. To write
+-- through this view would mend that; but of a rule on a view that comes and goes, and takes
+-- changes away, PostgreSQL keeps no trace.)
 
 CREATE VIEW freshlist.properties_keystone AS
 SELECT c.xid, c.old_row, c.new_row, c.description_changed, c.sets
@@ -318,16 +320,10 @@ CREATE OR REPLACE FUNCTION freshlist.properties_whole_table() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
-    IF pg_catalog.to_regclass('freshlist.properties_keystone') IS NOT NULL THEN
-        INSERT INTO freshlist.properties_keystone (xid) VALUES (pg_catalog.pg_current_xact_id());
-    ELSE
-        -- The ground is gone: see properties_update.
-        BEGIN
-            INSERT INTO freshlist.properties_changes (xid) VALUES (pg_catalog.pg_current_xact_id());
-        EXCEPTION WHEN OTHERS THEN
-            RETURN;
-        END;
+    IF pg_catalog.to_regclass('freshlist.properties_changes') IS NULL THEN
+        RETURN; -- the ground is gone: see properties_update
     END IF;
+    INSERT INTO freshlist.properties_changes (xid) VALUES (pg_catalog.pg_current_xact_id());
 
     -- The doorbell: see properties_update.
     IF NOT pg_catalog.pg_try_advisory_xact_lock_shared(7382074285561244019) AND freshlist.properties_may_ring() THEN
@@ -350,7 +346,7 @@ CREATE OR REPLACE FUNCTION freshlist.properties_bulk(source text) RETURNS text
 LANGUAGE sql IMMUTABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $function$
 SELECT pg_catalog.format($statement$
-INSERT INTO freshlist.properties_keystone (xid, old_row, new_row, sets)
+INSERT INTO freshlist.properties_changes (xid, old_row, new_row, sets)
 SELECT
     pg_catalog.pg_current_xact_id(),
     ROW(min("min_id"), min("min_created_at"), NULL, min("min_latitude"), min("min_longitude"), min("min_living_area"), min("min_bedrooms"), min("min_price"), min("min_bathrooms"), NULL, NULL, NULL, NULL, NULL)::freshlist.property,
@@ -394,7 +390,7 @@ FROM (
         count(*) > count("latitude") AS "null_latitude",
         count(*) > count("longitude") AS "null_longitude",
         count(*) AS rows
-    FROM (SELECT (freshlist.properties_image(r)).* FROM (%s) AS r)
+    FROM (SELECT (freshlist.properties_image(r.*)).* FROM (%s) AS r)
         AS image ("id", "created_at", "updated_at", "latitude", "longitude", "living_area", "bedrooms", "price", "bathrooms", "title", "property_type", "status", "city", "postal_code")
     GROUP BY "property_type", "status", "city", "postal_code"
 ) AS texts
@@ -412,7 +408,9 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
     -- The ground is gone: see properties_update.
-    IF pg_catalog.to_regclass('freshlist.properties_keystone') IS NULL THEN
+    IF pg_catalog.to_regclass('freshlist.properties_keystone') IS NULL
+        OR pg_catalog.to_regclass('freshlist.properties_changes') IS NULL
+    THEN
         BEGIN
             PERFORM freshlist.properties_whole_table();
         EXCEPTION WHEN OTHERS THEN
@@ -426,7 +424,7 @@ BEGIN
     END IF;
 
     -- Nobody has been reading for long: see properties_update.
-    IF pg_catalog.pg_stat_get_live_tuples(pg_catalog.to_regclass('freshlist.properties_changes')) > 4000000 THEN
+    IF pg_catalog.pg_stat_get_live_tuples('freshlist.properties_changes'::pg_catalog.regclass) > 4000000 THEN
         PERFORM freshlist.properties_whole_table();
         RETURN NULL;
     END IF;
@@ -434,8 +432,8 @@ BEGIN
     IF EXISTS (SELECT FROM new_rows OFFSET 10000) THEN
         EXECUTE freshlist.properties_bulk('SELECT * FROM new_rows');
     ELSE
-        INSERT INTO freshlist.properties_keystone (xid, new_row)
-        SELECT pg_catalog.pg_current_xact_id(), freshlist.properties_image(r) FROM new_rows AS r;
+        INSERT INTO freshlist.properties_changes (xid, new_row)
+        SELECT pg_catalog.pg_current_xact_id(), freshlist.properties_image(r.*) FROM new_rows AS r;
     END IF;
 
     -- The doorbell: see properties_update.
@@ -459,7 +457,8 @@ ALTER TABLE public.properties ENABLE ALWAYS TRIGGER freshlist_insert;
 -- Captures UPDATE, and the updating halves of MERGE and ON CONFLICT.
 --
 -- This is the path that writers feel, and most statements touch one row: that case comes
--- first and is one short plan.
+-- first and is one short plan. (Rows are spelled r.*, since r alone would be a column, if
+-- somebody added one of that name.)
 
 CREATE OR REPLACE FUNCTION freshlist.properties_update() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -467,9 +466,11 @@ AS $function$
 DECLARE
     captured bigint;
 BEGIN
-    -- Somebody took away, with CASCADE, what capture rests on. No error may reach the
+    -- Somebody took away, with CASCADE or by renaming it, what capture rests on. No error may reach the
     -- writer, and none needs to: the invalidator sees it in the catalog and stops caching.
-    IF pg_catalog.to_regclass('freshlist.properties_keystone') IS NULL THEN
+    IF pg_catalog.to_regclass('freshlist.properties_keystone') IS NULL
+        OR pg_catalog.to_regclass('freshlist.properties_changes') IS NULL
+    THEN
         BEGIN
             PERFORM freshlist.properties_whole_table();
         EXCEPTION WHEN OTHERS THEN
@@ -482,20 +483,20 @@ BEGIN
     -- which makes them a filter of the scan and no more nodes in the plan. Images are compared
     -- by their bytes, and so is the description under the collation "C": what shows a
     -- difference is a difference.
-    INSERT INTO freshlist.properties_keystone (xid, old_row, new_row, description_changed)
+    INSERT INTO freshlist.properties_changes (xid, old_row, new_row, description_changed)
     SELECT pg_catalog.pg_current_xact_id(), o.image, n.image, o.description COLLATE "C" IS DISTINCT FROM n.description
     FROM (
-        SELECT freshlist.properties_image(r) AS image, freshlist.properties_description(r) AS description
+        SELECT freshlist.properties_image(r.*) AS image, freshlist.properties_description(r.*) AS description
         FROM old_rows AS r
         WHERE CASE
             WHEN EXISTS (SELECT FROM new_rows OFFSET 1) THEN false
-            WHEN pg_catalog.pg_stat_get_live_tuples(pg_catalog.to_regclass('freshlist.properties_changes')) > 4000000 THEN false
-            ELSE freshlist.properties_id(r) IS NOT NULL
+            WHEN pg_catalog.pg_stat_get_live_tuples('freshlist.properties_changes'::pg_catalog.regclass) > 4000000 THEN false
+            ELSE freshlist.properties_id(r.*) IS NOT NULL
         END
         OFFSET 0
     ) AS o
     CROSS JOIN (
-        SELECT freshlist.properties_image(r) AS image, freshlist.properties_description(r) AS description
+        SELECT freshlist.properties_image(r.*) AS image, freshlist.properties_description(r.*) AS description
         FROM new_rows AS r
         OFFSET 0
     ) AS n
@@ -515,7 +516,7 @@ BEGIN
         -- Nobody has been reading for long. Keep growth slow, but leave a row: the last one
         -- may be consumed before this transaction commits. (Live rows as the statistics know
         -- them: a look at the size of the file would cost 4 us each time.)
-        IF pg_catalog.pg_stat_get_live_tuples(pg_catalog.to_regclass('freshlist.properties_changes')) > 4000000 THEN
+        IF pg_catalog.pg_stat_get_live_tuples('freshlist.properties_changes'::pg_catalog.regclass) > 4000000 THEN
             PERFORM freshlist.properties_whole_table();
             RETURN NULL;
         END IF;
@@ -527,14 +528,14 @@ BEGIN
                 SELECT
                 FROM (
                     SELECT
-                        freshlist.properties_id(r) AS id, freshlist.properties_image(r) AS image,
-                        freshlist.properties_description(r) AS description
+                        freshlist.properties_id(r.*) AS id, freshlist.properties_image(r.*) AS image,
+                        freshlist.properties_description(r.*) AS description
                     FROM (SELECT * FROM old_rows LIMIT 100) AS r
                 ) AS o
                 FULL JOIN (
                     SELECT
-                        freshlist.properties_id(r) AS id, freshlist.properties_image(r) AS image,
-                        freshlist.properties_description(r) AS description
+                        freshlist.properties_id(r.*) AS id, freshlist.properties_image(r.*) AS image,
+                        freshlist.properties_description(r.*) AS description
                     FROM (SELECT * FROM new_rows LIMIT 100) AS r
                 ) AS n ON n.id = o.id
                 WHERE o.id IS NULL OR n.id IS NULL
@@ -543,14 +544,14 @@ BEGIN
                 SELECT
                 FROM (
                     SELECT
-                        freshlist.properties_id(r) AS id, freshlist.properties_image(r) AS image,
-                        freshlist.properties_description(r) AS description
+                        freshlist.properties_id(r.*) AS id, freshlist.properties_image(r.*) AS image,
+                        freshlist.properties_description(r.*) AS description
                     FROM old_rows AS r
                 ) AS o
                 FULL JOIN (
                     SELECT
-                        freshlist.properties_id(r) AS id, freshlist.properties_image(r) AS image,
-                        freshlist.properties_description(r) AS description
+                        freshlist.properties_id(r.*) AS id, freshlist.properties_image(r.*) AS image,
+                        freshlist.properties_description(r.*) AS description
                     FROM new_rows AS r
                 ) AS n ON n.id = o.id
                 WHERE o.id IS NULL OR n.id IS NULL
@@ -563,19 +564,19 @@ BEGIN
             -- Several rows, old and new paired by id. A changed id is a row that went and
             -- a row that came. One row too, since the statistics may find room now where
             -- they found none before.
-            INSERT INTO freshlist.properties_keystone (xid, old_row, new_row, description_changed)
+            INSERT INTO freshlist.properties_changes (xid, old_row, new_row, description_changed)
             SELECT
                 pg_catalog.pg_current_xact_id(), o.image, n.image, o.description COLLATE "C" IS DISTINCT FROM n.description
             FROM (
                 SELECT
-                    freshlist.properties_id(r) AS id, freshlist.properties_image(r) AS image,
-                    freshlist.properties_description(r) AS description
+                    freshlist.properties_id(r.*) AS id, freshlist.properties_image(r.*) AS image,
+                    freshlist.properties_description(r.*) AS description
                 FROM old_rows AS r
             ) AS o
             FULL JOIN (
                 SELECT
-                    freshlist.properties_id(r) AS id, freshlist.properties_image(r) AS image,
-                    freshlist.properties_description(r) AS description
+                    freshlist.properties_id(r.*) AS id, freshlist.properties_image(r.*) AS image,
+                    freshlist.properties_description(r.*) AS description
                 FROM new_rows AS r
             ) AS n ON n.id = o.id
             WHERE o.id IS NULL OR n.id IS NULL
@@ -616,7 +617,9 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
     -- The ground is gone: see properties_update.
-    IF pg_catalog.to_regclass('freshlist.properties_keystone') IS NULL THEN
+    IF pg_catalog.to_regclass('freshlist.properties_keystone') IS NULL
+        OR pg_catalog.to_regclass('freshlist.properties_changes') IS NULL
+    THEN
         BEGIN
             PERFORM freshlist.properties_whole_table();
         EXCEPTION WHEN OTHERS THEN
@@ -630,7 +633,7 @@ BEGIN
     END IF;
 
     -- Nobody has been reading for long: see properties_update.
-    IF pg_catalog.pg_stat_get_live_tuples(pg_catalog.to_regclass('freshlist.properties_changes')) > 4000000 THEN
+    IF pg_catalog.pg_stat_get_live_tuples('freshlist.properties_changes'::pg_catalog.regclass) > 4000000 THEN
         PERFORM freshlist.properties_whole_table();
         RETURN NULL;
     END IF;
@@ -638,8 +641,8 @@ BEGIN
     IF EXISTS (SELECT FROM old_rows OFFSET 10000) THEN
         EXECUTE freshlist.properties_bulk('SELECT * FROM old_rows');
     ELSE
-        INSERT INTO freshlist.properties_keystone (xid, old_row)
-        SELECT pg_catalog.pg_current_xact_id(), freshlist.properties_image(r) FROM old_rows AS r;
+        INSERT INTO freshlist.properties_changes (xid, old_row)
+        SELECT pg_catalog.pg_current_xact_id(), freshlist.properties_image(r.*) FROM old_rows AS r;
     END IF;
 
     -- The doorbell: see properties_update.
@@ -714,7 +717,6 @@ REVOKE ALL ON FUNCTION freshlist.properties_epoch() FROM PUBLIC;
 --   a schema                renamed for a while: capture did not find its own
 --   a trigger, a function   disabled, replaced
 --   the table of changes    under a trigger, a rule, row security
---   the keystone's rule     replaced, so that changes went elsewhere
 -- (Whatever changes in a row of the catalog changes its xmin.) It does not look at xmin of the
 -- table itself, which each GRANT and REVOKE changes.
 --
@@ -765,10 +767,6 @@ BEGIN
             SELECT concat_ws(' ', 'relation', c.oid, CASE WHEN c.relkind <> 'i' THEN c.xmin END, CASE c.relkind WHEN 'r' THEN c.relfilenode END)
             FROM own JOIN pg_catalog.pg_class AS c ON c.relnamespace = own.oid AND c.relname LIKE 'properties\_%'
             WHERE c.relkind IN ('r', 'v', 'i')
-            UNION ALL
-            SELECT concat_ws(' ', 'rule', r.oid, r.xmin)
-            FROM pg_catalog.pg_rewrite AS r
-            WHERE r.ev_class = pg_catalog.to_regclass('freshlist.properties_keystone')
         ) AS state (line)
     );
 END
@@ -860,9 +858,9 @@ BEGIN
     END IF;
     IF EXISTS (
         SELECT FROM pg_catalog.pg_class AS c
-        WHERE c.relnamespace = 'freshlist'::regnamespace AND c.relname LIKE 'properties\_%' AND c.relkind IN ('r', 'v')
+        WHERE c.relnamespace = 'freshlist'::regnamespace AND c.relname LIKE 'properties\_%' AND c.relkind = 'r'
             AND (
-                c.relrowsecurity OR c.relhastriggers OR c.relhasrules AND c.relkind <> 'v'
+                c.relrowsecurity OR c.relhastriggers OR c.relhasrules
                 OR c.oid IN (SELECT inhrelid FROM pg_catalog.pg_inherits UNION ALL SELECT inhparent FROM pg_catalog.pg_inherits)
             )
     ) THEN
