@@ -21,6 +21,7 @@ func (c Config) postgresChecks() []check {
 		{"capture", capture},
 		{"prepared", prepared},
 		{"notifications", notifications},
+		{"temporary files", temporaryFiles},
 		{"backlog", backlog},
 		{"transactions", c.transactions},
 		{"clock", c.postgresClock},
@@ -100,7 +101,7 @@ func rights(ctx context.Context, conn *pgx.Conn) (Finding, error) {
 			union all
 			select 'EXECUTE on freshlist.' || proname || '()'
 			from pg_proc as p join pg_namespace as n on n.oid = p.pronamespace
-			where n.nspname = 'freshlist' and proname in ('properties_catalog', 'properties_fault') and not has_function_privilege(p.oid, 'EXECUTE')
+			where n.nspname = 'freshlist' and proname in ('properties_catalog', 'properties_fault', 'properties_repair') and not has_function_privilege(p.oid, 'EXECUTE')
 			union all
 			select 'USAGE on schema freshlist' from pg_namespace where nspname = 'freshlist' and not has_schema_privilege(oid, 'USAGE')
 		)
@@ -179,6 +180,30 @@ func notifications(ctx context.Context, conn *pgx.Conn) (Finding, error) {
 		return Finding{}, err
 	}
 	return judgeQueue(used), nil
+}
+
+// temporaryFiles looks for a bound of the writers' temporary files, against which the rows of
+// a captured statement count: a bulk statement may fail by it that would pass uncaptured.
+func temporaryFiles(ctx context.Context, conn *pgx.Conn) (Finding, error) {
+	const query = `
+		select coalesce(string_agg(distinct said, ', '), '')
+		from (
+			select setting || ' kB on the server' from pg_settings where name = 'temp_file_limit' and setting <> '-1'
+			union all
+			select split_part(setting, '=', 2) || coalesce(' for role ' || rolname, '') || coalesce(' in database ' || datname, '')
+			from pg_db_role_setting as s cross join unnest(setconfig) as setting
+			left join pg_roles as r on r.oid = setrole left join pg_database as d on d.oid = setdatabase
+			where setting like 'temp_file_limit=%' and setting <> 'temp_file_limit=-1' and setdatabase in (0, (select oid from pg_database where datname = current_database()))
+		) as limits (said)`
+	var limits string
+	if err := conn.QueryRow(ctx, query).Scan(&limits); err != nil {
+		return Finding{}, err
+	}
+	if limits != "" {
+		return warn("temp_file_limit is "+limits+": captured rows of a bulk statement count against it",
+			"raise it, or give the roles that edit in bulk -1"), nil
+	}
+	return ok("temp_file_limit is -1, no bulk statement fails by it"), nil
 }
 
 // judgeQueue judges which share of the notification queue is in use. Once it is full,

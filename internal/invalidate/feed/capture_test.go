@@ -40,6 +40,11 @@ func TestStatements(t *testing.T) {
 			want: []string{"update 1: bedrooms", "update 3: bedrooms"},
 		},
 		{
+			name: "update several descriptions",
+			sql:  "update properties set description = upper(description) where id > 1",
+			want: []string{"update 2: description", "update 3: description"},
+		},
+		{
 			name: "update every column",
 			sql: `update properties set title = 'x', description = 'x', property_type = 'x', status = 'sold', price = 1.25, city = 'x',
 				postal_code = null, bedrooms = null, bathrooms = null, living_area = null, latitude = null, longitude = null,
@@ -294,4 +299,62 @@ func oneTo1000() (values []string) {
 	}
 	slices.Sort(values)
 	return values
+}
+
+// A bulk edit of one column alone, whichever, is captured, and its envelope holds the old and
+// the new values of it; one that changes how a value is written, too.
+func TestBulkOfOneColumn(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		set  string
+		want func(e *match.Envelope) bool
+	}{
+		{"id = id + 100000", func(e *match.Envelope) bool { return e.ID.Min == 4 && e.ID.Max == 110_004 }},
+		{"title = upper(title)", nil},
+		{"description = 'HOUSE'", nil},
+		{"property_type = 'Villa'", func(e *match.Envelope) bool { return has(e.PropertyType, "Condo", "Villa") }},
+		{"status = 'sold'", func(e *match.Envelope) bool { return has(e.Status, "for_sale", "sold") }},
+		{"price = 7", func(e *match.Envelope) bool { return e.Price.Min == 700 && e.Price.Max == 100_000 }},
+		{"city = 'AUBURN'", func(e *match.Envelope) bool { return has(e.City, "LOOMIS", "AUBURN") }},
+		{"postal_code = '95650'", func(e *match.Envelope) bool { return has(e.PostalCode, "95630", "95650") }},
+		{"postal_code = null", func(e *match.Envelope) bool { return e.Nulls == listing.ColumnSet(listing.PostalCode) }},
+		{"bedrooms = 9", func(e *match.Envelope) bool { return e.Bedrooms.Min == 3 && e.Bedrooms.Max == 9 }},
+		{"bedrooms = null", func(e *match.Envelope) bool { return e.Nulls == listing.ColumnSet(listing.Bedrooms) }},
+		{"bathrooms = 9.5", func(e *match.Envelope) bool { return e.Bathrooms.Min == 15 && e.Bathrooms.Max == 95 }},
+		{"bathrooms = null", func(e *match.Envelope) bool { return e.Nulls == listing.ColumnSet(listing.Bathrooms) }},
+		{"living_area = 9", func(e *match.Envelope) bool { return e.LivingArea.Min == 9 && e.LivingArea.Max == 800 }},
+		{"living_area = null", func(e *match.Envelope) bool { return e.Nulls == listing.ColumnSet(listing.LivingArea) }},
+		{"latitude = 0", func(e *match.Envelope) bool { return e.Latitude.Valid && e.Latitude.Min < e.Latitude.Max }},
+		{"latitude = null", func(e *match.Envelope) bool { return e.Nulls == listing.ColumnSet(listing.Latitude) }},
+		{"longitude = '-0'", func(e *match.Envelope) bool { return e.Longitude.Valid && e.Longitude.Min < e.Longitude.Max }},
+		{"longitude = null", func(e *match.Envelope) bool { return e.Nulls == listing.ColumnSet(listing.Longitude) }},
+		{"created_at = '2020-01-01Z'", func(e *match.Envelope) bool {
+			return e.CreatedAt.Valid && e.CreatedAt.Min < e.CreatedAt.Max
+		}},
+		{"updated_at = '2020-01-01Z'", nil},
+	} {
+		t.Run(test.set, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			r.exec(`insert into properties (id, title, description, property_type, price, city, postal_code, bedrooms, bathrooms, living_area,
+					latitude, longitude, created_at, updated_at)
+				select n, 'title', 'house', 'Condo', 1000, 'LOOMIS', '95630', 3, 1.5, 800, 38.5, -121.5, '2024-01-01Z', '2024-01-01Z'
+				from generate_series(4, 10004) as n; delete from properties where id < 4`)
+			r.drain()
+			r.exec("update properties set " + test.set)
+			changes := r.drain()
+			if len(changes) != 1 || changes[0].Bulk == nil {
+				t.Fatalf("%d changes, want one envelope", len(changes))
+			}
+			if test.want != nil && !test.want(changes[0].Bulk) {
+				t.Errorf("envelope %+v", *changes[0].Bulk)
+			}
+		})
+	}
+}
+
+func has(s match.Set, values ...string) bool {
+	slices.Sort(s.Values)
+	slices.Sort(values)
+	return slices.Equal(s.Values, values)
 }
