@@ -32,6 +32,11 @@ func (b Beat) Until() int64 { return b.Noted + b.Bound.Microseconds() }
 // future tells that the clock has been set back: nobody knows how old it is.
 func (b Beat) holds(now int64) bool { return b.Noted <= now && now < b.Until() }
 
+// age returns how long before now the beat was noted.
+func (b Beat) age(now time.Time) time.Duration {
+	return time.Duration(now.UnixMicro()-b.Noted) * time.Microsecond
+}
+
 // Encode returns the value of the beat's key:
 // "beat2 <noted> <bound, us> <epoch> <server> <database> <partitions> <applied>".
 func (b Beat) Encode() string {

@@ -43,6 +43,8 @@ var (
 	ErrFenced = errors.New("another invalidator leads")
 	// ErrLost: Redis is not where this invalidator left it; a new epoch is due.
 	ErrLost = errors.New("redis is not in the state it was left in")
+	// ErrForeign: another database's invalidator certifies under the same names.
+	ErrForeign = errors.New("a living beat in Redis is of another database; give each deployment a REDIS_PREFIX of its own")
 	// ErrLate: the beat's noted time is older than the bound or than the present beat.
 	ErrLate = errors.New("the beat came too late")
 	// ErrFuture: the beat's noted time is ahead of Redis' clock.

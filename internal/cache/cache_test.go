@@ -147,15 +147,15 @@ func TestHitNeedsABeatOfItsEpoch(t *testing.T) {
 	w.wantBody(query, "")
 }
 
-func TestLookTellsHowLongItsProofLasts(t *testing.T) {
+func TestLookTellsHowOldItsProofIs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 1)
 	w.store(query, "old")
 	w.beat()
 	sight, err := w.reader.Look(w.ctx, "json", query)
 	w.must(err)
-	if sight.Remains <= 0 || sight.Remains > bound {
-		t.Errorf("the proof remains for %v, want more than 0 and at most %v", sight.Remains, bound)
+	if sight.Age <= 0 || sight.Age >= bound {
+		t.Errorf("the proof is %v old, want more than 0 and less than %v", sight.Age, bound)
 	}
 	if sight.View == nil || sight.View.Status != 200 || sight.View.ETag != tag || sight.View.Gzip != "zip" {
 		t.Errorf("the view is %+v", sight.View)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/freshlist/freshlist/internal/caching"
 	"github.com/freshlist/freshlist/internal/rediskey"
 )
 
@@ -78,6 +79,22 @@ func Inspect(ctx context.Context, rdb *redis.Client, space rediskey.Space) (Insp
 		i.Partitions = append(i.Partitions, state)
 	}
 	return i, nil
+}
+
+// CheckForeign returns ErrForeign while there is a living beat of another database than the
+// caller's: two deployments that have one prefix would take the cache from each other for
+// ever. A beat that has run out is that of a database which has been replaced.
+func CheckForeign(ctx context.Context, rdb *redis.Client, space rediskey.Space, database string) error {
+	state, err := Inspect(ctx, rdb, space)
+	if err != nil {
+		return err
+	}
+	for p, part := range state.Partitions {
+		if part.Beat != nil && part.Beat.Database != database {
+			return caching.Because(caching.OtherDeployment, fmt.Errorf("partition %d: %w", p, ErrForeign))
+		}
+	}
+	return nil
 }
 
 // ProbeScripts makes sure that this client may load and call scripts: it has each

@@ -10,9 +10,9 @@ import (
 // Sight is what one look at Redis showed. A View is there only if it is proved:
 // the beat that was read with it is of its epoch.
 type Sight struct {
-	Beat    *Beat         // nil: there is no proof, nothing may be served or stored
-	View    *View         // nil: miss
-	Remains time.Duration // until the beat ends, as of a moment between the call and the look
+	Beat *Beat         // nil: there is no proof, nothing may be served or stored
+	View *View         // nil: miss
+	Age  time.Duration // of the beat, as of the look or a moment after it
 }
 
 // look is what one caller wants to see.
@@ -83,7 +83,7 @@ func (r *Reader) sight(value, proof any, now time.Time) Sight {
 	if beat == nil {
 		return Sight{}
 	}
-	s := Sight{Beat: beat, Remains: time.Duration(beat.Until()-now.UnixMicro()) * time.Microsecond}
+	s := Sight{Beat: beat, Age: beat.age(now)}
 	text, _ := value.(string)
 	if !r.proved(text, beat) {
 		return s

@@ -51,6 +51,9 @@ func (r *Reader) proved(value string, beat *Beat) bool {
 	return err == nil && stamp.Build == r.build && stamp.Epoch == beat.Epoch
 }
 
+// Partitions returns how many partitions the reader looks for values in.
+func (r *Reader) Partitions() int { return r.space.Partitions }
+
 // Lease is the right to fill one query once.
 type Lease struct {
 	query string
@@ -61,7 +64,8 @@ type Lease struct {
 // Stored is a queryset that was found in Redis.
 type Stored struct {
 	Beat  Beat
-	Value string // its encoding
+	Age   time.Duration // of the beat, as of the call
+	Value string        // its encoding
 	stamp Stamp
 }
 
@@ -101,7 +105,7 @@ func (r *Reader) found(cmd *redis.Cmd) (*Stored, bool) {
 		return nil, true
 	}
 	stamp, _ := parseStamp(value)
-	return &Stored{Beat: *beat, Value: value[headWidth:], stamp: stamp}, true
+	return &Stored{Beat: *beat, Age: beat.age(now), Value: value[headWidth:], stamp: stamp}, true
 }
 
 // Entry is what a fill stores.
@@ -132,12 +136,11 @@ func (r *Reader) Fill(ctx context.Context, l *Lease, e Entry) error {
 }
 
 // StoreView stores a view rendered from a queryset that Acquire returned, if that
-// queryset is still there: ErrDisowned or ErrEpoch if it is not.
+// queryset is still there: ErrDisowned if it is not.
 func (r *Reader) StoreView(ctx context.Context, query string, from *Stored, format string, v View) error {
-	p := r.space.Partition(query)
 	return r.run(ctx, r.scripts.storeView,
-		[]string{r.space.Fence(p), r.space.Queryset(query), r.space.View(format, query)},
-		from.stamp.head(), from.stamp.Epoch, v.encode(from.stamp), jitter(r.limits.View))
+		[]string{r.space.Queryset(query), r.space.View(format, query)},
+		from.stamp.head(), v.encode(from.stamp), jitter(r.limits.View))
 }
 
 // Release gives a lease back unused.

@@ -108,6 +108,9 @@ func (l *leadership) begin(ctx context.Context) error {
 
 // takeOver goes on from the stored position, or begins a new epoch and says why.
 func (l *leadership) takeOver(ctx context.Context, catalog string) error {
+	if err := l.checkForeign(ctx); err != nil {
+		return err
+	}
 	highest, err := l.daemon.HighestTerm(ctx)
 	if err != nil {
 		return err
@@ -154,6 +157,16 @@ func (l *leadership) awaitCapture(ctx context.Context) (string, error) {
 			return "", err
 		}
 	}
+}
+
+// checkForeign returns cache.ErrForeign while an invalidator of another database beats
+// under the same names.
+func (l *leadership) checkForeign(ctx context.Context) error {
+	self, err := l.leader(ctx, feed.Position{})
+	if err != nil {
+		return err
+	}
+	return cache.CheckForeign(ctx, l.Redis, l.Space, self.Database)
 }
 
 // leader names this leadership to Redis.

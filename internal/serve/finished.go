@@ -38,6 +38,8 @@ type finished struct {
 	cacheStatus [1]string
 	policy      []string // nil for no page
 	shared      *sharedHeaders
+
+	origin *readthrough.Origin // what it was proved of, if it is kept in this process
 }
 
 // coded is one coding of an answer: a body and what is said of it.

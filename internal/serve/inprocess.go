@@ -7,6 +7,7 @@ import (
 
 	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/serve/l1"
+	"github.com/freshlist/freshlist/internal/serve/readthrough"
 	"github.com/freshlist/freshlist/internal/telemetry"
 )
 
@@ -40,7 +41,7 @@ func (s *Server) serveL1(rec *recorder, r *http.Request) bool {
 		return false
 	}
 	a, ok := s.l1.Get(r.RequestURI, rec.begun)
-	if !ok {
+	if !ok || !s.Reads.Stands(a.origin, rec.begun) {
 		return false
 	}
 	s.Metrics.Cache(telemetry.L1, telemetry.Hit).Inc()
@@ -64,13 +65,13 @@ func (s *Server) beginFill(q listing.Query) l1.Fill[*finished] {
 
 // keep stores an answer in this process if its proof allows that, and says in its
 // Cache-Status what has come of it.
-func (s *Server) keep(fill l1.Fill[*finished], target string, a *finished, until time.Time) {
+func (s *Server) keep(fill l1.Fill[*finished], target string, a *finished, from *readthrough.Answer) {
 	if s.l1 == nil {
 		return
 	}
 	kept := *a
-	kept.cacheStatus = [1]string{l1Hit}
-	if fill.Store(target, &kept, until) {
+	kept.cacheStatus, kept.origin = [1]string{l1Hit}, from.Origin
+	if fill.Store(target, &kept, from.Until) {
 		s.Metrics.Cache(telemetry.L1, telemetry.Miss).Inc()
 		a.cacheStatus[0] += l1Stored
 		return

@@ -83,7 +83,7 @@ func (s *Server) read(c echo.Context, f render.Format, q listing.Query, faults l
 		return err
 	}
 	done := s.finishAnswer(f, &answer)
-	s.keep(fill, r.RequestURI, done, answer.Until)
+	s.keep(fill, r.RequestURI, done, &answer)
 	done.writeTo(c.Response().Writer, r)
 	return nil
 }

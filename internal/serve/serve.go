@@ -31,6 +31,8 @@ import (
 // answer, of status 404, not an error.
 type Reads interface {
 	Get(context.Context, readthrough.Request) (readthrough.Answer, error)
+	// Stands reports whether an answer of an origin may still be served from this process.
+	Stands(origin *readthrough.Origin, now time.Time) bool
 }
 
 // Writes changes properties, as *database.Writer does.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/freshlist/freshlist/internal/cache"
 	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/serve/database"
@@ -27,6 +29,7 @@ type Process struct {
 	Build   string
 	Limits  cache.Limits
 	Tampers []Tamper
+	Hooks   []redis.Hook // on its client of Redis
 }
 
 // redisBudget is the time for one call of Redis, long enough for a busy machine.
@@ -52,7 +55,11 @@ func (d *Deployment) API(changes ...func(*Process)) *API {
 	for _, change := range changes {
 		change(&p)
 	}
-	p.Store = cache.NewReader(d.Client(redisBudget, p.Tampers...), d.Space, p.Build, p.Limits)
+	rdb := d.Client(redisBudget, p.Tampers...)
+	for _, hook := range p.Hooks {
+		rdb.AddHook(hook)
+	}
+	p.Store = cache.NewReader(rdb, d.Space, p.Build, p.Limits)
 	a.Cache = readthrough.New(p.Config)
 	return a
 }

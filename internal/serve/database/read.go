@@ -45,9 +45,10 @@ func (r *Reader) Assigned(ctx context.Context, xid uint64) (bool, error) {
 // Where a statement's epoch comes from.
 const (
 	noStamp    = "null::text"
-	epochStamp = "freshlist.properties_epoch() || ' ' || extract(epoch from pg_postmaster_start_time())" +
+	epochStamp = "case when not row_security_active('public.properties') then " +
+		"freshlist.properties_epoch() || ' ' || extract(epoch from pg_postmaster_start_time())" +
 		" || ' ' || (select system_identifier from pg_control_system())" +
-		" || '/' || (select oid from pg_database where datname = current_database())"
+		" || '/' || (select oid from pg_database where datname = current_database()) end"
 )
 
 // recovering is what a standby returns for an epoch. It shows commits late, so that
@@ -70,7 +71,8 @@ func (r *Reader) Read(ctx context.Context, q listing.Query) (listing.Queryset, e
 
 // ReadStamped returns the rows of q and, out of the same snapshot, the epoch in
 // the marker, when the server started, in seconds since 1970, and which database it is,
-// with a space between them: empty if there is no marker. Its error is ErrNoEpoch where
+// with a space between them: empty if there is no marker, or if policies have decided
+// which rows this role sees, so that the answer is not everybody's. Its error is ErrNoEpoch where
 // freshlist is not installed.
 func (r *Reader) ReadStamped(ctx context.Context, q listing.Query) (listing.Queryset, string, error) {
 	qs, stamp, err := r.read(ctx, q, epochStamp)

@@ -24,7 +24,10 @@ type Answer struct {
 	Gzip        string // Body compressed; empty where that does not pay
 	CacheStatus string // RFC 9211: what the cache layers did for this request
 
-	// Until is how long the answer may be kept in this process, if the caches in
-	// Redis are timed: to the end of the proof that was read with it. Zero: not at all.
-	Until time.Time
+	// Until is how long the answer may be kept in this process: to the end of the proof
+	// that was found with it, and while Stands says so of Origin. Zero: not at all.
+	Until  time.Time
+	Origin *Origin
+
+	asOf time.Time // it shows the database as of this instant, or as of a later one
 }

@@ -11,13 +11,10 @@ package readthrough
 import (
 	"context"
 	"errors"
-	"fmt"
-	"runtime/debug"
 	"time"
 
-	"golang.org/x/sync/singleflight"
-
 	"github.com/freshlist/freshlist/internal/cache"
+	"github.com/freshlist/freshlist/internal/caching"
 	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/serve/database"
 	"github.com/freshlist/freshlist/internal/serve/render"
@@ -29,8 +26,9 @@ type Source interface {
 	// Read returns the answer to a query as of now.
 	Read(ctx context.Context, q listing.Query) (listing.Queryset, error)
 	// ReadStamped returns besides which data that was: the epoch of the cache as the
-	// database has it in the same snapshot, a space, and when the server started; the
-	// error is database.ErrNoEpoch if it has no epoch.
+	// database has it in the same snapshot, when the server started and which database it
+	// is, with a space between them, or nothing; the error is database.ErrNoEpoch if it has
+	// no epoch.
 	ReadStamped(ctx context.Context, q listing.Query) (listing.Queryset, string, error)
 	// Stamp says which server this is, and in which state.
 	Stamp(ctx context.Context) (database.Stamp, error)
@@ -54,11 +52,16 @@ type Config struct {
 type Cache struct {
 	Config
 	breaker breaker
-	flights singleflight.Group
+	flights flights
+	stamps  stamps
 }
 
 // New returns a Cache.
-func New(c Config) *Cache { return &Cache{Config: c} }
+func New(c Config) *Cache {
+	return &Cache{Config: c, stamps: stamps{
+		ask: c.Source.Stamp, bound: c.Bound, timeout: min(c.Timeout, max(c.Bound, time.Second)),
+	}}
+}
 
 // How long a request waits for what another one is doing.
 const (
@@ -78,50 +81,73 @@ const (
 	statusRenderedHit = "freshlist-queryset; hit, freshlist-view; fwd=miss"
 	statusRequest     = "freshlist-view; fwd=request"
 	statusToken       = "freshlist-view; fwd=stale; detail=token"
-	statusOff         = "freshlist-view; fwd=bypass; detail=off"
-	statusNoBeat      = "freshlist-view; fwd=bypass; detail=no-beat"
-	statusRedisDown   = "freshlist-view; fwd=bypass; detail=redis-down"
 )
+
+// statusBypass says that no cache was asked, and why.
+func statusBypass(why caching.Reason) string {
+	return "freshlist-view; fwd=bypass; detail=" + why.String()
+}
+
+// proof is what makes a cached value an answer: a beat that agrees with all that this
+// process knows, as of when it was found.
+type proof struct {
+	beat   *cache.Beat
+	origin *Origin
+	noted  time.Time // the beat's time by this process's clock, or an earlier one
+}
+
+// proofOf returns the proof in a beat that was age old at some instant after sent.
+func proofOf(beat *cache.Beat, origin *Origin, sent time.Time, age time.Duration) proof {
+	return proof{beat, origin, sent.Add(-age)}
+}
+
+// allow lets an answer be kept until the proof's end. It is of the proof's noted time, or
+// of a later one.
+func (p proof) allow(a Answer, bound time.Duration) Answer {
+	a.Until, a.Origin = p.noted.Add(bound), p.origin
+	return a
+}
+
+// found is what a look at the view has shown.
+type found struct {
+	proof
+	view *cache.View // nil: miss
+}
+
+// hit returns the view as an answer.
+func (f found) hit(status string) Answer {
+	a := answer(*f.view, status)
+	a.asOf = f.noted
+	return a
+}
 
 // Get answers a request. The error is the database's or the context's: without
 // Redis there is still an answer.
 func (c *Cache) Get(ctx context.Context, req Request) (Answer, error) {
+	begun := time.Now()
 	switch {
 	case req.NoStore:
 		return c.direct(ctx, req, statusRequest)
 	case c.Off:
-		return c.bypass(ctx, req, statusOff)
+		return c.bypass(ctx, req, begun, caching.Off)
 	}
 	query := req.Query.String()
-	begun := time.Now()
-	sight, err := c.look(ctx, req.Format, query)
-	if err == nil && sight.Beat != nil && !sees(sight.Beat, req.Token) {
-		if sight, err = c.awaitToken(ctx, &req, query, sight); err != nil && sight.Beat != nil {
+	seen, why := c.look(ctx, req.Format, query)
+	if why == caching.OK && !sees(seen.beat, req.Token) {
+		var err error
+		if seen, why, err = c.awaitToken(ctx, &req, query, seen); err != nil {
 			return c.direct(ctx, req, statusToken)
 		}
 	}
 	switch {
-	case err != nil:
-		return c.bypass(ctx, req, statusRedisDown)
-	case sight.Beat == nil:
-		return c.bypass(ctx, req, statusNoBeat)
-	case sight.View != nil:
+	case why != caching.OK:
+		return c.bypass(ctx, req, begun, why)
+	case seen.view != nil:
 		c.Metrics.Cache(telemetry.View, telemetry.Hit).Inc()
-		a := answer(*sight.View, statusHit)
-		a.Until = c.until(begun, sight)
-		return a, nil
+		return seen.allow(seen.hit(statusHit), c.Bound), nil
 	}
 	c.Metrics.Cache(telemetry.View, telemetry.Miss).Inc()
-	return c.miss(ctx, req, query, c.until(begun, sight))
-}
-
-// until returns when the proof in a sight ends by this process's clock, given that
-// no look began before begun; zero if it has ended.
-func (c *Cache) until(begun time.Time, sight cache.Sight) time.Time {
-	if sight.Remains <= 0 {
-		return time.Time{}
-	}
-	return begun.Add(sight.Remains)
+	return c.miss(ctx, req, query, begun, seen.proof)
 }
 
 // errNotApplied tells that the transaction of a token has not been applied in time.
@@ -129,53 +155,52 @@ var errNotApplied = errors.New("the transaction has not been applied")
 
 // awaitToken looks until a beat proves that the transaction of the request's token
 // has been applied. A token that the database has not given out yet is dropped
-// from the request. It returns errNotApplied, with the last sight, if the wait was
-// in vain.
-func (c *Cache) awaitToken(ctx context.Context, req *Request, query string, sight cache.Sight) (cache.Sight, error) {
+// from the request. It returns errNotApplied if the wait was in vain.
+func (c *Cache) awaitToken(ctx context.Context, req *Request, query string, seen found) (found, caching.Reason, error) {
 	for pause, end := firstPause, time.Now().Add(appliedWait); time.Now().Before(end); pause *= 2 {
 		if err := sleep(ctx, pause); err != nil {
-			return sight, errNotApplied
+			return found{}, caching.OK, errNotApplied
 		}
-		var err error
-		if sight, err = c.look(ctx, req.Format, query); err != nil || sight.Beat == nil || sight.Beat.Sees(req.Token) {
-			return sight, err
+		var why caching.Reason
+		if seen, why = c.look(ctx, req.Format, query); why != caching.OK || seen.beat.Sees(req.Token) {
+			return seen, why, nil
 		}
 	}
 	if assigned, err := c.Source.Assigned(ctx, req.Token); err == nil && !assigned {
 		req.Token = 0
-		return sight, nil
+		return seen, caching.OK, nil
 	}
-	return sight, errNotApplied
+	return found{}, caching.OK, errNotApplied
 }
 
 // miss loads a view that is not in Redis, once for all requests of this process
-// that ask for it at about the same time. A request must not be answered by a load
-// whose read may be older than the bound allows, so only those that come within
-// the same half of B share one; and one that carries a token shares none. What is
-// stored may be kept in this process until then: its proof was read before it.
-func (c *Cache) miss(ctx context.Context, req Request, query string, until time.Time) (Answer, error) {
+// that ask for it at about the same time; but one that carries a token shares none: the
+// load may have read before the token's transaction. A fill may be kept in this process
+// until the end of the proof that was found before it.
+func (c *Cache) miss(ctx context.Context, req Request, query string, begun time.Time, before proof) (Answer, error) {
 	load := func(ctx context.Context) (Answer, error) {
 		a, err := c.load(ctx, req, query)
-		if a.CacheStatus == statusStored || a.CacheStatus == statusQueryset {
-			a.Until = until
+		if a.CacheStatus == statusStored {
+			a = before.allow(a, c.Bound)
 		}
 		return a, err
 	}
 	if req.Token != 0 {
 		return load(ctx)
 	}
-	return c.share(ctx, "load "+req.Format.String()+" "+query, load)
+	return c.share(ctx, "load "+req.Format.String()+" "+query, begun, load)
 }
 
 // bypass reads the database and stores nothing, once for all requests of this
 // process that ask for the same at about the same time.
-func (c *Cache) bypass(ctx context.Context, req Request, status string) (Answer, error) {
+func (c *Cache) bypass(ctx context.Context, req Request, begun time.Time, why caching.Reason) (Answer, error) {
 	c.Metrics.Cache(telemetry.View, telemetry.Bypass).Inc()
-	read := func(ctx context.Context) (Answer, error) { return c.read(ctx, req, status) }
+	c.Metrics.Bypass(why).Inc()
+	read := func(ctx context.Context) (Answer, error) { return c.read(ctx, req, statusBypass(why)) }
 	if req.Token != 0 {
 		return read(ctx)
 	}
-	return c.share(ctx, "read "+req.Format.String()+" "+req.Query.String(), read)
+	return c.share(ctx, "read "+req.Format.String()+" "+req.Query.String(), begun, read)
 }
 
 // direct reads the database for this request alone.
@@ -184,62 +209,39 @@ func (c *Cache) direct(ctx context.Context, req Request, status string) (Answer,
 	return c.read(ctx, req, status)
 }
 
-// share runs load for all callers of this process that name the same key within
-// the same half of B. The load does not end with the caller that began it, and if it
-// panics, that is their error: nobody else would recover it, and the process would end.
-func (c *Cache) share(ctx context.Context, key string, load func(context.Context) (Answer, error)) (Answer, error) {
-	slot := time.Now().UnixNano() / max(1, int64(c.Bound/2))
-	leads := false
-	flight := c.flights.DoChan(fmt.Sprint(slot, " ", key), func() (a any, err error) {
-		defer func() {
-			if cause := recover(); cause != nil {
-				a, err = nil, fmt.Errorf("panic in a shared load: %v\n%s", cause, debug.Stack())
-			}
-		}()
-		leads = true
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.Timeout)
-		defer cancel()
-		return load(ctx)
-	})
-	select {
-	case <-ctx.Done():
-		return Answer{}, ctx.Err()
-	case done := <-flight:
-		if done.Err != nil {
-			return Answer{}, done.Err
-		}
-		a := done.Val.(Answer)
-		if !leads {
-			a.Until = time.Time{} // the fill is the leader's
-			if a.CacheStatus == statusStored {
-				a.CacheStatus = statusCollapsed
-			}
-		}
-		return a, nil
-	}
-}
-
 // read answers from the database without storing anything.
 func (c *Cache) read(ctx context.Context, req Request, status string) (Answer, error) {
+	asOf := time.Now()
 	qs, err := c.Source.Read(ctx, req.Query)
 	if err != nil {
 		return Answer{}, err
 	}
-	return answer(c.render(req.Format, qs), status), nil
+	a := answer(c.render(req.Format, qs), status)
+	a.asOf = asOf
+	return a, nil
 }
 
 func answer(v cache.View, status string) Answer {
 	return Answer{Status: v.Status, ETag: v.ETag, Body: v.Body, Gzip: v.Gzip, CacheStatus: status}
 }
 
-// look reads the view and the beat, unless Redis is known to be down.
-func (c *Cache) look(ctx context.Context, f render.Format, query string) (cache.Sight, error) {
+// look reads the view and the beat, unless Redis is known to be down, and says why the
+// beat proves nothing, or OK.
+func (c *Cache) look(ctx context.Context, f render.Format, query string) (found, caching.Reason) {
 	var sight cache.Sight
+	sent := time.Now()
 	err := c.breaker.do(func() (err error) {
 		sight, err = c.Store.Look(ctx, f.String(), query)
 		return err
 	})
-	return sight, err
+	if err != nil {
+		return found{}, whyRedis(err)
+	}
+	origin, why := c.judge(ctx, sight.Beat, sent)
+	if why != caching.OK {
+		return found{}, why
+	}
+	return found{proofOf(sight.Beat, origin, sent, sight.Age), sight.View}, caching.OK
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/freshlist/freshlist/internal/cache"
+	"github.com/freshlist/freshlist/internal/caching"
 	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/serve/database"
 	"github.com/freshlist/freshlist/internal/telemetry"
@@ -28,10 +29,10 @@ func (c *Cache) load(ctx context.Context, req Request, query string) (Answer, er
 		if err := sleep(ctx, pause); err != nil {
 			return Answer{}, err
 		}
-		sight, err := c.look(ctx, req.Format, query)
-		if err == nil && sight.View != nil && sees(sight.Beat, req.Token) {
+		seen, why := c.look(ctx, req.Format, query)
+		if why == caching.OK && seen.view != nil && sees(seen.beat, req.Token) {
 			c.Metrics.Cache(telemetry.Queryset, telemetry.Miss).Inc()
-			return answer(*sight.View, statusCollapsed), nil
+			return seen.hit(statusCollapsed), nil
 		}
 	}
 }
@@ -43,33 +44,45 @@ func sees(b *cache.Beat, token uint64) bool { return token == 0 || b.Sees(token)
 func (c *Cache) attempt(ctx context.Context, req Request, query string) (Answer, error) {
 	var lease *cache.Lease
 	var stored *cache.Stored
+	sent := time.Now()
 	err := c.breaker.do(func() (err error) {
 		lease, stored, err = c.Store.Acquire(ctx, query)
 		return err
 	})
 	switch {
-	case err == nil && stored != nil && sees(&stored.Beat, req.Token):
-		return c.fromQueryset(ctx, req, query, stored)
+	case err == nil && stored != nil:
+		origin, why := c.judge(ctx, &stored.Beat, sent)
+		switch {
+		case why != caching.OK:
+			return c.uncached(ctx, req, why)
+		case !sees(&stored.Beat, req.Token):
+			return c.read(ctx, req, statusToken)
+		}
+		return c.fromQueryset(ctx, req, query, stored, proofOf(&stored.Beat, origin, sent, stored.Age))
 	case err == nil && lease != nil:
 		c.Metrics.Cache(telemetry.Queryset, telemetry.Miss).Inc()
 		return c.fill(ctx, req, lease)
-	case err == nil && stored != nil:
-		return c.read(ctx, req, statusToken)
 	case errors.Is(err, cache.ErrHeld):
 		return Answer{}, err
 	case errors.Is(err, cache.ErrFull):
 		c.Metrics.Cache(telemetry.Queryset, telemetry.Miss).Inc()
 		return c.read(ctx, req, statusMiss)
 	case err == nil || errors.Is(err, cache.ErrNoFence):
-		c.Metrics.Cache(telemetry.Queryset, telemetry.Bypass).Inc()
-		return c.read(ctx, req, statusNoBeat)
+		return c.uncached(ctx, req, caching.NoBeat)
 	}
-	c.Metrics.Cache(telemetry.Queryset, telemetry.Bypass).Inc()
-	return c.read(ctx, req, statusRedisDown)
+	return c.uncached(ctx, req, whyRedis(err))
 }
 
-// fromQueryset renders a view from a queryset in Redis, and stores it.
-func (c *Cache) fromQueryset(ctx context.Context, req Request, query string, stored *cache.Stored) (Answer, error) {
+// uncached reads the database for a request that has found Redis in order until now.
+func (c *Cache) uncached(ctx context.Context, req Request, why caching.Reason) (Answer, error) {
+	c.Metrics.Cache(telemetry.Queryset, telemetry.Bypass).Inc()
+	c.Metrics.Bypass(why).Inc()
+	return c.read(ctx, req, statusBypass(why))
+}
+
+// fromQueryset renders a view from a queryset in Redis, and stores it. The answer may be
+// kept to the end of the proof that was found with the queryset.
+func (c *Cache) fromQueryset(ctx context.Context, req Request, query string, stored *cache.Stored, p proof) (Answer, error) {
 	qs, err := listing.DecodeQueryset(req.Query, []byte(stored.Value))
 	if err != nil {
 		// A value of this build's tag that this build cannot read: leave it to expire.
@@ -81,31 +94,37 @@ func (c *Cache) fromQueryset(ctx context.Context, req Request, query string, sto
 	err = c.breaker.do(func() error {
 		return c.Store.StoreView(ctx, query, stored, req.Format.String(), view)
 	})
+	a := found{p, &view}.hit(statusRenderedHit)
 	if err != nil {
-		return answer(view, statusRenderedHit), nil
+		return a, nil
 	}
-	return answer(view, statusQueryset), nil
+	a.CacheStatus = statusQueryset
+	return p.allow(a, c.Bound), nil
 }
 
 // fill reads the database under a lease and stores queryset and view, if nothing
 // has made the lease void meanwhile; the answer is right in either case.
 func (c *Cache) fill(ctx context.Context, req Request, lease *cache.Lease) (Answer, error) {
+	asOf := time.Now()
 	qs, stamp, err := c.Source.ReadStamped(ctx, req.Query)
 	if err != nil {
 		_ = c.breaker.do(func() error { return c.Store.Release(context.WithoutCancel(ctx), lease) })
 		if errors.Is(err, database.ErrNoEpoch) {
-			return c.read(ctx, req, statusMiss)
+			return c.uncached(ctx, req, whyDatabase(err))
 		}
 		return Answer{}, err
 	}
+	c.stamps.learnRead(asOf, stamp)
 	view := c.render(req.Format, qs)
 	err = c.breaker.do(func() error {
 		return c.Store.Fill(ctx, lease, cache.Entry{
 			Stamp: stamp, Window: qs.Window().String(), Queryset: qs.Encode(), Format: req.Format.String(), View: view,
 		})
 	})
+	a := answer(view, statusStored)
 	if err != nil {
-		return answer(view, statusMiss), nil
+		a.CacheStatus = statusMiss
 	}
-	return answer(view, statusStored), nil
+	a.asOf = asOf
+	return a, nil
 }

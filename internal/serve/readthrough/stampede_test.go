@@ -56,7 +56,6 @@ func TestStampedeIsOneRead(t *testing.T) {
 				apis = append(apis, d.API(when(twin, deployment.Tamper{
 					Script: "acquire", Old: "'PX', ARGV[2], 'NX')", New: "'PX', ARGV[2])",
 				}, anyFill()), func(p *deployment.Process) {
-					p.Bound = 24 * time.Hour // all requests come within the same half of it
 					p.Source = slowSource{p.Source, enough}
 				}))
 			}

@@ -3,7 +3,10 @@ package readthrough
 import (
 	"context"
 	"errors"
+	"fmt"
+	"time"
 
+	"github.com/freshlist/freshlist/internal/cache"
 	"github.com/freshlist/freshlist/internal/caching"
 	"github.com/freshlist/freshlist/internal/serve/database"
 )
@@ -15,7 +18,9 @@ func (c *Cache) Examine(ctx context.Context) (why caching.Reason, detail string)
 	if c.Off {
 		return caching.Off, ""
 	}
+	asked := time.Now()
 	stamp, err := c.Source.Stamp(ctx)
+	c.stamps.learn(asked, stamp, err)
 	switch {
 	case err != nil:
 		return whyDatabase(err), err.Error()
@@ -29,14 +34,17 @@ func (c *Cache) Examine(ctx context.Context) (why caching.Reason, detail string)
 		return whyRedis(err), err.Error()
 	}
 	for _, beat := range beats {
-		if beat.Database != stamp.Database {
-			return caching.OtherDeployment, "the beat is of another database"
-		}
-		if beat.Epoch != stamp.Epoch {
-			return caching.NoBeat, "the beat is of another epoch than the database"
+		if _, why := c.judge(ctx, &beat, asked); why != caching.OK {
+			return why, c.contrast(&beat, stamp)
 		}
 	}
 	return caching.OK, ""
+}
+
+// contrast says in what a beat and this process differ.
+func (c *Cache) contrast(b *cache.Beat, s database.Stamp) string {
+	return fmt.Sprintf("proof: database %s, epoch %s, %d partitions, bound %v; here: database %s, epoch %s, %d partitions, bound %v",
+		b.Database, b.Epoch, b.Partitions, b.Bound, s.Database, s.Epoch, c.Store.Partitions(), c.Bound)
 }
 
 // whyDatabase returns the reason of an error of the database.

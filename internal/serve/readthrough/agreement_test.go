@@ -1,0 +1,257 @@
+package readthrough_test
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/freshlist/freshlist/internal/coherence/deployment"
+	"github.com/freshlist/freshlist/internal/redistest"
+	"github.com/freshlist/freshlist/internal/serve/database"
+	"github.com/freshlist/freshlist/internal/serve/readthrough"
+	"github.com/freshlist/freshlist/internal/serve/render"
+)
+
+func bypassFor(reason string) string { return "freshlist-view; fwd=bypass; detail=" + reason }
+
+// Two deployments have one Redis and one prefix, and a database each. The second one's API
+// never shows the first one's rows, and stores nothing for it; its invalidator leaves the
+// other in peace, and takes the cache over once the other has ended.
+func TestTwoDatabasesUnderOnePrefix(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	one := listing100(t, deployment.Options{Redis: server, Bound: 2 * time.Second})
+	two := listing100(t, deployment.Options{Redis: server, Bound: 2 * time.Second})
+	two.Exec("update properties set title = 'Of the other database'")
+	first := one.Invalidate()
+	second := two.Standby()
+	api1, api2 := one.API(), two.API()
+	wantStatus(one, api1.Get(folsom, render.JSON), stored)
+	for range 30 {
+		answer := api2.Get(folsom, render.JSON)
+		wantStatus(two, answer, bypassFor("other-deployment"))
+		if answer.Body != api2.Fresh(folsom, render.JSON) {
+			t.Fatalf("the second deployment shows the first one's rows: %s", answer.Body)
+		}
+		wantStatus(one, api1.Get(folsom, render.JSON), hit)
+	}
+	if epochs := first.Metrics.Fenced.Value() + second.Metrics.Beats.Value(); epochs != 0 {
+		t.Error("the second invalidator has taken the cache from the first one")
+	}
+	first.Stop()
+	two.Await("a hit of the second deployment", func() bool {
+		answer := api2.Get(folsom, render.JSON)
+		if answer.Body != api2.Fresh(folsom, render.JSON) {
+			t.Fatalf("the second deployment shows the first one's rows: %s", answer.Body)
+		}
+		return answer.CacheStatus == hit
+	})
+	wantStatus(one, api1.Get(folsom, render.JSON), bypassFor("other-deployment"))
+}
+
+// A database that was copied with its marker has the same epoch and the same start: only
+// its identity tells.
+func TestACopiedDatabaseIsAnother(t *testing.T) {
+	t.Parallel()
+	d := listing100(t, deployment.Options{})
+	d.Invalidate()
+	api, copied := d.API(), d.API(func(p *deployment.Process) { p.Source = copySource{p.Source} })
+	wantStatus(d, api.Get(folsom, render.JSON), stored)
+	wantStatus(d, copied.Get(folsom, render.JSON), bypassFor("other-deployment"))
+}
+
+// copySource is a Source whose database is a copy.
+type copySource struct{ readthrough.Source }
+
+func (s copySource) Stamp(ctx context.Context) (database.Stamp, error) {
+	stamp, err := s.Source.Stamp(ctx)
+	stamp.Database += "0"
+	return stamp, err
+}
+
+// Processes with another bound or number of partitions do not use the cache, and those that
+// agree go on.
+func TestProcessesThatDisagree(t *testing.T) {
+	t.Parallel()
+	d := listing100(t, deployment.Options{})
+	d.Invalidate()
+	agrees := d.API()
+	wantStatus(d, agrees.Get(folsom, render.JSON), stored)
+	for _, bound := range []time.Duration{d.Bound / 5, 6 * d.Bound} {
+		api := d.API(func(p *deployment.Process) { p.Bound = bound })
+		wantStatus(d, api.Get(folsom, render.JSON), bypassFor("bound"))
+	}
+	more := *d
+	more.Space.Partitions = 4
+	for range 2 {
+		status := more.API().Get(folsom, render.JSON).CacheStatus
+		if status != bypassFor("other-deployment") && status != bypassFor("no-beat") { // by the partition of the query
+			t.Errorf("with more partitions Cache-Status is %q", status)
+		}
+	}
+	wantStatus(d, agrees.Get(folsom, render.JSON), hit)
+}
+
+// switched is a Source that leads to another server from some moment on.
+type switched struct {
+	readthrough.Source
+	then   readthrough.Source
+	itIs   atomic.Bool
+	stamps atomic.Int64
+}
+
+func (s *switched) Stamp(ctx context.Context) (database.Stamp, error) {
+	s.stamps.Add(1)
+	if s.itIs.Load() {
+		return s.then.Stamp(ctx)
+	}
+	return s.Source.Stamp(ctx)
+}
+
+// A standby is promoted while the invalidator still reaches the old primary, and beats. A
+// process that finds everything in the cache reads nothing of its database but the stamp,
+// and ceases to serve within B.
+func TestAProcessThatOnlyHitsNoticesItsNewDatabase(t *testing.T) {
+	t.Parallel()
+	d, promoted := listing100(t, deployment.Options{Bound: 2 * time.Second}), deployment.New(t, deployment.Options{})
+	d.Invalidate()
+	source := &switched{then: promoted.API().Reader}
+	api := d.API(func(p *deployment.Process) { source.Source, p.Source = p.Source, source })
+	wantStatus(d, api.Get(folsom, render.JSON), stored)
+	answer := api.Get(folsom, render.JSON)
+	wantStatus(d, answer, hit)
+	if !api.Stands(answer.Origin, time.Now()) {
+		t.Error("what has just been proved does not stand")
+	}
+	source.itIs.Store(true)
+	began := time.Now()
+	d.Await("the end of the hits", func() bool {
+		begun := time.Now()
+		status := api.Get(folsom, render.JSON).CacheStatus
+		if status == hit && begun.Sub(began) > d.Bound {
+			t.Fatalf("a hit %v after the database became another", begun.Sub(began))
+		}
+		return status == bypassFor("other-deployment")
+	})
+	if api.Stands(answer.Origin, time.Now()) {
+		t.Error("what was proved of the other database still stands")
+	}
+	if reads := source.stamps.Load(); reads > 100 {
+		t.Errorf("the stamp was read %d times", reads)
+	}
+}
+
+// silent is a Source that does not answer for its stamp from some moment on.
+type silent struct {
+	readthrough.Source
+	itIs atomic.Bool
+}
+
+func (s *silent) Stamp(ctx context.Context) (database.Stamp, error) {
+	if s.itIs.Load() {
+		return database.Stamp{}, database.ErrUnavailable
+	}
+	return s.Source.Stamp(ctx)
+}
+
+// Who cannot ask his database which one it is believes no proof for longer than B.
+func TestNoHitWithoutAStamp(t *testing.T) {
+	t.Parallel()
+	d := listing100(t, deployment.Options{Bound: 2 * time.Second})
+	d.Invalidate()
+	source := &silent{}
+	api := d.API(func(p *deployment.Process) { source.Source, p.Source = p.Source, source })
+	wantStatus(d, api.Get(folsom, render.JSON), stored)
+	answer := api.Get(folsom, render.JSON)
+	wantStatus(d, answer, hit)
+	source.itIs.Store(true)
+	d.Await("the end of the hits", func() bool { return api.Get(folsom, render.JSON).CacheStatus == bypassFor("database-down") })
+	if api.Stands(answer.Origin, time.Now()) {
+		t.Error("what was proved stands without a stamp")
+	}
+	source.itIs.Store(false)
+	wantStatus(d, api.Get(folsom, render.JSON), hit)
+}
+
+// What policies let a role see is not everybody's, and ends with more than the table.
+func TestRowSecurityIsNotCached(t *testing.T) {
+	t.Parallel()
+	d := listing100(t, deployment.Options{Bound: time.Second})
+	d.Invalidate()
+	api := d.API()
+	d.Exec("create policy cheap on properties using (price < 1000); alter table properties enable row level security")
+	d.Await("the reason", func() bool { return api.Get(folsom, render.JSON).CacheStatus == bypassFor("row-security") })
+	if keys := d.Redis.Exists(d.Context(), d.Space.Queryset(folsom)).Val(); keys != 0 {
+		t.Error("the rows of one role are stored")
+	}
+}
+
+// A load found a queryset under a beat that is nearly B old, and is slow. A request that
+// begins under a newer beat, more than B after the old one, does not take its answer.
+func TestARequestTakesNoAnswerOfBeforeItsBound(t *testing.T) {
+	t.Parallel()
+	d := listing100(t, deployment.Options{Bound: 4 * time.Second})
+	invalidator := d.Invalidate()
+	paused := pausedRender{make(chan struct{}, 2), make(chan struct{})}
+	api := d.API(paused.install)
+	wantStatus(d, api.Get(folsom, render.JSON), stored)
+	invalidator.Stop()
+	noted := time.UnixMicro(d.Beat(0).Noted)
+	d.Await("a beat of some age", func() bool { return time.Since(noted) > d.Bound/2 })
+	slow := ask(d, api, folsom, render.HTML)
+	<-paused.made
+	d.Invalidate()
+	raise(d)
+	d.Await("the age that the test is about", func() bool { return time.Since(noted) > d.Bound+d.Bound/10 })
+	joiner := ask(d, api, folsom, render.HTML)
+	d.Await("the second request to miss", func() bool { return api.Metrics.Cache(1, 1).Value() == 3 })
+	close(paused.resume)
+	slow.wait()
+	if answer := joiner.wait(); !strings.Contains(answer.Body, "101") {
+		t.Errorf("a request is answered with what was so more than %v before it began", d.Bound)
+	}
+}
+
+// lateAnswers is a client of Redis whose answers come late.
+type lateAnswers struct{ by time.Duration }
+
+func (l lateAnswers) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (l lateAnswers) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return next
+}
+func (l lateAnswers) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		err := next(ctx, cmds)
+		<-time.After(l.by)
+		return err
+	}
+}
+
+// However late the answers of Redis come, nothing is kept in the process past the end of
+// the beat that proved it: a hit, a queryset that was found, what was filled.
+func TestWhatIsKeptEndsWithItsProof(t *testing.T) {
+	t.Parallel()
+	d := listing100(t, deployment.Options{})
+	i := d.Invalidate()
+	late := func(p *deployment.Process) { p.Hooks = []redis.Hook{lateAnswers{100 * time.Millisecond}} }
+	api := d.API(late)
+	wantStatus(d, d.API().Get("properties/1", render.JSON), stored)
+	wantStatus(d, d.API().Get(folsom, render.JSON), stored)
+	i.Stop() // so that the beat is the last one
+	end := time.UnixMicro(d.Beat(0).Until())
+	for _, c := range []struct {
+		query  string
+		format render.Format
+		status string
+	}{{folsom, render.JSON, hit}, {folsom, render.HTML, queryset}, {"properties/2", render.JSON, stored}} {
+		answer := api.Get(c.query, c.format)
+		wantStatus(d, answer, c.status)
+		if answer.Until.IsZero() || answer.Until.After(end) {
+			t.Errorf("%s is kept until %v after the end of its proof", c.status, answer.Until.Sub(end))
+		}
+	}
+}

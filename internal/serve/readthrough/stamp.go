@@ -1,0 +1,195 @@
+package readthrough
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/freshlist/freshlist/internal/cache"
+	"github.com/freshlist/freshlist/internal/caching"
+	"github.com/freshlist/freshlist/internal/serve/database"
+)
+
+// Origin names whose data a proof speaks of: one generation of the cache, one start of
+// PostgreSQL, one database. There is one Origin for as long as they stay the same.
+type Origin struct{ epoch, server, database string }
+
+// of reports whether a beat speaks of the origin.
+func (o *Origin) of(b *cache.Beat) bool {
+	return o.epoch == b.Epoch && o.server == b.Server && o.database == b.Database
+}
+
+// stamp is what this process knew of its own PostgreSQL at one instant.
+type stamp struct {
+	origin *Origin
+	why    caching.Reason // not OK: nothing of this database may be cached
+	asked  time.Time      // before PostgreSQL was
+}
+
+// stamps keeps the stamp that this process has last read. A proof is believed only if it
+// agrees with one that was asked for less than B ago: a process that finds everything in
+// the cache would otherwise never notice that its database is another one by now. A read
+// for a fill brings one along. Otherwise PostgreSQL is asked once in B/2, and only while
+// there are requests.
+type stamps struct {
+	ask     func(context.Context) (database.Stamp, error)
+	bound   time.Duration
+	timeout time.Duration // of one question
+
+	present atomic.Pointer[stamp]
+	tried   atomic.Int64 // when one was last asked for in the background, UnixNano
+	asking  singleflight.Group
+}
+
+// How often PostgreSQL is asked.
+const (
+	againAfter  = 20 * time.Millisecond // if a proof contradicts the present stamp
+	triesPerAge = 16                    // in the background within B, if it does not answer
+)
+
+// elapsed returns the time between two instants: the longer by either clock, since a
+// suspended machine stops the monotonic one.
+func elapsed(from, to time.Time) time.Duration {
+	return max(to.Sub(from), time.Duration(to.UnixNano()-from.UnixNano()))
+}
+
+// young returns the present stamp if it was asked for less than B before now, else nil. An
+// older one than B/2 is renewed in the background.
+func (s *stamps) young(now time.Time) *stamp {
+	p := s.present.Load()
+	if p == nil {
+		return nil
+	}
+	age := elapsed(p.asked, now)
+	if age >= s.bound/2 {
+		s.renew(now)
+	}
+	if age >= s.bound {
+		return nil
+	}
+	return p
+}
+
+// renew asks PostgreSQL in the background, unless that has just been tried.
+func (s *stamps) renew(now time.Time) {
+	last := s.tried.Load()
+	if now.UnixNano()-last >= int64(s.bound/triesPerAge) && s.tried.CompareAndSwap(last, now.UnixNano()) {
+		go s.refresh(context.Background()) // it ends by its timeout
+	}
+}
+
+// at returns a stamp that was asked for less than B before now, or later; nil if PostgreSQL
+// does not answer.
+func (s *stamps) at(ctx context.Context, now time.Time) *stamp {
+	if p := s.young(now); p != nil {
+		return p
+	}
+	s.refresh(ctx)
+	return s.young(now)
+}
+
+// again returns a stamp that may be newer than one which a proof contradicts: a new epoch
+// is in PostgreSQL before any beat says so.
+func (s *stamps) again(ctx context.Context, than *stamp) *stamp {
+	if s.present.Load() == than && elapsed(than.asked, time.Now()) >= againAfter {
+		s.refresh(ctx)
+	}
+	return s.present.Load()
+}
+
+// refresh asks PostgreSQL, once for all who want to know, and returns when it has answered
+// or ctx is done.
+func (s *stamps) refresh(ctx context.Context) {
+	answered := s.asking.DoChan("", func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeout)
+		defer cancel()
+		asked := time.Now()
+		got, err := s.ask(ctx)
+		s.learn(asked, got, err)
+		return nil, nil
+	})
+	select {
+	case <-ctx.Done():
+	case <-answered:
+	}
+}
+
+// learn takes in PostgreSQL's answer. An error that says nothing of the database leaves
+// the present stamp to grow old.
+func (s *stamps) learn(asked time.Time, got database.Stamp, err error) {
+	p := &stamp{asked: asked, origin: &Origin{got.Epoch, got.Started, got.Database}}
+	switch {
+	case err != nil:
+		if p.why = whyDatabase(err); p.why == caching.DatabaseDown {
+			return
+		}
+	case got.InRecovery:
+		p.why = caching.InRecovery
+	case got.RowSecurity:
+		p.why = caching.RowSecurity
+	}
+	s.keep(p)
+}
+
+// learnRead takes in what a read for a fill has brought along, if it did: "<epoch> <server>
+// <database>".
+func (s *stamps) learnRead(asked time.Time, text string) {
+	if words := strings.Fields(text); len(words) == 3 {
+		s.keep(&stamp{asked: asked, origin: &Origin{words[0], words[1], words[2]}})
+	}
+}
+
+// keep makes a stamp the present one, unless that was asked for later.
+func (s *stamps) keep(p *stamp) {
+	for {
+		present := s.present.Load()
+		if present != nil {
+			if !p.asked.After(present.asked) {
+				return
+			}
+			if *present.origin == *p.origin {
+				p.origin = present.origin
+			}
+		}
+		if s.present.CompareAndSwap(present, p) {
+			return
+		}
+	}
+}
+
+// judge returns why a beat, which a request found that had begun at begun, proves nothing
+// to this process; or OK, and whose data it speaks of. All that processes must agree on is
+// compared here.
+func (c *Cache) judge(ctx context.Context, beat *cache.Beat, begun time.Time) (*Origin, caching.Reason) {
+	switch {
+	case beat == nil:
+		return nil, caching.NoBeat
+	case beat.Partitions != c.Store.Partitions():
+		return nil, caching.OtherDeployment
+	}
+	s := c.stamps.at(ctx, begun)
+	if s != nil && s.why == caching.OK && !s.origin.of(beat) {
+		s = c.stamps.again(ctx, s)
+	}
+	switch {
+	case s == nil:
+		return nil, caching.DatabaseDown
+	case s.why != caching.OK:
+		return nil, s.why
+	case !s.origin.of(beat):
+		return nil, caching.OtherDeployment
+	case beat.Bound != c.Bound.Truncate(time.Microsecond):
+		return nil, caching.Bound
+	}
+	return s.origin, caching.OK
+}
+
+// Stands reports whether what was proved of an origin may still be served at now: the
+// origin is that of this process's database, as it was less than B ago.
+func (c *Cache) Stands(o *Origin, now time.Time) bool {
+	s := c.stamps.young(now)
+	return s != nil && s.origin == o && s.why == caching.OK
+}
