@@ -22,6 +22,7 @@ test: ## all tests on private PostgreSQL and Redis servers, with the race detect
 mutants: ## take the guards out one by one and print those that no test misses; ONLY=pattern, JOBS=1
 	@scripts/install-servers --test
 	go run ./internal/mutants -only '$(ONLY)' -jobs $(or $(JOBS),1)
+	@[ -n '$(ONLY)' ] || COHERENCE_SEARCH=on go test -count=1 -timeout 20m -run '^TestCheckerFindsMutants$$' -v ./internal/coherence
 
 soak: ## random edits and faults, every answer checked, for TIME (10m)
 	@scripts/install-servers --test

@@ -112,6 +112,9 @@ func (e editor) sql() string {
 			return fmt.Sprintf("update public.properties set title = 'Title %d', updated_at = clock_timestamp() where id = %d", e.random.IntN(1000), id)
 		},
 		func() string {
+			return fmt.Sprintf("update public.properties set title = 'Casa de Málaga %d €' where id = %d", e.random.IntN(1000), id)
+		},
+		func() string {
 			return fmt.Sprintf("update public.properties set description = 'zebrano %d' where id between %d and %d", e.random.IntN(9), id, id+2)
 		},
 		func() string {

@@ -3,6 +3,7 @@ package coherence
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -16,26 +17,31 @@ import (
 
 // fault is something that breaks, for a while, and is mended.
 type fault struct {
-	name string
-	do   func(r *rig, random *rand.Rand)
+	name     string
+	do       func(r *rig, random *rand.Rand)
+	long     bool // takes many seconds
+	prepares bool // needs a PostgreSQL that can prepare transactions
 }
 
-// faults are those of scenarios 19 to 23, for the long run, and reads that are
+// faults are all that the random runs know.
+var faults = slices.Concat(outages, definitions, disagreements, pressures)
+
+// outages are the faults of scenarios 19 to 23, for the long run, and reads that are
 // overtaken by edits: on a fast machine few are without help.
-var faults = []fault{
-	{"invalidator killed", func(r *rig, random *rand.Rand) {
+var outages = []fault{
+	{name: "invalidator killed", do: func(r *rig, random *rand.Rand) {
 		p := r.invalidators[random.IntN(len(r.invalidators))]
 		p.Kill(r)
 		r.hold(random)
 		p.Start(r)
 	}},
-	{"invalidator stopped", func(r *rig, random *rand.Rand) {
+	{name: "invalidator stopped", do: func(r *rig, random *rand.Rand) {
 		p := r.invalidators[random.IntN(len(r.invalidators))]
 		p.Stop(r)
 		r.hold(random)
 		p.Continue(r)
 	}},
-	{"all invalidators killed", func(r *rig, random *rand.Rand) {
+	{name: "all invalidators killed", do: func(r *rig, random *rand.Rand) {
 		for _, p := range r.invalidators {
 			p.Kill(r)
 		}
@@ -44,7 +50,7 @@ var faults = []fault{
 			p.Start(r)
 		}
 	}},
-	{"all invalidators stopped", func(r *rig, random *rand.Rand) {
+	{name: "all invalidators stopped", do: func(r *rig, random *rand.Rand) {
 		for _, p := range r.invalidators {
 			p.Stop(r)
 		}
@@ -53,25 +59,25 @@ var faults = []fault{
 			p.Continue(r)
 		}
 	}},
-	{"connections of the invalidators ended", func(r *rig, random *rand.Rand) {
+	{name: "connections of the invalidators ended", do: func(r *rig, random *rand.Rand) {
 		for range 5 {
 			r.terminate()
 			r.hold(random)
 		}
 	}},
-	{"link of an invalidator silent", func(r *rig, random *rand.Rand) {
+	{name: "link of an invalidator silent", do: func(r *rig, random *rand.Rand) {
 		link := r.links[random.IntN(len(r.links))]
 		link.Silence([]faultproxy.Direction{faultproxy.ToClient, faultproxy.ToServer, faultproxy.Both}[random.IntN(3)])
 		r.hold(random)
 		link.Resume()
 	}},
-	{"link of an invalidator cut", func(r *rig, random *rand.Rand) {
+	{name: "link of an invalidator cut", do: func(r *rig, random *rand.Rand) {
 		link := r.links[random.IntN(len(r.links))]
 		link.Refuse()
 		r.hold(random)
 		link.Resume()
 	}},
-	{"answers to an API late", func(r *rig, random *rand.Rand) {
+	{name: "answers to an API late", do: func(r *rig, random *rand.Rand) {
 		link := r.readLinks[random.IntN(len(r.readLinks))]
 		for range 20 {
 			link.Silence(faultproxy.ToClient)
@@ -80,58 +86,57 @@ var faults = []fault{
 			sleepUpTo(r.bound/4, random)
 		}
 	}},
-	{"LISTEN dead", func(r *rig, random *rand.Rand) {
+	{name: "LISTEN dead", do: func(r *rig, random *rand.Rand) {
 		defer r.deafen()()
 		r.hold(random)
 		r.hold(random)
 	}},
-	{"PostgreSQL restarted", func(r *rig, random *rand.Rand) {
+	{name: "PostgreSQL restarted", do: func(r *rig, random *rand.Rand) {
 		r.outage(func() { r.postgres.Restart(r, local.Fast) })
 	}},
-	{"PostgreSQL restarted at once", func(r *rig, random *rand.Rand) {
+	{name: "PostgreSQL restarted at once", do: func(r *rig, random *rand.Rand) {
 		r.crash(func() { r.postgres.Restart(r, local.Immediate) })
 	}},
-	{"PostgreSQL killed", func(r *rig, random *rand.Rand) {
+	{name: "PostgreSQL killed", do: func(r *rig, random *rand.Rand) {
 		r.crash(func() { r.postgres.Restart(r, local.Kill) })
 	}},
-	{"Redis restarted empty", func(r *rig, random *rand.Rand) { r.redisServer.Restart(r, "") }},
-	{"Redis restarted from an old snapshot", func(r *rig, random *rand.Rand) {
+	{name: "Redis restarted empty", do: func(r *rig, random *rand.Rand) { r.redisServer.Restart(r, "") }},
+	{name: "Redis restarted from an old snapshot", do: func(r *rig, random *rand.Rand) {
 		old := r.redisServer.Save(r)
 		r.hold(random)
 		r.redisServer.Restart(r, old)
 	}},
-	{"Redis went back unnoticed", func(r *rig, random *rand.Rand) {
+	{name: "Redis went back unnoticed", do: func(r *rig, random *rand.Rand) {
 		r.check(r.redis.Save(context.Background()).Err())
 		r.hold(random)
 		r.goBack()
 	}},
-	{"FLUSHALL", func(r *rig, random *rand.Rand) {
+	{name: "FLUSHALL", do: func(r *rig, random *rand.Rand) {
 		r.check(r.redis.FlushAll(context.Background()).Err())
 	}},
-	{"Redis stopped", func(r *rig, random *rand.Rand) {
+	{name: "Redis stopped", do: func(r *rig, random *rand.Rand) {
 		r.redisServer.Pause(r)
 		r.hold(random)
 		r.redisServer.Resume(r)
 	}},
-	{"Redis down", func(r *rig, random *rand.Rand) {
+	{name: "Redis down", do: func(r *rig, random *rand.Rand) {
 		r.redisServer.Kill(r)
 		r.hold(random)
 		r.redisServer.Start(r, "")
 	}},
-	{"Redis full", func(r *rig, random *rand.Rand) {
+	{name: "Redis full", do: func(r *rig, random *rand.Rand) {
 		r.fill()
 		r.hold(random)
 		r.check(r.redis.ConfigSet(context.Background(), "maxmemory", "0").Err())
 	}},
-	{"triggers disabled for a load", func(r *rig, random *rand.Rand) { r.loadUncaptured() }},
-	{"API killed", func(r *rig, random *rand.Rand) {
+	{name: "API killed", do: func(r *rig, random *rand.Rand) {
 		p := r.apis[random.IntN(len(r.apis))]
 		r.outage(func() {
 			p.Restart(r)
 			p.AwaitReady(r)
 		})
 	}},
-	{"API stopped", func(r *rig, random *rand.Rand) {
+	{name: "API stopped", do: func(r *rig, random *rand.Rand) {
 		p := r.apis[random.IntN(len(r.apis))]
 		p.Stop(r)
 		r.hold(random)

@@ -3,6 +3,8 @@ package coherence
 import (
 	"context"
 	"math/rand/v2"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -59,7 +61,7 @@ var mutants = []mutant{
 				"		return err\n	}\n",
 		}},
 		story: beatWithoutPurge,
-		tries: 6, // the invalidator may be stopped anywhere, also behind its beat
+		tries: 30, // the invalidator may be stopped anywhere, also behind its beat
 	},
 	{
 		name: "seq ignored in check.lua", programs: []string{"invalidator"},
@@ -77,7 +79,8 @@ var mutants = []mutant{
 	},
 }
 
-// caughtWithin is how long a mutant may go unnoticed, from the end of its story.
+// A story is over after caughtWithin: what is stale then, stays so. A mutant whose story
+// needs no luck is waited for.
 const caughtWithin = 2 * time.Second
 
 func TestMutants(t *testing.T) {
@@ -85,8 +88,12 @@ func TestMutants(t *testing.T) {
 	for _, m := range mutants {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
-			if _, stale := m.tell(t, fleet.Mutant(t, m.programs, m.changes...)); !stale {
-				t.Errorf("not caught within %v", caughtWithin)
+			within := patience
+			if m.tries > 0 {
+				within = caughtWithin
+			}
+			if _, stale := m.tell(t, fleet.Mutant(t, m.programs, m.changes...), within); !stale {
+				t.Errorf("not caught within %v", within)
 			}
 		})
 	}
@@ -94,7 +101,7 @@ func TestMutants(t *testing.T) {
 		t.Run("product, "+m.name, func(t *testing.T) {
 			t.Parallel()
 			m.tries = 1
-			if age, stale := m.tell(t, fleet.Build(t)); stale {
+			if age, stale := m.tell(t, fleet.Build(t), caughtWithin); stale {
 				t.Errorf("the product answers %v old", age)
 			}
 		})
@@ -106,9 +113,12 @@ func TestMutants(t *testing.T) {
 const foundWithin = 3 * time.Minute
 
 // The random edits, reads and faults of TestCoherence find every mutant without being
-// told where to look.
+// told where to look. What a random search finds in a given time is a matter of chance,
+// so this is no part of the usual tests: COHERENCE_SEARCH=on runs it, as make mutants does.
 func TestCheckerFindsMutants(t *testing.T) {
-	t.Parallel()
+	if os.Getenv("COHERENCE_SEARCH") != "on" {
+		t.Skip("COHERENCE_SEARCH is not on")
+	}
 	for _, m := range mutants {
 		t.Run(m.name, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed(), 0))
@@ -118,12 +128,13 @@ func TestCheckerFindsMutants(t *testing.T) {
 			})
 			r.work(3, 3, time.Millisecond)
 			began := r.journal.history.now()
+			chosen := slices.DeleteFunc(chooseFaults(t, "", false), func(f fault) bool { return f.prepares })
 			var deck []int // each fault once, in any order, before any comes again: some mutants need one of them
 			for r.census.stale() == 0 && r.journal.history.now() < began+instant(foundWithin) {
 				if len(deck) == 0 {
-					deck = random.Perm(len(faults))
+					deck = random.Perm(len(chosen))
 				}
-				faults[deck[0]].do(r, random)
+				chosen[deck[0]].do(r, random)
 				deck = deck[1:]
 				r.until(r.journal.history.now() + instant(3*r.bound))
 			}
@@ -146,20 +157,20 @@ func (c *census) acquit() (violations []string) {
 
 // tell plays the mutant's story and asks again and again: is there an answer that
 // does not show what was wanted more than B before it was asked for?
-func (m mutant) tell(t *testing.T, programs fleet.Programs) (age time.Duration, stale bool) {
+func (m mutant) tell(t *testing.T, programs fleet.Programs, within time.Duration) (age time.Duration, stale bool) {
 	r := newRig(t, options{bound: time.Second, apis: 1, invalidators: 1, programs: programs, env: []string{"L1_MAX_BYTES=0"}})
 	for range max(1, m.tries) {
-		if age, stale = m.tellOnce(r); stale {
+		if age, stale = m.tellOnce(r, within); stale {
 			break
 		}
 	}
 	return age, stale
 }
 
-func (m mutant) tellOnce(r *rig) (age time.Duration, stale bool) {
+func (m mutant) tellOnce(r *rig, within time.Duration) (age time.Duration, stale bool) {
 	api, path, want := m.story(r)
 	began := r.journal.last.Load().done
-	for end := r.journal.history.now() + instant(caughtWithin); r.journal.history.now() < end; {
+	for end := r.journal.history.now() + instant(within); r.journal.history.now() < end; {
 		sent := r.journal.history.now()
 		age := time.Duration(sent - began)
 		if response, body := r.get(api, path); response != nil && age > r.bound && !strings.Contains(body, want) {

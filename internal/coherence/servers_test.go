@@ -68,7 +68,7 @@ func TestPostgres(t *testing.T) {
 			fleet.Await(t, restart.how+": a new epoch", func() bool { return r.epoch() != epoch })
 		}
 		r.leader()
-		t.Logf("%s: in use again after %v", restart.how, r.awaitHit(soon))
+		t.Logf("%s: in use again after %v", restart.how, r.awaitHit(patience))
 		if kept := r.epoch() == epoch; kept != restart.kept {
 			t.Errorf("%s: the cache was kept: %v", restart.how, kept)
 		}
@@ -171,7 +171,7 @@ func TestRedis(t *testing.T) {
 		if !broken.kept {
 			fleet.Await(t, broken.how+": a new epoch", func() bool { now := r.epoch(); return now != "" && now != epoch })
 		}
-		t.Logf("%s: in use again after %v", broken.how, r.awaitHit(soon))
+		t.Logf("%s: in use again after %v", broken.how, r.awaitHit(patience))
 		if kept := r.epoch() == epoch; kept != broken.kept {
 			t.Errorf("%s: the cache was kept: %v", broken.how, kept)
 		}
@@ -181,7 +181,7 @@ func TestRedis(t *testing.T) {
 	editAll()
 	r.until(r.journal.history.now() + instant(r.bound))
 	r.check(r.redis.ConfigSet(t.Context(), "maxmemory", "0").Err())
-	r.awaitHit(soon)
+	r.awaitHit(patience)
 }
 
 // until waits for an instant of the history: a fault must last for some time.

@@ -40,7 +40,7 @@ import (
 )
 
 // patience is how long a test waits for what must happen. Only a failure takes it.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // Options say what a deployment is like. The zero value is that of most tests.
 type Options struct {

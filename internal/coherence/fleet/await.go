@@ -6,7 +6,7 @@ import (
 )
 
 // patience is how long Await waits: it is reached only by what never happens.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // Await waits until cond holds, asking every few milliseconds.
 func Await(t testing.TB, what string, cond func() bool) {

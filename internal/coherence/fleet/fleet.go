@@ -43,12 +43,22 @@ type Config struct {
 // API starts an API process and returns when it is ready. It ends with the test.
 func (c Config) API(t testing.TB) *Process {
 	t.Helper()
-	return c.process(t, "api", "HTTP_ADDR", c.Database.API, c.programs(t).API)
+	p := c.process(t, "api", "HTTP_ADDR", c.Database.API, c.programs(t).API)
+	p.AwaitReady(t)
+	return p
 }
 
 // Invalidator starts an invalidator and returns when it leads or stands by. It
 // ends with the test.
 func (c Config) Invalidator(t testing.TB) *Process {
+	t.Helper()
+	p := c.StartInvalidator(t)
+	p.AwaitReady(t)
+	return p
+}
+
+// StartInvalidator starts an invalidator and does not wait: it may not be able to work.
+func (c Config) StartInvalidator(t testing.TB) *Process {
 	t.Helper()
 	return c.process(t, "invalidator", "INVALIDATOR_ADDR", c.Database.Invalidator, c.programs(t).Invalidator)
 }
@@ -76,6 +86,5 @@ func (c Config) process(t testing.TB, name, addrVariable, database, program stri
 	}
 	t.Cleanup(func() { p.end(t) })
 	p.Start(t)
-	p.AwaitReady(t)
 	return p
 }

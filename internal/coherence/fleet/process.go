@@ -50,6 +50,9 @@ func (p *Process) Restart(t testing.TB) {
 	p.Start(t)
 }
 
+// Set gives the process another value of a variable from its next start on.
+func (p *Process) Set(name, value string) { p.env = append(p.env, name+"="+value) }
+
 // Stop stops the process in its tracks (SIGSTOP); its connections stay open.
 func (p *Process) Stop(t testing.TB) {
 	t.Helper()

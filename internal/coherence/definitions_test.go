@@ -1,0 +1,134 @@
+package coherence
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// definitions are faults by DDL: what capture rests on is altered for a while.
+var definitions = []fault{
+	{name: "triggers disabled for a load", do: func(r *rig, _ *rand.Rand) { r.loadUncaptured() }},
+	{name: "definition comes and goes", do: func(r *rig, random *rand.Rand) {
+		for range 2 {
+			r.edit(withLock(fmt.Sprintf(comeAndGo[random.IntN(len(comeAndGo))], 3+10*random.IntN(9))))
+			r.hold(random)
+		}
+	}},
+	{name: "definition comes and goes in steps", do: func(r *rig, random *rand.Rand) {
+		for step := range strings.SplitSeq(fmt.Sprintf(inherited, 3+10*random.IntN(9)), ";") {
+			r.edit(withLock(step)) // several may pass between two beats
+		}
+	}},
+	{name: "table rewritten", do: func(r *rig, random *rand.Rand) {
+		for _, sql := range []string{"vacuum full public.properties", "cluster public.properties using properties_pkey"} {
+			r.exec(sql)
+			r.hold(random)
+		}
+	}},
+	{name: "column swapped by renames", do: (*rig).swapColumn},
+	{name: "values outside the checks", do: (*rig).outside},
+}
+
+// withLock has DDL give up the lock that it cannot have soon; edit tries again. Whoever
+// waits for a lock of all the table keeps everybody else from it.
+func withLock(sql string) string { return "set local lock_timeout = '300ms'; " + sql }
+
+// inherited edits a row that a child table holds, which fires no trigger of the parent.
+const inherited = `create table par (id bigint, price numeric(14, 2));
+	alter table public.properties inherit par;
+	update par set price = price + 7777 where id = %d;
+	alter table public.properties no inherit par;
+	drop table par`
+
+// comeAndGo edit a row, %d, in one transaction past the triggers, or beside them, and
+// leave every definition as it was. The function that is put back is the same text.
+var comeAndGo = []string{
+	inherited,
+	`create table par (like public.properties) partition by list (city);
+	alter table par attach partition public.properties default;
+	update par set price = price + 5555 where id = %d;
+	alter table par detach partition public.properties;
+	drop table par`,
+	`alter table public.properties disable trigger freshlist_update;
+	update public.properties set price = price + 3333 where id = %d;
+	alter table public.properties enable always trigger freshlist_update`,
+	`alter table public.properties enable replica trigger freshlist_update;
+	update public.properties set title = 'Replica' where id = %d;
+	alter table public.properties enable always trigger freshlist_update`,
+	`alter table public.properties rename to elsewhere;
+	update public.elsewhere set price = price + 2222 where id = %d;
+	alter table public.elsewhere rename to properties`,
+	`alter table public.properties rename column price to cost;
+	update public.properties set cost = cost + 1111 where id = %d;
+	alter table public.properties rename column cost to price`,
+	`do $do$
+	declare was text := pg_get_functiondef('freshlist.properties_update'::regproc);
+	begin
+		execute 'create or replace function freshlist.properties_update() returns trigger language plpgsql as ''begin return null; end''';
+		update public.properties set price = price + 4444 where id = %d;
+		execute was;
+	end $do$`,
+}
+
+// swapColumn puts another column in the place of price, as one does to change its type
+// without downtime, and later the former one again. Writers must not notice.
+func (r *rig) swapColumn(random *rand.Rand) {
+	r.Helper()
+	refused := r.journal.failed.Load()
+	r.edit(withLock(`alter table public.properties add column price_new numeric(14, 2);
+		alter table public.properties alter column price drop not null;
+		update public.properties set price_new = price;
+		alter table public.properties rename column price to price_old;
+		alter table public.properties rename column price_new to price`))
+	r.edit("update public.properties set price = price + 10 where id = 3")
+	r.hold(random)
+	r.edit(withLock(`alter table public.properties rename column price to price_new;
+		alter table public.properties rename column price_old to price;
+		update public.properties set price = price_new;
+		alter table public.properties drop column price_new;
+		alter table public.properties alter column price set not null`))
+	if n := r.journal.failed.Load() - refused; n > 100 {
+		r.census.fail(fmt.Sprintf("%d edits were refused while a column was swapped", n))
+	}
+}
+
+// wild are edits of one row that no check allows.
+var wild = []string{
+	"price = -price", "price = -0.01", "bedrooms = -3", "bathrooms = -99.9", "living_area = 0", "living_area = -2147483648",
+	"latitude = 91.5", "latitude = -1e300", "longitude = -400", "longitude = 180.0000001", "status = 'haunted'", "status = ''",
+	"created_at = '1850-01-01Z'", "created_at = '2500-12-31Z'",
+}
+
+// outside drops the table's checks, has rows with values that they did not allow, and
+// sets all right again.
+func (r *rig) outside(random *rand.Rand) {
+	r.Helper()
+	conn := r.connect()
+	defer conn.Close(context.Background())
+	rows, err := conn.Query(context.Background(), `select format('alter table public.properties drop constraint %I', conname),
+			format('alter table public.properties add constraint %I %s', conname, pg_get_constraintdef(oid))
+		from pg_constraint where conrelid = 'public.properties'::regclass and contype = 'c'`)
+	r.check(err)
+	type check struct{ Drop, Add string }
+	checks, err := pgx.CollectRows(rows, pgx.RowToStructByPos[check])
+	r.check(err)
+	var drops, adds []string
+	for _, c := range checks {
+		drops, adds = append(drops, c.Drop), append(adds, c.Add)
+	}
+	r.edit(withLock(strings.Join(drops, "; ")))
+	for range 8 {
+		r.edit(fmt.Sprintf("update public.properties set %s where id = %d", wild[random.IntN(len(wild))], 3+10*random.IntN(9)))
+		sleepUpTo(r.bound/2, random)
+	}
+	r.hold(random)
+	r.edit(withLock(`update public.properties set price = abs(price), bedrooms = abs(bedrooms), bathrooms = abs(bathrooms),
+		living_area = null, latitude = null, longitude = null, status = 'for_sale', created_at = '2020-02-02Z'
+		where price < 0 or bedrooms < 0 or bathrooms < 0 or living_area <= 0 or abs(latitude) > 90 or abs(longitude) > 180
+			or status not in ('for_sale', 'pending', 'sold') or created_at < '1900-01-01Z' or created_at >= '2200-01-01Z'; ` +
+		strings.Join(adds, "; ")))
+}
