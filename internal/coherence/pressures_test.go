@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -93,10 +94,21 @@ func (r *rig) hangNotify(random *rand.Rand) {
 	r.check(err)
 	defer other.Close(ctx)
 	set("nowhere")
-	done := make(chan error, 1)
+	done, enough := make(chan error, 1), make(chan struct{})
 	go func() {
-		_, err := other.Exec(ctx, "set synchronous_commit = on; begin; select pg_current_xact_id(), pg_notify('other', ''); commit")
-		done <- err
+		for { // the first commits may come before the server has read its settings again
+			_, err := other.Exec(ctx, "set synchronous_commit = on; begin; select pg_logical_emit_message(true, 'other', ''), pg_notify('other', ''); commit")
+			select {
+			case <-enough:
+				done <- err
+				return
+			default:
+			}
+			if err != nil {
+				done <- err
+				return
+			}
+		}
 	}()
 	fleet.Await(r, "a commit that waits for a standby", func() bool {
 		var n int
@@ -105,6 +117,7 @@ func (r *rig) hangNotify(random *rand.Rand) {
 	})
 	r.hold(random)
 	r.hold(random)
+	close(enough)
 	set("")
 	r.check(<-done)
 }
@@ -124,7 +137,7 @@ func (r *rig) preparedCrash(random *rand.Rand) {
 	const late = 603
 	exec("begin")
 	exec(fmt.Sprintf(`insert into public.properties (id, title, property_type, price, city, bedrooms)
-		values (%d, 'Prepared', 'Condo', 101000, 'ALPHA', 2)`, late))
+		values (%d, 'Prepared', 'Condo', 101000, 'ATLANTIS', 2)`, late)) // where nobody else edits
 	now, err := readTable(ctx, conn)
 	r.check(err)
 	row := now[len(now)-1:]
@@ -136,18 +149,29 @@ func (r *rig) preparedCrash(random *rand.Rand) {
 	exec("prepare transaction 'late'")
 	_ = conn.Close(ctx)
 	r.crash(func() { r.postgres.Restart(r, local.Immediate) })
-	used := r.journal.history.now() + instant(10*r.bound)
-	for r.journal.history.now() < used { // if it is in use at all before that transaction ends
-		if response, _ := r.get(r.apis[0], probe); response != nil && fleet.Hit(response) {
-			break
-		}
-	}
-	r.hold(random)
+	r.askFor(6*r.bound, random) // so that the page is cached, if the cache is in use at all before that transaction ends
 
 	conn = r.connect()
 	r.commitPrepared(conn, row)
-	r.until(r.journal.history.now() + instant(2*r.bound))
+	r.askFor(3*r.bound, random)
 	r.edit(fmt.Sprintf("delete from public.properties where id = %d", late))
+}
+
+// askFor asks for the list that no random edit touches, for some time.
+func (r *rig) askFor(d time.Duration, random *rand.Rand) {
+	var servers []string
+	for _, a := range r.apis {
+		servers = append(servers, a.URL)
+	}
+	reader := newReader(r.journal, r.census, random, servers)
+	defer reader.client.CloseIdleConnections()
+	for end := r.journal.history.now() + instant(d); r.journal.history.now() < end; sleepUpTo(10*time.Millisecond, random) {
+		for _, v := range r.journal.history.views {
+			if v.path == "/v1/properties?city=ATLANTIS" {
+				reader.ask(context.Background(), v)
+			}
+		}
+	}
 }
 
 // commitPrepared commits the transaction that inserted some rows, as part of the history.
