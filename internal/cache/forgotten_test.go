@@ -92,3 +92,35 @@ func TestDaemonKnowsWhatItRaised(t *testing.T) {
 		}
 	}
 }
+
+// Redis goes back to before a takeover, and the leader of before, which still lives,
+// raises seq beyond what is stored: the stored term tells.
+func TestForgottenTakeoverIsNoticed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	goBack := w.remember()
+	second, leader := w.newDaemon(), w.leader
+	leader.Term++
+	w.must(second.TakeOver(w.ctx, leader, w.daemon.Positions()))
+	w.must(second.Purge(w.ctx, []string{query}, ignore))
+	stored := second.Positions()
+	second.Settle()
+	goBack()
+	for range 3 {
+		w.must(w.daemon.Purge(w.ctx, nil, ignore))
+	}
+	leader.Term++
+	w.want(w.newDaemon().TakeOver(w.ctx, leader, stored), cache.ErrLost)
+}
+
+// A new epoch is published: what API processes keep is void.
+func TestEpochIsPublished(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	heard := w.hear()
+	w.leader.Term++
+	w.must(w.daemon.BeginEpoch(w.ctx, w.leader))
+	if got := heard.next(w); got != "*" {
+		t.Errorf("a new epoch is published as %q, want *", got)
+	}
+}
