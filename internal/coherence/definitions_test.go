@@ -1,12 +1,9 @@
 package coherence
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"strings"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // definitions are faults by DDL: what capture rests on is altered for a while.
@@ -30,7 +27,6 @@ var definitions = []fault{
 		}
 	}},
 	{name: "column swapped by renames", do: (*rig).swapColumn},
-	{name: "values outside the checks", do: (*rig).outside},
 }
 
 // withLock has DDL give up the lock that it cannot have soon; edit tries again. Whoever
@@ -94,41 +90,4 @@ func (r *rig) swapColumn(random *rand.Rand) {
 	if n := r.journal.failed.Load() - refused; n > 100 {
 		r.census.fail(fmt.Sprintf("%d edits were refused while a column was swapped", n))
 	}
-}
-
-// wild are edits of one row that no check allows.
-var wild = []string{
-	"price = -price", "price = -0.01", "bedrooms = -3", "bathrooms = -99.9", "living_area = 0", "living_area = -2147483648",
-	"latitude = 91.5", "latitude = -1e300", "longitude = -400", "longitude = 180.0000001", "status = 'haunted'", "status = ''",
-	"created_at = '1850-01-01Z'", "created_at = '2500-12-31Z'",
-}
-
-// outside drops the table's checks, has rows with values that they did not allow, and
-// sets all right again.
-func (r *rig) outside(random *rand.Rand) {
-	r.Helper()
-	conn := r.connect()
-	defer conn.Close(context.Background())
-	rows, err := conn.Query(context.Background(), `select format('alter table public.properties drop constraint %I', conname),
-			format('alter table public.properties add constraint %I %s', conname, pg_get_constraintdef(oid))
-		from pg_constraint where conrelid = 'public.properties'::regclass and contype = 'c'`)
-	r.check(err)
-	type check struct{ Drop, Add string }
-	checks, err := pgx.CollectRows(rows, pgx.RowToStructByPos[check])
-	r.check(err)
-	var drops, adds []string
-	for _, c := range checks {
-		drops, adds = append(drops, c.Drop), append(adds, c.Add)
-	}
-	r.edit(withLock(strings.Join(drops, "; ")))
-	for range 8 {
-		r.edit(fmt.Sprintf("update public.properties set %s where id = %d", wild[random.IntN(len(wild))], 3+10*random.IntN(9)))
-		sleepUpTo(r.bound/2, random)
-	}
-	r.hold(random)
-	r.edit(withLock(`update public.properties set price = abs(price), bedrooms = abs(bedrooms), bathrooms = abs(bathrooms),
-		living_area = null, latitude = null, longitude = null, status = 'for_sale', created_at = '2020-02-02Z'
-		where price < 0 or bedrooms < 0 or bathrooms < 0 or living_area <= 0 or abs(latitude) > 90 or abs(longitude) > 180
-			or status not in ('for_sale', 'pending', 'sold') or created_at < '1900-01-01Z' or created_at >= '2200-01-01Z'; ` +
-		strings.Join(adds, "; ")))
 }
