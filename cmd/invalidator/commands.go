@@ -119,7 +119,7 @@ func examine(ctx context.Context, getenv config.Getenv, stdout io.Writer) (err e
 	}
 	defer func() { err = errors.Join(err, rdb.Close()) }()
 	examined := examination(c.Invalidator, rdb)
-	examined.LiveMax = c.LiveMax
+	examined.LiveMax, examined.API, examined.Invalidator = c.LiveMax, c.APIAddr, c.Addr
 	failed, err := doctor.Print(stdout, examined.Examine(ctx))
 	if err == nil && failed {
 		err = errDoctor

@@ -56,11 +56,13 @@ func runDaemon(ctx context.Context, getenv config.Getenv, stderr io.Writer) (err
 		Log:         log,
 		Metrics:     metrics,
 	})
+	metrics.ShowState(daemon.State())
+	defer goUntilReturn(ctx, daemon.Watch)()
 	listener, err := net.Listen("tcp", c.Addr)
 	if err != nil {
 		return fmt.Errorf("listen on INVALIDATOR_ADDR: %w", err)
 	}
-	log.InfoContext(ctx, "starting", "address", listener.Addr().String(), "bound", c.StalenessBound)
+	log.InfoContext(ctx, "starting", "address", listener.Addr().String(), "bound", c.StalenessBound.String())
 	server := &http.Server{Handler: daemon.Handler(metrics.Handler()), ReadHeaderTimeout: 5 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
@@ -70,7 +72,7 @@ func runDaemon(ctx context.Context, getenv config.Getenv, stderr io.Writer) (err
 
 // work invalidates, and audits while it leads, once both servers are there and fit.
 func work(ctx context.Context, c config.Invalidator, daemon *invalidate.Invalidator) error {
-	if awaitServers(ctx, examination(c, daemon.Redis), daemon.Log); ctx.Err() != nil {
+	if awaitServers(ctx, examination(c, daemon.Redis), daemon); ctx.Err() != nil {
 		return nil
 	}
 	installOrCompare(ctx, c.DatabaseURL.Reveal(), daemon.Log)
@@ -88,12 +90,22 @@ func work(ctx context.Context, c config.Invalidator, daemon *invalidate.Invalida
 	return daemon.Run(ctx)
 }
 
+// goUntilReturn runs f beside the caller, until the function that it returns is called.
+func goUntilReturn(ctx context.Context, f func(context.Context)) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	running.Go(func() { f(ctx) })
+	return func() {
+		cancel()
+		running.Wait()
+	}
+}
+
 // While a server is not there, or not fit, it is looked at after awaitPause and then less
-// often, and why is said once, and again after repeatAfter.
+// often.
 const (
-	awaitPause  = 250 * time.Millisecond
-	awaitMost   = 2 * time.Second
-	repeatAfter = time.Minute
+	awaitPause = 250 * time.Millisecond
+	awaitMost  = 2 * time.Second
 
 	openForLong = 5 * time.Minute
 )
@@ -101,20 +113,17 @@ const (
 // awaitServers returns when both servers answer and are fit for an invalidator, or when ctx
 // is done. A server that is not fit is waited for too: a standby may be promoted, and a
 // setting be changed.
-func awaitServers(ctx context.Context, servers doctor.Config, log *slog.Logger) {
-	var said string
-	var at time.Time
+func awaitServers(ctx context.Context, servers doctor.Config, daemon *invalidate.Invalidator) {
 	for pause := awaitPause; ctx.Err() == nil; pause = min(2*pause, awaitMost) {
 		warnings, err := servers.Ready(ctx)
 		switch {
 		case err == nil:
 			for _, w := range warnings {
-				log.WarnContext(ctx, "not as it should be", "check", w.Check, "found", w.Said, "remedy", w.Remedy)
+				daemon.Log.WarnContext(ctx, "not as it should be", "check", w.Check, "found", w.Said, "remedy", w.Remedy)
 			}
 			return
-		case ctx.Err() == nil && (err.Error() != said || time.Since(at) > repeatAfter):
-			said, at = err.Error(), time.Now()
-			log.WarnContext(ctx, "waiting for the servers, nothing is cached meanwhile", "error", err)
+		case ctx.Err() == nil:
+			daemon.Interrupted(ctx, err)
 		}
 		select {
 		case <-ctx.Done():

@@ -129,7 +129,7 @@ func TestRunWaitsForFitServers(t *testing.T) {
 			func(db pgtest.Database, _ *redistest.Server) {
 				exec(db.Superuser, "alter role freshlist_invalidator in database "+databaseOf(db)+" reset default_transaction_read_only")
 			},
-			[]string{"DATABASE_URL", "default_transaction_read_only", "unset it"},
+			[]string{"DATABASE_URL", "default_transaction_read_only", "unset"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -137,7 +137,7 @@ func TestRunWaitsForFitServers(t *testing.T) {
 			db, server := migrated.New(t), redistest.Start(t)
 			test.spoil(db, server)
 			log := start(t, environmentOf(db.Invalidator, server.URL(), "freshlist"))
-			await(t, "the wait", func() bool { return strings.Contains(log.String(), "waiting for the servers") })
+			await(t, "the wait", func() bool { return strings.Contains(log.String(), "the cache is not used") })
 			for _, says := range test.says {
 				if !strings.Contains(log.String(), says) {
 					t.Errorf("it says %s, want %s in it", log, says)
@@ -168,7 +168,7 @@ func TestRunWaits(t *testing.T) {
 	proxy := faultproxy.New(t, url)
 	proxy.Refuse()
 	log := start(t, environmentOf(proxy.URL(url), r.URL, r.Prefix))
-	await(t, "the wait", func() bool { return strings.Contains(log.String(), "waiting for the servers") })
+	await(t, "the wait", func() bool { return strings.Contains(log.String(), "the cache is not used") })
 	proxy.Resume()
 	await(t, "the lead", func() bool { return strings.Contains(log.String(), "leading") })
 }
@@ -196,6 +196,12 @@ func TestDoctor(t *testing.T) {
 	t.Parallel()
 	db, r := migrated.New(t), redistest.New(t)
 	said, err := command(t, environmentOf(db.Invalidator, r.URL, r.Prefix), "doctor")
+	if err == nil || !strings.Contains(said, "FAIL  beat             no-beat: ") {
+		t.Errorf("doctor without an invalidator: %v\n%s", err, said)
+	}
+	log := start(t, environmentOf(db.Invalidator, r.URL, r.Prefix))
+	await(t, "a beat", func() bool { return strings.Contains(log.String(), "the cache is used") })
+	said, err = command(t, environmentOf(db.Invalidator, r.URL, r.Prefix), "doctor")
 	if err != nil {
 		t.Errorf("doctor: %v\n%s", err, said)
 	}

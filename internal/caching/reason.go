@@ -18,6 +18,7 @@ const (
 	Starting
 	Off
 	DatabaseDown
+	Unfit
 	InRecovery
 	NotInstalled
 	NoRights
@@ -66,6 +67,8 @@ var table = [reasons]entry{
 		"set CACHE=on and restart the API"},
 	DatabaseDown: {"database-down", Both, "PostgreSQL cannot be reached, or breaks connections off.",
 		"start PostgreSQL, or correct DATABASE_URL: address, role, password"},
+	Unfit: {"unfit", Invalidator, "A server is there, but not one to work with: its version is too old, or a pooler stands in between.",
+		"see the detail; invalidator doctor checks all of it"},
 	InRecovery: {"in-recovery", Both, "The database is a standby or read-only.",
 		"point DATABASE_URL at the primary, or unset default_transaction_read_only"},
 	NotInstalled: {"not-installed", Both, "The table, or the capture of its changes, is not installed.",

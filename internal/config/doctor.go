@@ -4,13 +4,14 @@ package config
 // it looks at of the API's.
 type Doctor struct {
 	Invalidator
-	LiveMax int // LIVE_MAX
+	LiveMax int    // LIVE_MAX
+	APIAddr string // HTTP_ADDR: where an API may be asked
 }
 
 // LoadDoctor reads the configuration of bin/invalidator doctor. Its error is Faults.
 func LoadDoctor(getenv Getenv) (Doctor, error) {
 	e := environment{getenv: getenv}
-	c := Doctor{Invalidator: Invalidator{Shared: e.shared(), Addr: e.invalidatorAddr()}, LiveMax: e.liveMax()}
+	c := Doctor{Invalidator: Invalidator{Shared: e.shared(), Addr: e.invalidatorAddr()}, LiveMax: e.liveMax(), APIAddr: e.apiAddr()}
 	return c, e.err()
 }
 

@@ -18,16 +18,19 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/freshlist/freshlist/internal/caching"
 	"github.com/freshlist/freshlist/internal/rediskey"
 )
 
-// Config says what to examine. Every field must be set.
+// Config says what to examine. Every field but API and Invalidator must be set.
 type Config struct {
 	DatabaseURL string
 	Redis       *redis.Client
 	Space       rediskey.Space
 	Bound       time.Duration // B
 	LiveMax     int           // most live queries
+	API         string        // HTTP_ADDR: if an API answers there it is asked; "" = none
+	Invalidator string        // INVALIDATOR_ADDR, likewise
 	Open        time.Duration // a transaction that is open for longer is worth a warning
 	Now         func() time.Time
 }
@@ -49,12 +52,16 @@ func (v Verdict) String() string { return [...]string{"ok", "warn", "FAIL"}[v] }
 type Finding struct {
 	Check   string // what was looked at
 	Verdict Verdict
-	Said    string // what was found
-	Remedy  string // what to do; "" if nothing
+	Said    string         // what was found
+	Remedy  string         // what to do; "" if nothing
+	Reason  caching.Reason // why nothing is cached, if that is what was found
 }
 
 func (f Finding) String() string {
 	line := fmt.Sprintf("%-4s  %-15s  %s", f.Verdict, f.Check, oneLine(f.Said))
+	if f.Reason != caching.OK {
+		line = fmt.Sprintf("%-4s  %-15s  %s: %s", f.Verdict, f.Check, f.Reason, oneLine(f.Said))
+	}
 	if f.Remedy != "" {
 		line += "; " + f.Remedy
 	}
@@ -68,6 +75,12 @@ func ok(format string, args ...any) Finding { return Finding{Said: fmt.Sprintf(f
 func warn(said, remedy string) Finding { return Finding{Verdict: Warn, Said: said, Remedy: remedy} }
 
 func fail(said, remedy string) Finding { return Finding{Verdict: Fail, Said: said, Remedy: remedy} }
+
+// uncached is a finding that keeps the cache unused, or its proof unsound. The table of
+// reasons says what to do.
+func uncached(why caching.Reason, said string) Finding {
+	return Finding{Verdict: Fail, Said: said, Remedy: why.Remedy(), Reason: why}
+}
 
 // unchecked is a check that could not be made.
 func unchecked(err error) Finding {
@@ -84,7 +97,8 @@ const (
 // Examine makes every check.
 func (c Config) Examine(ctx context.Context) []Finding {
 	findings := c.examinePostgres(ctx)
-	return append(findings, c.examineRedis(ctx)...)
+	findings = append(findings, c.examineRedis(ctx)...)
+	return append(findings, c.examinePrograms(ctx)...)
 }
 
 func (c Config) examinePostgres(ctx context.Context) []Finding {
@@ -92,7 +106,7 @@ func (c Config) examinePostgres(ctx context.Context) []Finding {
 	defer cancel()
 	conn, err := connect(ctx, c.DatabaseURL)
 	if err != nil {
-		return []Finding{unreachable("postgres", err)}
+		return []Finding{unreachable("postgres", caching.DatabaseDown, err)}
 	}
 	defer hangUp(conn)
 	var findings []Finding
@@ -102,8 +116,8 @@ func (c Config) examinePostgres(ctx context.Context) []Finding {
 	return findings
 }
 
-func unreachable(server string, err error) Finding {
-	return named(server, fail("cannot be reached: "+err.Error(), "start it, or correct its address, role and password"))
+func unreachable(server string, why caching.Reason, err error) Finding {
+	return named(server, uncached(why, "cannot be reached: "+err.Error()))
 }
 
 // check is one look at PostgreSQL.
@@ -147,13 +161,13 @@ func (c Config) Ready(ctx context.Context) (warnings []Finding, err error) {
 	defer cancel()
 	conn, err := connect(ctx, c.DatabaseURL)
 	if err != nil {
-		return nil, fmt.Errorf("connect to PostgreSQL: %w", err)
+		return nil, caching.Because(caching.DatabaseDown, fmt.Errorf("connect to PostgreSQL: %w", err))
 	}
 	defer hangUp(conn)
 	for _, check := range c.decisiveChecks() {
 		f, err := check.look(ctx, conn)
 		if err != nil {
-			return nil, fmt.Errorf("check PostgreSQL: %w", err)
+			return nil, caching.Because(caching.DatabaseDown, fmt.Errorf("check PostgreSQL: %w", err))
 		}
 		if warnings, err = admit(warnings, "DATABASE_URL", named(check.name, f)); err != nil {
 			return nil, err
@@ -175,7 +189,10 @@ func (c Config) Ready(ctx context.Context) (warnings []Finding, err error) {
 func admit(warnings []Finding, variable string, f Finding) ([]Finding, error) {
 	switch f.Verdict {
 	case Fail:
-		return nil, fmt.Errorf("%w: %s: %s; %s", ErrRefused, variable, oneLine(f.Said), f.Remedy)
+		if f.Reason != caching.OK { // it has the remedy
+			return nil, caching.Because(f.Reason, fmt.Errorf("%w: %s: %s", ErrRefused, variable, oneLine(f.Said)))
+		}
+		return nil, caching.Because(caching.Unfit, fmt.Errorf("%w: %s: %s; %s", ErrRefused, variable, oneLine(f.Said), f.Remedy))
 	case Warn:
 		return append(warnings, f), nil
 	}

@@ -168,10 +168,12 @@ func TestDatabases(t *testing.T) {
 		{"table", doctor.Fail, "partitioned", "drop schema freshlist cascade; drop table properties; create table properties (id int) partition by hash (id)"},
 		{"table", doctor.Fail, "inherit", "create table more () inherits (properties)"},
 		{"table", doctor.Fail, "logical replication", "set allow_system_table_mods = on; insert into pg_subscription_rel values (1, 'properties'::regclass, 'r', null)"},
-		{"table", doctor.Warn, "row security", "alter table properties enable row level security"},
+		{"table", doctor.Fail, "row security", "alter table properties enable row level security"},
 		{"rights", doctor.Fail, "DELETE on freshlist.properties_changes", "revoke delete on freshlist.properties_changes from freshlist_invalidator"},
 		{"rights", doctor.Fail, "USAGE on schema freshlist", "revoke usage on schema freshlist from freshlist_invalidator"},
 		{"rights", doctor.Fail, "EXECUTE on freshlist.properties_catalog()", "revoke execute on function freshlist.properties_catalog() from freshlist_invalidator"},
+		{"api's rights", doctor.Fail, "EXECUTE on freshlist.properties_epoch()", "revoke execute on function freshlist.properties_epoch() from freshlist_api"},
+		{"api's rights", doctor.Fail, "USAGE on schema freshlist", "revoke usage on schema freshlist from freshlist_api"},
 		{"role", doctor.Warn, "may write", "grant update on properties to freshlist_invalidator"},
 		{"backlog", doctor.Warn, "100000 changes", "insert into freshlist.properties_changes select '3'::xid8 from generate_series(1, 100000)"},
 		{"primary", doctor.Fail, "read_only", `do $$ begin execute format('alter database %I set default_transaction_read_only = on', current_database()); end $$`},
@@ -326,14 +328,14 @@ func TestRedisServers(t *testing.T) {
 func TestEpochsAndBeats(t *testing.T) {
 	t.Parallel()
 	p := newPatient(t)
-	p.want("epoch", doctor.Warn, "no invalidator")
-	p.want("beat", doctor.Warn, "partition 0 has none")
+	p.want("epoch", doctor.Fail, "no invalidator")
+	p.want("beat", doctor.Fail, "partition 0 has none")
 
 	stop := p.invalidate()
 	p.want("epoch", doctor.OK, "in PostgreSQL and all of Redis")
 	p.want("beat", doctor.OK, "ago")
 	p.Bound = 2 * time.Second
-	p.want("beat", doctor.Warn, "STALENESS_BOUND")
+	p.want("beat", doctor.Fail, "STALENESS_BOUND")
 	p.Bound = bound
 	p.Space.Partitions = 3
 	p.want("epoch", doctor.Fail, "REDIS_PARTITIONS is 3 here, 1 for")
@@ -351,7 +353,7 @@ func TestEpochsAndBeats(t *testing.T) {
 	p.want("epoch", doctor.OK, "")
 	fence := p.Redis.HGetAll(t.Context(), p.Space.Fence(0)).Val()
 	p.must(p.Redis.HSet(t.Context(), p.Space.Fence(0), "epoch", cache.NewEpoch()).Err())
-	p.want("epoch", doctor.Warn, "partition 0 of Redis is not of the epoch")
+	p.want("epoch", doctor.Fail, "partition 0 of Redis is not of the epoch")
 	p.must(p.Redis.HSet(t.Context(), p.Space.Fence(0), "epoch", fence["epoch"]).Err())
 
 	p.Bound = time.Minute
@@ -359,7 +361,7 @@ func TestEpochsAndBeats(t *testing.T) {
 	p.want("beat", doctor.Warn, "certifies")
 	p.exec("update freshlist.properties_marker set database_oid = 1")
 	p.must(p.Redis.Del(t.Context(), p.Space.Beat(0)).Err())
-	p.want("epoch", doctor.Warn, "another database or cluster")
+	p.want("epoch", doctor.Fail, "another database or cluster")
 }
 
 func (p *patient) setBeat(epoch string, noted time.Time) {

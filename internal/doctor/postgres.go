@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/freshlist/freshlist/internal/caching"
 	"github.com/freshlist/freshlist/internal/schema"
 )
 
@@ -17,6 +18,7 @@ func (c Config) postgresChecks() []check {
 	return append(c.decisiveChecks(), []check{
 		{"role", role},
 		{"rights", rights},
+		{"api's rights", apiRights},
 		{"table", table},
 		{"capture", capture},
 		{"prepared", prepared},
@@ -58,9 +60,9 @@ func primary(ctx context.Context, conn *pgx.Conn) (Finding, error) {
 	case err != nil:
 		return Finding{}, err
 	case recovering:
-		return fail("the server is a standby, which shows commits late and takes no marker", "point DATABASE_URL at the primary"), nil
+		return uncached(caching.InRecovery, "the server is a standby, which shows commits late and takes no marker"), nil
 	case readOnly:
-		return fail("default_transaction_read_only is on", "unset it for this role, database or server, or point DATABASE_URL at the primary"), nil
+		return uncached(caching.InRecovery, "default_transaction_read_only is on for this role, database or server"), nil
 	}
 	return ok("primary"), nil
 }
@@ -113,9 +115,31 @@ func rights(ctx context.Context, conn *pgx.Conn) (Finding, error) {
 	case err != nil:
 		return Finding{}, err
 	case len(missing) > 0:
-		return fail("missing: "+strings.Join(missing, ", "), "run as the owner: invalidator install (it grants freshlist_invalidator what it needs)"), nil
+		return uncached(caching.NoRights, "missing: "+strings.Join(missing, ", ")), nil
 	case schemas == 0:
 		return warn("the schema freshlist is not there", "see capture"), nil
+	}
+	return ok("sufficient"), nil
+}
+
+// apiRights checks what the API's role needs besides the table to cache, if there is that
+// role and capture is installed.
+func apiRights(ctx context.Context, conn *pgx.Conn) (Finding, error) {
+	const query = `
+		select has_schema_privilege(r.oid, n.oid, 'USAGE'), has_function_privilege(r.oid, p.oid, 'EXECUTE')
+		from pg_roles as r, pg_namespace as n join pg_proc as p on p.pronamespace = n.oid
+		where r.rolname = 'freshlist_api' and n.nspname = 'freshlist' and p.proname = 'properties_epoch'`
+	var schema, function bool
+	err := conn.QueryRow(ctx, query).Scan(&schema, &function)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return ok("there is no role freshlist_api, or nothing that it could call"), nil
+	case err != nil:
+		return Finding{}, err
+	case !schema:
+		return uncached(caching.NoRights, "freshlist_api lacks USAGE on schema freshlist: what it reads is not stored"), nil
+	case !function:
+		return uncached(caching.NoRights, "freshlist_api lacks EXECUTE on freshlist.properties_epoch(): what it reads is not stored"), nil
 	}
 	return ok("sufficient"), nil
 }
@@ -125,15 +149,16 @@ func rights(ctx context.Context, conn *pgx.Conn) (Finding, error) {
 func table(ctx context.Context, conn *pgx.Conn) (Finding, error) {
 	const query = `
 		select c.relkind <> 'r', c.relispartition or exists (select from pg_inherits where c.oid in (inhrelid, inhparent)),
-			exists (select from pg_subscription_rel where srrelid = c.oid), row_security_active(c.oid)
+			exists (select from pg_subscription_rel where srrelid = c.oid), row_security_active(c.oid),
+			c.relrowsecurity and not coalesce((select rolbypassrls or rolsuper from pg_roles where rolname = 'freshlist_api'), not row_security_active(c.oid))
 		from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
 		where n.nspname = 'public' and c.relname = 'properties'`
-	var kind, inherits, subscribed, secured bool
-	err := conn.QueryRow(ctx, query).Scan(&kind, &inherits, &subscribed, &secured)
+	var kind, inherits, subscribed, secured, limited bool
+	err := conn.QueryRow(ctx, query).Scan(&kind, &inherits, &subscribed, &secured, &limited)
 	const remedy = "make it an ordinary table that only SQL writes to"
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		return fail("there is no table public.properties", "run: api migrate up"), nil
+		return uncached(caching.NotInstalled, "there is no table public.properties"), nil
 	case err != nil:
 		return Finding{}, err
 	case kind:
@@ -142,22 +167,23 @@ func table(ctx context.Context, conn *pgx.Conn) (Finding, error) {
 		return fail("public.properties inherits or is inherited", remedy), nil
 	case subscribed:
 		return fail("public.properties is fed by logical replication, which fires no statement triggers", remedy), nil
+	case limited:
+		return uncached(caching.RowSecurity, "row security decides which listings a reader sees"), nil
 	case secured:
-		return warn("row security hides listings from this role", "the audit and verify cannot judge; have a policy show this role all that the API's sees, or give it BYPASSRLS"), nil
+		return warn("row security hides listings from this role", "the audit and verify cannot judge; give it BYPASSRLS, as the API's has"), nil
 	}
 	return ok("an ordinary table"), nil
 }
 
 func capture(ctx context.Context, conn *pgx.Conn) (Finding, error) {
-	const remedy = "run as the table's owner: invalidator install"
 	difference, err := schema.Compare(ctx, conn)
 	switch {
 	case errors.Is(err, schema.ErrNoTable):
-		return fail("there is no table to capture", "run: api migrate up"), nil
+		return uncached(caching.NotInstalled, "there is no table to capture"), nil
 	case err != nil:
 		return Finding{}, err
 	case difference != "":
-		return fail(difference, remedy), nil
+		return uncached(caching.Capture, difference), nil
 	}
 	return ok("triggers present, ENABLE ALWAYS and unaltered"), nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/freshlist/freshlist/internal/cache"
+	"github.com/freshlist/freshlist/internal/caching"
 )
 
 func (c Config) inspect(ctx context.Context) (cache.Inspection, error) {
@@ -21,14 +22,14 @@ func (c Config) examineRedis(ctx context.Context) []Finding {
 	before := c.Now()
 	state, err := c.inspect(ctx)
 	if err != nil {
-		return []Finding{unreachable("redis", err)}
+		return []Finding{unreachable("redis", caching.RedisDown, err)}
 	}
 	after := c.Now()
 	return []Finding{
 		named("redis version", redisVersion(state)),
 		named("redis role", redisRole(state)),
 		named("eviction policy", redisPolicy(state)),
-		named("redis memory", redisMemory(state)),
+		named("redis memory", c.redisMemory(ctx, state)),
 		named("redis rights", c.redisRights(ctx)),
 		named("redis clock", judgeClock("Redis", state.Clock, before, after)),
 		named("epoch", c.epoch(ctx)),
@@ -54,16 +55,20 @@ func redisRole(state cache.Inspection) Finding {
 func redisPolicy(state cache.Inspection) Finding {
 	switch warning, err := cache.CheckPolicy(state.Policy); {
 	case err != nil:
-		return fail(err.Error(), "in redis.conf, or by CONFIG SET maxmemory-policy volatile-lfu")
+		return uncached(caching.RedisPolicy, err.Error())
 	case warning != "":
 		return warn(warning, "in redis.conf, or by CONFIG SET maxmemory-policy volatile-lfu")
 	}
 	return ok("%s", state.Policy)
 }
 
-func redisMemory(state cache.Inspection) Finding {
+func (c Config) redisMemory(ctx context.Context, state cache.Inspection) Finding {
 	if state.MaxMemory == 0 {
 		return warn("maxmemory is not set: nothing is evicted until the machine has no memory left", "set maxmemory")
+	}
+	_, err := cache.NewWatch(c.Redis, c.Space).Beats(ctx)
+	if why, _ := caching.ReasonOf(err); why == caching.RedisFull {
+		return uncached(why, fmt.Sprintf("maxmemory is %d MiB, and nothing in it may be evicted", state.MaxMemory>>20))
 	}
 	return ok("maxmemory is %d MiB", state.MaxMemory>>20)
 }
@@ -124,20 +129,18 @@ func (c Config) epoch(ctx context.Context) (f Finding) {
 }
 
 func (c Config) judgeEpoch(m *marker, partitions []cache.PartitionState) Finding {
-	const start = "start an invalidator: it begins a new epoch, with an empty cache"
 	switch {
 	case m == nil:
-		return c.foreignBeat("", partitions, warn("no invalidator has begun an epoch since PostgreSQL last lost its unlogged tables", start))
+		return c.foreignBeat("", partitions, uncached(caching.NoBeat, "no invalidator has begun an epoch since PostgreSQL last lost its unlogged tables"))
 	case !m.ours:
-		return c.foreignBeat("", partitions, warn("the marker was written in another database or cluster", start))
+		return c.foreignBeat("", partitions, uncached(caching.NoBeat, "the marker was written in another database or cluster"))
 	case m.partitions != c.Space.Partitions:
-		return fail(fmt.Sprintf("REDIS_PARTITIONS is %d here, %d for the last leader", c.Space.Partitions, m.partitions),
-			"give all processes of the deployment the same, then start an invalidator")
+		return uncached(caching.OtherDeployment, fmt.Sprintf("REDIS_PARTITIONS is %d here, %d for the last leader", c.Space.Partitions, m.partitions))
 	}
 	for p, state := range partitions {
 		if state.Epoch != m.epoch {
 			said := fmt.Sprintf("partition %d of Redis is not of the epoch in PostgreSQL", p)
-			return c.foreignBeat(m.epoch, partitions, warn(said, start))
+			return c.foreignBeat(m.epoch, partitions, uncached(caching.NoBeat, said))
 		}
 	}
 	return ok("%s in PostgreSQL and all of Redis", m.epoch)
@@ -148,8 +151,7 @@ func (c Config) judgeEpoch(m *marker, partitions []cache.PartitionState) Finding
 func (c Config) foreignBeat(epoch string, partitions []cache.PartitionState, otherwise Finding) Finding {
 	for _, state := range partitions {
 		if state.Beat != nil && state.Beat.Epoch != epoch {
-			return fail("a beat in Redis certifies another database than DATABASE_URL's",
-				"give each deployment a REDIS_PREFIX or a Redis of its own, and all its processes the same database")
+			return uncached(caching.OtherDeployment, "a beat in Redis certifies another database than DATABASE_URL's")
 		}
 	}
 	return otherwise
@@ -159,10 +161,10 @@ func (c Config) beat(state cache.Inspection) Finding {
 	oldest := time.Duration(0)
 	for p, part := range state.Partitions {
 		if part.Beat == nil {
-			return warn(fmt.Sprintf("partition %d has none: nothing of it is served from the cache", p), "start an invalidator, or see what it logs")
+			return uncached(caching.NoBeat, fmt.Sprintf("partition %d has none: nothing of it is served from the cache", p))
 		}
 		if b := part.Beat.Bound; b != c.Bound {
-			return warn(fmt.Sprintf("STALENESS_BOUND is %v here, %v for the leader", c.Bound, b), "give all processes of the deployment the same")
+			return uncached(caching.Bound, fmt.Sprintf("STALENESS_BOUND is %v here, %v for the leader", c.Bound, b))
 		}
 		oldest = max(oldest, state.Clock.Sub(time.UnixMicro(part.Beat.Noted)))
 	}

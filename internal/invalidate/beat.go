@@ -12,6 +12,7 @@ import (
 // note reads Redis' clock, for the beat at the end of the round, and makes sure
 // that Redis has not been told to evict what it must keep.
 func (l *leadership) note(ctx context.Context) error {
+	l.notedAt = time.Now()
 	clock, err := l.daemon.Note(ctx)
 	if err != nil {
 		return err
@@ -39,11 +40,12 @@ func (l *leadership) beat(ctx context.Context) error {
 	switch {
 	case err == nil:
 		now := time.Now()
+		l.proved(l.notedAt)
 		l.Metrics.Beats.Inc()
 		l.Metrics.LastBeat.Set(float64(now.UnixMilli()) / 1000)
 		l.status.beat(now, l.index.Len(), l.daemon.Positions()[0].Batch, l.at.Epoch)
 	case isMild(err):
-		l.Log.DebugContext(ctx, "beat refused", "error", err)
+		l.hinder(reasonOf(err), "a beat was refused: "+err.Error())
 	default:
 		return err
 	}

@@ -2,8 +2,10 @@ package invalidate
 
 import (
 	"context"
+	"fmt"
 	"math"
 
+	"github.com/freshlist/freshlist/internal/caching"
 	"github.com/freshlist/freshlist/internal/invalidate/feed"
 	"github.com/freshlist/freshlist/internal/invalidate/match"
 )
@@ -17,6 +19,7 @@ func (l *leadership) catchUp(ctx context.Context, beat bool) error {
 		}
 	}
 	batch, err := feed.DrainAll(ctx, l.drains, l.at, beat, func(changes []match.Change) error {
+		l.hinder(caching.CatchingUp, fmt.Sprintf("%d changes at a time", len(changes)))
 		if err := l.touch(ctx); err != nil {
 			return err
 		}

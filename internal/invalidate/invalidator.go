@@ -19,6 +19,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/freshlist/freshlist/internal/cache"
+	"github.com/freshlist/freshlist/internal/caching"
 	"github.com/freshlist/freshlist/internal/rediskey"
 	"github.com/freshlist/freshlist/internal/telemetry"
 )
@@ -36,12 +37,23 @@ type Config struct {
 // Invalidator is one process's part in invalidation: leader or standby.
 type Invalidator struct {
 	Config
-	status status
+	status    status
+	state     *caching.State
+	hindrance hindrance
+	reports   reporter
+	database  string    // which one this process works on, as beats name it
+	stoodBy   time.Time // when the leader's proofs were last looked at
 }
+
+// State is why nothing is cached, or that it is.
+func (i *Invalidator) State() *caching.State { return i.state }
 
 // New returns an Invalidator that does nothing until Run.
 func New(c Config) *Invalidator {
-	return &Invalidator{Config: c, status: status{role: starting}}
+	return &Invalidator{
+		Config: c, status: status{role: starting},
+		state: caching.New(c.Log, time.Now), reports: reporter{log: c.Log},
+	}
 }
 
 // What the leader does in how much of B. A leader that is stopped or cut off loses
@@ -65,7 +77,6 @@ func (i *Invalidator) stepTimeout() time.Duration { return max(i.Bound, time.Sec
 // Run waits for the leadership, leads, and begins again after whatever error,
 // until ctx is done. Then it returns nil.
 func (i *Invalidator) Run(ctx context.Context) error {
-	reports := reporter{log: i.Log}
 	for pause := firstRetry; ctx.Err() == nil; pause = min(2*pause, i.idleLimit()) {
 		began := time.Now()
 		err := i.lead(ctx)
@@ -73,7 +84,7 @@ func (i *Invalidator) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			break
 		}
-		reports.report(ctx, err)
+		i.Interrupted(ctx, err)
 		switch {
 		case errors.Is(err, cache.ErrFenced):
 			i.Metrics.Fenced.Inc()
@@ -98,29 +109,11 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// reporter logs an error that comes again and again once in a while only.
-type reporter struct {
-	log  *slog.Logger
-	last string
-	at   time.Time
-}
-
-const repeatAfter = 10 * time.Second
-
-func (r *reporter) report(ctx context.Context, err error) {
-	text := err.Error()
-	if text == r.last && time.Since(r.at) < repeatAfter {
-		return
-	}
-	r.last, r.at = text, time.Now()
-	r.log.LogAttrs(ctx, slog.LevelWarn, "invalidation interrupted, trying again", slog.String("error", text))
-}
-
 // lead takes the leader lock, waiting for it as a standby, and works until
 // something fails. It never returns nil.
 func (i *Invalidator) lead(ctx context.Context) error {
 	if err := i.Redis.Ping(ctx).Err(); err != nil {
-		return fmt.Errorf("reach Redis: %w", err)
+		return caching.Because(caching.RedisDown, fmt.Errorf("reach Redis: %w", err))
 	}
 	locks, err := i.connect(ctx, "lock", map[string]string{
 		"lock_timeout": milliseconds(i.beatEvery()),
@@ -144,6 +137,9 @@ func (i *Invalidator) lead(ctx context.Context) error {
 // awaitLeadership tries to take the leader lock until it has it. Each try also shows that
 // the connection still lives.
 func (i *Invalidator) awaitLeadership(ctx context.Context, locks *pgx.Conn) error {
+	if err := i.identify(ctx, locks); err != nil {
+		return err
+	}
 	for {
 		step, cancel := context.WithTimeout(ctx, i.stepTimeout())
 		held, err := takeLeaderLock(step, locks, i.idleLimit())
@@ -152,6 +148,9 @@ func (i *Invalidator) awaitLeadership(ctx context.Context, locks *pgx.Conn) erro
 			return err
 		}
 		i.setRole(standby)
+		if err := i.standBy(ctx, locks); err != nil {
+			return err
+		}
 		if wait(ctx, i.tryEvery()); ctx.Err() != nil {
 			return ctx.Err()
 		}

@@ -31,6 +31,7 @@ type leadership struct {
 	pending  []uint64      // transactions purged but not yet stored as done
 	stored   time.Time     // when the position was last stored
 	noted    int64         // the time that the last beat certified, Redis' microseconds
+	notedAt  time.Time     // when that was noted, by this process\'s clock; or before
 	renewed  time.Time     // when that beat was last published again
 	unproved bool          // changes have been applied since
 }
@@ -144,12 +145,11 @@ func (l *leadership) awaitCapture(ctx context.Context) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if l.status.setTriggers(fault) && fault != "" {
-			l.Log.ErrorContext(ctx, "capture is not in order, nothing is cached; run: invalidator install", "fault", fault)
-		}
+		l.status.setTriggers(fault)
 		if fault == "" {
 			return catalog, nil
 		}
+		l.hinder(reasonOfFault(fault), fault)
 		if wait(ctx, l.beatEvery()); ctx.Err() != nil {
 			return "", ctx.Err()
 		}

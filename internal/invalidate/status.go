@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/freshlist/freshlist/internal/caching"
 )
 
 // status is what the process says of itself to those who ask over HTTP.
@@ -39,13 +41,17 @@ func (i *Invalidator) setRole(r role) {
 	i.Metrics.Leader.Set(leads)
 }
 
-// setTriggers notes what is wrong with capture, and tells whether that is news.
-func (s *status) setTriggers(fault string) (news bool) {
+func (i *Invalidator) role() role {
+	i.status.mu.Lock()
+	defer i.status.mu.Unlock()
+	return i.status.role
+}
+
+// setTriggers notes what is wrong with capture.
+func (s *status) setTriggers(fault string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	news = s.triggers != fault
 	s.triggers = fault
-	return news
 }
 
 func (s *status) setBacklog(rows int) {
@@ -60,8 +66,9 @@ func (s *status) beat(at time.Time, live int, batch int64, epoch string) {
 	s.beatAt, s.live, s.batch, s.epoch = at, live, batch, epoch
 }
 
-// Report is the JSON document of /status.
+// Report is the JSON document of /status. It has all that /readyz says, too.
 type Report struct {
+	caching.Report
 	Role    string   `json:"role"`
 	Epoch   string   `json:"epoch"`
 	Batch   int64    `json:"batch"`
@@ -81,6 +88,7 @@ func (i *Invalidator) Report() Report {
 		age := time.Since(s.beatAt).Seconds()
 		r.BeatAge = &age
 	}
+	r.Report = i.state.Report(s.role != starting)
 	if s.triggers != "" {
 		r.Capture = s.triggers
 	}
@@ -102,12 +110,12 @@ func (i *Invalidator) Handler(metrics http.Handler) http.Handler {
 }
 
 func (i *Invalidator) ready(w http.ResponseWriter, _ *http.Request) {
-	r := i.Report()
-	if r.Role == string(starting) {
-		say(w, http.StatusServiceUnavailable, "not connected")
-		return
+	r := i.Report().Report
+	w.Header().Set("Content-Type", "application/json")
+	if !r.Ready {
+		w.WriteHeader(http.StatusServiceUnavailable)
 	}
-	say(w, http.StatusOK, r.Role)
+	_ = json.NewEncoder(w).Encode(r)
 }
 
 func say(w http.ResponseWriter, code int, text string) {

@@ -3,13 +3,17 @@
 package probe
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/freshlist/freshlist/internal/caching"
 )
 
 // timeout bounds one question: a process that takes longer is not ready.
@@ -18,17 +22,48 @@ const timeout = 3 * time.Second
 // Ready returns nil if the process that listens on addr says by /readyz that it is
 // ready.
 func Ready(ctx context.Context, addr string) error {
-	_, err := Get(ctx, addr, "/readyz")
-	return err
+	said, err := State(ctx, addr)
+	switch {
+	case err != nil:
+		return err
+	case !said.Ready:
+		return fmt.Errorf("not ready: %s; %s", cmp.Or(said.Detail, said.Reason, "it is stopping"), cmp.Or(said.Remedy, "wait"))
+	}
+	return nil
 }
 
-// Get returns what the process that listens on addr answers to a path. An address
-// that listens on all interfaces is asked on loopback. Any answer but 200 is an
-// error that says what was answered.
+// State returns what the process that listens on addr says by /readyz.
+func State(ctx context.Context, addr string) (caching.Report, error) {
+	var said caching.Report
+	body, _, err := ask(ctx, addr, "/readyz")
+	if err != nil {
+		return said, err
+	}
+	if err := json.Unmarshal(body, &said); err != nil {
+		return said, fmt.Errorf("read what /readyz answers: %w", err)
+	}
+	return said, nil
+}
+
+// Get returns what the process that listens on addr answers to a path. Any answer but
+// 200 is an error that says what was answered.
 func Get(ctx context.Context, addr, path string) ([]byte, error) {
+	said, status, err := ask(ctx, addr, path)
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("%s answers %d %s: %s", path, status, http.StatusText(status), strings.TrimSpace(string(said)))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return said, nil
+}
+
+// ask returns what a process answers, and the status. An address that listens on all
+// interfaces is asked on loopback.
+func ask(ctx context.Context, addr, path string) (said []byte, status int, err error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
-		return nil, fmt.Errorf("parse address: %w", err)
+		return nil, 0, fmt.Errorf("parse address: %w", err)
 	}
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
@@ -40,16 +75,13 @@ func Get(ctx context.Context, addr, path string) ([]byte, error) {
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+path, nil)
 	if err != nil {
-		return nil, fmt.Errorf("ask %s: %w", addr, err)
+		return nil, 0, fmt.Errorf("ask %s: %w", addr, err)
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("ask %s: %w", path, err)
+		return nil, 0, fmt.Errorf("ask %s: %w", path, err)
 	}
 	defer resp.Body.Close()
-	said, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s answers %s: %s", path, resp.Status, strings.TrimSpace(string(said)))
-	}
-	return said, nil
+	said, _ = io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	return said, resp.StatusCode, nil
 }
