@@ -95,6 +95,6 @@ func (s Sort) holds(v Null[int64]) bool {
 		m := Micros(v.V)
 		return v.Valid && (m >= firstInstant && m <= lastInstant || !m.Finite())
 	default:
-		panic(s.unknown())
+		panic(errSort)
 	}
 }

@@ -2,7 +2,7 @@ package listing
 
 import (
 	"cmp"
-	"strconv"
+	"errors"
 )
 
 // sortNames spells each Sort as the parameter does, by its number.
@@ -22,12 +22,13 @@ func (s Sort) String() string {
 	case Newest:
 		return "newest"
 	default:
-		return s.unknown()
+		return "no such sort"
 	}
 }
 
-// unknown names a sort that there is not: a fault of the program.
-func (s Sort) unknown() string { return "listing: no sort of number " + strconv.Itoa(int(s)) }
+// errSort is a fault of the program. (To name the sort here would cost those who ask for
+// its column the inlining, which matching feels.)
+var errSort = errors.New("listing: there is no such sort")
 
 // sorts are all the orders.
 func sorts() [5]Sort { return [...]Sort{Newest, PriceAsc, PriceDesc, AreaAsc, AreaDesc} }
@@ -51,7 +52,7 @@ func (s Sort) Column() Column {
 	case Newest:
 		return CreatedAt
 	default:
-		panic(s.unknown())
+		panic(errSort)
 	}
 }
 
@@ -60,15 +61,15 @@ func (s Sort) Descending() bool { return s == Newest || s == PriceDesc || s == A
 
 // Key returns the row's place in the order.
 func (s Sort) Key(r *Row) Key {
-	switch s.Column() {
-	case Price:
+	switch s {
+	case PriceAsc, PriceDesc:
 		return Key{Value: Some(r.Price), ID: r.ID}
-	case LivingArea:
+	case AreaAsc, AreaDesc:
 		return Key{Value: Null[int64]{V: int64(r.LivingArea.V), Valid: r.LivingArea.Valid}, ID: r.ID}
-	case CreatedAt:
+	case Newest:
 		return Key{Value: Some(int64(r.CreatedAt)), ID: r.ID}
 	default:
-		panic(s.unknown())
+		panic(errSort)
 	}
 }
 

@@ -1,6 +1,7 @@
 package match
 
 import (
+	"errors"
 	"math"
 
 	"github.com/freshlist/freshlist/internal/listing"
@@ -132,6 +133,9 @@ func filterSpan(f *listing.Filter, d dimension) span {
 	return everything()
 }
 
+// errAxis is a fault of the program.
+var errAxis = errors.New("match: there is no axis for that order")
+
 func sortedBy(s listing.Sort) dimension {
 	switch s.Column() {
 	case listing.Price:
@@ -141,7 +145,7 @@ func sortedBy(s listing.Sort) dimension {
 	case listing.CreatedAt:
 		return byCreation
 	default:
-		panic("match: no axis for the order " + s.String())
+		panic(errAxis)
 	}
 }
 
