@@ -16,15 +16,15 @@ import (
 // disagreements are faults in which processes, or sessions, are configured otherwise
 // than they expect of each other.
 var disagreements = []fault{
-	{name: "another number of partitions", open: true, do: func(r *rig, random *rand.Rand) {
+	{name: "another number of partitions", do: func(r *rig, random *rand.Rand) {
 		r.roll(random, "REDIS_PARTITIONS", fmt.Sprint(2+random.IntN(3)), "1")
 	}},
 	{name: "another bound", do: func(r *rig, random *rand.Rand) {
 		r.roll(random, "STALENESS_BOUND", (r.bound / 2).String(), r.bound.String())
 	}},
-	{name: "invalidators of a larger bound stopped", do: (*rig).promiseMore, open: true},
+	{name: "invalidators of a larger bound stopped", do: (*rig).promiseMore},
 	{name: "settings of the database or a role", do: (*rig).alterSettings, open: true},
-	{name: "another deployment on the same Redis", do: (*rig).foreign, open: true},
+	{name: "another deployment on the same Redis", do: (*rig).foreign},
 }
 
 // roll gives all processes another value of a variable, one after the other in any

