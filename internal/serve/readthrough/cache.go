@@ -36,16 +36,17 @@ type Source interface {
 	Assigned(ctx context.Context, xid uint64) (bool, error)
 }
 
-// Config says how a Cache works. Every field but Off must be set.
+// Config says how a Cache works. Every field but Patience and Off must be set.
 type Config struct {
 	Store   *cache.Reader
 	Source  Source
 	Render  func(render.Format, listing.Queryset) (status int, body []byte)
 	Metrics *telemetry.API
 
-	Bound   time.Duration // B, the bound on staleness
-	Timeout time.Duration // of one load, whoever waits for it
-	Off     bool          // every read goes to the database
+	Bound    time.Duration // B, the bound on staleness
+	Timeout  time.Duration // of one load, whoever waits for it
+	Patience time.Duration // how long a request waits for the holder of the lease to fill; 0 = half a second
+	Off      bool          // every read goes to the database
 }
 
 // Cache answers requests. It is safe for concurrent use.
@@ -58,6 +59,9 @@ type Cache struct {
 
 // New returns a Cache.
 func New(c Config) *Cache {
+	if c.Patience == 0 {
+		c.Patience = fillerWait
+	}
 	return &Cache{Config: c, stamps: stamps{
 		ask: c.Source.Stamp, bound: c.Bound, timeout: min(c.Timeout, max(c.Bound, time.Second)),
 	}}
@@ -65,7 +69,7 @@ func New(c Config) *Cache {
 
 // How long a request waits for what another one is doing.
 const (
-	fillerWait  = 500 * time.Millisecond // for the holder of the lease to fill
+	fillerWait  = 500 * time.Millisecond // for the holder of the lease to fill, unless told otherwise
 	appliedWait = 20 * time.Millisecond  // for the invalidator to apply the transaction of a token
 	firstPause  = time.Millisecond
 	lastPause   = 25 * time.Millisecond

@@ -16,7 +16,7 @@ import (
 // the database under a lease if this process gets one, from what the holder of
 // the lease fills, or, if that takes too long, from the database without storing.
 func (c *Cache) load(ctx context.Context, req Request, query string) (Answer, error) {
-	end := time.Now().Add(fillerWait)
+	end := time.Now().Add(c.Patience)
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		a, err := c.attempt(ctx, req, query)
 		if !errors.Is(err, cache.ErrHeld) {

@@ -57,6 +57,7 @@ func TestStampedeIsOneRead(t *testing.T) {
 					Script: "acquire", Old: "'PX', ARGV[2], 'NX')", New: "'PX', ARGV[2])",
 				}, anyFill()), func(p *deployment.Process) {
 					p.Source = slowSource{p.Source, enough}
+					p.Patience = time.Minute // for a fill on a busy machine
 				}))
 			}
 			wantStatus(d, d.API().Get(folsom, render.JSON), stored)
@@ -86,7 +87,7 @@ func TestWhatCacheStatusSays(t *testing.T) {
 	d := listing100(t, deployment.Options{})
 	d.Invalidate()
 	gate := deployment.NewGate()
-	filler, waiter := d.API(gate.Install), d.API()
+	filler, waiter := d.API(gate.Install), d.API(func(p *deployment.Process) { p.Patience = time.Minute })
 	first := ask(d, filler, folsom, render.JSON)
 	read := <-gate.Reads
 	second := ask(d, waiter, folsom, render.JSON)
