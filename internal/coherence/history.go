@@ -2,6 +2,7 @@ package coherence
 
 import (
 	"crypto/sha256"
+	"fmt"
 	"math"
 	"slices"
 	"sync"
@@ -190,3 +191,24 @@ func (h *history) judge(v *view, body []byte, sent, answered, after instant) ver
 	}
 	return best
 }
+
+// difference says where a body that was never right leaves what was right last, or at
+// some time before: whichever it follows for longest.
+func (h *history) difference(v *view, body []byte) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	best, at := "", -1
+	for _, s := range v.spans {
+		_, right := render.Body(v.format, s.queryset)
+		n := 0
+		for n < min(len(body), len(right)) && body[n] == right[n] {
+			n++
+		}
+		if n > at {
+			at, best = n, fmt.Sprintf("at byte %d it has %q, not %q", n, excerpt(body, n), excerpt(right, n))
+		}
+	}
+	return best
+}
+
+func excerpt(b []byte, at int) []byte { return b[max(0, at-40):min(len(b), at+40)] }

@@ -112,7 +112,7 @@ func (r *reader) judge(v *view, response *http.Response, body []byte, sent, answ
 	case !verdict.known && after >= 0:
 		fault = "does not show the write of its token"
 	case !verdict.known:
-		fault = "was never right"
+		fault = "was never right: " + r.journal.history.difference(v, body)
 	case verdict.age > r.census.bound:
 		fault = fmt.Sprintf("is %v old", verdict.age)
 	}
