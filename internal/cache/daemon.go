@@ -44,7 +44,8 @@ type Position struct{ Term, Seq, Batch int64 }
 // beat, or a beat could certify changes that are drained but not yet purged.
 //
 // After any error but ErrLate and ErrFuture its view of Redis may be wrong, and
-// it must not be used further: take over again.
+// it must not be used further: take over again. One Daemon serves all leaderships of
+// a process, so that it need not read again what it knows: see TakeOver.
 type Daemon struct {
 	rdb     *redis.Client
 	space   rediskey.Space
@@ -54,11 +55,14 @@ type Daemon struct {
 	open    bool  // something of the batch after it has been purged
 	pulse   func(context.Context) error
 	parts   []progress
+	foreign bool // what is in Redis is not, or not only, what this daemon has seen
 	scripts daemonScripts
 }
 
 // progress is what the daemon knows of one partition.
 type progress struct {
+	term  int64  // of this daemon's last leadership there
+	epoch string // likewise
 	seq   int64
 	batch int64  // the last batch that touched it
 	known string // the last registration number seen
@@ -74,7 +78,7 @@ type daemonScripts struct{ takeover, epoch, registrations, purge, cleanup, beat 
 func NewDaemon(rdb *redis.Client, space rediskey.Space, bound time.Duration, pulse func(context.Context) error) *Daemon {
 	return &Daemon{
 		rdb: rdb, space: space, bound: bound, pulse: pulse,
-		parts: make([]progress, space.Partitions),
+		parts: make([]progress, space.Partitions), foreign: true,
 		scripts: daemonScripts{
 			takeover: plain("takeover"), epoch: plain("epoch"),
 			registrations: checked("registrations"), purge: checked("purge"), cleanup: checked("cleanup"), beat: checked("beat"),
@@ -99,9 +103,12 @@ func (d *Daemon) HighestTerm(ctx context.Context) (int64, error) {
 // TakeOver makes the fences the leader's and keeps what is cached, if every
 // partition is where stored says that the last leader left it. Otherwise ErrLost
 // (begin an epoch) or ErrFenced (another one leads).
-func (d *Daemon) TakeOver(ctx context.Context, l Leader, stored []Position) error {
+//
+// known tells that Redis is also where this daemon left it: Registrations goes on behind
+// the last one seen. If not, it tells all of them anew, and those of before may mislead.
+func (d *Daemon) TakeOver(ctx context.Context, l Leader, stored []Position) (known bool, err error) {
 	if len(stored) != len(d.parts) {
-		return fmt.Errorf("%d partitions are stored, %d configured: %w", len(stored), len(d.parts), ErrLost)
+		return false, fmt.Errorf("%d partitions are stored, %d configured: %w", len(stored), len(d.parts), ErrLost)
 	}
 	if len(stored) > 0 {
 		d.batch = stored[0].Batch
@@ -116,36 +123,57 @@ func (d *Daemon) TakeOver(ctx context.Context, l Leader, stored []Position) erro
 // marker already, with a cursor of the same transaction: a change between the two
 // steps is then drained, the other way round it would be lost.
 func (d *Daemon) BeginEpoch(ctx context.Context, l Leader) error {
-	d.batch = 0
-	return d.begin(ctx, l, d.scripts.epoch, func(p int) ([]string, []any) {
+	d.batch, d.foreign = 0, true
+	_, err := d.begin(ctx, l, d.scripts.epoch, func(p int) ([]string, []any) {
 		return []string{d.space.Fence(p), d.space.Live(p), d.space.Windows(p), d.space.Beat(p), d.space.Purged(p)},
 			[]any{l.Term, l.Epoch, l.origin()}
 	})
+	return err
 }
 
 // begin runs takeover or epoch in every partition and adopts what they answer.
-func (d *Daemon) begin(ctx context.Context, l Leader, s script, call func(p int) ([]string, []any)) error {
+func (d *Daemon) begin(ctx context.Context, l Leader, s script, call func(p int) ([]string, []any)) (known bool, err error) {
 	c := d.scripts
 	if err := load(ctx, d.rdb, c.registrations, c.purge, c.cleanup, c.beat); err != nil {
-		return err
+		return false, err
 	}
 	d.leader, d.open = l, false
 	for p := range d.parts {
 		keys, args := call(p)
 		values, err := s.run(ctx, d.rdb, keys, args...)
+		if err == nil {
+			err = d.enter(p, values)
+		}
 		if err != nil {
-			return fmt.Errorf("partition %d: %w", p, err)
-		}
-		d.parts[p] = progress{known: "0", swept: "0"}
-		if err := d.adopt(p, values); err != nil {
-			return err
-		}
-		if len(values) > 1 {
-			if d.parts[p].batch, err = number(values[1]); err != nil {
-				return fmt.Errorf("partition %d: read batch: %w", p, err)
-			}
+			return false, fmt.Errorf("partition %d: %w", p, err)
 		}
 	}
+	if d.foreign {
+		for p := range d.parts {
+			d.parts[p].known, d.parts[p].swept = "0", "0"
+		}
+	}
+	known, d.foreign = !d.foreign, false
+	return known, nil
+}
+
+// enter adopts what takeover or epoch answered: seq and batch, and the term before. If
+// that, the epoch and seq are what this daemon last had, nobody has led meanwhile and Redis
+// has forgotten nothing. The term is needed: a Redis that went back may have come to the
+// same seq again, with another leader and other queries.
+func (d *Daemon) enter(p int, values []any) error {
+	var answered [3]int64 // seq, batch, term before; of a new epoch only seq
+	for i, v := range values[:min(len(values), len(answered))] {
+		var err error
+		if answered[i], err = number(v); err != nil {
+			return fmt.Errorf("read answer %d: %w", i, err)
+		}
+	}
+	part := &d.parts[p]
+	if part.term != answered[2] || part.epoch != d.leader.Epoch || part.seq != answered[0] {
+		d.foreign = true // until all partitions have been entered, whatever interrupts that
+	}
+	part.term, part.epoch, part.seq, part.batch = d.leader.Term, d.leader.Epoch, answered[0], answered[1]
 	return nil
 }
 
@@ -224,11 +252,11 @@ func (d *Daemon) Registrations(ctx context.Context, see func(Registration)) erro
 	}
 }
 
-// SomeRegistrations is Registrations in one round trip: of very many, the last are
-// left for the next call.
-func (d *Daemon) SomeRegistrations(ctx context.Context, see func(Registration)) error {
-	_, err := d.exchange(ctx, nil, see)
-	return err
+// SomeRegistrations returns new registrations, in one round trip: of very many, the last
+// are left for the next call, and more is set. What comes with an error is told only once too.
+func (d *Daemon) SomeRegistrations(ctx context.Context) (some []Registration, more bool, err error) {
+	more, err = d.exchange(ctx, nil, func(r Registration) { some = append(some, r) })
+	return some, more, err
 }
 
 // exchange sends some purges, and behind them, unless see is nil, asks each partition

@@ -61,12 +61,12 @@ func TestRevenantIsFenced(t *testing.T) {
 			next := w.newDaemon()
 			leader := w.leader
 			leader.Term++
-			w.must(next.TakeOver(w.ctx, leader, w.daemon.Positions()))
+			w.takeOver(next, leader, w.daemon.Positions())
 			w.want(daemonCalls(w)[call](w.daemon), cache.ErrFenced)
 			w.must(daemonCalls(w)[call](next))
 			leader.Term = 1
 			w.want(w.newDaemon().BeginEpoch(w.ctx, leader), cache.ErrFenced)
-			w.want(w.newDaemon().TakeOver(w.ctx, leader, w.daemon.Positions()), cache.ErrFenced)
+			w.want(second(w.newDaemon().TakeOver(w.ctx, leader, w.daemon.Positions())), cache.ErrFenced)
 		})
 	}
 }
@@ -116,7 +116,7 @@ func TestTakeover(t *testing.T) {
 			next, leader := w.newDaemon(), w.leader
 			leader.Term++
 			leader.Server = c.server
-			err := next.TakeOver(w.ctx, leader, stored)
+			_, err := next.TakeOver(w.ctx, leader, stored)
 			if c.want != nil {
 				w.want(err, c.want)
 				return
@@ -169,7 +169,7 @@ func TestTakeoverOfPartitionsThatDifferInTheirBatch(t *testing.T) {
 				leader.Term++
 				leader.Server = test.server
 				next := w.newDaemon()
-				if err := next.TakeOver(w.ctx, leader, stored); !errors.Is(err, test.want) {
+				if _, err := next.TakeOver(w.ctx, leader, stored); !errors.Is(err, test.want) {
 					t.Fatalf("error is %v, want %v", err, test.want)
 				}
 				if test.want != nil {
@@ -195,8 +195,8 @@ func TestTakeoverOfAnotherNumberOfPartitions(t *testing.T) {
 	w := newWorld(t, 3)
 	stored := w.daemon.Positions()
 	w.leader.Term++
-	w.want(w.newDaemon().TakeOver(w.ctx, w.leader, stored[:2]), cache.ErrLost)
-	w.must(w.newDaemon().TakeOver(w.ctx, w.leader, stored))
+	w.want(second(w.newDaemon().TakeOver(w.ctx, w.leader, stored[:2])), cache.ErrLost)
+	w.takeOver(w.newDaemon(), w.leader, stored)
 }
 
 func TestBeatIsRefused(t *testing.T) {

@@ -101,7 +101,7 @@ func TestForgottenTakeoverIsNoticed(t *testing.T) {
 	goBack := w.remember()
 	second, leader := w.newDaemon(), w.leader
 	leader.Term++
-	w.must(second.TakeOver(w.ctx, leader, w.daemon.Positions()))
+	w.takeOver(second, leader, w.daemon.Positions())
 	w.must(second.Purge(w.ctx, []string{query}, ignore))
 	stored := second.Positions()
 	second.Settle()
@@ -110,7 +110,8 @@ func TestForgottenTakeoverIsNoticed(t *testing.T) {
 		w.must(w.daemon.Purge(w.ctx, nil, ignore))
 	}
 	leader.Term++
-	w.want(w.newDaemon().TakeOver(w.ctx, leader, stored), cache.ErrLost)
+	_, err := w.newDaemon().TakeOver(w.ctx, leader, stored)
+	w.want(err, cache.ErrLost)
 }
 
 // A new epoch is published: what API processes keep is void.

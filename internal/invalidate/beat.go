@@ -24,19 +24,9 @@ func (l *leadership) note(ctx context.Context) error {
 	return nil
 }
 
-// beat publishes the proof, after a look at some live queries that may have gone.
+// beat publishes the proof, and then looks at some live queries that may have gone.
 func (l *leadership) beat(ctx context.Context) error {
-	if err := l.daemon.Registrations(ctx, l.learn); err != nil {
-		return err
-	}
-	gone, err := l.daemon.Cleanup(ctx, max(leastLooks, l.index.Len()/sweepBeats))
-	if err != nil {
-		return err
-	}
-	for _, q := range gone {
-		l.index.Remove(q)
-	}
-	err = l.daemon.Beat(ctx, cache.Proof{Noted: l.noted, Applied: l.at.Snapshot})
+	err := l.daemon.Beat(ctx, cache.Proof{Noted: l.noted, Applied: l.at.Snapshot})
 	switch {
 	case err == nil:
 		now := time.Now()
@@ -49,9 +39,11 @@ func (l *leadership) beat(ctx context.Context) error {
 	default:
 		return err
 	}
+	gone, err := l.daemon.Cleanup(ctx, max(leastLooks, l.index.Len()/sweepBeats))
+	l.forget(gone)
 	l.Metrics.LiveQueries.Set(float64(l.index.Len()))
 	l.Metrics.Unparsable.Set(float64(l.index.Unparsable()))
-	return nil
+	return err
 }
 
 // A beat looks at least at leastLooks live queries, and at all of them within
@@ -89,13 +81,13 @@ func (l *leadership) renew(ctx context.Context) error {
 // quiet is purged for sooner without. It speaks for the drain's snapshot too, since no
 // fingerprint comes a second time.
 func (l *leadership) checkCatalog(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, l.stepTimeout())
-	defer cancel()
-	catalog, err := feed.Fingerprint(ctx, l.conn())
-	if err == nil && catalog != l.at.Catalog {
-		err = errCatalog
-	}
-	return err
+	return l.while(ctx, l.stepTimeout(), func(ctx context.Context) error {
+		catalog, err := feed.Fingerprint(ctx, l.drains)
+		if err == nil && catalog != l.at.Catalog {
+			err = feed.ErrCatalog
+		}
+		return err
+	})
 }
 
 // isMild reports whether a beat was refused for its time only.

@@ -115,7 +115,7 @@ func reasonOf(err error) caching.Reason {
 	switch {
 	case errors.Is(err, cache.ErrFenced), errors.Is(err, feed.ErrTerm):
 		return caching.OtherLeader
-	case errors.Is(err, cache.ErrLost), errors.Is(err, feed.ErrMarker), errors.Is(err, errCatalog), isMild(err):
+	case errors.Is(err, cache.ErrLost), errors.Is(err, feed.ErrMarker), errors.Is(err, feed.ErrCatalog), isMild(err):
 		return caching.NoBeat
 	case errors.As(err, &pg):
 		return reasonOfCode(pg.Code)
@@ -273,7 +273,8 @@ func (i *Invalidator) identify(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// agreed spells the settings in which all processes must agree.
+// agreed spells the settings in which all processes must agree. A change of any begins a
+// new epoch: what was cached under the old ones must not count again when they come back.
 func (i *Invalidator) agreed() string {
 	return fmt.Sprintf("prefix=%s partitions=%d bound=%s", i.Space.Prefix, i.Space.Partitions, i.Bound)
 }

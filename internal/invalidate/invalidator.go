@@ -20,6 +20,7 @@ import (
 
 	"github.com/freshlist/freshlist/internal/cache"
 	"github.com/freshlist/freshlist/internal/caching"
+	"github.com/freshlist/freshlist/internal/invalidate/match"
 	"github.com/freshlist/freshlist/internal/rediskey"
 	"github.com/freshlist/freshlist/internal/telemetry"
 )
@@ -43,6 +44,13 @@ type Invalidator struct {
 	reports   reporter
 	database  string    // which one this process works on, as beats name it
 	stoodBy   time.Time // when the leader's proofs were last looked at
+
+	// What is known of Redis outlives a leadership: if nobody else has led meanwhile, the
+	// next one goes on with it.
+	daemon   *cache.Daemon
+	index    match.Index
+	pulse    func(context.Context) error // of the present leadership
+	collapse int                         // collapseRows, but for tests
 }
 
 // State is why nothing is cached, or that it is.
@@ -50,10 +58,12 @@ func (i *Invalidator) State() *caching.State { return i.state }
 
 // New returns an Invalidator that does nothing until Run.
 func New(c Config) *Invalidator {
-	return &Invalidator{
-		Config: c, status: status{role: starting},
+	i := &Invalidator{
+		Config: c, status: status{role: starting}, collapse: collapseRows,
 		state: caching.New(c.Log, time.Now), reports: reporter{log: c.Log},
 	}
+	i.daemon = cache.NewDaemon(c.Redis, c.Space, c.Bound, func(ctx context.Context) error { return i.pulse(ctx) })
+	return i
 }
 
 // What the leader does in how much of B. A leader that is stopped or cut off loses

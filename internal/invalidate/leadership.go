@@ -10,7 +10,6 @@ import (
 
 	"github.com/freshlist/freshlist/internal/cache"
 	"github.com/freshlist/freshlist/internal/invalidate/feed"
-	"github.com/freshlist/freshlist/internal/invalidate/match"
 	"github.com/freshlist/freshlist/internal/telemetry"
 )
 
@@ -18,15 +17,14 @@ import (
 type leadership struct {
 	*Invalidator
 	bell    doorbell
-	locks   *pgx.Conn // holds the leader lock and the doorbell's
-	drains  *pgx.Conn // drains while the other waits for the doorbell's lock
+	locks   *pgx.Conn // holds the leader lock and the doorbell's, and does nothing else
+	drains  *pgx.Conn // does all the work
 	used    time.Time // when the connection with the locks was last used
 	ears    *listener
-	daemon  *cache.Daemon
-	index   match.Index
 	polling bool // writers never ring: nothing to sleep for
 
 	at       feed.Position // how far the cache has come; PostgreSQL may have stored less
+	sweep    *feed.Sweep   // deletes what is behind the position that the work began with
 	left     []string      // queries that drained changes touch and that are still to be purged
 	pending  []uint64      // transactions purged but not yet stored as done
 	stored   time.Time     // when the position was last stored
@@ -39,7 +37,7 @@ type leadership struct {
 func (i *Invalidator) newLeadership(locks, drains *pgx.Conn) *leadership {
 	l := &leadership{Invalidator: i, locks: locks, drains: drains, used: time.Now()}
 	l.bell = doorbell{ask: l.askForDoorbell, release: l.releaseDoorbell, every: lookOften}
-	l.daemon = cache.NewDaemon(i.Redis, i.Space, i.Bound, l.touch)
+	i.pulse = l.touch
 	return l
 }
 
@@ -63,7 +61,8 @@ func (l *leadership) touch(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, l.stepTimeout())
 	defer cancel()
-	if _, err := l.locks.Exec(ctx, "select"); err != nil {
+	nothing := l.locks.PgConn().StartPipeline(ctx)
+	if err := errors.Join(nothing.Sync(), nothing.Close()); err != nil { // an answer, and no transaction
 		return fmt.Errorf("keep the leader lock: %w", err)
 	}
 	l.used = time.Now()
@@ -76,35 +75,69 @@ func (l *leadership) answered(ctx context.Context, a answer) error {
 	return l.bell.answered(ctx, l.used, a)
 }
 
-// conn returns the connection to drain on: the leader's own, which is thereby
-// used, unless it waits for K.
-func (l *leadership) conn() *pgx.Conn {
-	if l.bell.busy() {
-		return l.drains
+// while does one step that may take long, and meanwhile keeps the session of the locks in
+// use, for at most so long. That session does nothing but hold them. If it did more, the
+// process might be stopped while PostgreSQL sends it something large; then the session
+// would not be idle, and so never end.
+func (l *leadership) while(ctx context.Context, most time.Duration, step func(context.Context) error) error {
+	limited, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- step(limited) }()
+	tick := time.NewTicker(max(l.beatEvery()/2, time.Millisecond))
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-done:
+			return err
+		case <-tick.C:
+			if limited.Err() != nil {
+				continue // it should have ended: a step that hangs must not keep the locks
+			}
+			if err := l.touch(ctx); err != nil {
+				cancel()
+				<-done
+				return err
+			}
+		}
 	}
-	l.used = time.Now()
-	return l.locks
 }
+
+// compute does something with so many queries or changes that takes no connection, and
+// cannot be cancelled.
+func (l *leadership) compute(ctx context.Context, size int, do func()) error {
+	const fewest = 64 // fewer take no time
+	if size < fewest {
+		do()
+		return nil
+	}
+	return l.while(ctx, computeTimeout, func(context.Context) error { do(); return nil })
+}
+
+// computeTimeout is more than any computation takes.
+const computeTimeout = time.Minute
+
+// partTimeout bounds a step that may have much to read or to delete.
+func (l *leadership) partTimeout() time.Duration { return 10 * l.stepTimeout() }
 
 // begin takes over what the last leader left, or begins a new epoch if that
 // cannot be trusted. While capture is not in order it waits: then nothing may be
-// cached.
+// cached. Then it learns which queries are live.
 func (l *leadership) begin(ctx context.Context) error {
-	l.index.Reset()
-	l.noted, l.left, l.pending = 0, nil, nil
-	catalog, err := l.awaitCapture(ctx)
-	if err != nil {
-		return err
+	for {
+		catalog, err := l.awaitCapture(ctx)
+		if err != nil {
+			return err
+		}
+		err = l.while(ctx, l.partTimeout(), func(ctx context.Context) error { return l.takeOver(ctx, catalog) })
+		switch {
+		case errors.Is(err, feed.ErrCatalog):
+			continue
+		case err != nil:
+			return err
+		}
+		return l.learnAll(ctx)
 	}
-	var prepared string
-	if err := l.conn().QueryRow(ctx, "show max_prepared_transactions").Scan(&prepared); err != nil {
-		return fmt.Errorf("read max_prepared_transactions: %w", err)
-	}
-	l.polling = prepared != "0"
-	if err := l.takeOver(ctx, catalog); err != nil {
-		return err
-	}
-	return feed.Sweep(ctx, l.conn(), l.at, l.touch)
 }
 
 // takeOver goes on from the stored position, or begins a new epoch and says why.
@@ -112,36 +145,68 @@ func (l *leadership) takeOver(ctx context.Context, catalog string) error {
 	if err := l.checkForeign(ctx); err != nil {
 		return err
 	}
+	var prepared string
+	if err := l.drains.QueryRow(ctx, "show max_prepared_transactions").Scan(&prepared); err != nil {
+		return fmt.Errorf("read max_prepared_transactions: %w", err)
+	}
+	l.polling = prepared != "0"
 	highest, err := l.daemon.HighestTerm(ctx)
 	if err != nil {
 		return err
 	}
-	stored, found, err := feed.Takeover(ctx, l.conn(), highest)
-	switch {
-	case err != nil:
+	stored, found, err := feed.Takeover(ctx, l.drains, highest)
+	if err != nil {
 		return err
+	}
+	beginning := feed.Beginning{Term: stored.Term, Catalog: catalog, Orphans: stored.Orphans}
+	switch {
 	case !found:
-		return l.newEpoch(ctx, highest+1, telemetry.NoMarker)
+		beginning.Term = highest + 1
+		if beginning.Orphans, err = feed.Prepared(ctx, l.drains); err != nil {
+			return err
+		}
+		return l.newEpoch(ctx, beginning, telemetry.NoMarker)
 	case stored.Catalog != catalog:
-		return l.newEpoch(ctx, stored.Term, telemetry.CaptureChanged)
+		return l.newEpoch(ctx, beginning, telemetry.CaptureChanged)
+	case stored.Agreed != l.agreed():
+		return l.newEpoch(ctx, beginning, telemetry.AgreementChanged)
 	}
 	next, err := l.leader(ctx, stored)
 	if err != nil {
 		return err
 	}
-	err = l.daemon.TakeOver(ctx, next, positionsOf(stored.Fences))
+	known, err := l.daemon.TakeOver(ctx, next, positionsOf(stored.Fences))
 	if errors.Is(err, cache.ErrLost) {
 		l.Metrics.Lost.Inc()
-		return l.newEpoch(ctx, stored.Term, telemetry.RedisLost)
+		return l.newEpoch(ctx, beginning, telemetry.RedisLost)
 	}
-	l.at = stored
-	return err
+	if err != nil {
+		return err
+	}
+	if !known {
+		l.index.Reset()
+	}
+	l.enter(stored)
+	return nil
 }
 
-// awaitCapture returns the catalog's fingerprint once all triggers are in order.
-func (l *leadership) awaitCapture(ctx context.Context) (string, error) {
+// enter begins to work from a position. What was done behind another one is no concern of it.
+func (l *leadership) enter(at feed.Position) {
+	l.at, l.sweep = at, feed.NewSweep(at)
+	l.noted, l.left, l.pending = 0, nil, nil
+	l.status.setOrphans(len(at.Orphans))
+}
+
+// awaitCapture returns the catalog's fingerprint once all triggers are in order. Triggers
+// that somebody has disabled and enabled again it puts in order itself.
+func (l *leadership) awaitCapture(ctx context.Context) (catalog string, err error) {
+	repairs := pacer{first: repairFirst, most: repairMost}
 	for {
-		catalog, fault, err := feed.Catalog(ctx, l.conn())
+		var fault string
+		err := l.while(ctx, l.partTimeout(), func(ctx context.Context) (err error) {
+			catalog, fault, err = feed.Catalog(ctx, l.drains)
+			return err
+		})
 		if err != nil {
 			return "", err
 		}
@@ -150,7 +215,16 @@ func (l *leadership) awaitCapture(ctx context.Context) (string, error) {
 			return catalog, nil
 		}
 		l.hinder(reasonOfFault(fault), fault)
-		if wait(ctx, l.beatEvery()); ctx.Err() != nil {
+		if repairs.due(time.Now()) {
+			repaired, err := l.repair(ctx)
+			if err != nil {
+				return "", err
+			}
+			if repaired {
+				continue // the next look says whether that was all
+			}
+		}
+		if wait(ctx, min(l.beatEvery(), captureEvery)); ctx.Err() != nil {
 			return "", ctx.Err()
 		}
 		if err := l.touch(ctx); err != nil {
@@ -169,10 +243,50 @@ func (l *leadership) checkForeign(ctx context.Context) error {
 	return cache.CheckForeign(ctx, l.Redis, l.Space, self.Database)
 }
 
+// captureEvery is how often capture that is not in order is looked at.
+const captureEvery = 200 * time.Millisecond
+
+// A repair waits for writers, and others wait behind it. One that got no lock in time is
+// tried again after repairFirst, then less and less often.
+const (
+	repairFirst = 200 * time.Millisecond
+	repairMost  = 5 * time.Second
+)
+
+// repair has triggers that are enabled, but not always, enabled always, and reports whether
+// there were any and it could.
+func (l *leadership) repair(ctx context.Context) (repaired bool, err error) {
+	var did string
+	err = l.while(ctx, l.partTimeout(), func(ctx context.Context) (err error) {
+		did, err = feed.Repair(ctx, l.drains)
+		return err
+	})
+	if did != "" {
+		l.Log.InfoContext(ctx, "capture has been put in order", "did", did)
+	}
+	return did != "", err
+}
+
+// pacer says when something is due that is done less and less often.
+type pacer struct {
+	first, most time.Duration
+	pause       time.Duration
+	next        time.Time
+}
+
+func (p *pacer) due(now time.Time) bool {
+	if now.Before(p.next) {
+		return false
+	}
+	p.pause = min(max(p.first, 2*p.pause), p.most)
+	p.next = now.Add(p.pause)
+	return true
+}
+
 // leader names this leadership to Redis.
 func (l *leadership) leader(ctx context.Context, at feed.Position) (cache.Leader, error) {
 	next := cache.Leader{Term: at.Term, Epoch: at.Epoch}
-	err := l.conn().QueryRow(ctx, `
+	err := l.drains.QueryRow(ctx, `
 		select extract(epoch from pg_postmaster_start_time())::text,
 			(select system_identifier from pg_control_system())
 				|| '/' || (select oid from pg_database where datname = current_database())`).Scan(&next.Server, &next.Database)
@@ -182,11 +296,19 @@ func (l *leadership) leader(ctx context.Context, at feed.Position) (cache.Leader
 	return next, nil
 }
 
+// renewEpoch begins a new epoch in the same term, with the catalog as it was found in order.
+func (l *leadership) renewEpoch(ctx context.Context, reason telemetry.Reason) error {
+	return l.while(ctx, l.partTimeout(), func(ctx context.Context) error {
+		return l.newEpoch(ctx, feed.Beginning{Term: l.at.Term, Catalog: l.at.Catalog, Orphans: l.at.Orphans}, reason)
+	})
+}
+
 // newEpoch voids the cache: first in PostgreSQL, where the marker and the cursor
 // are written by one transaction, then in Redis. A change that commits between the
 // two is behind the cursor and so not lost.
-func (l *leadership) newEpoch(ctx context.Context, term int64, reason telemetry.Reason) error {
-	at, err := feed.NewEpoch(ctx, l.conn(), cache.NewEpoch(), term, l.Space.Partitions)
+func (l *leadership) newEpoch(ctx context.Context, b feed.Beginning, reason telemetry.Reason) error {
+	b.Epoch, b.Partitions, b.Agreed = cache.NewEpoch(), l.Space.Partitions, l.agreed()
+	at, err := feed.NewEpoch(ctx, l.drains, b)
 	if err != nil {
 		return err
 	}
@@ -197,9 +319,10 @@ func (l *leadership) newEpoch(ctx context.Context, term int64, reason telemetry.
 	if err := l.daemon.BeginEpoch(ctx, next); err != nil {
 		return err
 	}
-	l.at = at
+	l.index.Reset() // registrations are numbered anew: what is known would pass for later
+	l.enter(at)
 	l.Metrics.Epoch(reason)
-	l.Log.InfoContext(ctx, "new epoch", "epoch", at.Epoch, "reason", reason.String())
+	l.Log.InfoContext(ctx, "new epoch", "epoch", at.Epoch, "reason", reason.String(), "orphans", len(at.Orphans))
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/freshlist/freshlist/internal/cache"
 	"github.com/freshlist/freshlist/internal/invalidate/feed"
+	"github.com/freshlist/freshlist/internal/telemetry"
 )
 
 // loop works until an error ends the leadership. It never returns nil.
@@ -16,16 +17,18 @@ func (l *leadership) loop(ctx context.Context) error {
 	beat := time.NewTimer(0)
 	defer beat.Stop()
 	for due := false; ; {
-		err := l.round(ctx, due)
+		beaten, err := l.round(ctx, due)
+		var again bool
+		if again, err = l.restart(ctx, err); err != nil {
+			return err
+		}
 		switch {
-		case errors.Is(err, feed.ErrMarker), errors.Is(err, cache.ErrLost), errors.Is(err, errCatalog):
-			if err := l.begin(ctx); err != nil {
+		case again:
+			beat.Reset(0)
+		case beaten:
+			if err := l.sweepSome(ctx); err != nil {
 				return err
 			}
-			beat.Reset(0)
-		case err != nil:
-			return err
-		case due:
 			beat.Reset(l.beatEvery())
 		}
 		if err := l.tend(ctx); err != nil {
@@ -35,4 +38,25 @@ func (l *leadership) loop(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// restart answers an error after which the same leader can go on: it takes everything up
+// again, or begins a new epoch. Any other error ends the leadership.
+func (l *leadership) restart(ctx context.Context, failed error) (again bool, err error) {
+	switch {
+	case failed == nil:
+		return false, nil
+	case errors.Is(failed, feed.ErrOrphan):
+		err = l.renewEpoch(ctx, telemetry.PreparedEnded)
+	case errors.Is(failed, errBacklog):
+		err = l.renewEpoch(ctx, telemetry.Backlog)
+	case errors.Is(failed, feed.ErrMarker), errors.Is(failed, cache.ErrLost), errors.Is(failed, feed.ErrCatalog):
+		err = l.begin(ctx)
+	default:
+		return false, failed
+	}
+	if errors.Is(err, feed.ErrCatalog) {
+		err = l.begin(ctx)
+	}
+	return err == nil, err
 }

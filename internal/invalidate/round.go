@@ -1,49 +1,50 @@
 package invalidate
 
 import (
-	"cmp"
 	"context"
-	"errors"
-	"slices"
+	"math"
 	"time"
 
 	"github.com/freshlist/freshlist/internal/cache"
 	"github.com/freshlist/freshlist/internal/invalidate/feed"
-	"github.com/freshlist/freshlist/internal/invalidate/match"
-	"github.com/freshlist/freshlist/internal/listing"
 )
 
-// errCatalog tells that the table or its triggers are not what they were when the
-// epoch began: changes may have gone by unseen.
-var errCatalog = errors.New("the catalog has changed")
-
-// round is one pass from noting the time to the beat; without beat it only applies
-// what is there. The order of its steps is what the guarantee rests on.
-func (l *leadership) round(ctx context.Context, beat bool) error {
+// round is one pass from noting the time to the beat; one without beat only applies
+// what is there. The order of its steps is what the guarantee rests on. A round that meets a
+// large backlog goes on until nothing is left, and then ends in a beat, if it was due or not.
+func (l *leadership) round(ctx context.Context, beat bool) (beaten bool, err error) {
 	if beat {
+		if err := l.learnAll(ctx); err != nil { // which may take long, so before the time is noted
+			return false, err
+		}
 		if err := l.note(ctx); err != nil {
-			return err
+			return false, err
 		}
 	}
 	began := time.Now()
 	renewal := !beat && l.unproved && began.Sub(l.renewed) >= l.renewEvery()
-	changes := 0
+	changes, consumed := 0, backlog{}
 	for most := stepQueries; ; {
-		n, err := l.step(ctx, beat || renewal, most)
-		if errors.Is(err, feed.ErrMany) {
-			return l.catchUp(ctx, beat)
-		}
+		batch, err := l.step(ctx, beat || renewal, most)
 		if err != nil {
-			return err
+			return false, err
 		}
-		changes += n
-		if len(l.left) == 0 {
+		changes += len(batch.Changes)
+		if batch.More {
+			if err := l.consume(ctx, batch, &consumed); err != nil {
+				return false, err
+			}
+			if err := l.note(ctx); err != nil { // the beat certifies the time before the last drain
+				return false, err
+			}
+			beat, most = true, math.MaxInt
+		} else if len(l.left) == 0 {
 			break
 		}
 		if err := l.touch(ctx); err != nil {
-			return err
+			return false, err
 		}
-		if time.Since(began) > l.beatEvery()/evenPart {
+		if most < math.MaxInt/2 && time.Since(began) > l.beatEvery()/evenPart {
 			most *= 2
 		}
 	}
@@ -52,21 +53,21 @@ func (l *leadership) round(ctx context.Context, beat bool) error {
 		l.Metrics.Purged(time.Since(began))
 	}
 	if err := l.store(ctx, beat); err != nil {
-		return err
+		return false, err
 	}
 	switch {
 	case beat:
 		l.unproved = false
-		return l.beat(ctx)
+		return true, l.beat(ctx)
 	case renewal:
-		return l.renew(ctx)
+		return false, l.renew(ctx)
 	case l.unproved && began.Sub(l.renewed) >= l.renewEvery():
 		if err := l.checkCatalog(ctx); err != nil {
-			return err
+			return false, err
 		}
-		return l.renew(ctx)
+		return false, l.renew(ctx)
 	}
-	return nil
+	return false, nil
 }
 
 // A round purges about stepQueries a step. After one in evenPart of the time between beats
@@ -76,26 +77,33 @@ const (
 	evenPart    = 4
 )
 
-// step drains and purges about most queries, and returns how many changes it drained. The
-// rest is left for the next step, so that those who commit meanwhile need not wait for all
-// of an edit that very many queries show. Nothing is stored or certified before nothing is
-// left.
-func (l *leadership) step(ctx context.Context, catalog bool, most int) (changes int, err error) {
+// step drains and purges about most queries. The rest is left for the next step, so that
+// those who commit meanwhile need not wait for all of an edit that very many queries show.
+// Nothing is stored or certified before nothing is left. After a drain that is not all there
+// is, nothing is left, and the position is still before it.
+func (l *leadership) step(ctx context.Context, catalog bool, most int) (*feed.Batch, error) {
 	l.bell.looked = time.Now()
 	batch, err := l.look(ctx, catalog)
 	switch {
 	case err != nil:
-		return 0, err
+		return nil, err
 	case catalog && batch.Catalog != l.at.Catalog:
-		return 0, errCatalog
+		return nil, feed.ErrCatalog
+	case batch.Ended(l.at.Orphans):
+		return nil, feed.ErrOrphan
+	}
+	if batch.More {
+		most = math.MaxInt
 	}
 	if len(batch.Changes) > 0 || len(l.left) > 0 {
 		if err := l.apply(ctx, batch.Changes, most); err != nil {
-			return 0, err
+			return nil, err
 		}
 	}
-	l.advance(batch)
-	return len(batch.Changes), l.answerBurst(ctx, batch)
+	if !batch.More {
+		l.advance(batch)
+	}
+	return batch, l.answerBurst(ctx, batch)
 }
 
 // look drains. When writers ring there is most likely a change, so that meanwhile it
@@ -104,66 +112,35 @@ func (l *leadership) look(ctx context.Context, catalog bool) (*feed.Batch, error
 	if l.bell.state != asleep {
 		return l.drain(ctx, catalog)
 	}
-	learned := make(chan error, 1)
-	go func() { learned <- l.daemon.SomeRegistrations(ctx, l.learn) }()
+	type answer struct {
+		some []cache.Registration
+		err  error
+	}
+	learned := make(chan answer, 1)
+	go func() {
+		some, _, err := l.daemon.SomeRegistrations(ctx)
+		learned <- answer{some, err}
+	}()
 	batch, err := l.drain(ctx, catalog) // here, so that it is most likely sent first
-	if failed := <-learned; failed != nil {
-		return nil, failed
+	a := <-learned
+	l.learn(a.some)
+	if a.err != nil {
+		return nil, a.err
 	}
 	return batch, err
 }
 
 // drain reads what is new, in one step.
-func (l *leadership) drain(ctx context.Context, catalog bool) (*feed.Batch, error) {
-	ctx, cancel := context.WithTimeout(ctx, l.stepTimeout())
-	defer cancel()
-	return feed.Drain(ctx, l.conn(), l.at, drainRows, catalog)
-}
-
-// drainRows is how many changes are drained on the leader's own connection. More
-// would keep it from being used in time, should this process be stopped meanwhile.
-const drainRows = 5000
-
-// apply purges what some changes touch and what is left of earlier ones, at most most
-// queries of all that are known, and then whatever had registered by the end of that
-// purge. A reader whose snapshot missed a change had registered before that change could
-// be seen here, so it is among them.
-func (l *leadership) apply(ctx context.Context, changes []match.Change, most int) error {
-	l.backlog(len(changes))
-	var fresh match.Index
-	known := take(&l.index, changes)
-	taken := len(known)
-	known = append(known, l.left...)
-	now := min(most, len(known))
-	known, later := known[:now], known[now:]
-	for _, q := range known[min(taken, now):] {
-		l.index.Remove(q) // left by an earlier step, it may have been registered again
-	}
-	err := l.daemon.Purge(ctx, known, func(r cache.Registration) {
-		learn(&l.index, r)
-		learn(&fresh, r)
-	})
-	if err != nil {
+func (l *leadership) drain(ctx context.Context, catalog bool) (batch *feed.Batch, err error) {
+	err = l.while(ctx, l.partTimeout(), func(ctx context.Context) error {
+		batch, err = feed.Drain(ctx, l.drains, l.at, drainLimits, catalog)
 		return err
-	}
-	late := take(&fresh, changes)
-	if len(late) > 0 {
-		for _, q := range late {
-			l.index.Remove(q)
-		}
-		if err := l.daemon.Purge(ctx, late, l.learn); err != nil {
-			return err
-		}
-	}
-	l.left = later // not sooner: what has not been purged for certain is still to be
-	l.Metrics.ChangesApplied.Add(len(changes))
-	l.tellUnread(ctx, changes)
-	l.Metrics.PurgedQueries.Add(len(known) + len(late))
-	if len(l.left) == 0 {
-		l.backlog(0)
-	}
-	return nil
+	})
+	return batch, err
 }
+
+// drainLimits bound what is read and applied at once, and so how long that takes.
+var drainLimits = feed.Limits{Rows: 5000, Bytes: 1 << 20}
 
 // advance moves the position behind a batch that has been applied.
 func (l *leadership) advance(batch *feed.Batch) {
@@ -171,51 +148,8 @@ func (l *leadership) advance(batch *feed.Batch) {
 	l.pending = append(l.pending, batch.Xids...)
 }
 
-// backlog notes how many changes have been read and not yet applied.
+// backlog notes how many changes have been read or counted and not yet applied.
 func (l *leadership) backlog(rows int) {
 	l.Metrics.Backlog.Set(float64(rows))
 	l.status.setBacklog(rows)
-}
-
-// learn takes a registration into the index.
-func (l *leadership) learn(r cache.Registration) { learn(&l.index, r) }
-
-// learn takes a registration into an index. A window that this build cannot read is
-// taken for wide.
-func learn(index *match.Index, r cache.Registration) {
-	w, err := listing.ParseWindow(r.Window)
-	if err != nil {
-		w = listing.Window{}
-	}
-	index.Set(r.Number, r.Query, w)
-}
-
-// take takes the live queries that the changes touch out of an index: they are purged.
-// Those of changes that touch few come first: they need not wait for the others.
-func take(index *match.Index, changes []match.Change) []string {
-	type query struct {
-		text string
-		of   int // how many queries the change touches that touches it and the fewest others
-	}
-	var found []query
-	var touched []string
-	at := make(map[string]int)
-	for i := range changes {
-		touched = index.Affected(&changes[i], touched[:0])
-		for _, text := range touched {
-			if n, known := at[text]; known {
-				found[n].of = min(found[n].of, len(touched))
-				continue
-			}
-			at[text] = len(found)
-			found = append(found, query{text, len(touched)})
-		}
-	}
-	slices.SortStableFunc(found, func(a, b query) int { return cmp.Compare(a.of, b.of) })
-	queries := make([]string, len(found))
-	for i, q := range found {
-		index.Remove(q.text)
-		queries[i] = q.text
-	}
-	return queries
 }

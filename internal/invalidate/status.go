@@ -18,6 +18,7 @@ type status struct {
 	beatAt   time.Time
 	live     int
 	backlog  int
+	orphans  int
 	triggers string // what is wrong with capture, "" if nothing
 }
 
@@ -60,6 +61,12 @@ func (s *status) setBacklog(rows int) {
 	s.backlog = rows
 }
 
+func (s *status) setOrphans(transactions int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.orphans = transactions
+}
+
 func (s *status) beat(at time.Time, live int, batch int64, epoch string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,6 +82,7 @@ type Report struct {
 	BeatAge *float64 `json:"beat_age_seconds"` // null before the first beat
 	Backlog int      `json:"backlog"`          // change rows read and not yet applied
 	Live    int      `json:"live_queries"`
+	Orphans int      `json:"orphans"`  // prepared transactions from before the epoch, whose end empties the cache
 	Capture string   `json:"triggers"` // "ok" or what is wrong
 }
 
@@ -83,7 +91,7 @@ func (i *Invalidator) Report() Report {
 	s := &i.status
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := Report{Role: string(s.role), Epoch: s.epoch, Batch: s.batch, Backlog: s.backlog, Live: s.live, Capture: "ok"}
+	r := Report{Role: string(s.role), Epoch: s.epoch, Batch: s.batch, Backlog: s.backlog, Live: s.live, Orphans: s.orphans, Capture: "ok"}
 	if !s.beatAt.IsZero() {
 		age := time.Since(s.beatAt).Seconds()
 		r.BeatAge = &age

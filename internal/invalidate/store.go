@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/freshlist/freshlist/internal/invalidate/feed"
 )
 
@@ -29,15 +27,14 @@ func (l *leadership) store(ctx context.Context, beat bool) error {
 	if len(l.pending) == 0 || (!beat && time.Since(l.stored) < every) {
 		return nil
 	}
-	return l.save(ctx, l.conn(), l.touch)
+	limit := l.stepTimeout() + time.Duration(len(l.pending))*storeTime
+	return l.while(ctx, limit, l.save)
 }
 
 // save writes the position now.
-func (l *leadership) save(ctx context.Context, conn *pgx.Conn, pulse func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, l.stepTimeout()+time.Duration(len(l.pending))*storeTime)
-	defer cancel()
+func (l *leadership) save(ctx context.Context) error {
 	l.at.Fences = fencesOf(l.daemon.Positions())
-	if err := feed.Advance(ctx, conn, l.at, l.pending, pulse); err != nil {
+	if err := feed.Advance(ctx, l.drains, l.at, l.pending); err != nil {
 		return err
 	}
 	l.daemon.Settle()
@@ -54,7 +51,7 @@ func (l *leadership) farewell(ctx context.Context) {
 	}
 	enough, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.stepTimeout())
 	defer cancel()
-	if err := l.save(enough, l.drains, func(context.Context) error { return nil }); err != nil {
+	if err := l.save(enough); err != nil {
 		l.Log.DebugContext(ctx, "the position was not stored at the end", "error", err)
 	}
 }

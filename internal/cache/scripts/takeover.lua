@@ -11,6 +11,9 @@
 -- purged by a leader that died before it stored the cursor. That may be only if
 -- PostgreSQL has not been restarted since; otherwise, and if it is any other, it is
 -- PostgreSQL that has gone back (an old data directory was put in place).
+--
+-- Returns seq, batch and the term before: by these the new leader knows whether Redis is
+-- where it itself has left it.
 local fence = redis.call('HMGET', KEYS[1], 'term', 'epoch', 'seq', 'live', 'batch', 'server')
 if fence[1] and tonumber(fence[1]) >= tonumber(ARGV[1]) then
   return {'FENCED'}
@@ -26,4 +29,4 @@ if batch ~= tonumber(ARGV[5]) and (batch ~= ARGV[7] + 1 or fence[6] ~= ARGV[6]) 
   return {'LOST'}
 end
 redis.call('HSET', KEYS[1], 'term', ARGV[1], 'server', ARGV[6])
-return {'OK', fence[3], fence[5]}
+return {'OK', fence[3], fence[5], fence[1]}

@@ -138,6 +138,15 @@ func (d *Deployment) Connect() *pgx.Conn {
 	return conn
 }
 
+// Superuser opens a session of the server's superuser.
+func (d *Deployment) Superuser() *pgx.Conn {
+	d.Helper()
+	conn, err := pgx.Connect(d.Context(), d.Database.Superuser)
+	d.Must(err)
+	d.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return conn
+}
+
 // Exec commits one or more statements as the table's owner, and returns the
 // transaction that did it.
 func (d *Deployment) Exec(sql string, args ...any) (xid uint64) {

@@ -47,7 +47,7 @@ func TestCatalogComesAndGoes(t *testing.T) {
 				conn = r.connect(r.db.Superuser)
 			}
 			execOn(t, conn, "begin; "+sql+"; commit")
-			batch, err := feed.Drain(t.Context(), r.feed, r.at, 10, true)
+			batch, err := feed.Drain(t.Context(), r.feed, r.at, most(10), true)
 			if err == nil && batch.Catalog == r.at.Catalog {
 				t.Error("the fingerprint is the same")
 			}

@@ -151,7 +151,7 @@ func TestSwapThenInstall(t *testing.T) {
 	if changed, err := schema.Install(t.Context(), r.owner); !changed || err != nil {
 		t.Fatalf("install: %t, %v", changed, err)
 	}
-	r.at = must(feed.NewEpoch(t.Context(), r.feed, "another", 2, 2))(t)
+	r.at = must(feed.NewEpoch(t.Context(), r.feed, r.beginning("another", 2)))(t)
 	check := func() {
 		t.Helper()
 		r.exec("update properties set price = 77 where id = 1")

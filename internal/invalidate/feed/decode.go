@@ -17,25 +17,23 @@ import (
 // sides; envelopes are rare and come as JSON.
 const changeColumns = `xid, record_send(old_row) as old_row, record_send(new_row) as new_row, description_changed, to_json(sets)::text as sets`
 
-// decodeChanges reads changes until there are at least most (0: all of them), and
-// the transaction of each row.
-func decodeChanges(rows pgx.Rows, most int) (changes []match.Change, xids []uint64, err error) {
+// decodeChanges reads all changes, and what else stands in the row of each.
+func decodeChanges(rows pgx.Rows) (changes []match.Change, read readRows, err error) {
 	for rows.Next() {
 		var head []string // NULL but in the first row of a drain, which has been read
 		var xid uint64
 		var before, after pgtype.DriverBytes
 		var description *bool
 		var sets *string
-		if err := rows.Scan(&head, &xid, &before, &after, &description, &sets); err != nil {
-			return nil, nil, fmt.Errorf("read a change: %w", err)
+		var place pgtype.TID
+		var size int64
+		if err := rows.Scan(&head, &xid, &before, &after, &description, &sets, &place, &size); err != nil {
+			return nil, readRows{}, fmt.Errorf("read a change: %w", err)
 		}
 		changes = appendAnyChange(changes, xid, before, after, description, sets)
-		xids = append(xids, xid)
-		if most > 0 && len(changes) >= most {
-			return changes, xids, nil
-		}
+		read.add(xid, place, size)
 	}
-	return changes, xids, rows.Err()
+	return changes, read, rows.Err()
 }
 
 // Unread is a captured change that could not be understood. Anything may have changed,

@@ -3,10 +3,12 @@ package feed
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/freshlist/freshlist/internal/invalidate/match"
 )
@@ -17,102 +19,109 @@ type Batch struct {
 	Catalog  string // present fingerprint, if it was asked for
 	Changes  []match.Change
 	Xids     []uint64 // the transactions whose changes were read, in no order
+	More     bool     // the limits were reached: there may be more that Snapshot sees
+
+	places []pgtype.TID // of the rows that were read
 }
 
 // InProgress returns how many transactions had begun to write, anywhere on the server, and
 // not ended when the batch was read; of those that began after the latest to end had
 // begun, the snapshot knows nothing.
-func (b *Batch) InProgress() int {
-	list := b.Snapshot[strings.LastIndexByte(b.Snapshot, ':')+1:] // xmin:xmax:xid,xid,...
-	if list == "" {
-		return 0
+func (b *Batch) InProgress() int { return len(b.running()) }
+
+// Ended reports whether one of some transactions, all of which began before the batch was
+// read, had ended by then.
+func (b *Batch) Ended(xids []uint64) bool {
+	if len(xids) == 0 {
+		return false
 	}
-	return 1 + strings.Count(list, ",")
+	_, rest, _ := strings.Cut(b.Snapshot, ":")
+	next, _, _ := strings.Cut(rest, ":")
+	later, _ := strconv.ParseUint(next, 10, 64) // from here on none has ended
+	running := b.running()
+	return slices.ContainsFunc(xids, func(x uint64) bool {
+		return x < later && !slices.Contains(running, strconv.FormatUint(x, 10))
+	})
 }
 
-// Drain returns the changes after a position, at most most of them: if there are
-// more it returns ErrMany, and DrainAll is the one to use. With catalog it reads
-// the state of capture in the same snapshot.
+// running returns the transactions that the snapshot saw in progress.
+func (b *Batch) running() []string {
+	list := b.Snapshot[strings.LastIndexByte(b.Snapshot, ':')+1:] // xmin:xmax:xid,xid,...
+	if list == "" {
+		return nil
+	}
+	return strings.Split(list, ",")
+}
+
+// Limits bound what one drain reads.
+type Limits struct {
+	Rows  int
+	Bytes int // as they are stored, which may be compressed; one row is read however large
+}
+
+// Drain returns the changes after a position, as many as the limits allow. If that is not
+// all, More is set; then what was read is to be applied and handed to Consume, and the next
+// drain from the same position finds others. Only a batch without More has a snapshot that
+// may become the position. With catalog it reads the state of capture in the same snapshot.
 //
 // It takes one round trip. With nothing new it reads a handful of index pages,
 // however long ago the oldest transaction began and however much it has written.
-func Drain(ctx context.Context, conn *pgx.Conn, after Position, most int, catalog bool) (*Batch, error) {
-	batch, rows, err := open(ctx, conn, after, most+1, catalog)
-	if err != nil {
+func Drain(ctx context.Context, conn *pgx.Conn, after Position, most Limits, catalog bool) (*Batch, error) {
+	if err := settle(ctx, conn); err != nil {
 		return nil, err
 	}
-	defer rows.Close()
-	var xids []uint64
-	if batch.Changes, xids, err = decodeChanges(rows, 0); err != nil {
+	rows, err := conn.Query(ctx, drainQuery, after.Snapshot, most.Rows, catalog, most.Bytes)
+	if err != nil {
 		return nil, fmt.Errorf("drain: %w", err)
 	}
-	if len(xids) > most {
-		return nil, ErrMany
+	defer rows.Close()
+	batch, err := readHead(rows, after)
+	if err != nil {
+		return nil, fmt.Errorf("drain: %w", err)
 	}
-	batch.Xids = distinct(nil, xids)
+	changes, read, err := decodeChanges(rows)
+	if err != nil {
+		return nil, fmt.Errorf("drain: %w", err)
+	}
+	batch.Changes, batch.Xids, batch.places = changes, read.xids, read.places
+	batch.More = len(read.places) >= most.Rows || read.bytes >= int64(most.Bytes)
 	return batch, nil
 }
 
-// What a large backlog is read by, and from which size on it is not read at all
-// but taken for a change of the whole table.
-const (
-	ChunkRows    = 5000
-	CollapseRows = 2_000_000
-)
-
-// DrainAll hands the changes after a position to see, ChunkRows at a time, so that
-// memory is bounded; the batch that it returns has no Changes, and Xids only if
-// see was given all of them. All are of one snapshot. A backlog of more than
-// CollapseRows is one change of the whole table.
-func DrainAll(ctx context.Context, conn *pgx.Conn, after Position, catalog bool, see func([]match.Change) error) (*Batch, error) {
-	return drainAll(ctx, conn, after, catalog, CollapseRows, see)
+// readRows is what is read of the rows of changes besides the changes.
+type readRows struct {
+	xids   []uint64 // without runs of the same: a statement's rows come together
+	places []pgtype.TID
+	bytes  int64
 }
 
-func drainAll(ctx context.Context, conn *pgx.Conn, after Position, catalog bool, collapse int, see func([]match.Change) error) (*Batch, error) {
-	backlog, err := count(ctx, conn, after, collapse+1)
-	if err != nil {
-		return nil, err
+func (r *readRows) add(xid uint64, place pgtype.TID, size int64) {
+	if n := len(r.xids); n == 0 || r.xids[n-1] != xid {
+		r.xids = append(r.xids, xid)
 	}
-	limit := everything
-	if backlog > collapse {
-		limit = 0
-	}
-	batch, rows, err := open(ctx, conn, after, limit, catalog)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	if limit == 0 {
-		return batch, see([]match.Change{{Kind: match.WholeTable}})
-	}
-	for {
-		changes, xids, err := decodeChanges(rows, ChunkRows)
-		if err != nil {
-			return nil, fmt.Errorf("drain: %w", err)
-		}
-		if len(changes) == 0 {
-			return batch, nil
-		}
-		batch.Xids = distinct(batch.Xids, xids)
-		if err := see(changes); err != nil {
-			return nil, err
-		}
-	}
+	r.places = append(r.places, place)
+	r.bytes += size
 }
 
-// everything is the limit that does not limit.
-const everything = 1 << 62
-
-// drainQuery reads the marker, the state of capture ($3) and at most $2 changes, all in
-// one snapshot: a row about everything, then the changes.
+// drainQuery reads the marker, the state of capture ($3) and the changes, at most $2 and about
+// as many as are stored in $4 bytes, all in one snapshot: a row about everything, then the
+// changes. The sizes are those of what is stored: to know how large it is spelled out would
+// mean to read it all, each time.
 const drainQuery = `
 	select
 		array[pg_current_snapshot()::text, m.epoch, m.term::text, case when $3 then freshlist.properties_catalog() end] as head,
-		null::xid8 as xid, null::bytea as old_row, null::bytea as new_row, null::boolean as description_changed, null::text as sets
+		null::xid8 as xid, null::bytea as old_row, null::bytea as new_row, null::boolean as description_changed, null::text as sets,
+		null::tid as place, null::bigint as size
 	from (select) as one
 	left join (select epoch, term from freshlist.properties_marker order by revision desc limit 1) as m on true
 	union all
-	(select null, ` + changeColumns + ` from (` + changesAfter + `) as changes limit $2)`
+	(select null, ` + changeColumns + `, place, size from (
+		select *, sum(size) over (rows unbounded preceding) - size as before
+		from (
+			select *, (coalesce(pg_column_size(old_row), 0) + coalesce(pg_column_size(new_row), 0))::bigint as size
+			from (` + changesAfter + `) as changes limit $2
+		) as sized
+	) as counted where before < $4)`
 
 // changesAfter selects what is visible now and was not in snapshot $1, by two index
 // scans: what began after that snapshot, and what it saw in progress. The present
@@ -120,30 +129,12 @@ const drainQuery = `
 // whatever it has written. ("xid >= pg_snapshot_xmin and not visible in $1" would read
 // everything since the oldest open transaction.)
 const changesAfter = `
-	select * from freshlist.properties_changes
+	select *, ctid as place from freshlist.properties_changes
 	where xid >= pg_snapshot_xmax($1::pg_snapshot) and xid < pg_snapshot_xmax(pg_current_snapshot())
 	union all
-	select * from freshlist.properties_changes
+	select *, ctid as place from freshlist.properties_changes
 	where xid = any(array(
 		select x from pg_snapshot_xip($1::pg_snapshot) as x where pg_visible_in_snapshot(x, pg_current_snapshot())))`
-
-// open begins a drain and checks that the marker is still the caller's. The rows that
-// it leaves to be read are those of the changes.
-func open(ctx context.Context, conn *pgx.Conn, after Position, limit int, catalog bool) (*Batch, pgx.Rows, error) {
-	if err := settle(ctx, conn); err != nil {
-		return nil, nil, err
-	}
-	rows, err := conn.Query(ctx, drainQuery, after.Snapshot, limit, catalog)
-	if err != nil {
-		return nil, nil, fmt.Errorf("drain: %w", err)
-	}
-	batch, err := readHead(rows, after)
-	if err != nil {
-		rows.Close()
-		return nil, nil, fmt.Errorf("drain: %w", err)
-	}
-	return batch, rows, nil
-}
 
 // readHead reads the first row of a drain, which is about all the others.
 func readHead(rows pgx.Rows, after Position) (*Batch, error) {
@@ -152,7 +143,7 @@ func readHead(rows pgx.Rows, after Position) (*Batch, error) {
 	}
 	var head [4]*string // snapshot, the marker's epoch and term, catalog
 	heads := head[:]
-	if err := rows.Scan(&heads, nil, nil, nil, nil, nil); err != nil {
+	if err := rows.Scan(&heads, nil, nil, nil, nil, nil, nil, nil); err != nil {
 		return nil, err
 	}
 	epoch, term := heads[1], heads[2]
@@ -169,8 +160,8 @@ func readHead(rows pgx.Rows, after Position) (*Batch, error) {
 	return batch, nil
 }
 
-// count counts the changes after a position, up to limit.
-func count(ctx context.Context, conn *pgx.Conn, after Position, limit int) (rows int, err error) {
+// Count counts the changes after a position, up to limit.
+func Count(ctx context.Context, conn *pgx.Conn, after Position, limit int) (rows int, err error) {
 	if err := settle(ctx, conn); err != nil {
 		return 0, err
 	}
@@ -199,15 +190,4 @@ func settle(ctx context.Context, conn *pgx.Conn) error {
 	}
 	conn.PgConn().CustomData()[settled] = true
 	return nil
-}
-
-// distinct adds xids to a list, leaving out runs of the same: a statement's rows
-// come together.
-func distinct(list, xids []uint64) []uint64 {
-	for _, xid := range xids {
-		if n := len(list); n == 0 || list[n-1] != xid {
-			list = append(list, xid)
-		}
-	}
-	return list
 }

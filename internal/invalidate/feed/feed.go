@@ -29,16 +29,22 @@ var (
 	ErrMarker = errors.New("the marker is not of this epoch")
 	// ErrTerm: another invalidator has taken over.
 	ErrTerm = errors.New("another term has begun")
-	// ErrMany: there are more changes than were asked for; nothing has been read.
-	ErrMany = errors.New("more changes than asked for")
+	// ErrCatalog: the table or its triggers are not what they were when they were looked
+	// at. Changes may have gone by unseen.
+	ErrCatalog = errors.New("the catalog has changed")
+	// ErrOrphan: a prepared transaction has ended whose changes may have been lost. A new
+	// epoch is due.
+	ErrOrphan = errors.New("a prepared transaction from before the epoch has ended")
 )
 
 // Position is how far the cache has come.
 type Position struct {
 	Epoch    string
 	Term     int64
-	Snapshot string // pg_snapshot: what it sees has been applied
-	Catalog  string // fingerprint of the table and its triggers when the epoch began
+	Snapshot string   // pg_snapshot: what it sees has been applied
+	Catalog  string   // fingerprint of the table and its triggers when the epoch began
+	Agreed   string   // the settings in which all processes must agree
+	Orphans  []uint64 // prepared transactions whose changes may have been lost
 	Fences   []Fence
 }
 
@@ -55,10 +61,10 @@ func Takeover(ctx context.Context, conn *pgx.Conn, known int64) (at Position, fo
 		  and term >= $1
 		  and system_identifier = (select system_identifier from pg_control_system())
 		  and database_oid = (select oid from pg_database where datname = current_database())
-		returning epoch, term, cursor::text, catalog, fence_terms, fence_seqs, fence_batches`
+		returning epoch, term, cursor::text, catalog, agreed, orphans, fence_terms, fence_seqs, fence_batches`
 	var terms, seqs, batches []int64
 	err = conn.QueryRow(ctx, query, known).
-		Scan(&at.Epoch, &at.Term, &at.Snapshot, &at.Catalog, &terms, &seqs, &batches)
+		Scan(&at.Epoch, &at.Term, &at.Snapshot, &at.Catalog, &at.Agreed, &at.Orphans, &terms, &seqs, &batches)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return Position{}, false, nil
@@ -73,13 +79,45 @@ func Takeover(ctx context.Context, conn *pgx.Conn, known int64) (at Position, fo
 	return at, true, nil
 }
 
-// NewEpoch writes the marker of a new epoch, whose position is the present: one
-// statement and so one snapshot gives the cursor and the catalog's fingerprint. It
-// returns ErrTerm if a later term has begun.
-func NewEpoch(ctx context.Context, conn *pgx.Conn, epoch string, term int64, partitions int) (Position, error) {
+// Prepared returns the transactions of this database that are prepared for two-phase
+// commit. It must be asked before the statement that begins an epoch: then each of them
+// either has ended in that statement's snapshot, or is in the list.
+func Prepared(ctx context.Context, conn *pgx.Conn) (xids []uint64, err error) {
+	// The view has the lower half of an identifier; the upper is that of the nearest to the
+	// present. (A snapshot's list has only those older than the latest that has ended.)
 	const query = `
-		with ours as (
-			select s.system_identifier, d.oid as database_oid, array_fill(0::bigint, array[$3::integer]) as zeros
+		select array(
+			select (present + (transaction::text::bigint - present % two32 + two32 + two32 / 2) % two32 - two32 / 2)::text::xid8
+			from pg_prepared_xacts, (
+				select pg_snapshot_xmax(pg_current_snapshot())::text::bigint as present, 4294967296 as two32
+			) as now
+			where database = current_database())`
+	if err := conn.QueryRow(ctx, query).Scan(&xids); err != nil {
+		return nil, fmt.Errorf("list the prepared transactions: %w", err)
+	}
+	return xids, nil
+}
+
+// Beginning is what an epoch begins with.
+type Beginning struct {
+	Epoch      string
+	Term       int64
+	Partitions int
+	Agreed     string
+	Catalog    string   // the fingerprint that has been looked at and found in order
+	Orphans    []uint64 // those that have ended by then are left out
+}
+
+// NewEpoch writes the marker of a new epoch, whose position is the present. One statement,
+// and so one snapshot, gives the position, compares the catalog and tells which orphans are
+// still in progress. It returns ErrCatalog if the catalog is not the one that was looked at,
+// and ErrTerm if a later term has begun.
+func NewEpoch(ctx context.Context, conn *pgx.Conn, b Beginning) (Position, error) {
+	const query = `
+		with ours as materialized (
+			select s.system_identifier, d.oid as database_oid, array_fill(0::bigint, array[$3::integer]) as zeros,
+				coalesce(freshlist.properties_catalog(), '') as catalog, pg_current_snapshot() as present,
+				array(select x from unnest($6::xid8[]) as x where not pg_visible_in_snapshot(x, pg_current_snapshot())) as orphans
 			from pg_control_system() as s, pg_database as d
 			where d.datname = current_database()
 		), next as (
@@ -87,25 +125,37 @@ func NewEpoch(ctx context.Context, conn *pgx.Conn, epoch string, term int64, par
 		), renewed as (
 			update freshlist.properties_marker as m
 			set revision = n.revision, epoch = $1, term = $2, system_identifier = o.system_identifier, database_oid = o.database_oid,
-				cursor = pg_current_snapshot(), catalog = freshlist.properties_catalog(),
+				cursor = o.present, catalog = o.catalog, agreed = $4, orphans = o.orphans,
 				fence_terms = o.zeros, fence_seqs = o.zeros, fence_batches = o.zeros
 			from ours as o, next as n
-			where m.revision = n.revision - 1
+			where m.revision = n.revision - 1 and o.catalog = $5
 			  and (m.term <= $2 or (m.system_identifier, m.database_oid) <> (o.system_identifier, o.database_oid))
-			returning m.cursor, m.catalog
+			returning true
 		), made as (
-			insert into freshlist.properties_marker
-			select n.revision, $1, $2, o.system_identifier, o.database_oid, pg_current_snapshot(), freshlist.properties_catalog(),
-				o.zeros, o.zeros, o.zeros
+			insert into freshlist.properties_marker (revision, epoch, term, system_identifier, database_oid,
+				cursor, catalog, agreed, orphans, fence_terms, fence_seqs, fence_batches)
+			select n.revision, $1, $2, o.system_identifier, o.database_oid,
+				o.present, o.catalog, $4, o.orphans, o.zeros, o.zeros, o.zeros
 			from ours as o, next as n
-			where n.revision = 1
-			returning cursor, catalog
+			where n.revision = 1 and o.catalog = $5
+			returning true
 		)
-		select cursor::text, catalog from renewed union all select cursor::text, catalog from made`
-	at := Position{Epoch: epoch, Term: term, Fences: make([]Fence, partitions)}
-	err := conn.QueryRow(ctx, query, epoch, term, partitions).Scan(&at.Snapshot, &at.Catalog)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return Position{}, fmt.Errorf("begin epoch: %w", ErrTerm)
+		select o.catalog = $5, exists (select from renewed) or exists (select from made), o.present::text, o.orphans
+		from ours as o`
+	at := Position{Epoch: b.Epoch, Term: b.Term, Catalog: b.Catalog, Agreed: b.Agreed, Fences: make([]Fence, b.Partitions)}
+	orphans := b.Orphans
+	if orphans == nil {
+		orphans = []uint64{}
+	}
+	var same, written bool
+	err := conn.QueryRow(ctx, query, b.Epoch, b.Term, b.Partitions, b.Agreed, b.Catalog, orphans).
+		Scan(&same, &written, &at.Snapshot, &at.Orphans)
+	switch {
+	case err != nil:
+	case !same:
+		err = ErrCatalog
+	case !written:
+		err = ErrTerm
 	}
 	if err != nil {
 		return Position{}, fmt.Errorf("begin epoch: %w", err)
@@ -140,4 +190,24 @@ func Catalog(ctx context.Context, conn *pgx.Conn) (catalog, fault string, err er
 		return "", "", fmt.Errorf("read the state of capture: %w", err)
 	}
 	return catalog, fault, nil
+}
+
+// Repair has the triggers of capture that are enabled, but not always, enabled always, and
+// returns what it did, "" if nothing needed that or could be done now. That is what is left by
+// a bulk load that disabled triggers and enabled them again. A trigger that is disabled is left
+// alone.
+func Repair(ctx context.Context, conn *pgx.Conn) (did string, err error) {
+	err = conn.QueryRow(ctx, "select freshlist.properties_repair()").Scan(&did)
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		switch pg.Code {
+		case pgerrcode.LockNotAvailable, pgerrcode.QueryCanceled, pgerrcode.DeadlockDetected, // not now
+			pgerrcode.UndefinedFunction, pgerrcode.InvalidSchemaName, pgerrcode.InsufficientPrivilege: // the fault says it
+			return "", nil
+		}
+	}
+	if err != nil {
+		return "", fmt.Errorf("repair the triggers: %w", err)
+	}
+	return did, nil
 }

@@ -45,7 +45,7 @@ func TestDrainStaysCheap(t *testing.T) {
 // pagesOf returns how many pages one execution of a drain touches.
 func (r *rig) pagesOf(query string) int {
 	r.Helper()
-	text := queryOn[[]byte](r, r.feed, "explain (analyze, buffers, format json) "+query, r.at.Snapshot, 100, false)
+	text := queryOn[[]byte](r, r.feed, "explain (analyze, buffers, format json) "+query, r.at.Snapshot, 100, false, 1<<20)
 	var plans []struct {
 		Plan struct {
 			Hit  int `json:"Shared Hit Blocks"`

@@ -2,6 +2,7 @@ package feed_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -31,7 +32,7 @@ func TestTakeover(t *testing.T) {
 	if next.Term != r.at.Term+1 || next.Epoch != r.at.Epoch || next.Catalog != r.at.Catalog || next.Snapshot != r.at.Snapshot || !slices.Equal(next.Fences, r.at.Fences) {
 		t.Errorf("took over %+v\nfrom      %+v", next, r.at)
 	}
-	if again := must(feed.NewEpoch(t.Context(), r.feed, "a later epoch", 9, 1))(t); again.Term != 9 || len(again.Fences) != 1 {
+	if again := must(feed.NewEpoch(t.Context(), r.feed, r.beginning("a later epoch", 9)))(t); again.Term != 9 || len(again.Fences) != 2 {
 		t.Errorf("new epoch %+v", again)
 	}
 	if next, _, _ = feed.Takeover(t.Context(), r.feed, 2); next.Term != 10 {
@@ -44,26 +45,26 @@ func TestSuccession(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.exec(raise(1))
-	batch := must(feed.Drain(t.Context(), r.feed, r.at, 10, false))(t)
+	batch := must(feed.Drain(t.Context(), r.feed, r.at, most(10), false))(t)
 	next, _, err := feed.Takeover(t.Context(), r.feed, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := feed.Drain(t.Context(), r.feed, r.at, 10, false); !errors.Is(err, feed.ErrTerm) {
+	if _, err := feed.Drain(t.Context(), r.feed, r.at, most(10), false); !errors.Is(err, feed.ErrTerm) {
 		t.Errorf("drain: %v, want ErrTerm", err)
 	}
-	if err := feed.Advance(t.Context(), r.feed, r.at, batch.Xids, noPulse); !errors.Is(err, feed.ErrTerm) {
+	if err := feed.Advance(t.Context(), r.feed, r.at, batch.Xids); !errors.Is(err, feed.ErrTerm) {
 		t.Errorf("advance: %v, want ErrTerm", err)
 	}
-	if _, err := feed.NewEpoch(t.Context(), r.feed, "mine", r.at.Term, 2); !errors.Is(err, feed.ErrTerm) {
+	if _, err := feed.NewEpoch(t.Context(), r.feed, r.beginning("mine", r.at.Term)); !errors.Is(err, feed.ErrTerm) {
 		t.Errorf("new epoch: %v, want ErrTerm", err)
 	}
 	r.at = next
 	r.expect("update 1: price")
-	if _, err := feed.NewEpoch(t.Context(), r.feed, "another", next.Term, 2); err != nil {
+	if _, err := feed.NewEpoch(t.Context(), r.feed, r.beginning("another", next.Term)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := feed.Drain(t.Context(), r.feed, r.at, 10, false); !errors.Is(err, feed.ErrMarker) {
+	if _, err := feed.Drain(t.Context(), r.feed, r.at, most(10), false); !errors.Is(err, feed.ErrMarker) {
 		t.Errorf("drain of another epoch: %v, want ErrMarker", err)
 	}
 }
@@ -75,7 +76,7 @@ func TestNoMarker(t *testing.T) {
 	if _, found, err := feed.Takeover(t.Context(), r.feed, 0); found || err != nil {
 		t.Errorf("take over without a marker: %t, %v", found, err)
 	}
-	if _, err := feed.Drain(t.Context(), r.feed, r.at, 10, false); !errors.Is(err, feed.ErrMarker) {
+	if _, err := feed.Drain(t.Context(), r.feed, r.at, most(10), false); !errors.Is(err, feed.ErrMarker) {
 		t.Errorf("drain without a marker: %v, want ErrMarker", err)
 	}
 	if epoch := queryOn[*string](t, r.connect(r.db.API), "select freshlist.properties_epoch()"); epoch != nil {
@@ -92,7 +93,7 @@ func TestForeignMarker(t *testing.T) {
 		if _, found, err := feed.Takeover(t.Context(), r.feed, 0); found || err != nil {
 			t.Errorf("%s: take over: %t, %v", copied, found, err)
 		}
-		if r.at = must(feed.NewEpoch(t.Context(), r.feed, "its own", 5, 1))(t); r.at.Term != 5 {
+		if r.at = must(feed.NewEpoch(t.Context(), r.feed, r.beginning("its own", 5)))(t); r.at.Term != 5 {
 			t.Errorf("%s: term %d", copied, r.at.Term)
 		}
 		r.exec(raise(1))
@@ -115,13 +116,13 @@ func TestRestart(t *testing.T) {
 	r.exec(raise(2))
 	server.Restart(t, local.Immediate)
 	r.owner, r.feed = r.connect(r.db.Owner), r.connect(r.db.Invalidator)
-	if _, err := feed.Drain(t.Context(), r.feed, r.at, 10, false); !errors.Is(err, feed.ErrMarker) {
+	if _, err := feed.Drain(t.Context(), r.feed, r.at, most(10), false); !errors.Is(err, feed.ErrMarker) {
 		t.Errorf("drain after a crash: %v, want ErrMarker", err)
 	}
 	if n := r.pending(); n != 0 {
 		t.Errorf("%d changes have survived a crash without their marker", n)
 	}
-	r.at = must(feed.NewEpoch(t.Context(), r.feed, "after the crash", 2, 1))(t)
+	r.at = must(feed.NewEpoch(t.Context(), r.feed, r.beginning("after the crash", 2)))(t)
 	r.exec(raise(3))
 	r.expect("update 3: price")
 }
@@ -133,16 +134,70 @@ func TestNewEpochBegins(t *testing.T) {
 	open := r.begin()
 	execOn(t, open.Conn(), raise(1))
 	r.exec(raise(2))
-	r.at = must(feed.NewEpoch(t.Context(), r.feed, "next", 2, 1))(t)
+	r.at = must(feed.NewEpoch(t.Context(), r.feed, r.beginning("next", 2)))(t)
 	r.exec(raise(3))
 	if err := open.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	r.expect("update 1: price", "update 3: price")
-	if err := feed.Sweep(t.Context(), r.feed, r.at, noPulse); err != nil {
-		t.Fatal(err)
-	}
+	r.sweep()
 	if n := r.pending(); n != 0 {
 		t.Errorf("%d changes from before the epoch are left", n)
+	}
+}
+
+// A new epoch takes over only the catalog that was looked at: what is altered meanwhile must
+// not become the norm.
+func TestNewEpochOfAnotherCatalog(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for name, marker := range map[string]bool{"with a marker": true, "without": false} {
+		looked := r.beginning("adopted", 2)
+		r.exec("alter table properties disable trigger freshlist_update; alter table properties enable always trigger freshlist_update")
+		if !marker {
+			r.exec("delete from freshlist.properties_marker")
+		}
+		if _, err := feed.NewEpoch(t.Context(), r.feed, looked); !errors.Is(err, feed.ErrCatalog) {
+			t.Errorf("%s: new epoch of a catalog that nobody has looked at: %v, want ErrCatalog", name, err)
+		}
+		if n := queryOn[int](t, r.owner, "select count(*) from freshlist.properties_marker where epoch = 'adopted'"); n != 0 {
+			t.Errorf("%s: the marker is written", name)
+		}
+		must(feed.NewEpoch(t.Context(), r.feed, r.beginning("looked at", 2)))(t)
+	}
+}
+
+// The marker keeps the prepared transactions that are still in progress, and no others.
+func TestOrphans(t *testing.T) {
+	t.Parallel()
+	r := rigOn(t, migrated.On(t, pgtest.Start(t, "max_prepared_transactions=3")))
+	var xids []uint64
+	for id := 1; id <= 2; id++ {
+		tx := r.begin()
+		execOn(t, tx.Conn(), raise(id))
+		xids = append(xids, queryOn[uint64](t, tx.Conn(), "select pg_current_xact_id()"))
+		execOn(t, tx.Conn(), fmt.Sprintf("prepare transaction 'p%d'", id))
+	}
+	listed := must(feed.Prepared(t.Context(), r.feed))(t)
+	slices.Sort(listed)
+	if !slices.Equal(listed, xids) {
+		t.Errorf("prepared are %v, want %v", listed, xids)
+	}
+	r.exec("commit prepared 'p1'")
+	b := r.beginning("another", 2)
+	b.Orphans = listed
+	r.at = must(feed.NewEpoch(t.Context(), r.feed, b))(t)
+	next, _, err := feed.Takeover(t.Context(), r.feed, 0)
+	if err != nil || !slices.Equal(r.at.Orphans, xids[1:]) || !slices.Equal(next.Orphans, xids[1:]) {
+		t.Errorf("orphans are %v, taken over %v (%v), want %v", r.at.Orphans, next.Orphans, err, xids[1:])
+	}
+	r.at = next
+	drain := func() *feed.Batch { return must(feed.Drain(t.Context(), r.feed, r.at, most(10), false))(t) }
+	if drain().Ended(r.at.Orphans) {
+		t.Error("one is said to have ended that has not")
+	}
+	r.exec("rollback prepared 'p2'")
+	if !drain().Ended(r.at.Orphans) {
+		t.Error("its end is not noticed")
 	}
 }

@@ -47,12 +47,32 @@ func rigOn(t testing.TB, db pgtest.Database) *rig {
 	r := &rig{TB: t, db: db}
 	r.owner, r.feed = r.connect(db.Owner), r.connect(db.Invalidator)
 	r.exec(threeListings)
-	r.at = must(feed.NewEpoch(t.Context(), r.feed, "an epoch", 1, 2))(t)
-	if err := feed.Sweep(t.Context(), r.feed, r.at, noPulse); err != nil {
-		t.Fatal(err)
-	}
+	r.at = must(feed.NewEpoch(t.Context(), r.feed, r.beginning("an epoch", 1)))(t)
+	r.sweep()
 	return r
 }
+
+// beginning is that of an epoch of two partitions, with the catalog as it is.
+func (r *rig) beginning(epoch string, term int64) feed.Beginning {
+	r.Helper()
+	catalog := must(feed.Fingerprint(r.Context(), r.feed))(r)
+	return feed.Beginning{Epoch: epoch, Term: term, Partitions: 2, Agreed: "as agreed", Catalog: catalog}
+}
+
+// sweep deletes what is behind the position and returns in how many steps.
+func (r *rig) sweep() (steps int) {
+	r.Helper()
+	s := feed.NewSweep(r.at)
+	for ; !s.Done(); steps++ {
+		if err := s.Step(r.Context(), r.feed); err != nil {
+			r.Fatal(err)
+		}
+	}
+	return steps
+}
+
+// most is so many rows, of whatever size.
+func most(rows int) feed.Limits { return feed.Limits{Rows: rows + 1, Bytes: 1 << 30} }
 
 // connect opens one more connection, which ends with the test.
 func (r *rig) connect(url string) *pgx.Conn {
@@ -102,15 +122,13 @@ func (r *rig) begin() pgx.Tx {
 // drain returns the changes since the last drain and stores the position behind them.
 func (r *rig) drain() []match.Change {
 	r.Helper()
-	batch := must(feed.Drain(r.Context(), r.feed, r.at, 20_000, false))(r)
+	batch := must(feed.Drain(r.Context(), r.feed, r.at, most(20_000), false))(r)
 	r.at.Snapshot = batch.Snapshot
-	if err := feed.Advance(r.Context(), r.feed, r.at, batch.Xids, noPulse); err != nil {
+	if err := feed.Advance(r.Context(), r.feed, r.at, batch.Xids); err != nil {
 		r.Fatal(err)
 	}
 	return batch.Changes
 }
-
-func noPulse(context.Context) error { return nil }
 
 // drained drains and tells what came in words, sorted.
 func (r *rig) drained() []string {

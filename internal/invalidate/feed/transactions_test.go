@@ -1,15 +1,15 @@
 package feed_test
 
 import (
-	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/freshlist/freshlist/internal/invalidate/feed"
-	"github.com/freshlist/freshlist/internal/invalidate/match"
 )
 
 func raise(id int) string {
@@ -89,46 +89,86 @@ func outOfOrder(r *rig, look func()) {
 // changesOfOneTransaction stands for as many statements.
 const changesOfOneTransaction = "insert into freshlist.properties_changes (xid) select pg_current_xact_id() from generate_series(1, $1)"
 
-// A drain that finds more than it may return says so, and the large drain returns all
-// of it in parts, or collapses it.
+// A large backlog is drained in parts, by rows or by bytes. Each part that has been applied
+// is gone for good, though the position moves only behind the last.
 func TestBacklog(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	r.exec(changesOfOneTransaction, 12_000)
-	if _, err := feed.Drain(t.Context(), r.feed, r.at, 11_999, false); err != feed.ErrMany {
-		t.Errorf("drain at most 11,999 of 12,000: %v, want ErrMany", err)
-	}
-	if batch := must(feed.Drain(t.Context(), r.feed, r.at, 12_000, false))(t); len(batch.Changes) != 12_000 || len(batch.Xids) != 1 {
-		t.Errorf("%d changes of %d transactions, want 12,000 of 1", len(batch.Changes), len(batch.Xids))
-	}
-	var parts []int
-	must(feed.DrainAll(t.Context(), r.feed, r.at, false, sizes(&parts)))(t)
-	if want := []int{feed.ChunkRows, feed.ChunkRows, 12_000 - 2*feed.ChunkRows}; !slices.Equal(parts, want) {
-		t.Errorf("parts of %d changes, want %d", parts, want)
-	}
-	parts = nil
-	batch := must(feed.DrainCollapsing(t.Context(), r.feed, r.at, 11_999, sizes(&parts)))(t)
-	if !slices.Equal(parts, []int{1}) {
-		t.Errorf("a collapsed backlog has parts of %d changes", parts)
-	}
-	r.at.Snapshot = batch.Snapshot
-	if err := feed.Advance(t.Context(), r.feed, r.at, batch.Xids, noPulse); err != nil {
-		t.Fatal(err)
-	}
-	if err := feed.Sweep(t.Context(), r.feed, r.at, noPulse); err != nil {
-		t.Fatal(err)
-	}
-	r.expect()
-	if n := r.pending(); n != 0 {
-		t.Errorf("%d rows left after collapse and sweep", n)
+	title := strings.Repeat("0123456789abcdef", 20)
+	for name, c := range map[string]struct {
+		limits feed.Limits
+		parts  []int
+	}{
+		"by rows":                {feed.Limits{Rows: 5000, Bytes: 1 << 30}, []int{5000, 5000, 2000}},
+		"exactly":                {feed.Limits{Rows: 6000, Bytes: 1 << 30}, []int{6000, 6000, 0}},
+		"by bytes":               {feed.Limits{Rows: 1 << 30, Bytes: 2_000_000}, nil},
+		"one row above the rest": {feed.Limits{Rows: 1 << 30, Bytes: 1}, []int{1, 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			r.exec(`create function many(n int, title text) returns void language sql as $$
+				insert into freshlist.properties_changes (xid, new_row)
+				select pg_current_xact_id(), row(x, now(), now(), null, null, null, null, 1, null, title, 'Condo', 'for_sale', 'FOLSOM', null)::freshlist.property
+				from generate_series(1, n) as x $$`)
+			r.exec("select many(12000, $1)", title)
+			var parts []int
+			applied := 0
+			for len(parts) < len(c.parts) || c.parts == nil {
+				batch := must(feed.Drain(t.Context(), r.feed, r.at, c.limits, false))(t)
+				parts = append(parts, len(batch.Changes))
+				applied += len(batch.Changes)
+				if !batch.More {
+					break
+				}
+				if err := feed.Consume(t.Context(), r.feed, r.at, batch); err != nil {
+					t.Fatal(err)
+				}
+				if n := r.pending(); n != 12_000-applied {
+					t.Fatalf("%d rows left after %d have been applied", n, applied)
+				}
+			}
+			if c.parts != nil && !slices.Equal(parts, c.parts) {
+				t.Errorf("parts of %d changes, want %d", parts, c.parts)
+			}
+			if c.parts == nil && (len(parts) < 2 || applied != 12_000) {
+				t.Errorf("parts of %d changes, want several of 12,000", parts)
+			}
+			if n := must(feed.Count(t.Context(), r.feed, r.at, 1<<30))(t); n != r.pending() {
+				t.Errorf("counted %d changes of %d", n, r.pending())
+			}
+		})
 	}
 }
 
-func sizes(parts *[]int) func([]match.Change) error {
-	return func(changes []match.Change) error {
-		*parts = append(*parts, len(changes))
-		return nil
+// Consuming is for the present leader, and never moves the position behind what is left.
+func TestConsume(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.exec(raise(1))
+	r.exec(raise(2))
+	r.exec(raise(3))
+	batch := must(feed.Drain(t.Context(), r.feed, r.at, feed.Limits{Rows: 2, Bytes: 1 << 20}, false))(t)
+	if len(batch.Changes) != 2 || !batch.More {
+		t.Fatalf("%d changes, more %t", len(batch.Changes), batch.More)
 	}
+	later := r.at
+	later.Term++
+	if err := feed.Consume(t.Context(), r.feed, later, batch); !errors.Is(err, feed.ErrTerm) {
+		t.Errorf("consume in another term: %v, want ErrTerm", err)
+	}
+	if n := r.pending(); n != 3 {
+		t.Errorf("%d rows left, want 3", n)
+	}
+	r.at.Fences[0].Seq = 7
+	if err := feed.Consume(t.Context(), r.feed, r.at, batch); err != nil {
+		t.Fatal(err)
+	}
+	next, _, err := feed.Takeover(t.Context(), r.feed, 0)
+	if err != nil || next.Snapshot != r.at.Snapshot || next.Fences[0].Seq != 7 {
+		t.Errorf("position %+v, %v; want snapshot %s and seq 7", next, err, r.at.Snapshot)
+	}
+	r.at = next
+	r.expect("update 3: price")
 }
 
 // Deletion goes on where one statement's limits end, and leaves what is not processed.
@@ -141,20 +181,41 @@ func TestAdvanceMany(t *testing.T) {
 	for range 10 {
 		r.exec(raise(3))
 	}
-	batch := must(feed.Drain(t.Context(), r.feed, r.at, 50_000, false))(t)
+	batch := must(feed.Drain(t.Context(), r.feed, r.at, most(50_000), false))(t)
 	if err := tx.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	r.at.Snapshot = batch.Snapshot
-	pulses := 0
-	pulse := func(context.Context) error { pulses++; return nil }
-	if err := feed.Advance(t.Context(), r.feed, r.at, batch.Xids, pulse); err != nil {
+	if err := feed.Advance(t.Context(), r.feed, r.at, batch.Xids); err != nil {
 		t.Fatal(err)
 	}
-	if n := r.pending(); n != 1 || pulses < 2 {
-		t.Errorf("%d rows left, want 1; %d pulses", n, pulses)
+	if n := r.pending(); n != 1 {
+		t.Errorf("%d rows left, want 1", n)
 	}
 	r.expect("update 2: price")
+}
+
+// A sweep of very many rows takes several steps, and spares those that are not behind its
+// position wherever in the file they are.
+func TestSweepMany(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.exec(changesOfOneTransaction, 300_000)
+	open := r.begin()
+	execOn(t, open.Conn(), raise(1))
+	r.exec(changesOfOneTransaction, 1000)
+	r.at = must(feed.NewEpoch(t.Context(), r.feed, r.beginning("another", 2)))(t)
+	r.exec(raise(3))
+	if err := open.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if steps := r.sweep(); steps < 10 {
+		t.Errorf("%d steps, want more", steps)
+	}
+	if n := r.pending(); n != 2 {
+		t.Errorf("%d rows left, want 2", n)
+	}
+	r.expect("update 1: price", "update 3: price")
 }
 
 // An interrupted Advance leaves rows behind its position; Sweep removes those and
@@ -167,14 +228,12 @@ func TestSweep(t *testing.T) {
 	for range 100 {
 		r.exec(raise(2))
 	}
-	r.at.Snapshot = must(feed.Drain(t.Context(), r.feed, r.at, 1000, false))(t).Snapshot
+	r.at.Snapshot = must(feed.Drain(t.Context(), r.feed, r.at, most(1000), false))(t).Snapshot
 	r.exec(raise(3))
 	if err := open.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := feed.Sweep(t.Context(), r.feed, r.at, noPulse); err != nil {
-		t.Fatal(err)
-	}
+	r.sweep()
 	if n := r.pending(); n != 2 {
 		t.Errorf("%d rows left, want the 2 that have not been read", n)
 	}

@@ -281,7 +281,7 @@ func TestCatalog(t *testing.T) {
 				t.Fatalf("fault %q, %v after an installation", fault, err)
 			}
 			r.exec(test.sql)
-			if batch, err := feed.Drain(t.Context(), r.feed, r.at, 10, true); err == nil && batch.Catalog == r.at.Catalog {
+			if batch, err := feed.Drain(t.Context(), r.feed, r.at, most(10), true); err == nil && batch.Catalog == r.at.Catalog {
 				t.Error("the fingerprint is the same")
 			}
 			if _, fault, err := feed.Catalog(t.Context(), r.feed); err != nil || !strings.Contains(fault, test.fault) || (fault == "") != (test.fault == "") {
@@ -303,7 +303,7 @@ func TestCatalogStays(t *testing.T) {
 	for _, sql := range []string{raise(1), "analyze properties", "vacuum freshlist.properties_changes", "create index on properties (bedrooms)", "truncate properties"} {
 		r.exec(sql)
 		stays := sql != "truncate properties" // which makes a new file
-		if batch := must(feed.Drain(t.Context(), r.feed, r.at, 10, true))(t); (batch.Catalog == r.at.Catalog) != stays {
+		if batch := must(feed.Drain(t.Context(), r.feed, r.at, most(10), true))(t); (batch.Catalog == r.at.Catalog) != stays {
 			t.Errorf("%s: the fingerprint stays: %t", sql, !stays)
 		}
 	}

@@ -190,6 +190,10 @@ COMMENT ON INDEX freshlist.properties_changes_xid IS 'the only way by which chan
 -- UNLOGGED like the changes, so that it vanishes with them. An invalidator that finds no
 -- row, or one of another cluster, database or epoch, starts a new epoch.
 --
+-- A transaction that was prepared for two-phase commit survives a crash. The rows that it
+-- captured do not. So an epoch that begins without a marker notes which are prepared then,
+-- and ends when one of them has: what it changed, nobody else knows.
+--
 -- There is one row. Every write raises its revision, so that its live version has a key of
 -- its own: an open transaction can keep any number of dead versions alive, and nobody ever
 -- looks at one.
@@ -202,6 +206,8 @@ CREATE UNLOGGED TABLE freshlist.properties_marker (
     database_oid      oid NOT NULL,
     cursor            pg_snapshot NOT NULL,
     catalog           text NOT NULL,
+    agreed            text NOT NULL,
+    orphans           xid8[] NOT NULL,
     fence_terms       bigint[] NOT NULL,
     fence_seqs        bigint[] NOT NULL,
     fence_batches     bigint[] NOT NULL
@@ -221,6 +227,9 @@ COMMENT ON COLUMN freshlist.properties_marker.system_identifier IS 'the cluster 
 COMMENT ON COLUMN freshlist.properties_marker.database_oid IS 'the database that wrote this row: a restored copy is another';
 COMMENT ON COLUMN freshlist.properties_marker.cursor IS 'all that this snapshot shows has reached Redis';
 COMMENT ON COLUMN freshlist.properties_marker.catalog IS 'fingerprint of the table and its triggers when the epoch began';
+COMMENT ON COLUMN freshlist.properties_marker.agreed IS 'the settings in which all processes must agree: with others begins a new epoch';
+COMMENT ON COLUMN freshlist.properties_marker.orphans IS
+    'prepared transactions whose captured rows may have been lost: the end of one begins a new epoch';
 COMMENT ON COLUMN freshlist.properties_marker.fence_terms IS 'for each Redis partition, the term of the last write';
 COMMENT ON COLUMN freshlist.properties_marker.fence_seqs IS 'for each Redis partition, the sequence number of the last write';
 COMMENT ON COLUMN freshlist.properties_marker.fence_batches IS 'for each Redis partition, the last batch written';

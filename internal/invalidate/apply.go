@@ -1,0 +1,144 @@
+package invalidate
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/freshlist/freshlist/internal/cache"
+	"github.com/freshlist/freshlist/internal/invalidate/match"
+	"github.com/freshlist/freshlist/internal/listing"
+)
+
+// apply purges what some changes touch and what is left of earlier ones, at most most
+// queries of all that are known, and then whatever had registered by the end of that
+// purge. A reader whose snapshot missed a change had registered before that change could
+// be seen here, so it is among them.
+func (l *leadership) apply(ctx context.Context, changes []match.Change, most int) error {
+	l.backlog(len(changes))
+	known, err := l.touched(ctx, &l.index, changes, l.left)
+	if err != nil {
+		return err
+	}
+	known = append(known, l.left...)
+	now := min(most, len(known))
+	fresh, err := l.purge(ctx, known[:now])
+	if err != nil {
+		return err
+	}
+	l.left = known[now:] // not sooner: what has not been purged for certain is still to be
+	var index match.Index
+	for i := range fresh {
+		learn(&index, &fresh[i])
+	}
+	late, err := l.touched(ctx, &index, changes, nil)
+	if err != nil {
+		return err
+	}
+	if len(late) > 0 {
+		if _, err := l.purge(ctx, late); err != nil {
+			return err
+		}
+	}
+	l.Metrics.ChangesApplied.Add(len(changes))
+	l.tellUnread(ctx, changes)
+	l.Metrics.PurgedQueries.Add(now + len(late))
+	if len(l.left) == 0 {
+		l.backlog(0)
+	}
+	return nil
+}
+
+// purge removes queries from Redis, and when that is certain from the index; what has
+// registered by then it learns, and returns. A query that is forgotten before it has been
+// purged would stay in Redis for good if the purge never came there.
+func (l *leadership) purge(ctx context.Context, queries []string) (fresh []cache.Registration, err error) {
+	failed := l.daemon.Purge(ctx, queries, func(r cache.Registration) { fresh = append(fresh, r) })
+	err = l.compute(ctx, len(queries)+len(fresh), func() {
+		if failed == nil {
+			l.forget(queries)
+		}
+		l.learn(fresh) // in any case: it is told only once
+	})
+	return fresh, cmp.Or(failed, err)
+}
+
+// forget takes queries out of the index.
+func (l *leadership) forget(queries []string) {
+	for _, q := range queries {
+		l.index.Remove(q)
+	}
+}
+
+// learnAll learns all that has registered. It may be very many.
+func (l *leadership) learnAll(ctx context.Context) error {
+	for {
+		some, more, err := l.daemon.SomeRegistrations(ctx)
+		if err := l.compute(ctx, len(some), func() { l.learn(some) }); err != nil {
+			return err
+		}
+		if err != nil || !more {
+			return err
+		}
+		if err := l.touch(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// learn takes registrations into the index.
+func (l *leadership) learn(some []cache.Registration) {
+	for i := range some {
+		learn(&l.index, &some[i])
+	}
+	l.Metrics.Learned.Add(len(some))
+}
+
+// learn takes a registration into an index. A window that this build cannot read is
+// taken for wide.
+func learn(index *match.Index, r *cache.Registration) {
+	w, err := listing.ParseWindow(r.Window)
+	if err != nil {
+		w = listing.Window{}
+	}
+	index.Set(r.Number, r.Query, w)
+}
+
+// touched returns the queries of an index that the changes touch, but for some. Those of
+// changes that touch few come first: they need not wait for the others.
+func (l *leadership) touched(ctx context.Context, index *match.Index, changes []match.Change, but []string) (queries []string, err error) {
+	err = l.compute(ctx, len(changes), func() { queries = touched(index, changes, but) })
+	return queries, err
+}
+
+func touched(index *match.Index, changes []match.Change, but []string) []string {
+	type query struct {
+		text string
+		of   int // how many queries the change touches that touches it and the fewest others
+	}
+	const never = -1
+	var found []query
+	var texts []string
+	at := make(map[string]int)
+	for _, text := range but {
+		at[text] = never
+	}
+	for i := range changes {
+		texts = index.Affected(&changes[i], texts[:0])
+		for _, text := range texts {
+			switch n, known := at[text]; {
+			case !known:
+				at[text] = len(found)
+				found = append(found, query{text, len(texts)})
+			case n != never:
+				found[n].of = min(found[n].of, len(texts))
+			}
+		}
+	}
+	slices.SortStableFunc(found, func(a, b query) int { return cmp.Compare(a.of, b.of) })
+	queries := make([]string, len(found))
+	for i, q := range found {
+		queries[i] = q.text
+	}
+	return queries
+}
