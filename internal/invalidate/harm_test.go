@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -227,6 +228,23 @@ func TestForeignNotifyHangs(t *testing.T) {
 			}
 			end()
 		})
+	}
+}
+
+// That somebody's NOTIFY hangs is seen with the next beat or so, long before the invalidator
+// would have rung to itself anyway: each writer that rings meanwhile is stuck.
+func TestForeignNotifyIsSeenWithTheBeats(t *testing.T) {
+	t.Parallel()
+	server := stuckServer(t)
+	d := deployment.New(t, deployment.Options{Postgres: server, Bound: time.Second})
+	i := d.Invalidate()
+	observer := d.Connect()
+	d.Await("the invalidator to sleep", func() bool { return doorbellLock(d, observer, asleep) })
+	hang(d, server)
+	before := i.Metrics.Beats.Value()
+	d.Await("the invalidator to be awake", func() bool { return !doorbellLock(d, observer, asleep) })
+	if beats := i.Metrics.Beats.Value() - before; beats > 8 { // it rings to itself each 20 of them
+		t.Errorf("awake after %d beats", beats)
 	}
 }
 

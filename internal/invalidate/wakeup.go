@@ -91,6 +91,9 @@ func (l *leadership) listen(ctx context.Context) *listener {
 // more than looking costs the invalidator.
 func (l *leadership) answerBurst(ctx context.Context, batch *feed.Batch) error {
 	now := time.Now()
+	if batch.Ringing && l.bell.ringing() {
+		l.ears.ringSoon() // whoever holds the lock may do so for long
+	}
 	if len(batch.Xids) > 0 && l.bell.found(now, len(batch.Xids), batch.InProgress()) {
 		return l.bell.wake(ctx, now)
 	}

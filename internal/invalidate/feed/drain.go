@@ -17,6 +17,7 @@ import (
 type Batch struct {
 	Snapshot string // sees everything that the batch holds
 	Catalog  string // present fingerprint, if it was asked for
+	Ringing  bool   // somebody held or awaited the lock that each NOTIFY takes, if the catalog was asked for
 	Changes  []match.Change
 	Xids     []uint64 // the transactions whose changes were read, in no order
 	More     bool     // the limits were reached: there may be more that Snapshot sees
@@ -109,7 +110,8 @@ func (r *readRows) add(xid uint64, place pgtype.TID, size int64) {
 // mean to read it all, each time.
 const drainQuery = `
 	select
-		array[pg_current_snapshot()::text, m.epoch, m.term::text, case when $3 then freshlist.properties_catalog() end] as head,
+		array[pg_current_snapshot()::text, m.epoch, m.term::text, case when $3 then freshlist.properties_catalog() end,
+			case when $3 then (` + ringing + `)::text end] as head,
 		null::xid8 as xid, null::bytea as old_row, null::bytea as new_row, null::boolean as description_changed, null::text as sets,
 		null::tid as place, null::bigint as size
 	from (select) as one
@@ -122,6 +124,13 @@ const drainQuery = `
 			from (` + changesAfter + `) as changes limit $2
 		) as sized
 	) as counted where before < $4)`
+
+// ringing looks for the lock of the whole cluster that a transaction which has notified
+// takes when it commits, and keeps until that has ended.
+const ringing = `
+	select exists (
+		select from pg_locks
+		where locktype = 'object' and database = 0 and classid = 'pg_catalog.pg_database'::regclass and objid = 0)`
 
 // changesAfter selects what is visible now and was not in snapshot $1, by two index
 // scans: what began after that snapshot, and what it saw in progress. The present
@@ -141,7 +150,7 @@ func readHead(rows pgx.Rows, after Position) (*Batch, error) {
 	if !rows.Next() {
 		return nil, rows.Err()
 	}
-	var head [4]*string // snapshot, the marker's epoch and term, catalog
+	var head [5]*string // snapshot, the marker's epoch and term, catalog, ringing
 	heads := head[:]
 	if err := rows.Scan(&heads, nil, nil, nil, nil, nil, nil, nil); err != nil {
 		return nil, err
@@ -157,6 +166,7 @@ func readHead(rows pgx.Rows, after Position) (*Batch, error) {
 	if heads[3] != nil {
 		batch.Catalog = *heads[3]
 	}
+	batch.Ringing = heads[4] != nil && *heads[4] == "true"
 	return batch, nil
 }
 
