@@ -248,6 +248,23 @@ func TestForeignNotifyIsSeenWithTheBeats(t *testing.T) {
 	}
 }
 
+// A writer with a lock_timeout never waits for the ring of another.
+func TestNoWriterIsFailedByARing(t *testing.T) {
+	t.Parallel()
+	server := pgtest.Start(t, "fsync=on", "commit_delay=50000", "commit_siblings=0")
+	d := deployment.New(t, deployment.Options{Postgres: server})
+	d.Invalidate()
+	observer := d.Connect()
+	d.Await("the invalidator to sleep", func() bool { return doorbellLock(d, observer, asleep) })
+	written, stop := writing(d, 4, "set lock_timeout = '30ms'")
+	for range 8 {
+		awaitWrites(d, written, 50)
+	}
+	if failures := stop(); failures > 0 {
+		t.Errorf("%d of %d writes failed", failures, written.Load())
+	}
+}
+
 // Where commits are slow, writers that ring would wait for one another. The invalidator sees
 // that, is awake soon and stays so, and nobody waits.
 func TestSlowCommits(t *testing.T) {
