@@ -81,7 +81,7 @@ func fill(t *testing.T, conn *pgx.Conn, rows []listing.Property) {
 func setEpoch(t *testing.T, conn *pgx.Conn, epoch string) {
 	t.Helper()
 	exec(t, conn, `insert into freshlist.properties_marker
-		values (1, $1, 1, 1, 1, pg_current_snapshot(), '', '{}', '{}', '{}')`, epoch)
+		values (1, $1, 1, 1, 1, pg_current_snapshot(), '', '', '{}', '{}', '{}', '{}')`, epoch)
 }
 
 func nothing() {}
