@@ -221,6 +221,8 @@ func TestBeatIsRefused(t *testing.T) {
 			t.Errorf("%s: the present beat is %q, want %q (%v)", name, still, present, err)
 		}
 	}
+	w.must(w.rdb.Del(w.ctx, w.space.Beat(0)).Err())
+	w.want(w.daemon.Beat(w.ctx, cache.Proof{Noted: clock.Noted - bound.Microseconds(), Applied: "1:1:"}), cache.ErrLate)
 	w.beat()
 }
 

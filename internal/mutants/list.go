@@ -185,6 +185,8 @@ var mutants = []Mutant{
 		"./internal/serve/readthrough", "Copied"},
 	{"agree/stamp of any age", []Edit{{readthrough + "stamp.go", "	if age >= s.bound {\n		return nil\n	}\n", ""}},
 		"./internal/serve/readthrough", "NoHitWithoutAStamp"},
+	{"agree/not in the process", []Edit{{"internal/serve/inprocess.go", " || !s.Reads.Stands(a.origin, rec.begun)", ""}},
+		"./internal/serve", "ServesOnlyWhatStands"},
 	{"agree/row security", []Edit{{readthrough + "stamp.go", "	case got.RowSecurity:\n		p.why = caching.RowSecurity\n", ""}},
 		"./internal/serve/readthrough", "RowSecurity"},
 	{"agree/another's living beat", []Edit{{invalidate + "leadership.go", "	if err := l.checkForeign(ctx); err != nil {\n		return err\n	}\n", ""}},

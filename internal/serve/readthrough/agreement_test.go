@@ -2,6 +2,7 @@ package readthrough_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/freshlist/freshlist/internal/serve/database"
 	"github.com/freshlist/freshlist/internal/serve/readthrough"
 	"github.com/freshlist/freshlist/internal/serve/render"
+	"github.com/freshlist/freshlist/internal/telemetry"
 )
 
 func bypassFor(reason string) string { return "freshlist-view; fwd=bypass; detail=" + reason }
@@ -87,11 +89,13 @@ func TestProcessesThatDisagree(t *testing.T) {
 	}
 	more := *d
 	more.Space.Partitions = 4
-	for range 2 {
-		status := more.API().Get(folsom, render.JSON).CacheStatus
-		if status != bypassFor("other-deployment") && status != bypassFor("no-beat") { // by the partition of the query
-			t.Errorf("with more partitions Cache-Status is %q", status)
+	api := more.API()
+	for id := range 20 { // in all partitions: the first has a beat
+		want := bypassFor("no-beat")
+		if query := fmt.Sprint("properties/", 1+id); more.Space.Partition(query) == 0 {
+			want = bypassFor("other-deployment")
 		}
+		wantStatus(d, api.Get(fmt.Sprint("properties/", 1+id), render.JSON), want)
 	}
 	wantStatus(d, agrees.Get(folsom, render.JSON), hit)
 }
@@ -208,12 +212,43 @@ func TestARequestTakesNoAnswerOfBeforeItsBound(t *testing.T) {
 	raise(d)
 	d.Await("the age that the test is about", func() bool { return time.Since(noted) > d.Bound+d.Bound/10 })
 	joiner := ask(d, api, folsom, render.HTML)
-	d.Await("the second request to miss", func() bool { return api.Metrics.Cache(1, 1).Value() == 3 })
+	d.Await("the second request to miss", func() bool { return api.Metrics.Cache(telemetry.View, telemetry.Miss).Value() == 3 })
 	close(paused.resume)
 	slow.wait()
 	if answer := joiner.wait(); !strings.Contains(answer.Body, "101") {
 		t.Errorf("a request is answered with what was so more than %v before it began", d.Bound)
 	}
+}
+
+// Who shares a load does not keep its answer in the process: the purges that came before he
+// asked are not held against it.
+func TestWhoJoinsKeepsNothing(t *testing.T) {
+	t.Parallel()
+	d := listing100(t, deployment.Options{})
+	d.Invalidate()
+	gate := deployment.NewGate()
+	api := d.API(gate.Install)
+	for id := range 50 { // until one has come in time to share
+		query := fmt.Sprint("properties/", 1+id)
+		first := ask(d, api, query, render.JSON)
+		read := <-gate.Reads
+		second := ask(d, api, query, render.JSON)
+		d.Await("the second request to miss", func() bool {
+			return api.Metrics.Cache(telemetry.View, telemetry.Miss).Value() == uint64(2*(1+id))
+		})
+		read.Resume()
+		leads, joins := first.wait(), second.wait()
+		if leads.Until.IsZero() {
+			t.Fatal("the leader may not keep its answer")
+		}
+		if joins.CacheStatus == collapsed {
+			if !joins.Until.IsZero() || joins.Origin != nil {
+				t.Error("who joined may keep the answer")
+			}
+			return
+		}
+	}
+	t.Error("nobody has shared a load")
 }
 
 // lateAnswers is a client of Redis whose answers come late.

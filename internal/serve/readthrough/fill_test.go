@@ -248,11 +248,20 @@ func joinsAnOldLoad(t *testing.T, twin bool) (stale bool) {
 	raise(d)
 	second := ask(d, api, folsom, render.JSON)
 	if !twin {
-		(<-gate.Reads).Resume() // its own
-		answer := second.wait()
-		old.Resume()
-		first.wait()
-		return !strings.Contains(answer.Body, `"price":101.00`)
+		select {
+		case read := <-gate.Reads: // its own
+			read.Resume()
+			answer := second.wait()
+			old.Resume()
+			first.wait()
+			return !strings.Contains(answer.Body, `"price":101.00`)
+		case <-time.After(10 * time.Second):
+			t.Error("the request waits for the old load")
+			old.Resume()
+			first.wait()
+			(<-gate.Reads).Resume() // for it does not take that one's answer
+			return !strings.Contains(second.wait().Body, `"price":101.00`)
+		}
 	}
 	d.Await("the second request to bypass", func() bool {
 		return api.Metrics.Cache(telemetry.View, telemetry.Bypass).Value() == 2
