@@ -7,11 +7,10 @@ import (
 	"io"
 	"strconv"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/freshlist/freshlist/internal/config"
 	"github.com/freshlist/freshlist/internal/probe"
 	"github.com/freshlist/freshlist/internal/schema"
+	"github.com/freshlist/freshlist/internal/session"
 )
 
 func health(ctx context.Context, getenv config.Getenv) error {
@@ -72,7 +71,8 @@ func seed(ctx context.Context, args []string, getenv config.Getenv, stdout, stde
 	if err != nil {
 		return err
 	}
-	conn, err := pgx.Connect(ctx, c.URL.Reveal())
+	owner := session.For("freshlist-seed").With("search_path", session.TriggerPath)
+	conn, err := owner.Connect(ctx, c.URL.Reveal())
 	if err != nil {
 		return fmt.Errorf("connect to PostgreSQL: %w", err)
 	}

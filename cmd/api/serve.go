@@ -40,6 +40,7 @@ func serveAPI(ctx context.Context, getenv config.Getenv, stderr io.Writer) (err 
 	metrics.ShowState(state)
 	pool, err := database.Open(database.Config{
 		URL: c.DatabaseURL.Reveal(), Application: "freshlist-api", MaxConns: c.DatabaseMaxConns, Timeout: c.RequestTimeout,
+		Log: log,
 	})
 	if err != nil {
 		return err

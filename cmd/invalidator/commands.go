@@ -16,6 +16,7 @@ import (
 	"github.com/freshlist/freshlist/internal/doctor"
 	"github.com/freshlist/freshlist/internal/probe"
 	"github.com/freshlist/freshlist/internal/schema"
+	"github.com/freshlist/freshlist/internal/session"
 )
 
 func health(ctx context.Context, getenv config.Getenv) error {
@@ -133,7 +134,7 @@ func onDatabase(ctx context.Context, getenv config.Getenv, do func(*pgx.Conn) er
 	if err != nil {
 		return err
 	}
-	conn, err := pgx.Connect(ctx, c.URL.Reveal())
+	conn, err := session.For("freshlist-invalidator").Connect(ctx, c.URL.Reveal())
 	if err != nil {
 		return fmt.Errorf("connect to PostgreSQL: %w", err)
 	}

@@ -12,7 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/freshlist/freshlist/internal/audit"
@@ -22,6 +21,7 @@ import (
 	"github.com/freshlist/freshlist/internal/invalidate"
 	"github.com/freshlist/freshlist/internal/rediskey"
 	"github.com/freshlist/freshlist/internal/schema"
+	"github.com/freshlist/freshlist/internal/session"
 	"github.com/freshlist/freshlist/internal/telemetry"
 )
 
@@ -156,7 +156,7 @@ func closed(err error) error {
 // Otherwise it compares, and says what to run. While capture is not in order the daemon
 // caches nothing; with that of another version, which is in order, it works.
 func installOrCompare(ctx context.Context, url string, log *slog.Logger) {
-	conn, err := pgx.Connect(ctx, url)
+	conn, err := session.For("freshlist-invalidator install").Connect(ctx, url)
 	if err != nil {
 		return
 	}

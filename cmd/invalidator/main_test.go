@@ -96,17 +96,6 @@ func command(t *testing.T, e environment, args ...string) (said string, err erro
 // invalidator goes on by itself.
 func TestRunWaitsForFitServers(t *testing.T) {
 	t.Parallel()
-	exec := func(url, sql string) {
-		t.Helper()
-		conn, err := pgx.Connect(t.Context(), url)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close(t.Context())
-		if _, err := conn.Exec(t.Context(), sql); err != nil {
-			t.Fatal(err)
-		}
-	}
 	policy := func(server *redistest.Server, policy string) {
 		t.Helper()
 		if err := server.Client(t).ConfigSet(t.Context(), "maxmemory-policy", policy).Err(); err != nil {
@@ -121,15 +110,6 @@ func TestRunWaitsForFitServers(t *testing.T) {
 			func(_ pgtest.Database, server *redistest.Server) { policy(server, "allkeys-lru") },
 			func(_ pgtest.Database, server *redistest.Server) { policy(server, "volatile-lru") },
 			[]string{"REDIS_URL", "allkeys-lru", "volatile-lfu"},
-		},
-		"read-only": {
-			func(db pgtest.Database, _ *redistest.Server) {
-				exec(db.Superuser, "alter role freshlist_invalidator in database "+databaseOf(db)+" set default_transaction_read_only = on")
-			},
-			func(db pgtest.Database, _ *redistest.Server) {
-				exec(db.Superuser, "alter role freshlist_invalidator in database "+databaseOf(db)+" reset default_transaction_read_only")
-			},
-			[]string{"DATABASE_URL", "default_transaction_read_only", "unset"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -152,13 +132,19 @@ func TestRunWaitsForFitServers(t *testing.T) {
 	}
 }
 
-// databaseOf returns the quoted name of a database.
-func databaseOf(db pgtest.Database) string {
-	config, err := pgx.ParseConfig(db.Superuser)
-	if err != nil {
-		panic(err)
+// A standby is waited for until it is the primary.
+func TestRunWaitsForAPrimary(t *testing.T) {
+	t.Parallel()
+	primary, redis := pgtest.Start(t), redistest.Start(t)
+	db := migrated.On(t, primary)
+	standby := primary.Standby(t)
+	log := start(t, environmentOf(standby.At(t, db).Invalidator, redis.URL(), "freshlist"))
+	await(t, "the wait", func() bool { return strings.Contains(log.String(), "the cache is not used") })
+	if text := log.String(); !strings.Contains(text, "DATABASE_URL") || !strings.Contains(text, "standby") || strings.Contains(text, "leading") {
+		t.Errorf("it says %s, want that it waits for a primary", text)
 	}
-	return pgx.Identifier{config.Database}.Sanitize()
+	standby.Promote(t)
+	await(t, "the lead", func() bool { return strings.Contains(log.String(), "leading") })
 }
 
 // What can heal is waited for.

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/freshlist/freshlist/internal/session"
 )
 
 // connect opens a connection on which every statement is one message exchange and
@@ -19,7 +21,7 @@ func connect(ctx context.Context, url string) (*pgx.Conn, error) {
 	}
 	config.ConnectTimeout = connectTimeout
 	config.DefaultQueryExecMode = pgx.QueryExecModeExec
-	return pgx.ConnectConfig(ctx, config)
+	return session.For("freshlist-invalidator doctor").ConnectConfig(ctx, config)
 }
 
 // hangUp closes a connection without waiting long for the other side.

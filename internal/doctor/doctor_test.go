@@ -176,7 +176,6 @@ func TestDatabases(t *testing.T) {
 		{"api's rights", doctor.Fail, "USAGE on schema freshlist", "revoke usage on schema freshlist from freshlist_api"},
 		{"role", doctor.Warn, "may write", "grant update on properties to freshlist_invalidator"},
 		{"backlog", doctor.Warn, "100000 changes", "insert into freshlist.properties_changes select '3'::xid8 from generate_series(1, 100000)"},
-		{"primary", doctor.Fail, "read_only", `do $$ begin execute format('alter database %I set default_transaction_read_only = on', current_database()); end $$`},
 	} {
 		t.Run(c.check+" "+c.says, func(t *testing.T) {
 			t.Parallel()
@@ -259,6 +258,16 @@ func (p *patient) refuses(variable, says string) {
 	if !errors.Is(err, doctor.ErrRefused) || !strings.Contains(err.Error(), variable) || !strings.Contains(err.Error(), says) {
 		p.Errorf("Ready: %v, want a refusal that names %s and says %q", err, variable, says)
 	}
+}
+
+// What a database says of transactions does not reach our sessions; what the address says does.
+func TestReadOnly(t *testing.T) {
+	t.Parallel()
+	p := newPatient(t)
+	p.exec(`do $$ begin execute format('alter database %I set default_transaction_read_only = on', current_database()); end $$`)
+	p.want("primary", doctor.OK, "primary")
+	p.DatabaseURL += "&default_transaction_read_only=on"
+	p.want("primary", doctor.Fail, "read_only")
 }
 
 // A server in recovery, and one with prepared transactions.

@@ -62,7 +62,7 @@ func primary(ctx context.Context, conn *pgx.Conn) (Finding, error) {
 	case recovering:
 		return uncached(caching.InRecovery, "the server is a standby, which shows commits late and takes no marker"), nil
 	case readOnly:
-		return uncached(caching.InRecovery, "default_transaction_read_only is on for this role, database or server"), nil
+		return uncached(caching.InRecovery, "default_transaction_read_only is on in DATABASE_URL"), nil
 	}
 	return ok("primary"), nil
 }

@@ -32,7 +32,7 @@ var leaves = []string{"internal/caching"}
 var reserved = map[string][]string{
 	"github.com/labstack/echo": {"internal/serve", "internal/bench"},
 	"github.com/jackc/pgx/v5": {
-		"internal/schema", "internal/invalidate", "internal/serve/database", "internal/doctor", // where SQL is
+		"internal/schema", "internal/invalidate", "internal/serve/database", "internal/doctor", "internal/session", // where SQL is
 		"internal/local", "internal/pgtest", "internal/coherence", "internal/bench", "cmd",
 	},
 	"github.com/redis/go-redis": {

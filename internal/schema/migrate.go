@@ -10,9 +10,9 @@ import (
 	migratepgx "github.com/golang-migrate/migrate/v4/database/pgx/v5"
 	"github.com/golang-migrate/migrate/v4/source/iofs"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/freshlist/freshlist/db"
+	"github.com/freshlist/freshlist/internal/session"
 )
 
 // Version is where a database stands among the migrations.
@@ -24,15 +24,18 @@ type Version struct {
 
 // Up applies the migrations that are missing, then the grants.
 func Up(ctx context.Context, url string) error {
-	err := withMigrations(url, func(m *migrate.Migrate) error { return m.Up() })
+	conn, err := connect(ctx, url)
+	if err != nil {
+		return fmt.Errorf("connect to migrate: %w", err)
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	if err := session.CheckEncoding(conn); err != nil {
+		return fmt.Errorf("migrate up: %w", err)
+	}
+	err = withMigrations(url, func(m *migrate.Migrate) error { return m.Up() })
 	if err != nil && !errors.Is(err, migrate.ErrNoChange) {
 		return fmt.Errorf("migrate up: %w", err)
 	}
-	conn, err := pgx.Connect(ctx, url)
-	if err != nil {
-		return fmt.Errorf("connect to grant rights: %w", err)
-	}
-	defer conn.Close(context.WithoutCancel(ctx))
 	return grant(ctx, conn)
 }
 
@@ -42,7 +45,7 @@ func Down(ctx context.Context, url string, steps int) error {
 	if steps < 1 {
 		return fmt.Errorf("migrate down %d: the number of steps must be 1 or more", steps)
 	}
-	conn, err := pgx.Connect(ctx, url)
+	conn, err := connect(ctx, url)
 	if err != nil {
 		return fmt.Errorf("connect to uninstall the triggers: %w", err)
 	}
@@ -98,6 +101,11 @@ func latest() (uint, error) {
 	return last, nil
 }
 
+// connect opens a connection of the table's owner.
+func connect(ctx context.Context, url string) (*pgx.Conn, error) {
+	return session.For("freshlist-schema").Connect(ctx, url)
+}
+
 // withMigrations calls do with the embedded migrations and the database at url.
 func withMigrations(url string, do func(*migrate.Migrate) error) (err error) {
 	source, err := iofs.New(db.Migrations, "migrations")
@@ -108,7 +116,8 @@ func withMigrations(url string, do func(*migrate.Migrate) error) (err error) {
 	if err != nil {
 		return errors.Join(err, source.Close())
 	}
-	database, err := migratepgx.WithInstance(stdlib.OpenDB(*config), &migratepgx.Config{})
+	settings := session.For("freshlist-schema").With("search_path", session.MigrationPath)
+	database, err := migratepgx.WithInstance(settings.OpenDB(config), &migratepgx.Config{})
 	if err != nil {
 		return errors.Join(err, source.Close())
 	}

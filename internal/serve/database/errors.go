@@ -63,6 +63,8 @@ const (
 	noPrivilege          = "42501"
 	invalidParameter     = "22023"
 	notSupported         = "0A000"
+	duplicateStatement   = "42P05" // prepared by another client of a pooler
+	unknownStatement     = "26000" // prepared on another backend of a pooler
 	readOnly             = "25006" // a primary that has become a standby
 	serializationFailure = "40001"
 	deadlock             = "40P01"
@@ -139,7 +141,7 @@ func lost(err error) bool {
 func stale(err error) bool {
 	var pg *pgconn.PgError
 	switch {
-	case errors.Is(err, ErrInRecovery):
+	case errors.Is(err, ErrInRecovery), misnamed(err):
 		return true
 	case errors.As(err, &pg):
 		return strings.HasPrefix(pg.Code, "57P") || resultTypeChanged(pg)
@@ -160,6 +162,10 @@ func onStandby(err error) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && pg.Code == notSupported && pg.Routine == "get_relation_info"
 }
+
+// misnamed tells that a pooler has given a statement to another backend than the one
+// before: a prepared statement was there already, or was not.
+func misnamed(err error) bool { return hasCode(err, duplicateStatement, unknownStatement) }
 
 // noEpoch tells that the function that gives the epoch cannot be called.
 func noEpoch(err error) bool {

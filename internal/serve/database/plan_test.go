@@ -9,6 +9,7 @@ import (
 
 	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/pgtest/migrated"
+	"github.com/freshlist/freshlist/internal/session"
 )
 
 // node is a node of an executed plan.
@@ -106,14 +107,11 @@ func TestPlansAreMadeForTheirValues(t *testing.T) {
 func openBig(t *testing.T) *pgx.Conn {
 	t.Helper()
 	ctx := t.Context()
-	conn, err := pgx.Connect(ctx, migrated.New(t).Owner)
+	conn, err := settings(Config{}).With("search_path", session.TriggerPath).Connect(ctx, migrated.New(t).Owner)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close(context.Background()) })
-	if err := settings(Config{}, nil)(ctx, conn); err != nil {
-		t.Fatal(err)
-	}
 	for _, sql := range []string{
 		`insert into properties (title, description, property_type, price, city, living_area, created_at)
 			select 'House', 'garden' || i, 'Condo', i * 7919 % 100000, 'city ' || i % 10, nullif(500 + i * 31 % 2500, 1000),

@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"strconv"
 	"sync/atomic"
@@ -18,14 +19,17 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/freshlist/freshlist/internal/session"
 )
 
 // Config says where PostgreSQL is and how much of it may be used.
 type Config struct {
-	URL         string        // what a parameter in it sets, nothing below overrides
+	URL         string        // it may name its own application, limit of a statement and ways of planning
 	Application string        // application_name of the sessions
 	MaxConns    int           // connections at once, at least 1
 	Timeout     time.Duration // of one statement in the server; 0 = none
+	Log         *slog.Logger  // nil = none
 }
 
 // Sessions are kept for an hour, so that a changed address or role takes hold
@@ -39,10 +43,19 @@ const (
 )
 
 // Pool is a bounded set of sessions. Its methods may be called concurrently.
+//
+// A pool begins with sessions of its own: settings in the start-up packet, prepared
+// statements. As soon as it notices a connection pooler in between, it works so that
+// each transaction may go to another backend: see behindPooler.
 type Pool struct {
 	pgx   *pgxpool.Pool
 	probe *pgxpool.Pool // one session, so that a busy pool does not look like a dead database
+	log   *slog.Logger
 
+	settings session.Settings
+	local    string // the settings as a statement, for one transaction
+
+	pooled  atomic.Bool  // a pooler stands in between
 	renewed atomic.Int64 // when sessions with a standby were last closed, UnixNano
 }
 
@@ -54,10 +67,15 @@ func Open(c Config) (*Pool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("parse database address: %w", err)
 	}
+	p := &Pool{log: c.Log, settings: settings(c)}
+	if p.log == nil {
+		p.log = slog.New(slog.DiscardHandler)
+	}
+	p.local = p.settings.Local()
 	config.MaxConns = int32(c.MaxConns)
 	config.MaxConnLifetime = sessionLifetime
 	config.MaxConnLifetimeJitter = sessionLifetime / 10
-	config.AfterConnect = settings(c, config.ConnConfig.RuntimeParams)
+	config.BeforeConnect, config.AfterConnect = p.beforeConnect, p.afterConnect
 	config.ConnConfig.StatementCacheCapacity = statementCache
 	if config.ConnConfig.ConnectTimeout == 0 {
 		config.ConnConfig.ConnectTimeout = connectTimeout
@@ -69,49 +87,74 @@ func Open(c Config) (*Pool, error) {
 	}
 	config.ConnConfig.DialFunc = dialer.DialContext
 
-	pool, err := pgxpool.NewWithConfig(context.Background(), config)
-	if err != nil {
+	if p.pgx, err = pgxpool.NewWithConfig(context.Background(), config); err != nil {
 		return nil, fmt.Errorf("make database pool: %w", err)
 	}
 	config = config.Copy()
 	config.MinConns, config.MinIdleConns, config.MaxConns = 0, 0, 1
-	probe, err := pgxpool.NewWithConfig(context.Background(), config)
-	if err != nil {
-		pool.Close()
+	if p.probe, err = pgxpool.NewWithConfig(context.Background(), config); err != nil {
+		p.pgx.Close()
 		return nil, fmt.Errorf("make database probe: %w", err)
 	}
-	return &Pool{pgx: pool, probe: probe}, nil
+	return p, nil
 }
 
-// settings returns what is done to each new session. The settings are made by a
-// statement, not in the start-up packet, where connection poolers refuse them.
+// settings returns what the pool's sessions rely on.
 //
 // Plans are made for the values at hand. That takes some 0.1 ms each time, but a
 // plan for any price at all looks for the few cheapest properties by walking the
 // whole table in the order of the page: at 100,000 rows 54 ms where 1.2 ms do.
-func settings(c Config, given map[string]string) func(context.Context, *pgx.Conn) error {
-	wanted := [][2]string{
-		{"application_name", c.Application},
-		{"plan_cache_mode", "force_custom_plan"},
-		{"jit", "off"}, // compiling takes longer than any of these statements
-		{"timezone", "UTC"},
-		{"statement_timeout", strconv.FormatInt(c.Timeout.Milliseconds(), 10)},
+func settings(c Config) session.Settings {
+	return session.For(c.Application).
+		With("plan_cache_mode", "force_custom_plan").
+		Yielding("statement_timeout", strconv.FormatInt(c.Timeout.Milliseconds(), 10)).
 		// A process that is stopped within a write must not keep the row locked.
-		{"idle_in_transaction_session_timeout", "10s"},
-	}
-	s := &statement{}
-	s.add("select true")
-	for _, setting := range wanted {
-		if _, ok := given[setting[0]]; !ok {
-			s.add(", set_config(", s.arg(setting[0]), ", ", s.arg(setting[1]), ", false)")
-		}
-	}
-	return func(ctx context.Context, conn *pgx.Conn) error {
-		arguments := append([]any{pgx.QueryExecModeExec}, s.args...) // not prepared: it is needed once
-		if _, err := conn.Exec(ctx, s.text.String(), arguments...); err != nil {
-			return fmt.Errorf("set up session: %w", err)
-		}
+		Yielding("idle_in_transaction_session_timeout", "10s")
+}
+
+// errPooler tells that a new session leads to a pooler.
+var errPooler = errors.New("another process answers than the one that was named")
+
+// pooler reports whether no session could be had because there is a pooler in between.
+func pooler(err error) bool { return errors.Is(err, errPooler) || session.Refused(err) }
+
+func (p *Pool) beforeConnect(_ context.Context, config *pgx.ConnConfig) error {
+	if !p.pooled.Load() {
+		p.settings.Startup(config)
 		return nil
+	}
+	p.settings.Bare(config)
+	// No statement has a name, so that any backend takes it.
+	config.DefaultQueryExecMode = pgx.QueryExecModeExec
+	config.StatementCacheCapacity, config.DescriptionCacheCapacity = 0, 0
+	return nil
+}
+
+func (p *Pool) afterConnect(ctx context.Context, conn *pgx.Conn) error {
+	if err := session.CheckEncoding(conn); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	if !session.InStartup(conn) {
+		return nil
+	}
+	behind, err := session.Behind(ctx, conn)
+	switch {
+	case err != nil:
+		return err
+	case behind:
+		return errPooler
+	}
+	return p.settings.Complete(ctx, conn)
+}
+
+// behindPooler makes the pool work through a pooler that gives each transaction to any
+// backend. There settings hold for a transaction only, so each brings its own, and
+// statements have no names. Through one that keeps sessions apart that works as well.
+func (p *Pool) behindPooler(sign error) {
+	if p.pooled.CompareAndSwap(false, true) {
+		p.log.Info("a connection pooler stands before PostgreSQL: every transaction brings its settings, no statement is prepared", "sign", sign)
+		p.pgx.Reset()
+		p.probe.Reset()
 	}
 }
 
@@ -119,15 +162,123 @@ func settings(c Config, given map[string]string) func(context.Context, *pgx.Conn
 // uses. Its error is ErrInRecovery for a standby.
 func (p *Pool) Ping(ctx context.Context) error {
 	var standby bool
-	err := p.probe.QueryRow(ctx, "select pg_is_in_recovery()").Scan(&standby)
-	if err == nil && standby {
-		err = ErrInRecovery
-		p.renew(err)
-	}
+	err := p.again(ctx, func() error {
+		err := p.ask(ctx, "select pg_is_in_recovery()", &standby)
+		if err == nil && standby {
+			return ErrInRecovery
+		}
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("ping database: %w", classify(err))
 	}
 	return nil
+}
+
+// ask runs a statement that returns one row, on the session of the probe.
+func (p *Pool) ask(ctx context.Context, sql string, into ...any) error {
+	conn, err := p.acquireFrom(ctx, p.probe)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	return p.row(ctx, conn.Conn(), sql, nil, into...)
+}
+
+// row runs a statement that returns one row.
+func (p *Pool) row(ctx context.Context, conn *pgx.Conn, sql string, args []any, into ...any) error {
+	rows, err := p.query(ctx, conn, sql, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	if rows.Next() {
+		err = rows.Scan(into...)
+	}
+	rows.Close()
+	return errors.Join(err, rows.Err())
+}
+
+// query runs one statement outside a transaction.
+func (p *Pool) query(ctx context.Context, conn *pgx.Conn, sql string, args ...any) (pgx.Rows, error) {
+	if session.InStartup(conn) {
+		return conn.Query(ctx, sql, args...)
+	}
+	var batch pgx.Batch
+	batch.Queue("begin isolation level read committed read only")
+	batch.Queue(p.local)
+	batch.Queue(sql, args...)
+	batch.Queue("commit")
+	r := &batchedRows{conn: conn, batch: conn.SendBatch(ctx, &batch)}
+	for range 2 {
+		if _, err := r.batch.Exec(); err != nil {
+			r.end(ctx)
+			return nil, fmt.Errorf("set up transaction: %w", err)
+		}
+	}
+	var err error
+	if r.Rows, err = r.batch.Query(); err != nil {
+		r.end(ctx)
+		return nil, err
+	}
+	r.ctx = ctx
+	return r, nil
+}
+
+// beginOn returns what begins a transaction that writes: with the triggers' search path,
+// and behind a pooler with all settings.
+func (p *Pool) beginOn(conn *pgx.Conn) string {
+	if session.InStartup(conn) {
+		return "begin; " + session.Settings{{Name: "search_path", Value: session.TriggerPath}}.Local()
+	}
+	// Of a transaction that has begun, a setting does not change the modes any more.
+	return "begin isolation level read committed read write not deferrable; " +
+		p.settings.With("search_path", session.TriggerPath).Local()
+}
+
+// batchedRows are the rows of a batch's statement; closing them ends the batch.
+type batchedRows struct {
+	pgx.Rows
+	ctx   context.Context
+	conn  *pgx.Conn
+	batch pgx.BatchResults
+	ended bool
+	err   error // of the batch's end
+}
+
+func (r *batchedRows) Close() {
+	r.Rows.Close()
+	r.end(r.ctx)
+}
+
+// end leaves no failed transaction behind: the session would have to be given up.
+func (r *batchedRows) end(ctx context.Context) {
+	if r.ended {
+		return
+	}
+	r.ended = true
+	r.err = r.batch.Close()
+	if r.err != nil && !r.conn.IsClosed() {
+		_, _ = r.conn.Exec(ctx, "rollback") // the pool gives up a session in which this fails
+	}
+}
+
+func (r *batchedRows) Err() error {
+	if err := r.Rows.Err(); err != nil {
+		return err
+	}
+	return r.err
+}
+
+// again runs do once more if what fails is the session that it was given and not what
+// it asks for. PostgreSQL must have done nothing in that case: do reads, or stale means
+// that nothing was written.
+func (p *Pool) again(ctx context.Context, do func() error) error {
+	err := do()
+	if stale(err) && ctx.Err() == nil && p.renew(err) {
+		err = do()
+	}
+	return err
 }
 
 // renew has every session closed, at once or when it is given back, after err on one of
@@ -135,7 +286,11 @@ func (p *Pool) Ping(ctx context.Context) error {
 // All sessions may be stale ones of the same server, but where an address leads to a
 // standby only, new sessions every renewEvery are enough.
 func (p *Pool) renew(err error) bool {
-	if errors.Is(err, ErrInRecovery) {
+	switch {
+	case misnamed(err):
+		p.behindPooler(err)
+		return true
+	case errors.Is(err, ErrInRecovery):
 		last, now := p.renewed.Load(), time.Now()
 		if now.UnixNano() < last+int64(renewEvery) || !p.renewed.CompareAndSwap(last, now.UnixNano()) {
 			return false
@@ -156,8 +311,15 @@ func (p *Pool) Close() {
 
 // acquire takes a session out of the pool. If none is free before ctx ends its
 // error is ErrBusy.
-func (p *Pool) acquire(ctx context.Context) (*pgxpool.Conn, error) {
-	conn, err := p.pgx.Acquire(ctx)
+func (p *Pool) acquire(ctx context.Context) (*pgxpool.Conn, error) { return p.acquireFrom(ctx, p.pgx) }
+
+func (p *Pool) acquireFrom(ctx context.Context, pool *pgxpool.Pool) (*pgxpool.Conn, error) {
+	conn, err := pool.Acquire(ctx)
+	// The session that tells of the pooler, and perhaps one that was begun before it told.
+	for try := 0; try < 3 && pooler(err) && ctx.Err() == nil; try++ {
+		p.behindPooler(err)
+		conn, err = pool.Acquire(ctx)
+	}
 	switch {
 	case err == nil:
 		return conn, nil

@@ -3,6 +3,7 @@ package database
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -22,14 +23,16 @@ func NewReader(pool *Pool, count func()) *Reader { return &Reader{pool, count} }
 
 // Assigned reports whether PostgreSQL has given out transaction id xid.
 func (r *Reader) Assigned(ctx context.Context, xid uint64) (bool, error) {
-	conn, err := r.pool.acquire(ctx)
-	if err != nil {
-		return false, err
-	}
-	defer conn.Release()
 	var standby bool
-	err = conn.QueryRow(ctx, `select pg_is_in_recovery(), case when not pg_is_in_recovery() then pg_xact_status($1::xid8) end`, xid).
-		Scan(&standby, nil)
+	err := r.pool.again(ctx, func() error {
+		conn, err := r.pool.acquire(ctx)
+		if err != nil {
+			return err
+		}
+		defer conn.Release()
+		const query = "select pg_is_in_recovery(), case when not pg_is_in_recovery() then pg_xact_status($1::text::xid8) end"
+		return r.pool.row(ctx, conn.Conn(), query, []any{strconv.FormatUint(xid, 10)}, &standby, nil)
+	})
 	switch {
 	case isFuture(err):
 		return false, nil
@@ -88,10 +91,11 @@ func (r *Reader) ReadStamped(ctx context.Context, q listing.Query) (listing.Quer
 func (r *Reader) read(ctx context.Context, q listing.Query, epoch string) (listing.Queryset, string, error) {
 	r.count()
 	epoch = unlessRecovering(epoch)
-	a, err := r.attempt(ctx, q, epoch)
-	if stale(err) && ctx.Err() == nil && r.pool.renew(err) {
+	var a answer
+	err := r.pool.again(ctx, func() (err error) {
 		a, err = r.attempt(ctx, q, epoch)
-	}
+		return err
+	})
 	if err != nil {
 		return listing.Queryset{}, "", fmt.Errorf("read %s: %w", q, classify(err))
 	}
@@ -112,9 +116,9 @@ func (r *Reader) attempt(ctx context.Context, q listing.Query, epoch string) (an
 	defer conn.Release()
 	a := answer{queryset: listing.Queryset{Query: q}}
 	if q.Kind == listing.SummaryKind {
-		err = a.readSummary(ctx, conn.Conn(), epoch)
+		err = a.readSummary(ctx, r.pool, conn.Conn(), epoch)
 	} else {
-		err = a.readRows(ctx, conn.Conn(), epoch)
+		err = a.readRows(ctx, r.pool, conn.Conn(), epoch)
 	}
 	switch {
 	case err == nil && a.epoch.String == recovering:
@@ -180,14 +184,14 @@ func propertyStatement(id int64, epoch string) *statement {
 }
 
 // readRows runs a page's or a property's statement.
-func (a *answer) readRows(ctx context.Context, conn *pgx.Conn, epoch string) error {
+func (a *answer) readRows(ctx context.Context, pool *Pool, conn *pgx.Conn, epoch string) error {
 	q := a.queryset.Query
 	page := q.Kind == listing.PageKind
 	s := propertyStatement(q.ID, epoch)
 	if page {
 		s = pageStatement(q, epoch)
 	}
-	rows, err := conn.Query(ctx, s.text.String(), s.args...)
+	rows, err := pool.query(ctx, conn, s.text.String(), s.args...)
 	if err != nil {
 		return err
 	}
@@ -202,6 +206,7 @@ func (a *answer) readRows(ctx context.Context, conn *pgx.Conn, epoch string) err
 		}
 		a.take(row.property())
 	}
+	rows.Close()
 	return rows.Err()
 }
 

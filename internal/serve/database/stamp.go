@@ -40,14 +40,16 @@ func (r *Reader) Stamp(ctx context.Context) (Stamp, error) {
 func (p *Pool) stamp(ctx context.Context, epoch string) (Stamp, error) {
 	var s Stamp
 	var marker pgtype.Text
-	err := p.probe.QueryRow(ctx, `select `+epoch+`,
+	err := p.again(ctx, func() error {
+		return p.ask(ctx, `select `+epoch+`,
 			extract(epoch from pg_postmaster_start_time())::text,
 			concat((select system_identifier from pg_control_system()), '/',
 				(select oid from pg_database where datname = current_database())),
 			pg_is_in_recovery(),
 			coalesce(row_security_active(to_regclass('public.properties')), false),
-			getdatabaseencoding()::text`).
-		Scan(&marker, &s.Started, &s.Database, &s.InRecovery, &s.RowSecurity, &s.Encoding)
+			getdatabaseencoding()::text`,
+			&marker, &s.Started, &s.Database, &s.InRecovery, &s.RowSecurity, &s.Encoding)
+	})
 	if err != nil {
 		return Stamp{}, fmt.Errorf("read the stamp of the database: %w", classify(err))
 	}

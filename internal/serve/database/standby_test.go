@@ -56,7 +56,7 @@ func TestStandbyAnswersNothing(t *testing.T) {
 	reads(t, reader, func(what string, _ listing.Queryset, err error) { inRecovery(what, err) })
 	_, err := database.NewReader(open(t, at.Invalidator, 1), nothing).ReadSeen(t.Context(), anyPage())
 	inRecovery("read seen", err)
-	_, err = reader.Assigned(t.Context(), 1<<40)
+	_, err = reader.Assigned(t.Context(), 1<<40+5)
 	inRecovery("a token", err)
 	_, err = writer.Create(t.Context(), everyField())
 	inRecovery("create", err)

@@ -52,9 +52,9 @@ func cents(column string) string {
 }
 
 // readSummary runs a summary's statement.
-func (a *answer) readSummary(ctx context.Context, conn *pgx.Conn, epoch string) error {
+func (a *answer) readSummary(ctx context.Context, pool *Pool, conn *pgx.Conn, epoch string) error {
 	s := summaryStatement(&a.queryset.Query.Filter, epoch)
-	rows, err := conn.Query(ctx, s.text.String(), s.args...)
+	rows, err := pool.query(ctx, conn, s.text.String(), s.args...)
 	if err != nil {
 		return err
 	}
@@ -80,5 +80,8 @@ func (a *answer) readSummary(ctx context.Context, conn *pgx.Conn, epoch string) 
 		}
 		return nil
 	})
+	if err == nil {
+		err = rows.Err()
+	}
 	return err
 }

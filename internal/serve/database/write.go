@@ -2,10 +2,10 @@ package database
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/freshlist/freshlist/internal/listing"
 )
@@ -28,14 +28,13 @@ func NewWriter(pool *Pool) *Writer { return &Writer{pool} }
 
 // Create inserts a property; columns without a value get the table's default.
 func (w *Writer) Create(ctx context.Context, f Fields) (Written, error) {
-	conn, err := w.pool.acquire(ctx)
+	var created Written
+	err := w.transact(ctx, func(tx pgx.Tx) (err error) {
+		created, err = written(ctx, tx, insertStatement(f))
+		return err
+	})
 	if err != nil {
 		return Written{}, fmt.Errorf("create property: %w", err)
-	}
-	defer conn.Release()
-	created, err := written(ctx, conn, insertStatement(f))
-	if err != nil {
-		return Written{}, fmt.Errorf("create property: %w", classify(err))
 	}
 	return created, nil
 }
@@ -78,12 +77,7 @@ func (w *Writer) Delete(ctx context.Context, id int64, may Precondition) (Writte
 // locked runs change in a transaction that holds the row's lock, on the row as
 // it is under that lock.
 func (w *Writer) locked(ctx context.Context, id int64, may Precondition, change func(pgx.Tx, Written) error) error {
-	conn, err := w.pool.acquire(ctx)
-	if err != nil {
-		return err
-	}
-	defer conn.Release()
-	return classify(pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+	return w.transact(ctx, func(tx pgx.Tx) error {
 		current, err := written(ctx, tx, lockStatement(id))
 		switch {
 		case err != nil:
@@ -93,22 +87,32 @@ func (w *Writer) locked(ctx context.Context, id int64, may Precondition, change 
 		default:
 			return change(tx, current)
 		}
-	}))
+	})
 }
 
-// querier is a connection or a transaction on it.
-type querier interface {
-	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+// transact runs do in a transaction. It does so once more if the first session turns out
+// to lead to a standby, or through a pooler: such a transaction has not changed anything.
+// Whatever else goes wrong may have happened after the commit.
+func (w *Writer) transact(ctx context.Context, do func(pgx.Tx) error) error {
+	err := w.once(ctx, do)
+	if (errors.Is(err, ErrInRecovery) || misnamed(err)) && ctx.Err() == nil && w.pool.renew(err) {
+		err = w.once(ctx, do)
+	}
+	return err
 }
 
-var (
-	_ querier = (*pgxpool.Conn)(nil)
-	_ querier = (pgx.Tx)(nil)
-)
+func (w *Writer) once(ctx context.Context, do func(pgx.Tx) error) error {
+	conn, err := w.pool.acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	return classify(pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{BeginQuery: w.pool.beginOn(conn.Conn())}, do))
+}
 
 // written runs a statement that returns one property behind the transaction's
 // id. Its error is ErrNotFound if there is none.
-func written(ctx context.Context, on querier, s *statement) (Written, error) {
+func written(ctx context.Context, on pgx.Tx, s *statement) (Written, error) {
 	rows, err := on.Query(ctx, s.text.String(), s.args...)
 	if err != nil {
 		return Written{}, err

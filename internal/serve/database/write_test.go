@@ -2,6 +2,7 @@ package database_test
 
 import (
 	"errors"
+	"maps"
 	"testing"
 	"time"
 
@@ -173,5 +174,103 @@ func TestReadOnlyDatabase(t *testing.T) {
 	writer := database.NewWriter(open(t, with(t, db.API, "default_transaction_read_only", "on"), 1))
 	if _, err := writer.Create(t.Context(), everyField()); !errors.Is(err, database.ErrUnavailable) {
 		t.Errorf("create: %v, want ErrUnavailable", err)
+	}
+}
+
+// Of two patches that were made for the same state of a property one wins, and the other
+// is told so: the second one's precondition is asked under the row's lock.
+func TestPreconditionsAreAskedOneAfterTheOther(t *testing.T) {
+	t.Parallel()
+	db := migrated.New(t)
+	writer := database.NewWriter(open(t, db.API, 2))
+	created, err := writer.Create(t.Context(), everyField())
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, watch := created.Property.ID, connect(t, db.Superuser)
+	cheap := database.Fields{Columns: listing.ColumnSet(listing.Price)}
+	unchanged := func(p listing.Property) bool { return p == created.Property }
+	asked := make(chan struct{}, 1)
+	second := make(chan error, 1)
+	_, first := writer.Patch(t.Context(), id, cheap, func(p listing.Property) bool {
+		go func() {
+			_, err := writer.Patch(t.Context(), id, cheap, func(p listing.Property) bool {
+				asked <- struct{}{}
+				return unchanged(p)
+			})
+			second <- err
+		}()
+		for waits := false; !waits; { // until the second one waits for the row, or need not
+			err := watch.QueryRow(t.Context(), `select exists (select from pg_stat_activity
+				where datname = current_database() and wait_event_type = 'Lock')`).Scan(&waits)
+			if err != nil {
+				t.Error(err)
+				return false
+			}
+			select {
+			case <-asked:
+				t.Error("the second precondition was asked while the first was")
+				return unchanged(p)
+			default:
+			}
+		}
+		return unchanged(p)
+	})
+	if err := <-second; first != nil || !errors.Is(err, database.ErrPrecondition) {
+		t.Errorf("two patches of the same state: %v and %v, want success and ErrPrecondition", first, err)
+	}
+}
+
+// Every column of the table that is not the database's own can be created and patched by
+// itself, and nothing else changes with it.
+func TestEveryColumnIsWritten(t *testing.T) {
+	t.Parallel()
+	db := migrated.New(t)
+	conn := connect(t, db.Superuser)
+	writer := database.NewWriter(open(t, db.API, 1))
+	writable := map[string]listing.Column{
+		"title": listing.Title, "description": listing.Description, "property_type": listing.PropertyType, "status": listing.Status,
+		"price": listing.Price, "city": listing.City, "postal_code": listing.PostalCode, "bedrooms": listing.Bedrooms,
+		"bathrooms": listing.Bathrooms, "living_area": listing.LivingArea, "latitude": listing.Latitude, "longitude": listing.Longitude,
+	}
+	stored := func(id int64) (columns map[string]string) { // as text, without the database's own
+		t.Helper()
+		err := conn.QueryRow(t.Context(), `select jsonb_object_agg(key, coalesce(value, 'null'))
+			from properties, jsonb_each_text(to_jsonb(properties) - '{id, created_at, updated_at}'::text[]) where id = $1`, id).Scan(&columns)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return columns
+	}
+	create := func(f database.Fields) int64 {
+		t.Helper()
+		created, err := writer.Create(t.Context(), f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return created.Property.ID
+	}
+	least := database.Fields{
+		Columns: listing.ColumnSet(listing.Title, listing.PropertyType, listing.Price, listing.City),
+		Values:  listing.Property{Title: "a", Row: listing.Row{PropertyType: "b", Price: 1, City: "c"}},
+	}
+	all := stored(create(everyField()))
+	for name := range all {
+		id := create(least)
+		before := stored(id)
+		if all[name] == before[name] {
+			t.Errorf("create ignored %s", name)
+		}
+		_, err := writer.Patch(t.Context(), id, database.Fields{
+			Columns: listing.ColumnSet(writable[name]), Values: everyField().Values,
+		}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := maps.Clone(before)
+		want[name] = all[name]
+		if got := stored(id); !maps.Equal(got, want) {
+			t.Errorf("patch of %s: %v, want %v", name, got, want)
+		}
 	}
 }

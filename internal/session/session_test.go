@@ -1,0 +1,258 @@
+package session_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/freshlist/freshlist/internal/coherence/deployment"
+	"github.com/freshlist/freshlist/internal/doctor"
+	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/pgtest"
+	"github.com/freshlist/freshlist/internal/pgtest/migrated"
+	"github.com/freshlist/freshlist/internal/schema"
+	"github.com/freshlist/freshlist/internal/serve/database"
+	"github.com/freshlist/freshlist/internal/serve/render"
+	"github.com/freshlist/freshlist/internal/session"
+	"github.com/freshlist/freshlist/internal/session/hostile"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+var roles = []string{"freshlist_owner", "freshlist_api", "freshlist_invalidator"}
+
+// victim is a deployment whose database says all kinds of things.
+type victim struct {
+	*deployment.Deployment
+	superuser *pgx.Conn
+	writer    *pgx.Conn // a session that sets what it relies on
+}
+
+func newVictim(t *testing.T) *victim {
+	t.Helper()
+	v := &victim{Deployment: deployment.New(t, deployment.Options{Bound: time.Second})}
+	v.superuser = v.connect(v.Database.Superuser)
+	v.writer = v.connect(v.Database.Owner)
+	v.exec(v.superuser, hostile.Evil)
+	v.exec(v.writer, `insert into public.properties (title, description, property_type, price, city, postal_code, bedrooms, bathrooms,
+			living_area, latitude, longitude, created_at, updated_at)
+		select 'House ' || i || ' \ ''', 'A garden in Málaga, № ' || i, 'Condo', i * 1000.25, case when i % 3 = 0 then 'Málaga' else 'NULL' end,
+			nullif(i % 4, 0), i % 5, i % 7 * 0.5, nullif(i, 5), 36.1 + i / 7.0, -4.4 - i / 3.0,
+			timestamptz '2008-02-03 04:05:06.789012Z' + i * interval '1 hour', timestamptz '2009-03-02Z'
+		from generate_series(1, 40) as i`)
+	return v
+}
+
+// connect opens a session of the test's own.
+func (v *victim) connect(url string) *pgx.Conn {
+	v.Helper()
+	conn, err := session.For("test").With("search_path", session.TriggerPath).Connect(v.Context(), url)
+	v.Must(err)
+	v.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return conn
+}
+
+func (v *victim) exec(conn *pgx.Conn, sql string, args ...any) {
+	v.Helper()
+	if _, err := conn.Exec(v.Context(), sql, args...); err != nil {
+		v.Fatalf("%s: %v", sql, err)
+	}
+}
+
+// edit commits an edit by a session and returns its transaction.
+func (v *victim) edit(conn *pgx.Conn, price int) (xid uint64) {
+	v.Helper()
+	v.Must(pgx.BeginFunc(v.Context(), conn, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(v.Context(), "update public.properties set price = $1 where id = 3", price); err != nil {
+			return err
+		}
+		return tx.QueryRow(v.Context(), "select pg_catalog.pg_current_xact_id()").Scan(&xid)
+	}))
+	return xid
+}
+
+// disconnect ends all sessions but those that set their own: new ones get what the
+// database says now.
+func (v *victim) disconnect() {
+	v.Helper()
+	v.exec(v.superuser, `select pg_terminate_backend(pid) from pg_stat_activity
+		where datname = current_database() and pid <> pg_backend_pid() and application_name <> 'test'`)
+}
+
+// queries look at every column in every way.
+var queries = []string{
+	"properties", "properties/3", "properties/summary", "properties?city=M%C3%A1laga", "properties?city=NULL&sort=area",
+	"properties?q=garden&sort=price", "properties?max_price=20000.5&min_bathrooms=1.5&sort=-price",
+	"properties?bbox=-10,36,-4,40", "properties?postal_code=1,2", "properties?q=house&limit=50",
+}
+
+// answers are those to all queries, each at its first and its second time.
+func (v *victim) answers(api *deployment.API) string {
+	v.Helper()
+	var b strings.Builder
+	for _, q := range queries {
+		for _, f := range []render.Format{render.JSON, render.HTML} {
+			fmt.Fprintln(&b, q, api.Fresh(q, f), api.Get(q, f).Body, api.Get(q, f).Body)
+		}
+	}
+	return b.String()
+}
+
+// Whatever a database says, answers are the same, byte for byte, edits are purged, and
+// writes do what they should.
+func TestHostileDatabase(t *testing.T) {
+	t.Parallel()
+	v := newVictim(t)
+	v.edit(v.writer, 1000)
+	want := v.answers(v.API())
+	v.Invalidate()
+	for _, s := range hostile.Settings() {
+		v.Must(hostile.Set(t.Context(), v.superuser, s))
+		v.disconnect()
+		if v.try(s, want); t.Failed() {
+			t.Fatalf("with %s", s)
+		}
+		v.Must(hostile.Reset(t.Context(), v.superuser, s))
+	}
+}
+
+// Likewise whatever is said of the roles, here all of it at once.
+func TestHostileRoles(t *testing.T) {
+	t.Parallel()
+	v := newVictim(t)
+	v.edit(v.writer, 1000)
+	want := v.answers(v.API())
+	v.Invalidate()
+	for _, s := range hostile.Settings() {
+		v.Must(hostile.Set(t.Context(), v.superuser, s, roles...))
+	}
+	v.disconnect()
+	v.try(hostile.Setting{Name: "everything", Writers: true}, want)
+	for _, finding := range (doctor.Config{
+		DatabaseURL: v.Database.Invalidator, Redis: v.Redis, Space: v.Space, Bound: v.Bound, Open: time.Hour, Now: time.Now,
+	}).Examine(t.Context()) {
+		if finding.Verdict == doctor.Fail {
+			t.Errorf("doctor: %s", finding)
+		}
+	}
+}
+
+// try holds what everything does with one setting against what it should.
+func (v *victim) try(s hostile.Setting, want string) {
+	v.Helper()
+	v.Settle(v.edit(v.writer, 1000))
+	api := v.API()
+	if got := v.answers(api); got != want {
+		v.Errorf("%s: answers differ:\n%s\nwant\n%s", s, got, want)
+	}
+	v.Settle(v.edit(v.writer, 2000))
+	if got := api.Get("properties/3", render.JSON).Body; !strings.Contains(got, `"price":2000.00`) {
+		v.Errorf("%s: after an edit of the price to 2000: %s", s, got)
+	}
+	if !s.Writers { // a client that sets nothing
+		client, err := pgx.Connect(v.Context(), v.Database.Owner)
+		v.Must(err)
+		v.Settle(v.edit(client, 3000))
+		v.Must(client.Close(v.Context()))
+		if got := api.Get("properties/3", render.JSON).Body; !strings.Contains(got, `"price":3000.00`) {
+			v.Errorf("%s: after another client's edit of the price to 3000: %s", s, got)
+		}
+	}
+	v.tryWrites(s)
+}
+
+// tryWrites writes as the API does.
+func (v *victim) tryWrites(s hostile.Setting) {
+	v.Helper()
+	pool, err := database.Open(database.Config{URL: v.Database.API, MaxConns: 2, Timeout: time.Minute})
+	v.Must(err)
+	defer pool.Close()
+	writer := database.NewWriter(pool)
+	fields := database.Fields{Columns: listing.AllColumns, Values: listing.Property{
+		Row: listing.Row{
+			PropertyType: "Condo", Status: "sold", Price: 1234, City: "Málaga", PostalCode: listing.Some("NULL"),
+			Bedrooms: listing.Some[int16](2), Bathrooms: listing.Some[int16](15), LivingArea: listing.Some[int32](7),
+			Latitude: listing.Some(36.712345678901234), Longitude: listing.Some(-4.4),
+		}, Title: `\'`, Description: "№",
+	}}
+	begun := time.Now()
+	created, err := writer.Create(v.Context(), fields)
+	v.Must(err)
+	wrote := fields.Values
+	wrote.ID, wrote.CreatedAt, wrote.UpdatedAt = created.Property.ID, created.Property.CreatedAt, created.Property.UpdatedAt
+	if created.Property != wrote || created.Property.UpdatedAt.Time().Before(begun.Add(-time.Hour)) {
+		v.Errorf("%s: created %+v, want %+v", s, created.Property, wrote)
+	}
+	patched, err := writer.Patch(v.Context(), wrote.ID, database.Fields{Columns: listing.ColumnSet(listing.Price)}, nil)
+	if err != nil || patched.Property.Price != 0 || patched.Xid <= created.Xid {
+		v.Errorf("%s: patched %+v, %v", s, patched, err)
+	}
+	if _, err := writer.Delete(v.Context(), wrote.ID, nil); err != nil {
+		v.Errorf("%s: delete: %v", s, err)
+	}
+}
+
+// With all of it at once an installation from the first migration on comes out as any other.
+func TestHostileInstallation(t *testing.T) {
+	t.Parallel()
+	for scope, of := range map[string][]string{"database": nil, "role": roles} {
+		t.Run(scope, func(t *testing.T) {
+			t.Parallel()
+			db := migrated.New(t)
+			connect := func(url string) *pgx.Conn {
+				conn, err := session.For("test").With("search_path", session.TriggerPath).Connect(t.Context(), url)
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { _ = conn.Close(context.Background()) })
+				return conn
+			}
+			superuser := connect(db.Superuser)
+			definitions := func() (text string) {
+				err := superuser.QueryRow(t.Context(), "select freshlist.properties_definitions() || obj_description('freshlist'::regnamespace)").Scan(&text)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return text
+			}
+			want := definitions()
+			if _, err := superuser.Exec(t.Context(), hostile.Evil); err != nil {
+				t.Fatal(err)
+			}
+			for _, s := range hostile.Settings() {
+				if err := hostile.Set(t.Context(), superuser, s, of...); err != nil {
+					t.Fatal(err)
+				}
+			}
+			must := func(what string, err error) {
+				t.Helper()
+				if err != nil {
+					t.Fatalf("%s: %v", what, err)
+				}
+			}
+			must("migrate down", schema.Down(t.Context(), db.Owner, 100))
+			must("migrate up", schema.Up(t.Context(), db.Owner))
+			v, err := schema.Status(db.Owner)
+			if must("status", err); v.Applied != v.Latest {
+				t.Errorf("after migrate up: %+v", v)
+			}
+			owner := connect(db.Owner)
+			changed, err := schema.Install(t.Context(), owner)
+			if must("install", err); !changed {
+				t.Error("the installation changed nothing")
+			}
+			if got := definitions(); got != want {
+				t.Errorf("what was installed differs:\n%s\nwant\n%s", got, want)
+			}
+			added, err := schema.Seed(t.Context(), owner, 0)
+			if must("seed", err); added != 932 {
+				t.Errorf("seed added %d rows, want 932", added)
+			}
+			must("uninstall", schema.Uninstall(t.Context(), owner))
+		})
+	}
+}
