@@ -110,7 +110,7 @@ func (s *Server) healthz(c echo.Context) error {
 // nobody has told it to stop. Whether it uses the cache, and why not, stands in the
 // answer, but does not decide: without the cache reads are slower, not wrong.
 func (s *Server) readyz(c echo.Context) error {
-	ctx, cancel := context.WithTimeout(c.Request().Context(), readyTimeout)
+	ctx, cancel := within(c.Request(), readyTimeout)
 	defer cancel()
 	err := s.Ready(ctx)
 	if rec, ok := c.Response().Writer.(*recorder); ok {

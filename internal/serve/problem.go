@@ -13,6 +13,7 @@ import (
 	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/serve/database"
 	"github.com/freshlist/freshlist/internal/serve/render"
+	"github.com/freshlist/freshlist/internal/session"
 )
 
 // problem is an error that knows its answer. Clients see all of it but the cause.
@@ -80,6 +81,8 @@ func problemOf(err error) *problem {
 		return ruleProblem(rule, err)
 	case errors.Is(err, database.ErrBusy):
 		return unavailable("All database connections are in use.", err)
+	case errors.Is(err, session.ErrEncoding):
+		return unavailable("The database is not encoded in UTF8.", err)
 	case errors.Is(err, database.ErrInRecovery):
 		return unavailable("The database is a standby, which may be behind.", err)
 	case errors.Is(err, database.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
@@ -114,16 +117,18 @@ func unavailable(detail string, cause error) *problem {
 // retryAfter is how long a client of an answer 503 is asked to wait, in seconds.
 const retryAfter = "1"
 
-// clientGone stands in the log for an answer that nobody waited for; the number
-// is nginx's.
-const clientGone = 499
+// unansweredStatus stands in the log and in the metrics for a request whose connection
+// was closed without an answer; the number is nginx's.
+const unansweredStatus = 499
+
+// gone reports whether the client has closed its side of the connection.
+func gone(r *http.Request) bool { return r.Context().Err() != nil }
 
 // fail is Echo's error handler.
 func (s *Server) fail(err error, c echo.Context) {
 	rec := c.Response().Writer.(*recorder)
-	if c.Request().Context().Err() != nil {
-		rec.status = clientGone
-		return
+	if gone(c.Request()) && errors.Is(err, context.Canceled) {
+		return // nobody waits for an answer; finish closes the connection without one
 	}
 	p := problemOf(err)
 	rec.err = p.cause

@@ -60,6 +60,9 @@ func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 func (s *Server) log(rec *recorder, r *http.Request, took time.Duration) {
 	level := slog.LevelDebug
 	switch {
+	case rec.status == unansweredStatus && gone(r): // nobody is to be alarmed by that
+	case rec.status == unansweredStatus:
+		level = slog.LevelError
 	case rec.status >= http.StatusInternalServerError && rec.status != http.StatusServiceUnavailable:
 		level = slog.LevelError
 	case rec.status >= http.StatusInternalServerError, took >= slow:

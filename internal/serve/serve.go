@@ -106,16 +106,25 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.router.ServeHTTP(rec, r)
 }
 
-// finish ends a request, also one that panicked.
+// finish ends a request, also one that panicked. Where nothing was written the connection
+// is closed without an answer: net/http would answer 200, and a client would take for done
+// what was not.
 func (s *Server) finish(rec *recorder, r *http.Request) {
 	if cause := recover(); cause != nil {
 		s.recoverFrom(cause, rec, r)
+	}
+	unanswered := rec.status == 0
+	if unanswered {
+		rec.status = unansweredStatus
 	}
 	took := time.Since(rec.begun)
 	s.Metrics.Answered(rec.status, took)
 	s.log(rec, r, took)
 	*rec = recorder{}
 	s.recorders.Put(rec)
+	if unanswered {
+		panic(http.ErrAbortHandler)
+	}
 }
 
 // recoverFrom answers 500, or cuts the connection if an answer has begun: its
@@ -133,5 +142,29 @@ func (s *Server) recoverFrom(cause any, rec *recorder, r *http.Request) {
 
 // deadline bounds the work on one request.
 func (s *Server) deadline(r *http.Request) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(r.Context(), s.Timeout)
+	return within(r, s.Timeout)
+}
+
+// halfClosed is for how long an answer is worked on once the client has closed its side of
+// the connection. It may have sent all it wants to and wait for the answer, or have gone:
+// that cannot be told apart.
+const halfClosed = 2 * time.Second
+
+// within returns a context that ends after d, or halfClosed after the request's own, which
+// ends as soon as the client has closed its side.
+func within(r *http.Request, d time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), d)
+	stop := context.AfterFunc(r.Context(), func() {
+		patience := time.NewTimer(halfClosed)
+		defer patience.Stop()
+		select {
+		case <-patience.C:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	return ctx, func() {
+		stop()
+		cancel()
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"mime"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -161,7 +162,11 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	var tooLarge *http.MaxBytesError
+	var network net.Error
 	switch {
+	case errors.As(err, &network) && network.Timeout():
+		w.Header().Set("Connection", "close")
+		return nil, &problem{status: http.StatusRequestTimeout, detail: "The body did not come in time.", cause: err}
 	case errors.As(err, &tooLarge):
 		return nil, &problem{status: http.StatusRequestEntityTooLarge, detail: "The body is longer than 64 KiB."}
 	case err != nil:
