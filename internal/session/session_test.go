@@ -196,6 +196,54 @@ func (v *victim) tryWrites(s hostile.Setting) {
 	}
 }
 
+// A database's own limits do not cost the lead, also while an open transaction that has
+// captured in silence keeps the invalidator from its lock.
+func TestLimitsDoNotCostTheLead(t *testing.T) {
+	t.Parallel()
+	v := newVictim(t)
+	for _, name := range []string{"statement_timeout", "lock_timeout", "idle_session_timeout", "idle_in_transaction_session_timeout"} {
+		v.Must(hostile.Set(t.Context(), v.superuser, hostile.Setting{Name: name, Value: "20ms"}))
+	}
+	silent, err := v.writer.Begin(t.Context())
+	v.Must(err)
+	_, err = silent.Exec(t.Context(), "update public.properties set price = 5 where id = 5")
+	v.Must(err)
+	i := v.Invalidate()
+	term := func() (term int64) {
+		v.Must(v.superuser.QueryRow(t.Context(), "select term from freshlist.properties_marker order by revision desc limit 1").Scan(&term))
+		return term
+	}
+	first, beats := term(), i.Metrics.Beats.Value()
+	v.Await("ten more beats", func() bool { return i.Metrics.Beats.Value() >= beats+10 })
+	if last := term(); last != first {
+		t.Errorf("term %d, then %d: the lead was lost", first, last)
+	}
+	v.Must(silent.Rollback(t.Context()))
+}
+
+// An invalidator in a database whose transactions are serializable does not take part in
+// their conflicts: writers would fail more often beside it.
+func TestSerializableWriters(t *testing.T) {
+	t.Parallel()
+	v := newVictim(t)
+	v.Must(hostile.Set(t.Context(), v.superuser, hostile.Setting{Name: "default_transaction_isolation", Value: "serializable"}))
+	writer, err := v.writer.BeginTx(t.Context(), pgx.TxOptions{IsoLevel: pgx.Serializable})
+	v.Must(err)
+	_, err = writer.Exec(t.Context(), "update public.properties set price = 5 where id = 5")
+	v.Must(err)
+	i := v.Invalidate()
+	beats := i.Metrics.Beats.Value()
+	v.Await("three more beats", func() bool { return i.Metrics.Beats.Value() >= beats+3 })
+	var locks int
+	// Those of transactions that have ended stay while the writer's goes on.
+	v.Must(v.superuser.QueryRow(t.Context(), `select count(*) from pg_locks as l join pg_stat_activity as a using (pid)
+		where l.mode = 'SIReadLock' and a.usename = 'freshlist_invalidator'`).Scan(&locks))
+	if locks > 0 {
+		t.Errorf("the invalidator holds %d predicate locks", locks)
+	}
+	v.Must(writer.Commit(t.Context()))
+}
+
 // With all of it at once an installation from the first migration on comes out as any other.
 func TestHostileInstallation(t *testing.T) {
 	t.Parallel()
