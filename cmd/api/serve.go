@@ -70,6 +70,7 @@ func serveAPI(ctx context.Context, getenv config.Getenv, stderr io.Writer) (err 
 		Metrics: metrics,
 		Log:     log,
 	})
+	defer server.Close()
 	listener, err := net.Listen("tcp", c.Addr)
 	if err != nil {
 		return fmt.Errorf("listen on HTTP_ADDR: %w", err)

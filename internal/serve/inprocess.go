@@ -27,6 +27,14 @@ func (s *Server) Ear() Ear {
 	return s.l1
 }
 
+// Close ends what works in the background for the cache in this process. The server must
+// not be used any more.
+func (s *Server) Close() {
+	if s.l1 != nil {
+		s.l1.Close()
+	}
+}
+
 // What Cache-Status says of the cache in this process.
 const (
 	l1Hit    = "freshlist-l1; hit"

@@ -25,7 +25,9 @@ func (s *standing) Get(context.Context, readthrough.Request) (readthrough.Answer
 	}, nil
 }
 
-func (s *standing) Stands(o *readthrough.Origin, _ time.Time) bool { return o == s.origin && s.stands.Load() }
+func (s *standing) Stands(o *readthrough.Origin, _ time.Time) bool {
+	return o == s.origin && s.stands.Load()
+}
 
 // The cache in the process is under the same rule as Redis: what was proved of a database
 // that is no longer this process's is not served, however long its proof would last.

@@ -71,6 +71,7 @@ func start(t testing.TB, change ...func(*serve.Options)) *api {
 	}
 	t.Cleanup(func() { _ = conn.Close(context.Background()) })
 	s := serve.New(o)
+	t.Cleanup(s.Close)
 	a := &api{t: t, server: s, http: httptest.NewServer(s), database: conn}
 	a.exec(listings)
 	t.Cleanup(a.http.Close)
