@@ -290,3 +290,24 @@ func TestWhatIsKeptEndsWithItsProof(t *testing.T) {
 		}
 	}
 }
+
+// Redis is full of what it may not evict: the beat stays, every answer is right and told to
+// be past the cache, and Redis is not taken for broken: once there is room, the next is stored.
+func TestRedisIsFull(t *testing.T) {
+	t.Parallel()
+	d := listing100(t, deployment.Options{Redis: redistest.Start(t)})
+	d.Invalidate()
+	api := d.API()
+	for i := range 4 {
+		d.Must(d.Redis.Set(d.Context(), fmt.Sprint("foreign", i), strings.Repeat("x", 1<<20), 0).Err())
+	}
+	d.Must(d.Redis.ConfigSet(d.Context(), "maxmemory-policy", "volatile-lfu").Err())
+	d.Must(d.Redis.ConfigSet(d.Context(), "maxmemory", "2mb").Err())
+	for range 10 {
+		wantStatus(d, api.Get(folsom, render.JSON), bypassFor("redis-full"))
+	}
+	d.Settle(d.Exec("update properties set price = 101 where id = 1"))
+	d.Must(d.Redis.ConfigSet(d.Context(), "maxmemory", "0").Err())
+	wantStatus(d, api.Get(folsom, render.JSON), stored)
+	wantStatus(d, api.Get(folsom, render.JSON), hit)
+}
