@@ -89,10 +89,10 @@ func (p *patient) invalidate() (stop func()) {
 	return stop
 }
 
-// await looks until something holds, for ten seconds at most.
+// await looks until something holds, for a minute at most.
 func (p *patient) await(what string, holds func() bool) {
 	p.Helper()
-	for end := time.Now().Add(10 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !holds(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			p.Fatalf("waited in vain for %s", what)
 		}
