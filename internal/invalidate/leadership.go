@@ -167,6 +167,11 @@ func (l *leadership) takeOver(ctx context.Context, catalog string) error {
 		}
 		return l.newEpoch(ctx, beginning, telemetry.NoMarker)
 	case stored.Catalog != catalog:
+		writing, err := feed.Writing(ctx, l.drains)
+		if err != nil {
+			return err
+		}
+		beginning.Orphans = append(beginning.Orphans, writing...)
 		return l.newEpoch(ctx, beginning, telemetry.CaptureChanged)
 	case stored.Agreed != l.agreed():
 		return l.newEpoch(ctx, beginning, telemetry.AgreementChanged)

@@ -82,7 +82,7 @@ type Report struct {
 	BeatAge *float64 `json:"beat_age_seconds"` // null before the first beat
 	Backlog int      `json:"backlog"`          // change rows read and not yet applied
 	Live    int      `json:"live_queries"`
-	Orphans int      `json:"orphans"`  // prepared transactions from before the epoch, whose end empties the cache
+	Orphans int      `json:"orphans"`  // transactions from before the epoch whose changes may have been lost: the end of one empties the cache
 	Capture string   `json:"triggers"` // "ok" or what is wrong
 }
 

@@ -160,6 +160,49 @@ func TestCaptureAlteredWhileNobodyLeads(t *testing.T) {
 	}
 }
 
+// What capture rests on may go and come back without waiting for those who write meanwhile.
+// One of them commits in the epoch that begins then: what was cached before is void.
+func TestWriterOutlivesAFaultOfCapture(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string][2]string{
+		"the schema renamed": {"alter schema freshlist rename to away", "alter schema away rename to freshlist"},
+		"the keystone renamed": {"alter view freshlist.properties_keystone rename to away; alter table freshlist.properties_changes rename to gone",
+			"alter view freshlist.away rename to properties_keystone; alter table freshlist.gone rename to properties_changes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := deployment.New(t, deployment.Options{})
+			i := d.Invalidate()
+			listings(d, "FOLSOM", 1, 2)
+			before := d.Beat(0).Epoch
+			writer := d.Connect()
+			run := func(sql string) {
+				t.Helper()
+				_, err := writer.Exec(t.Context(), sql)
+				d.Must(err)
+			}
+			d.Exec(fault[0])
+			run("begin; savepoint s; update properties set price = price + 1 where id = 1")
+			d.Exec(fault[1])
+			epoch := awaitEpoch(d, before)
+			if n := i.Report().Orphans; n != 1 {
+				t.Errorf("%d orphans are reported, want 1", n)
+			}
+			query := propertyOf(1)
+			fill(d, []string{query})
+			run("commit")
+			last := awaitEpoch(d, epoch)
+			if n := i.Report().Orphans; n != 0 {
+				t.Errorf("%d orphans are reported when it has ended", n)
+			}
+			d.Settle(d.Exec("update properties set price = price + 1 where id = 2"))
+			if now := d.Beat(0).Epoch; now != last {
+				t.Errorf("an ordinary transaction has begun epoch %s", now)
+			}
+		})
+	}
+}
+
 // unseenEdit is an edit past the triggers, after which they are as before.
 const unseenEdit = `
 	alter table properties disable trigger freshlist_update;

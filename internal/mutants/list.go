@@ -246,10 +246,12 @@ var mutants = []Mutant{
 		"./internal/invalidate", "StopWithin"},
 	{"loop/index kept for a new epoch", []Edit{{invalidate + "leadership.go", "	l.index.Reset() // registrations are numbered anew: what is known would pass for later\n", ""}},
 		"./internal/invalidate", "NewEpochForgets"},
-	{"loop/stored catalog not compared", []Edit{{invalidate + "leadership.go", "	case stored.Catalog != catalog:\n		return l.newEpoch(ctx, beginning, telemetry.CaptureChanged)\n", ""}},
+	{"loop/stored catalog not compared", []Edit{{invalidate + "leadership.go", "	case stored.Catalog != catalog:\n", "	case false:\n"}},
 		"./internal/invalidate", "CaptureAltered"},
 	{"loop/agreement not compared", []Edit{{invalidate + "leadership.go", "	case stored.Agreed != l.agreed():\n		return l.newEpoch(ctx, beginning, telemetry.AgreementChanged)\n", ""}},
 		"./internal/invalidate", "ChangedAgreement"},
+	{"loop/open writers forgotten", []Edit{{invalidate + "leadership.go", "		beginning.Orphans = append(beginning.Orphans, writing...)\n", "		_ = writing\n"}},
+		"./internal/invalidate", "WriterOutlives"},
 	{"loop/faulty capture adopted", []Edit{{invalidate + "leadership.go", "		if fault == \"\" {\n			return catalog, nil\n		}\n", "		return catalog, nil\n"}},
 		"./internal/invalidate", ""},
 

@@ -15,7 +15,7 @@ const (
 	CaptureChanged                 // the table or its triggers were altered
 	RedisLost                      // Redis does not hold what was written to it
 	AgreementChanged               // the invalidator was started with another prefix, bound or number of partitions
-	PreparedEnded                  // a prepared transaction ended whose captured changes a crash may have taken
+	PreparedEnded                  // a transaction ended, a prepared one as a rule, whose captured changes may have been lost
 	Backlog                        // more changes were waiting than are worth applying
 	reasons
 )

@@ -32,9 +32,8 @@ var (
 	// ErrCatalog: the table or its triggers are not what they were when they were looked
 	// at. Changes may have gone by unseen.
 	ErrCatalog = errors.New("the catalog has changed")
-	// ErrOrphan: a prepared transaction has ended whose changes may have been lost. A new
-	// epoch is due.
-	ErrOrphan = errors.New("a prepared transaction from before the epoch has ended")
+	// ErrOrphan: a transaction has ended whose changes may have been lost. A new epoch is due.
+	ErrOrphan = errors.New("a transaction from before the epoch, with changes that may have been lost, has ended")
 )
 
 // Position is how far the cache has come.
@@ -44,7 +43,7 @@ type Position struct {
 	Snapshot string   // pg_snapshot: what it sees has been applied
 	Catalog  string   // fingerprint of the table and its triggers when the epoch began
 	Agreed   string   // the settings in which all processes must agree
-	Orphans  []uint64 // prepared transactions whose changes may have been lost
+	Orphans  []uint64 // transactions in progress whose changes may have been lost
 	Fences   []Fence
 }
 
@@ -79,21 +78,53 @@ func Takeover(ctx context.Context, conn *pgx.Conn, known int64) (at Position, fo
 	return at, true, nil
 }
 
+// wholeXid spells the whole of the identifier of a transaction of which a view of the
+// catalog has the lower half; the upper is that of the nearest to the present. (A snapshot's
+// list has only those older than the latest that has ended.)
+func wholeXid(lower string) string {
+	return "(present + (" + lower + "::text::bigint - present % two32 + two32 + two32 / 2) % two32 - two32 / 2)"
+}
+
+// presentXid is what wholeXid counts from.
+const presentXid = `(
+	select pg_snapshot_xmax(pg_current_snapshot())::text::bigint as present, 4294967296 as two32
+) as now`
+
 // Prepared returns the transactions of this database that are prepared for two-phase
 // commit. It must be asked before the statement that begins an epoch: then each of them
 // either has ended in that statement's snapshot, or is in the list.
 func Prepared(ctx context.Context, conn *pgx.Conn) (xids []uint64, err error) {
-	// The view has the lower half of an identifier; the upper is that of the nearest to the
-	// present. (A snapshot's list has only those older than the latest that has ended.)
-	const query = `
+	query := `
 		select array(
-			select (present + (transaction::text::bigint - present % two32 + two32 + two32 / 2) % two32 - two32 / 2)::text::xid8
-			from pg_prepared_xacts, (
-				select pg_snapshot_xmax(pg_current_snapshot())::text::bigint as present, 4294967296 as two32
-			) as now
+			select ` + wholeXid("transaction") + `::text::xid8
+			from pg_prepared_xacts, ` + presentXid + `
 			where database = current_database())`
 	if err := conn.QueryRow(ctx, query).Scan(&xids); err != nil {
 		return nil, fmt.Errorf("list the prepared transactions: %w", err)
+	}
+	return xids, nil
+}
+
+// Writing returns the transactions in progress, prepared ones too, that have written to the
+// table. Asked after capture was found in order, and before the statement that begins an
+// epoch of that very catalog, they are all those of which a statement may have gone by unseen:
+// what was wrong with capture may have come and gone without waiting for them, as a schema
+// that is renamed for a while does.
+func Writing(ctx context.Context, conn *pgx.Conn) (xids []uint64, err error) {
+	// Whoever writes holds the lock of the table and that of his identifier to his end. Those
+	// of subtransactions, which no snapshot lists, are later than his own.
+	query := `
+		select array(
+			select min(` + wholeXid("own.transactionid") + `)::text::xid8
+			from pg_locks as own, pg_locks as written, ` + presentXid + `
+			where own.locktype = 'transactionid' and own.mode = 'ExclusiveLock' and own.granted
+			  and written.locktype = 'relation' and written.mode = 'RowExclusiveLock' and written.granted
+			  and written.database = (select oid from pg_database where datname = current_database())
+			  and written.relation = to_regclass('public.properties')
+			  and own.virtualtransaction = written.virtualtransaction
+			group by own.virtualtransaction)`
+	if err := conn.QueryRow(ctx, query).Scan(&xids); err != nil {
+		return nil, fmt.Errorf("list the transactions that have written: %w", err)
 	}
 	return xids, nil
 }
