@@ -1,7 +1,6 @@
 package invalidate_test
 
 import (
-	"fmt"
 	"os"
 	"strconv"
 	"testing"
@@ -82,7 +81,7 @@ func awaitLong(d *deployment.Deployment, what string, done func() bool) {
 	defer tick.Stop()
 	for end := time.Now().Add(10 * time.Minute); !done(); <-tick.C {
 		if time.Now().After(end) {
-			d.Fatal(fmt.Sprintf("waited in vain: %s", what))
+			d.Fatalf("waited in vain: %s", what)
 		}
 	}
 }
