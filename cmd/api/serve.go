@@ -84,7 +84,7 @@ func serveAPI(ctx context.Context, getenv config.Getenv, stderr io.Writer) (err 
 // such as that it is down, is left to that.
 func warnOfRedis(ctx context.Context, rdb *redis.Client, log *slog.Logger) {
 	warning, err := cache.CheckServer(ctx, rdb)
-	if _, told := caching.ReasonOf(err); (err != nil && !told) || warning != "" {
+	if why, _ := caching.ReasonOf(err); why == caching.Unfit || warning != "" {
 		log.WarnContext(ctx, "the cache may be unusable; reads go on from PostgreSQL", "warning", warning, "error", err)
 	}
 }

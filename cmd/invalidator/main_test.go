@@ -34,7 +34,7 @@ type environment map[string]string
 func environmentOf(databaseURL, redisURL, prefix string) environment {
 	return environment{
 		"DATABASE_URL": databaseURL, "REDIS_URL": redisURL, "REDIS_PREFIX": prefix,
-		"INVALIDATOR_ADDR": "127.0.0.1:0", "LOG_FORMAT": "text",
+		"INVALIDATOR_ADDR": "127.0.0.1:0", "HTTP_ADDR": "127.0.0.1:0", "LOG_FORMAT": "text",
 	}
 }
 

@@ -44,7 +44,7 @@ func CheckServer(ctx context.Context, rdb *redis.Client) (warning string, err er
 		return "", failed("ask Redis about itself", err)
 	}
 	if err := CheckVersion(infoField(info, "redis_version")); err != nil {
-		return "", err
+		return "", caching.Because(caching.Unfit, err)
 	}
 	return CheckPolicy(infoField(info, "maxmemory_policy"))
 }

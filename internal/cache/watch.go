@@ -26,8 +26,8 @@ func NewWatch(rdb *redis.Client, space rediskey.Space) *Watch {
 // Watch returns a Watch on what the reader reads.
 func (r *Reader) Watch() *Watch { return NewWatch(r.rdb, r.space) }
 
-// Beats returns the living beat of every partition. If one has none, or Redis would store
-// nothing, the error is a caching.Fault.
+// Beats returns the living beats. If a partition has none, or Redis would store nothing, the
+// error is a caching.Fault.
 func (w *Watch) Beats(ctx context.Context) ([]Beat, error) {
 	if _, err := w.probe.run(ctx, w.rdb, nil); err != nil {
 		return nil, err
@@ -45,13 +45,14 @@ func (w *Watch) Beats(ctx context.Context) ([]Beat, error) {
 	if _, err := CheckPolicy(infoField(info.Val(), "maxmemory_policy")); err != nil {
 		return nil, err
 	}
-	beats := make([]Beat, len(reads))
+	var beats []Beat
+	var missing error
 	for p, read := range reads {
-		beat := living(read.Val()[0], now.Val())
-		if beat == nil {
-			return nil, caching.Because(caching.NoBeat, fmt.Errorf("partition %d has no beat", p))
+		if beat := living(read.Val()[0], now.Val()); beat != nil {
+			beats = append(beats, *beat)
+		} else if missing == nil {
+			missing = caching.Because(caching.NoBeat, fmt.Errorf("partition %d has no beat", p))
 		}
-		beats[p] = *beat
 	}
-	return beats, nil
+	return beats, missing
 }

@@ -12,8 +12,8 @@ import (
 // burst lines, and then one every refill on average; how often it changed meanwhile is in
 // the next line.
 const (
-	burst       = 6
-	refill      = 10 * time.Second
+	burst       = 20
+	refill      = 5 * time.Second
 	repeatEvery = time.Minute // one that lasts
 	remindEvery = time.Second // how often Run looks whether something is due
 )

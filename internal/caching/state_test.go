@@ -126,7 +126,7 @@ func TestFlapping(t *testing.T) {
 		w.Remind()
 	}
 	lines := w.lines()
-	if n := len(lines); n < 10 || n > 20 {
+	if n := len(lines); n < 20 || n > 46 {
 		t.Errorf("%d lines in two minutes:\n%s", n, strings.Join(lines, "\n"))
 	}
 	w.Set(caching.NoBeat, "")

@@ -248,13 +248,13 @@ func (i *Invalidator) otherLeader(ctx context.Context, conn *pgx.Conn) (why cach
 	if why, found := caching.ReasonOf(err); found && why != caching.NoBeat {
 		return why, err.Error(), nil
 	}
-	if err != nil {
-		return i.otherPrefix(ctx, conn)
-	}
 	for _, beat := range beats {
 		if why, detail := i.disagrees(&beat, i.database); why != caching.OK {
 			return why, detail, nil
 		}
+	}
+	if err != nil {
+		return i.otherPrefix(ctx, conn)
 	}
 	return caching.OK, "", nil
 }
@@ -304,9 +304,33 @@ func (i *Invalidator) otherPrefix(ctx context.Context, conn *pgx.Conn) (caching.
 	case err != nil:
 		return caching.OK, "", fmt.Errorf("read what the leader works under: %w", err)
 	case agreed != nil && *agreed != "" && *agreed != i.agreed():
-		return caching.OtherDeployment, fmt.Sprintf("the leader works under %q, this process under %q", *agreed, i.agreed()), nil
+		why, detail := contrast(*agreed, i.agreed())
+		return why, detail, nil
 	}
 	return caching.OtherLeader, "another process has the leader lock of this database", nil
+}
+
+// contrast says in what another deployment that leads on this database differs, by the
+// spellings of what each has agreed on.
+func contrast(there, here string) (caching.Reason, string) {
+	why := caching.Bound
+	values := map[string]string{}
+	for word := range strings.FieldsSeq(there) {
+		name, value, _ := strings.Cut(word, "=")
+		values[name] = value
+	}
+	var differ []string
+	for word := range strings.FieldsSeq(here) {
+		name, value, _ := strings.Cut(word, "=")
+		if values[name] == value {
+			continue
+		}
+		if name != "bound" {
+			why = caching.OtherDeployment
+		}
+		differ = append(differ, fmt.Sprintf("%s is %s there and %s here", name, values[name], value))
+	}
+	return why, "another deployment leads on this database: " + strings.Join(differ, ", ")
 }
 
 // whoFenced says by whom this process was fenced: a leader of the same database, or one of
@@ -314,8 +338,8 @@ func (i *Invalidator) otherPrefix(ctx context.Context, conn *pgx.Conn) (caching.
 func (i *Invalidator) whoFenced(ctx context.Context) caching.Reason {
 	ctx, cancel := context.WithTimeout(ctx, i.stepTimeout())
 	defer cancel()
-	beats, err := cache.NewWatch(i.Redis, i.Space).Beats(ctx)
-	if err != nil || i.database == "" {
+	beats, _ := cache.NewWatch(i.Redis, i.Space).Beats(ctx)
+	if i.database == "" {
 		return caching.OtherLeader
 	}
 	for _, beat := range beats {

@@ -122,8 +122,8 @@ func wait(ctx context.Context, d time.Duration) {
 // lead takes the leader lock, waiting for it as a standby, and works until
 // something fails. It never returns nil.
 func (i *Invalidator) lead(ctx context.Context) error {
-	if err := i.Redis.Ping(ctx).Err(); err != nil {
-		return caching.Because(caching.RedisDown, fmt.Errorf("reach Redis: %w", err))
+	if _, err := cache.CheckServer(ctx, i.Redis); err != nil {
+		return err
 	}
 	locks, err := i.connect(ctx, "lock", map[string]string{
 		"lock_timeout": milliseconds(i.beatEvery()),

@@ -29,7 +29,7 @@ type leadership struct {
 	pending  []uint64      // transactions purged but not yet stored as done
 	stored   time.Time     // when the position was last stored
 	noted    int64         // the time that the last beat certified, Redis' microseconds
-	notedAt  time.Time     // when that was noted, by this process\'s clock; or before
+	notedAt  time.Time     // when that was noted, by this process's clock; or before
 	renewed  time.Time     // when that beat was last published again
 	unproved bool          // changes have been applied since
 }

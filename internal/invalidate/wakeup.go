@@ -2,6 +2,7 @@ package invalidate
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -81,7 +82,7 @@ func (l *leadership) releaseDoorbell(ctx context.Context) error {
 func (l *leadership) listen(ctx context.Context) *listener {
 	connect := func(ctx context.Context, purpose string) (*pgx.Conn, error) { return l.connect(ctx, purpose, nil) }
 	return startListener(ctx, connect, func(err error) {
-		if ctx.Err() == nil {
+		if ctx.Err() == nil && !errors.Is(err, context.Canceled) { // that is the end of this listener
 			l.Log.WarnContext(ctx, "listening interrupted", "error", err)
 		}
 	})

@@ -19,6 +19,9 @@ import (
 // timeout bounds one question: a process that takes longer is not ready.
 const timeout = 3 * time.Second
 
+// once is a client that keeps no connection: a command asks once.
+var once = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+
 // Ready returns nil if the process that listens on addr says by /readyz that it is
 // ready.
 func Ready(ctx context.Context, addr string) error {
@@ -77,7 +80,7 @@ func ask(ctx context.Context, addr, path string) (said []byte, status int, err e
 	if err != nil {
 		return nil, 0, fmt.Errorf("ask %s: %w", addr, err)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := once.Do(req)
 	if err != nil {
 		return nil, 0, fmt.Errorf("ask %s: %w", path, err)
 	}

@@ -19,8 +19,10 @@ package fleet
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,9 +45,15 @@ type Config struct {
 // API starts an API process and returns when it is ready. It ends with the test.
 func (c Config) API(t testing.TB) *Process {
 	t.Helper()
-	p := c.process(t, "api", "HTTP_ADDR", c.Database.API, c.programs(t).API)
+	p := c.StartAPI(t)
 	p.AwaitReady(t)
 	return p
+}
+
+// StartAPI starts an API process and does not wait: it may not be able to answer.
+func (c Config) StartAPI(t testing.TB) *Process {
+	t.Helper()
+	return c.process(t, "api", "HTTP_ADDR", c.Database.API, c.programs(t).API)
 }
 
 // Invalidator starts an invalidator and returns when it leads or stands by. It
@@ -61,6 +69,31 @@ func (c Config) Invalidator(t testing.TB) *Process {
 func (c Config) StartInvalidator(t testing.TB) *Process {
 	t.Helper()
 	return c.process(t, "invalidator", "INVALIDATOR_ADDR", c.Database.Invalidator, c.programs(t).Invalidator)
+}
+
+// Doctor runs the doctor, which asks the API and the invalidator too; either may be nil. It
+// returns what was said, and whether all was well.
+func (c Config) Doctor(t testing.TB, api, invalidator *Process) (said string, well bool) {
+	t.Helper()
+	env := c.env(c.Database.Invalidator)
+	for variable, p := range map[string]*Process{"HTTP_ADDR": api, "INVALIDATOR_ADDR": invalidator} {
+		addr := "127.0.0.1:1" // nobody
+		if p != nil {
+			addr = strings.TrimPrefix(p.URL, "http://")
+		}
+		env = append(env, variable+"="+addr)
+	}
+	cmd := exec.Command(c.programs(t).Invalidator, "doctor")
+	cmd.Env = env
+	out, err := cmd.CombinedOutput()
+	return string(out), err == nil
+}
+
+// env is the environment of a process that has an address of the database.
+func (c Config) env(database string) []string {
+	return append(append(os.Environ(),
+		"DATABASE_URL="+database, "REDIS_URL="+c.Redis, "REDIS_PREFIX="+c.Prefix,
+		"STALENESS_BOUND="+c.Bound.String(), "WRITE_TOKEN="+WriteToken, "LOG_FORMAT=text"), c.Env...)
 }
 
 func (c Config) programs(t testing.TB) Programs {
@@ -79,10 +112,7 @@ func (c Config) process(t testing.TB, name, addrVariable, database, program stri
 	p := &Process{
 		URL: "http://" + addr, name: name, program: program,
 		logfile: filepath.Join(t.TempDir(), name+".log"),
-		env: append(append(os.Environ(),
-			"DATABASE_URL="+database, "REDIS_URL="+c.Redis, "REDIS_PREFIX="+c.Prefix,
-			"STALENESS_BOUND="+c.Bound.String(), "WRITE_TOKEN="+WriteToken,
-			"LOG_FORMAT=text", addrVariable+"="+addr), c.Env...),
+		env:     append(c.env(database), addrVariable+"="+addr),
 	}
 	t.Cleanup(func() { p.end(t) })
 	p.Start(t)

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/freshlist/freshlist/internal/caching"
 	"github.com/freshlist/freshlist/internal/invalidate"
 	"github.com/freshlist/freshlist/internal/local"
 )
@@ -88,6 +89,27 @@ func (p *Process) Status() invalidate.Report {
 		return invalidate.Report{}
 	}
 	return r
+}
+
+// State returns what a process says of itself by /readyz; the zero Report if it does not
+// answer.
+func (p *Process) State() caching.Report {
+	var r caching.Report
+	_, body, err := p.get("/readyz")
+	if err != nil || json.Unmarshal(body, &r) != nil {
+		return caching.Report{}
+	}
+	return r
+}
+
+// Header returns one header of the process's answer to a path; "" if it does not answer.
+func (p *Process) Header(path, name string) string {
+	response, err := client.Get(p.URL + path)
+	if err != nil {
+		return ""
+	}
+	defer response.Body.Close()
+	return response.Header.Get(name)
 }
 
 // Metric returns one of the process's metrics, by its name with its labels as

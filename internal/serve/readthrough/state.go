@@ -30,13 +30,13 @@ func (c *Cache) Examine(ctx context.Context) (why caching.Reason, detail string)
 		return caching.RowSecurity, ""
 	}
 	beats, err := c.Store.Watch().Beats(ctx)
-	if err != nil {
-		return whyRedis(err), err.Error()
-	}
-	for _, beat := range beats {
+	for _, beat := range beats { // of other processes, if a partition has none
 		if _, why := c.judge(ctx, &beat, asked); why != caching.OK {
 			return why, c.contrast(&beat, stamp)
 		}
+	}
+	if err != nil {
+		return whyRedis(err), err.Error()
 	}
 	return caching.OK, ""
 }
