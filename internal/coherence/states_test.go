@@ -304,13 +304,19 @@ func TestStatesOfDisagreement(t *testing.T) {
 	}
 }
 
-// A second invalidator stands by: the cache is used.
+// A second invalidator stands by: the cache is used. One of another deployment, on the same
+// database, says so.
 func TestStatesOfAStandby(t *testing.T) {
 	t.Parallel()
 	d := newTold(t, 0)
 	d.start()
 	standby := d.Config.Invalidator(t)
 	fleet.Await(t, "the standby sees the leader's proofs", func() bool { return standby.State().Caching })
+	other := *d
+	other.Prefix += "-other"
+	other.invalidator, other.api = other.Config.Invalidator(t), nil
+	other.says(other.invalidator, caching.OtherDeployment, true)
+	other.doctorSays(caching.OtherDeployment)
 }
 
 // Somebody has the leader lock and proves nothing.

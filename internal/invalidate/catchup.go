@@ -30,7 +30,7 @@ type backlog struct {
 // consume deletes what has been applied of a batch with More. Each part that is consumed
 // stays so, whatever ends this leadership.
 func (l *leadership) consume(ctx context.Context, batch *feed.Batch, so *backlog) error {
-	l.hinder(caching.CatchingUp, fmt.Sprintf("%d changes at a time", len(batch.Changes)))
+	l.hinder(caching.CatchingUp, fmt.Sprintf("%d changes are done", so.consumed+len(batch.Changes)))
 	l.at.Fences = fencesOf(l.daemon.Positions())
 	err := l.while(ctx, l.partTimeout(), func(ctx context.Context) error {
 		return feed.Consume(ctx, l.drains, l.at, batch)
