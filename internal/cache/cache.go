@@ -88,7 +88,10 @@ func checked(name string) script {
 // answer turns what a script returned into its values, or into its error.
 func (s script) answer(cmd *redis.Cmd) ([]any, error) {
 	values, err := cmd.Slice()
-	if err != nil {
+	switch {
+	case isForeign(err):
+		return nil, fmt.Errorf("run script %s: %w: %w", s.name, ErrLost, err)
+	case err != nil:
 		return nil, failed("run script "+s.name, err)
 	}
 	if len(values) == 0 {
@@ -103,6 +106,10 @@ func (s script) answer(cmd *redis.Cmd) ([]any, error) {
 	}
 	return nil, fmt.Errorf("run script %s: it answered %q", s.name, word)
 }
+
+// isForeign reports whether Redis refused because a key of ours holds something that none of
+// our scripts writes: somebody else has put it there.
+func isForeign(err error) bool { return redis.HasErrorPrefix(err, "WRONGTYPE") }
 
 // failed wraps an error of Redis, or of the way to it, with what was being done and with
 // the reason for which nothing is cached then.

@@ -92,7 +92,7 @@ func (d *Daemon) HighestTerm(ctx context.Context) (int64, error) {
 	var highest int64
 	for p := range d.parts {
 		term, err := d.rdb.HGet(ctx, d.space.Fence(p), "term").Int64()
-		if err != nil && !errors.Is(err, redis.Nil) {
+		if err != nil && !errors.Is(err, redis.Nil) && !isForeign(err) {
 			return 0, failed(fmt.Sprintf("read term of partition %d", p), err)
 		}
 		highest = max(highest, term)

@@ -32,7 +32,10 @@ func TestDaemonNoticesWhatRedisHasForgotten(t *testing.T) {
 		"the epoch":            func(w *world) { w.must(w.rdb.HSet(w.ctx, w.space.Fence(0), "epoch", cache.NewEpoch()).Err()) },
 		"the takeover (term)":  func(w *world) { w.must(w.rdb.HSet(w.ctx, w.space.Fence(0), "term", 0).Err()) },
 		"live, by an eviction": func(w *world) { w.must(w.rdb.Del(w.ctx, w.space.Live(0)).Err()) },
-		"one live query":       func(w *world) { w.must(w.rdb.ZRem(w.ctx, w.space.Live(0), "properties/9").Err()) },
+		"the fence, to somebody else's value": func(w *world) {
+			w.must(w.rdb.Set(w.ctx, w.space.Fence(0), "junk", 0).Err())
+		},
+		"one live query": func(w *world) { w.must(w.rdb.ZRem(w.ctx, w.space.Live(0), "properties/9").Err()) },
 	}
 	for fault, inject := range faults {
 		for _, call := range []string{"registrations", "purge", "cleanup", "beat"} {
@@ -97,6 +100,9 @@ func TestTakeover(t *testing.T) {
 			w.must(w.rdb.HIncrBy(w.ctx, w.space.Fence(0), "batch", -1).Err())
 		}, "first-start", cache.ErrLost},
 		{"Redis is empty", (*world).flush, "first-start", cache.ErrLost},
+		{"somebody else has written over the fence", func(w *world) {
+			w.must(w.rdb.Set(w.ctx, w.space.Fence(0), "junk", 0).Err())
+		}, "first-start", cache.ErrLost},
 		{"Redis has another epoch", func(w *world) {
 			w.must(w.rdb.HSet(w.ctx, w.space.Fence(0), "epoch", cache.NewEpoch()).Err())
 		}, "first-start", cache.ErrLost},
@@ -130,6 +136,27 @@ func TestTakeover(t *testing.T) {
 			w.wantBody("properties/1", "1")
 		})
 	}
+}
+
+// Whatever stands under our names, a new epoch can be begun, and a beat be published.
+func TestEpochOverSomebodyElsesValues(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	for _, key := range []string{w.space.Fence(0), w.space.Live(0), w.space.Windows(0), w.space.Beat(0)} {
+		w.must(w.rdb.Del(w.ctx, key).Err())
+		w.must(w.rdb.RPush(w.ctx, key, "junk").Err())
+	}
+	w.must(cache.CheckForeign(w.ctx, w.rdb, w.space, w.leader.Database))
+	highest, err := w.newDaemon().HighestTerm(w.ctx)
+	w.must(err)
+	if highest != 0 {
+		t.Errorf("highest term %d, want 0", highest)
+	}
+	w.daemon = w.newDaemon()
+	w.must(w.daemon.BeginEpoch(w.ctx, w.leader))
+	w.beat()
+	w.store(query, "x")
+	w.wantBody(query, "x")
 }
 
 // A batch touches the partitions of its queries only, and partition 0. A takeover

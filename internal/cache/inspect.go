@@ -55,8 +55,11 @@ func Inspect(ctx context.Context, rdb *redis.Client, space rediskey.Space) (Insp
 		live[p] = pipe.ZCard(ctx, space.Live(p))
 	}
 	now := pipe.Time(ctx)
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
-		return Inspection{}, failed("ask Redis about itself", err)
+	answers, _ := pipe.Exec(ctx) // its error is the first of theirs
+	for _, answer := range answers {
+		if err := answer.Err(); err != nil && !errors.Is(err, redis.Nil) && !isForeign(err) {
+			return Inspection{}, failed("ask Redis about itself", err)
+		}
 	}
 	limit, err := strconv.ParseInt(infoField(info.Val(), "maxmemory"), 10, 64)
 	if err != nil {

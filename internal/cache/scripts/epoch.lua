@@ -6,8 +6,9 @@
 --
 -- Old values stay until they expire: they bear another epoch than every beat to
 -- come, so nobody takes them for valid. '*' tells in-process caches to drop all.
-local term = redis.call('HGET', KEYS[1], 'term')
-if term and tonumber(term) > tonumber(ARGV[1]) then
+-- Whatever somebody else has put under these names goes, too.
+local term = redis.pcall('HGET', KEYS[1], 'term')
+if type(term) == 'string' and tonumber(term) > tonumber(ARGV[1]) then
   return {'FENCED'}
 end
 redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[3], KEYS[4])
