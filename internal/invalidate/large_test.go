@@ -62,7 +62,7 @@ func TestTakeoverOfVeryMany(t *testing.T) {
 		select pg_terminate_backend(pid) from pg_stat_activity
 		where datname = current_database() and application_name = 'freshlist-invalidator lock'`)
 	d.Must(err)
-	awaitLong(d, "another term", func() bool { return term(d) > before })
+	awaitTerm(d, before)
 	beats = i.Metrics.Beats.Value()
 	awaitLong(d, "a beat of it", func() bool { return i.Metrics.Beats.Value() > beats })
 	t.Logf("warm: next beat after %v", time.Since(began))

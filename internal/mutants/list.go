@@ -252,8 +252,16 @@ var mutants = []Mutant{
 		"./internal/invalidate", "ChangedAgreement"},
 	{"loop/open writers forgotten", []Edit{{invalidate + "leadership.go", "		beginning.Orphans = append(beginning.Orphans, writing...)\n", "		_ = writing\n"}},
 		"./internal/invalidate", "WriterOutlives"},
+	{"loop/catching up forgets what was left", []Edit{{invalidate + "round.go", "	if batch.More {\n		most = math.MaxInt\n", "	if batch.More {\n		most, l.left = math.MaxInt, nil\n"}},
+		"./internal/invalidate", "Backlog"},
+	{"loop/large batch without a beat", []Edit{{invalidate + "round.go", "			beat, most = true, math.MaxInt\n", "			most = math.MaxInt\n"}},
+		"./internal/invalidate", "LargeBatch"},
+	{"takeover/term before not compared", []Edit{{"internal/cache/daemon.go", "part.term != answered[2] || ", ""}},
+		"./internal/cache", "Memory"},
 	{"loop/faulty capture adopted", []Edit{{invalidate + "leadership.go", "		if fault == \"\" {\n			return catalog, nil\n		}\n", "		return catalog, nil\n"}},
 		"./internal/invalidate", ""},
+	{"takeover/session of the locks not kept", []Edit{{invalidate + "leadership.go", "nothing.Sync(), nothing.Close()", "nothing.Close()"}},
+		"./internal/invalidate", "LeaderKeeps"},
 
 	// The feed.
 	{"feed/transactions in progress passed over", []Edit{{feed + "drain.go", "select x from pg_snapshot_xip($1::pg_snapshot) as x where", "select x from pg_snapshot_xip($1::pg_snapshot) as x where false and"}},
@@ -272,6 +280,15 @@ var mutants = []Mutant{
 		"./internal/invalidate/feed", "Marker|Succession|Takeover|Epoch"},
 	{"feed/position stored in another term", []Edit{{feed + "advance.go", "and epoch = $3 and term = $4", "and ($3::text, $4::bigint) is not null"}},
 		"./internal/invalidate/feed", "Marker|Succession|Takeover|Epoch|Advance"},
+
+	{"feed/catalog adopted that nobody has looked at", []Edit{
+		{feed + "feed.go", "m.revision = n.revision - 1 and o.catalog = $5", "m.revision = n.revision - 1"},
+		{feed + "feed.go", "n.revision = 1 and o.catalog = $5", "n.revision = 1"}},
+		"./internal/invalidate/feed", "AnotherCatalog"},
+	{"feed/consumed in another term", []Edit{{feed + "advance.go", "where ctid = any(array(select unnest($1::tid[]) limit $2)) and exists (select from stored)", "where ctid = any(array(select unnest($1::tid[]) limit $2))"}},
+		"./internal/invalidate/feed", "Consume"},
+	{"feed/swept ahead of the position", []Edit{{feed + "advance.go", "\n			  and xid < pg_snapshot_xmax($1::pg_snapshot) and pg_visible_in_snapshot(xid, $1::pg_snapshot)", "\n			  and $1::pg_snapshot is not null"}},
+		"./internal/invalidate/feed", "Sweep"},
 
 	// Capture.
 	{"capture/rows' descriptions not compared", []Edit{{triggers + "080_update.sql",
