@@ -56,9 +56,9 @@ var mutants = []mutant{
 		name: "beat before drain and purge", programs: []string{"invalidator"},
 		changes: []fleet.Change{{
 			File: "internal/invalidate/round.go",
-			Old:  "	changes := 0\n",
-			New: "	changes := 0\n	if err := l.note(ctx); err != nil {\n		return err\n	}\n	if err := l.beat(ctx); err != nil {\n" +
-				"		return err\n	}\n",
+			Old:  "	changes, consumed := 0, backlog{}\n",
+			New: "	changes, consumed := 0, backlog{}\n	if err := l.note(ctx); err != nil {\n		return false, err\n	}\n" +
+				"	if err := l.beat(ctx); err != nil {\n		return false, err\n	}\n",
 		}},
 		story: beatWithoutPurge,
 		tries: 30, // the invalidator may be stopped anywhere, also behind its beat

@@ -145,7 +145,7 @@ var mutants = []Mutant{
 		"./internal/cache", "Takeover"},
 	{"takeover/server start not compared", []Edit{{scripts + "takeover.lua", "(batch ~= ARGV[7] + 1 or fence[6] ~= ARGV[6])", "batch ~= ARGV[7] + 1"}},
 		"./internal/cache", "Takeover"},
-	{"epoch/of a later leader", []Edit{{scripts + "epoch.lua", "if term and tonumber(term) > tonumber(ARGV[1]) then", "if false then"}},
+	{"epoch/of a later leader", []Edit{{scripts + "epoch.lua", "if type(term) == 'string' and tonumber(term) > tonumber(ARGV[1]) then", "if false then"}},
 		"./internal/cache", "Takeover|Fenced"},
 	{"epoch/not published", []Edit{{scripts + "epoch.lua", "redis.call('PUBLISH', KEYS[5], '*')\n", ""}},
 		"./internal/cache", "Epoch"},
