@@ -7,12 +7,14 @@ import (
 	"sync"
 	"time"
 
+	"github.com/freshlist/freshlist/internal/caching"
 	"github.com/freshlist/freshlist/internal/telemetry"
 )
 
 const (
 	examineEvery   = time.Second
 	examineTimeout = time.Second
+	epochTime      = 100 * time.Millisecond // for an epoch to begin
 	trafficEvery   = time.Minute
 )
 
@@ -55,6 +57,14 @@ func (s *Server) examine(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, examineTimeout)
 	defer cancel()
 	why, detail := s.Examine(ctx)
+	if why == caching.NoBeat && s.State.Present().Reason == caching.OK {
+		// A new epoch removes the beats of the last one, and has its own in a moment.
+		select {
+		case <-ctx.Done():
+		case <-time.After(epochTime):
+			why, detail = s.Examine(ctx)
+		}
+	}
 	if ctx.Err() != context.Canceled { // then the errors say nothing
 		s.State.Set(why, detail)
 	}

@@ -92,6 +92,27 @@ func TestTrafficIsLogged(t *testing.T) {
 	})
 }
 
+// Without a beat for a moment, as between two epochs, the cache counts as used.
+func TestMomentWithoutABeat(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		o := serve.Options{Metrics: telemetry.NewAPI(), Examine: func(context.Context) (caching.Reason, string) {
+			if asked++; asked%2 == 0 {
+				return caching.NoBeat, ""
+			}
+			return caching.OK, ""
+		}}
+		watched(t, o, func(log *logBuffer) {
+			time.Sleep(5500 * time.Millisecond) // of the bubble
+			synctest.Wait()
+			if text := log.String(); strings.Contains(text, "no-beat") {
+				t.Errorf("it was told:\n%s", text)
+			}
+		})
+	})
+}
+
 // The state is found out without requests, and a change of it is logged once.
 func TestStateIsWatched(t *testing.T) {
 	t.Parallel()
