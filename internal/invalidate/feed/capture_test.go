@@ -353,6 +353,29 @@ func TestBulkOfOneColumn(t *testing.T) {
 	}
 }
 
+// What only the last of very many rows shows is captured too: the first ones are looked at
+// before the others, and are as they were.
+func TestBulkThatChangesItsLastRow(t *testing.T) {
+	t.Parallel()
+	for _, column := range []string{"title", "description", "city"} {
+		t.Run(column, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			r.exec(`insert into properties (id, title, property_type, price, city)
+				select n, 'title', 'Condo', 1000, 'LOOMIS' from generate_series(4, 10004) as n; delete from properties where id < 4`)
+			r.drain()
+			r.exec("update properties set " + column + " = " + column)
+			if changes := r.drain(); len(changes) != 0 {
+				t.Errorf("%d changes of an edit that changes nothing", len(changes))
+			}
+			r.exec("update properties set " + column + " = case id when 10004 then 'other' else " + column + " end")
+			if changes := r.drain(); len(changes) != 1 || changes[0].Bulk == nil {
+				t.Errorf("%d changes, want one envelope", len(changes))
+			}
+		})
+	}
+}
+
 func has(s match.Set, values ...string) bool {
 	slices.Sort(s.Values)
 	slices.Sort(values)

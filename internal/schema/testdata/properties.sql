@@ -725,7 +725,7 @@ REVOKE ALL ON FUNCTION freshlist.properties_epoch() FROM PUBLIC;
 --   the table's row type    renamed or moved along with the table: another one stood in its place
 --   a schema                renamed for a while: capture did not find its own
 --   a trigger, a function   disabled, replaced
---   the table of changes    under a trigger, a rule, row security
+--   the table of changes    under a trigger, a rule, row security; rewritten, truncated
 -- (Whatever changes in a row of the catalog changes its xmin.) It does not look at xmin of the
 -- table itself, which each GRANT and REVOKE changes.
 --
@@ -773,7 +773,7 @@ BEGIN
             SELECT concat_ws(' ', 'function', p.oid, p.xmin)
             FROM own JOIN pg_catalog.pg_proc AS p ON p.pronamespace = own.oid AND p.proname LIKE 'properties\_%'
             UNION ALL
-            SELECT concat_ws(' ', 'relation', c.oid, CASE WHEN c.relkind <> 'i' THEN c.xmin END, CASE c.relkind WHEN 'r' THEN c.relfilenode END)
+            SELECT concat_ws(' ', 'relation', c.oid, CASE WHEN c.relkind <> 'i' THEN c.xmin END)
             FROM own JOIN pg_catalog.pg_class AS c ON c.relnamespace = own.oid AND c.relname LIKE 'properties\_%'
             WHERE c.relkind IN ('r', 'v', 'i')
         ) AS state (line)
