@@ -90,7 +90,7 @@ func each(ctx context.Context, jobs int, chosen []Mutant, try func(context.Conte
 				outcomes[n] = try(ctx, chosen[n])
 				if ctx.Err() == nil {
 					printing.Lock()
-					fmt.Printf("%-9s %s: %s\n", outcomes[n].verdict, chosen[n].Name, outcomes[n].detail)
+					fmt.Println(outcomes[n].line(chosen[n]))
 					printing.Unlock()
 				}
 			}
@@ -107,15 +107,29 @@ func each(ctx context.Context, jobs int, chosen []Mutant, try func(context.Conte
 	return outcomes
 }
 
-// summary prints how many mutants were killed, and returns an error that names the others.
+// line says what became of a mutant, and how long that took.
+func (o outcome) line(m Mutant) string {
+	return fmt.Sprintf("%-13s %5.1f s  %s: %s", o.verdict, o.took.Seconds(), m.Name, o.detail)
+}
+
+// summary prints how many mutants were killed and what became of the others, and returns an
+// error that names those.
 func summary(chosen []Mutant, outcomes []outcome, took time.Duration) error {
+	count := map[verdict]int{}
 	var alive []string
 	for n, o := range outcomes {
+		count[o.verdict]++
 		if o.verdict != killed {
 			alive = append(alive, fmt.Sprintf("%s (%s)", chosen[n].Name, o.verdict))
 		}
 	}
-	fmt.Printf("%d of %d mutants killed in %v\n", len(chosen)-len(alive), len(chosen), took.Round(time.Second))
+	text := fmt.Sprintf("%d mutants in %v", len(chosen), took.Round(time.Second))
+	for _, v := range verdicts {
+		if count[v] > 0 || v == killed || v == survived || v == notApplied {
+			text += fmt.Sprintf(", %d %s", count[v], v)
+		}
+	}
+	fmt.Println(text)
 	if len(alive) > 0 {
 		return fmt.Errorf("not killed: %s", strings.Join(alive, ", "))
 	}

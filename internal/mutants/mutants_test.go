@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // What each mutant takes out stands in the sources, exactly once: a list that has gone
@@ -54,12 +55,35 @@ func TestJudge(t *testing.T) {
 		{start + `{"Action":"pass","Test":"TestA"}` + "\n" + `{"Action":"pass"}`, survived, "1 tests pass"},
 		{start + `{"Action":"fail","Test":"TestA"}` + "\n" + `{"Action":"fail","Test":"TestA/b"}` + "\n" + `{"Time":"2026-01-01T00:00:02Z","Action":"fail"}`, killed, "TestA/b, 2.0 s"},
 		{start + `{"Action":"output","Output":"goroutines left behind\n"}` + "\n" + `{"Time":"2026-01-01T00:00:02Z","Action":"fail"}`, killed, "the end of the package: goroutines left behind, 2.0 s"},
-		{start + `{"Action":"output","Output":"panic: test timed out after 1s\n"}` + "\n" + `{"Action":"fail","Test":"TestA"}` + "\n" + `{"Action":"fail"}`, endless, "TestA"},
-		{start + `{"Action":"pass"}`, invalid, "no test has run"},
-		{`{"Action":"build-output","Output":"syntax error\n"}` + "\n" + start + `{"Action":"fail"}`, invalid, "it does not build: syntax error"},
+		{start + `{"Action":"output","Output":"panic: test timed out after 1s\n"}` + "\n" + `{"Action":"fail","Test":"TestA"}` + "\n" + `{"Action":"fail"}`, timedOut, "TestA"},
+		{start + `{"Action":"pass"}`, untried, "no test has run"},
+		{`{"Action":"build-output","Output":"syntax error\n"}` + "\n" + start + `{"Action":"fail"}`, notApplied, "it does not build: syntax error"},
 	} {
-		if got := judge(strings.NewReader(c.said), ""); got != (outcome{c.verdict, c.detail}) {
+		if got := judge(strings.NewReader(c.said), ""); got != (outcome{verdict: c.verdict, detail: c.detail}) {
 			t.Errorf("%s is judged %v, want %s: %s", c.said, got, c.verdict, c.detail)
 		}
+	}
+}
+
+// Whatever is not killed is named, counted and an error.
+func TestSummary(t *testing.T) {
+	t.Parallel()
+	chosen := []Mutant{{Name: "a"}, {Name: "b"}, {Name: "c"}, {Name: "d"}, {Name: "e"}}
+	all := make([]outcome, len(chosen))
+	for n := range all {
+		all[n] = outcome{verdict: killed, took: time.Second}
+	}
+	if err := summary(chosen, all, time.Minute); err != nil {
+		t.Errorf("all are killed: %v", err)
+	}
+	for n, v := range verdicts {
+		all[n].verdict = v
+	}
+	err := summary(chosen, all, time.Minute)
+	if want := "not killed: b (survived), c (did not apply), d (timed out), e (not tried)"; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+	if got, want := all[1].line(chosen[1]), "survived        1.0 s  b: "; got != want {
+		t.Errorf("the line is %q, want %q", got, want)
 	}
 }

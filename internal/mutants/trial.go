@@ -32,16 +32,21 @@ type Edit struct{ File, Old, New string }
 type outcome struct {
 	verdict verdict
 	detail  string
+	took    time.Duration // to build it and run its tests
 }
 
 type verdict string
 
 const (
-	killed   verdict = "killed"   // a test has failed
-	survived verdict = "SURVIVED" // all tests have passed
-	endless  verdict = "ENDLESS"  // the tests did not end within the limit, which a slow machine may cause too
-	invalid  verdict = "INVALID"  // the list is not true: no such text, it does not build, the tests fail anyway
+	killed     verdict = "killed"        // a test has failed
+	survived   verdict = "survived"      // all tests have passed
+	notApplied verdict = "did not apply" // its text does not stand there once, or it does not build
+	timedOut   verdict = "timed out"     // the tests did not end within the limit, which a slow machine may cause too
+	untried    verdict = "not tried"     // no test has that name, or one fails anyway
 )
+
+// verdicts are all that there are, in the order of the summary.
+var verdicts = []verdict{killed, survived, notApplied, timedOut, untried}
 
 // trier tries mutants.
 type trier struct {
@@ -55,14 +60,17 @@ type trier struct {
 // try runs the tests of one mutant.
 func (t *trier) try(ctx context.Context, m Mutant) outcome {
 	if without := t.without(ctx, m); without.verdict != survived {
-		return outcome{invalid, "without the mutant: " + without.detail}
+		return outcome{verdict: untried, detail: "without the mutant: " + without.detail}
 	}
+	began := time.Now()
 	overlay, err := writeOverlay(t.top, filepath.Join(t.scratch, strings.ReplaceAll(m.Name, "/", "_")), m.Edits)
 	if err != nil {
-		return outcome{invalid, err.Error()}
+		return outcome{verdict: notApplied, detail: err.Error()}
 	}
 	// -count=1: a result of an earlier run says nothing.
-	return t.test(ctx, m, "-count=1", "-failfast", "-overlay", overlay)
+	o := t.test(ctx, m, "-count=1", "-failfast", "-overlay", overlay)
+	o.took = time.Since(began)
+	return o
 }
 
 // without runs the tests of a mutant on the code as it is, once for all mutants that
@@ -103,9 +111,9 @@ func (t *trier) test(ctx context.Context, m Mutant, flags ...string) outcome {
 	var exit *exec.ExitError
 	switch {
 	case ctx.Err() != nil:
-		return outcome{endless, ctx.Err().Error()}
+		return outcome{verdict: timedOut, detail: ctx.Err().Error()}
 	case err != nil && !errors.As(err, &exit):
-		return outcome{invalid, err.Error()}
+		return outcome{verdict: untried, detail: err.Error()}
 	}
 	return judge(&said, failed.String())
 }
@@ -151,15 +159,15 @@ func judge(said io.Reader, stderr string) outcome {
 	}
 	switch {
 	case broken != "" || began.IsZero():
-		return outcome{invalid, "it does not build: " + strings.TrimSpace(broken+stderr)}
+		return outcome{verdict: notApplied, detail: "it does not build: " + strings.TrimSpace(broken+stderr)}
 	case late:
-		return outcome{endless, killer}
+		return outcome{verdict: timedOut, detail: killer}
 	case killer != "":
-		return outcome{killed, fmt.Sprintf("%s, %.1f s", killer, ended.Sub(began).Seconds())}
+		return outcome{verdict: killed, detail: fmt.Sprintf("%s, %.1f s", killer, ended.Sub(began).Seconds())}
 	case passed == 0:
-		return outcome{invalid, "no test has run"}
+		return outcome{verdict: untried, detail: "no test has run"}
 	}
-	return outcome{survived, fmt.Sprintf("%d tests pass", passed)}
+	return outcome{verdict: survived, detail: fmt.Sprintf("%d tests pass", passed)}
 }
 
 // moduleFolder returns the folder that holds go.mod.
