@@ -66,7 +66,10 @@ BEGIN
         JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
         WHERE i.indrelid = watched AND i.indisprimary AND i.indnkeyatts = 1 AND a.attname = 'id'
     ) THEN
-        misfits := misfits || 'column id is not the primary key: ALTER TABLE public.properties ADD PRIMARY KEY (id)'::text;
+        misfits := misfits || ('column id is not the primary key: ALTER TABLE public.properties '
+            || coalesce((SELECT format('DROP CONSTRAINT %I, ', c.conname) FROM pg_catalog.pg_constraint AS c
+                         WHERE c.conrelid = watched AND c.contype = 'p'), '')
+            || 'ADD PRIMARY KEY (id)');
     END IF;
     RETURN coalesce(array_to_string(misfits, '; '), '');
 END

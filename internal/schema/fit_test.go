@@ -40,6 +40,9 @@ func TestMisfits(t *testing.T) {
 		{alter + "price drop not null", "price may be NULL"},
 		{"alter table properties drop longitude", "longitude is missing"},
 		{"alter table properties drop constraint properties_pkey", "id is not the primary key"},
+		{"alter table properties drop constraint properties_pkey; create unique index on properties (id)", "column id is not the primary key"},
+		{"alter table properties drop constraint properties_pkey, add primary key (id, city)", "not the primary key"},
+		{"alter table properties drop constraint properties_pkey, add constraint \"other key\" primary key (title)", "the primary key"},
 	} {
 		t.Run(test.want, func(t *testing.T) {
 			t.Parallel()
