@@ -362,6 +362,30 @@ func (w *world) flush() {
 	}
 }
 
+// Whoever holds a lease of an epoch that has ended can store nothing under it: nobody waits for
+// him, and he disturbs nobody.
+func TestLeaseOfAnEndedEpochIsNobodys(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	old := w.acquire(query)
+	before := w.leader
+	w.leader.Epoch, w.leader.Term = cache.NewEpoch(), 2
+	w.must(w.daemon.BeginEpoch(w.ctx, w.leader))
+	lease := w.acquire(query)
+	now := w.leader
+	w.leader = before
+	w.want(w.fill(old, "old"), cache.ErrDisowned)
+	w.leader = now
+	w.must(w.reader.Release(w.ctx, old))
+	_, _, err := w.reader.Acquire(w.ctx, query)
+	w.want(err, cache.ErrHeld)
+	w.must(w.fill(lease, "new"))
+	w.beat()
+	if got := w.body(query); got != "new" {
+		t.Errorf("a hit shows %q, want what was filled in this epoch", got)
+	}
+}
+
 func TestOneLeaseAtATime(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 1)

@@ -21,7 +21,9 @@ var guards = []Mutant{
 	// What the reader's scripts check.
 	{"acquire/no fence", []Edit{{scripts + "acquire.lua", "  return {'NOFENCE'}\n", "  epoch = ''\n"}},
 		"./internal/cache", "Lease"},
-	{"acquire/not exclusive", []Edit{{scripts + "acquire.lua", ", 'PX', ARGV[2], 'NX')", ", 'PX', ARGV[2])"}},
+	{"acquire/not exclusive", []Edit{{scripts + "acquire.lua", "  return {'HELD'}\n", ""}},
+		"./internal/cache", "Lease"},
+	{"acquire/lease of any epoch", []Edit{{scripts + "acquire.lua", " and string.sub(held, -#epoch) == epoch", ""}},
 		"./internal/cache", "Lease"},
 	{"acquire/no limit", []Edit{{scripts + "acquire.lua", "return {'FULL'}", ""}},
 		"./internal/cache", "Lease"},

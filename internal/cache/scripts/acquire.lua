@@ -7,6 +7,9 @@
 -- ARGV[1] token of this attempt  ARGV[2] lease, ms  ARGV[3] query  ARGV[4] most live queries
 -- ARGV[5] what a queryset of the caller's build begins with
 --
+-- A lease of another epoch is nobody's: its fill is refused in any case, and its holder
+-- may be gone, so that nobody should wait for it.
+--
 -- The registration is always new and its window wide: what the daemon knows of
 -- an earlier content of the query must not judge the one now being read.
 local epoch = redis.call('HGET', KEYS[1], 'epoch')
@@ -20,9 +23,11 @@ end
 if redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[4]) and not redis.call('ZSCORE', KEYS[2], ARGV[3]) then
   return {'FULL'}
 end
-if not redis.call('SET', KEYS[4], ARGV[1] .. epoch, 'PX', ARGV[2], 'NX') then
+local held = redis.pcall('GET', KEYS[4])
+if type(held) == 'string' and string.sub(held, -#epoch) == epoch then
   return {'HELD'}
 end
+redis.call('SET', KEYS[4], ARGV[1] .. epoch, 'PX', ARGV[2])
 if redis.call('ZADD', KEYS[2], redis.call('HINCRBY', KEYS[1], 'registered', 1), ARGV[3]) == 1 then
   redis.call('HINCRBY', KEYS[1], 'live', 1)
 end

@@ -54,7 +54,7 @@ func TestStampedeIsOneRead(t *testing.T) {
 			}
 			for range processes {
 				apis = append(apis, d.API(when(twin, deployment.Tamper{
-					Script: "acquire", Old: "'PX', ARGV[2], 'NX')", New: "'PX', ARGV[2])",
+					Script: "acquire", Old: "  return {'HELD'}\n", New: "",
 				}, anyFill()), func(p *deployment.Process) {
 					p.Source = slowSource{p.Source, enough}
 					p.Patience = time.Minute // for a fill on a busy machine
