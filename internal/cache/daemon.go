@@ -53,6 +53,7 @@ type Daemon struct {
 	leader  Leader
 	batch   int64 // the last batch whose end stands in PostgreSQL
 	open    bool  // something of the batch after it has been purged
+	asked   bool  // a purge has been sent, and not all of its answers have come
 	pulse   func(context.Context) error
 	parts   []progress
 	foreign bool // what is in Redis is not, or not only, what this daemon has seen
@@ -137,7 +138,7 @@ func (d *Daemon) begin(ctx context.Context, l Leader, s script, call func(p int)
 	if err := load(ctx, d.rdb, c.registrations, c.purge, c.cleanup, c.beat); err != nil {
 		return false, err
 	}
-	d.leader, d.open = l, false
+	d.leader, d.open, d.asked = l, false, false
 	for p := range d.parts {
 		keys, args := call(p)
 		values, err := s.run(ctx, d.rdb, keys, args...)
@@ -195,6 +196,11 @@ func (d *Daemon) Positions() []Position {
 	}
 	return positions
 }
+
+// Answered reports whether every purge has been answered. If not, a partition may have been
+// touched by a batch of which Positions knows nothing, and to store them would have the next
+// takeover find Redis elsewhere: ErrLost.
+func (d *Daemon) Answered() bool { return !d.asked }
 
 // Settle ends the batch: PostgreSQL has stored the cursor behind all that has been
 // purged. What is purged from now on belongs to the next batch.
@@ -271,6 +277,7 @@ func (d *Daemon) exchange(ctx context.Context, purges []purgeCall, see func(Regi
 		// Redis writes last to whom it first had something to say, so that the names which
 		// the purges publish reach the caches in API processes before the answer comes back.
 		pipe.Ping(ctx)
+		d.asked = true
 	}
 	sent := make([]*redis.Cmd, 0, len(purges)+len(d.parts))
 	for _, call := range purges {
@@ -299,6 +306,7 @@ func (d *Daemon) exchange(ctx context.Context, purges []purgeCall, see func(Regi
 	if execErr != nil {
 		return false, failed("purge and read registrations", execErr)
 	}
+	d.asked = false
 	return more, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -162,16 +163,14 @@ func (l *leadership) takeOver(ctx context.Context, catalog string) error {
 	switch {
 	case !found:
 		beginning.Term = highest + 1
-		if beginning.Orphans, err = feed.Prepared(ctx, l.drains); err != nil {
+		if beginning.Orphans, err = l.unseen(ctx, nil); err != nil {
 			return err
 		}
 		return l.newEpoch(ctx, beginning, telemetry.NoMarker)
 	case stored.Catalog != catalog:
-		writing, err := feed.Writing(ctx, l.drains)
-		if err != nil {
+		if beginning.Orphans, err = l.unseen(ctx, stored.Orphans); err != nil {
 			return err
 		}
-		beginning.Orphans = append(beginning.Orphans, writing...)
 		return l.newEpoch(ctx, beginning, telemetry.CaptureChanged)
 	case stored.Agreed != l.agreed():
 		return l.newEpoch(ctx, beginning, telemetry.AgreementChanged)
@@ -193,6 +192,25 @@ func (l *leadership) takeOver(ctx context.Context, catalog string) error {
 	}
 	l.enter(stored)
 	return nil
+}
+
+// unseen returns some orphans and all transactions in progress of which a change may not be
+// captured, or not any more, where it is not known that capture was in order throughout.
+//
+// A crash or a promotion ends all sessions, but prepared transactions go on. A marker that was
+// deleted or replaced by hand ends none, and no marker says with which catalog they have written.
+func (l *leadership) unseen(ctx context.Context, orphans []uint64) ([]uint64, error) {
+	prepared, err := feed.Prepared(ctx, l.drains)
+	if err != nil {
+		return nil, err
+	}
+	writing, err := feed.Writing(ctx, l.drains)
+	if err != nil {
+		return nil, err
+	}
+	all := slices.Concat(orphans, prepared, writing)
+	slices.Sort(all)
+	return slices.Compact(all), nil
 }
 
 // enter begins to work from a position. What was done behind another one is no concern of it.

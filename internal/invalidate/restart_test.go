@@ -1,9 +1,13 @@
 package invalidate_test
 
 import (
+	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/freshlist/freshlist/internal/coherence/deployment"
 )
@@ -99,5 +103,80 @@ func TestStopWithinARound(t *testing.T) {
 				t.Errorf("%d stale queries are left", n)
 			}
 		})
+	}
+}
+
+// purgeCut lets a purge come to Redis, and keeps its answer back until the caller gives up.
+type purgeCut struct {
+	channel string
+	fits    func() bool
+	cut     chan struct{} // closed when it has come to Redis
+	once    sync.Once
+}
+
+func (p *purgeCut) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (p *purgeCut) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+func (p *purgeCut) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		fits := purges(cmds, p.channel) && named(cmds) > 0 && p.fits()
+		err := next(ctx, cmds)
+		if !fits {
+			return err
+		}
+		p.once.Do(func() { close(p.cut) })
+		<-ctx.Done()
+		for _, c := range cmds {
+			c.SetErr(ctx.Err())
+		}
+		return ctx.Err()
+	}
+}
+
+// An invalidator is told to stop before Redis has answered to a purge. It has purged before
+// and not stored that yet, but nothing in this partition. What it leaves does not make the next
+// one believe that Redis has been put back.
+func TestStopBeforeThePurgeIsAnswered(t *testing.T) {
+	t.Parallel()
+	d := deployment.New(t, deployment.Options{Bound: time.Minute, Partitions: 2})
+	query := "properties?city=FOLSOM"
+	for n := 1; d.Space.Partition(query) != 1; n++ {
+		query = fmt.Sprintf("properties?city=FOLSOM&min_price=%d", n)
+	}
+	conn := d.Connect()
+	cut := &purgeCut{channel: d.Space.Purged(1), cut: make(chan struct{}), fits: func() bool {
+		var unstored int
+		if conn.QueryRow(t.Context(), "select count(distinct xid) from freshlist.properties_changes").Scan(&unstored) != nil {
+			return false
+		}
+		first, _ := d.Redis.HGet(t.Context(), d.Space.Fence(0), "batch").Int64()
+		second, _ := d.Redis.HGet(t.Context(), d.Space.Fence(1), "batch").Int64()
+		return unstored > 1 && second < first // the edit before is not stored, and was not purged for here
+	}}
+	isCut := func() bool {
+		select {
+		case <-cut.cut:
+			return true
+		default:
+			return false
+		}
+	}
+	i, stop := startHooked(d, cut)
+	defer stop()
+	d.Exec("insert into properties (id, title, property_type, price, city) values (1, 'House', 'Condo', 2000, 'FOLSOM'), (2, 'House', 'Condo', 2000, 'LODI')")
+	epoch := d.Beat(0).Epoch
+	d.Await("a purge that can be cut", func() bool {
+		fill(d, []string{query})
+		for _, id := range []int{2, 1} { // nothing cached shows the second
+			applied := i.Metrics.ChangesApplied.Value()
+			d.Exec("update properties set price = price + 1 where id = $1", id)
+			d.Await("the edit to be applied", func() bool { return isCut() || i.Metrics.ChangesApplied.Value() > applied })
+		}
+		return isCut()
+	})
+	stop()
+	next := d.Invalidate()
+	if now := d.Beat(0).Epoch; now != epoch || next.Metrics.Lost.Value() != 0 {
+		t.Errorf("epoch %s after %s, found lost %d times: the cache was thrown away", now, epoch, next.Metrics.Lost.Value())
 	}
 }

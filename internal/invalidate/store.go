@@ -44,9 +44,10 @@ func (l *leadership) save(ctx context.Context) error {
 
 // farewell stores the position when the process is told to stop, so that the next
 // leader need not apply again what has been applied. If it fails, that one will, as it
-// will if the position is ahead of what has been purged.
+// will if the position is ahead of what has been purged, or if a purge was cut short: what
+// it has left in which partition is not known then.
 func (l *leadership) farewell(ctx context.Context) {
-	if len(l.pending) == 0 || len(l.left) > 0 {
+	if len(l.pending) == 0 || len(l.left) > 0 || !l.daemon.Answered() {
 		return
 	}
 	enough, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.stepTimeout())

@@ -168,6 +168,8 @@ func TestWriterOutlivesAFaultOfCapture(t *testing.T) {
 		"the schema renamed": {"alter schema freshlist rename to away", "alter schema away rename to freshlist"},
 		"the keystone renamed": {"alter view freshlist.properties_keystone rename to away; alter table freshlist.properties_changes rename to gone",
 			"alter view freshlist.away rename to properties_keystone; alter table freshlist.gone rename to properties_changes"},
+		"the schema renamed, the marker deleted": {"alter schema freshlist rename to away",
+			"alter schema away rename to freshlist; delete from freshlist.properties_marker"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
