@@ -21,7 +21,6 @@ type fault struct {
 	do       func(r *rig, random *rand.Rand)
 	long     bool // takes many seconds
 	prepares bool // needs a PostgreSQL that can prepare transactions
-	open     bool // is known to be answered wrongly: comes only if it is named
 }
 
 // faults are all that the random runs know.

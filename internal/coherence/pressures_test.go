@@ -26,7 +26,7 @@ var pressures = []fault{
 		r.check(r.redis.ConfigSet(ctx, "maxmemory-policy", was).Err())
 	}},
 	{name: "NOTIFY of another database hangs", do: (*rig).hangNotify},
-	{name: "prepared before a crash, committed after", do: (*rig).preparedCrash, prepares: true, open: true},
+	{name: "prepared before a crash, committed after", do: (*rig).preparedCrash, prepares: true},
 }
 
 // batches commits statements of 5,000 to 10,000 rows one after the other, in rows that
