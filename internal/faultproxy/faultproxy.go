@@ -31,10 +31,10 @@ const (
 // methods may be called in parallel.
 type Proxy struct {
 	listener net.Listener
-	target   string
 	running  sync.WaitGroup
 
 	mu      sync.Mutex
+	target  string
 	changed sync.Cond // mu: silent or closed has changed
 	silent  Direction
 	refuses bool
@@ -62,6 +62,18 @@ func New(t testing.TB, address string) *Proxy {
 	p.running.Go(p.accept)
 	t.Cleanup(p.close)
 	return p
+}
+
+// Redirect has new connections lead to the host and port of another address.
+func (p *Proxy) Redirect(t testing.TB, address string) {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil || u.Port() == "" {
+		t.Fatalf("proxy: no host and port in the address (%v)", err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.target = u.Host
 }
 
 // URL returns an address with its host and port replaced by the proxy's.
@@ -127,7 +139,10 @@ func (p *Proxy) accept() {
 }
 
 func (p *Proxy) forward(client *net.TCPConn) {
-	conn, err := net.Dial("tcp", p.target)
+	p.mu.Lock()
+	target := p.target
+	p.mu.Unlock()
+	conn, err := net.Dial("tcp", target)
 	if err != nil {
 		(&link{client: client, server: client}).reset()
 		return

@@ -22,6 +22,9 @@ var (
 	// ErrInRecovery: the server is a standby, which shows commits late and takes no
 	// writes. It is an ErrUnavailable too.
 	ErrInRecovery = fmt.Errorf("%w: the server is in recovery, a standby", ErrUnavailable)
+	// ErrDivided: sessions of the same address lead to different servers, or databases. It is
+	// an ErrUnavailable too.
+	ErrDivided = fmt.Errorf("%w: its sessions lead to different servers", ErrUnavailable)
 	// ErrNoEpoch: the schema freshlist is not installed, or this role may not
 	// use it. The rows can be read all the same, by Read.
 	ErrNoEpoch = errors.New("the database has no freshlist epoch")
@@ -170,6 +173,14 @@ func misnamed(err error) bool { return hasCode(err, duplicateStatement, unknownS
 // noEpoch tells that the function that gives the epoch cannot be called.
 func noEpoch(err error) bool {
 	return hasCode(err, undefinedFunction, invalidSchemaName, noPrivilege)
+}
+
+// withoutEpoch says of such an error which of the two it is.
+func withoutEpoch(err error) error {
+	if hasCode(err, noPrivilege) {
+		return fmt.Errorf("%w: %w", ErrNoRights, err)
+	}
+	return fmt.Errorf("%w: %w", ErrNoEpoch, err)
 }
 
 // isFuture is what pg_xact_status says of an id that has not been given out.

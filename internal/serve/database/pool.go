@@ -153,9 +153,14 @@ func (p *Pool) afterConnect(ctx context.Context, conn *pgx.Conn) error {
 func (p *Pool) behindPooler(sign error) {
 	if p.pooled.CompareAndSwap(false, true) {
 		p.log.Info("a connection pooler stands before PostgreSQL: every transaction brings its settings, no statement is prepared", "sign", sign)
-		p.pgx.Reset()
-		p.probe.Reset()
+		p.reset()
 	}
+}
+
+// reset has every session closed, at once or when it is given back.
+func (p *Pool) reset() {
+	p.pgx.Reset()
+	p.probe.Reset()
 }
 
 // Ping asks PostgreSQL for a sign of life, on a session that no read or write
@@ -163,7 +168,7 @@ func (p *Pool) behindPooler(sign error) {
 func (p *Pool) Ping(ctx context.Context) error {
 	var standby bool
 	err := p.again(ctx, func() error {
-		err := p.ask(ctx, "select pg_is_in_recovery()", &standby)
+		err := p.ask(ctx, p.probe, "select pg_is_in_recovery()", &standby)
 		if err == nil && standby {
 			return ErrInRecovery
 		}
@@ -175,9 +180,9 @@ func (p *Pool) Ping(ctx context.Context) error {
 	return nil
 }
 
-// ask runs a statement that returns one row, on the session of the probe.
-func (p *Pool) ask(ctx context.Context, sql string, into ...any) error {
-	conn, err := p.acquireFrom(ctx, p.probe)
+// ask runs a statement that returns one row, on a session of one of the pools.
+func (p *Pool) ask(ctx context.Context, from *pgxpool.Pool, sql string, into ...any) error {
+	conn, err := p.acquireFrom(ctx, from)
 	if err != nil {
 		return err
 	}
@@ -296,8 +301,7 @@ func (p *Pool) renew(err error) bool {
 			return false
 		}
 	}
-	p.pgx.Reset()
-	p.probe.Reset()
+	p.reset()
 	return true
 }
 

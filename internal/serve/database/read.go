@@ -80,7 +80,7 @@ func (r *Reader) Read(ctx context.Context, q listing.Query) (listing.Queryset, e
 func (r *Reader) ReadStamped(ctx context.Context, q listing.Query) (listing.Queryset, string, error) {
 	qs, stamp, err := r.read(ctx, q, epochStamp)
 	if noEpoch(err) {
-		err = fmt.Errorf("%w: %w", ErrNoEpoch, err)
+		err = withoutEpoch(err)
 	}
 	return qs, stamp, err
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // Stamp says which PostgreSQL this process reads from, and in which state it is.
@@ -21,15 +22,39 @@ type Stamp struct {
 // while all of those are busy. Where freshlist is not installed, or this role may not
 // ask for the epoch, the error is ErrNoEpoch and the rest of the stamp is there all the same.
 func (r *Reader) Stamp(ctx context.Context) (Stamp, error) {
-	s, err := r.pool.stamp(ctx, "case when not pg_is_in_recovery() then freshlist.properties_epoch() end")
+	return r.pool.stampOf(ctx, r.pool.probe)
+}
+
+// AgreedStamp asks on a session that no read or write uses and on one that they use. Its
+// error is ErrDivided if those say different things.
+func (r *Reader) AgreedStamp(ctx context.Context) (Stamp, error) {
+	for try := 0; ; try++ {
+		s, err := r.pool.stampOf(ctx, r.pool.probe)
+		if err != nil {
+			return s, err
+		}
+		other, err := r.pool.stampOf(ctx, r.pool.pgx)
+		switch {
+		case err != nil || other == s:
+			return other, err
+		case try > 0: // an epoch that began between the two has not begun between these too
+			return Stamp{}, fmt.Errorf("compare the stamps of two sessions: %w", ErrDivided)
+		}
+	}
+}
+
+// Renew has every session closed, at once or when it is given back: what is asked from now on
+// is asked on new ones.
+func (r *Reader) Renew() { r.pool.reset() }
+
+// stampOf asks on a session of one of the pools.
+func (p *Pool) stampOf(ctx context.Context, from *pgxpool.Pool) (Stamp, error) {
+	s, err := p.stamp(ctx, from, "case when not pg_is_in_recovery() then freshlist.properties_epoch() end")
 	if !noEpoch(err) {
 		return s, err
 	}
-	missing := fmt.Errorf("%w: %w", ErrNoEpoch, err)
-	if hasCode(err, noPrivilege) {
-		missing = fmt.Errorf("%w: %w", ErrNoRights, err)
-	}
-	s, err = r.pool.stamp(ctx, noStamp)
+	missing := withoutEpoch(err)
+	s, err = p.stamp(ctx, from, noStamp)
 	if err == nil {
 		err = missing
 	}
@@ -37,11 +62,11 @@ func (r *Reader) Stamp(ctx context.Context) (Stamp, error) {
 }
 
 // stamp asks with an expression for the epoch.
-func (p *Pool) stamp(ctx context.Context, epoch string) (Stamp, error) {
+func (p *Pool) stamp(ctx context.Context, from *pgxpool.Pool, epoch string) (Stamp, error) {
 	var s Stamp
 	var marker pgtype.Text
 	err := p.again(ctx, func() error {
-		return p.ask(ctx, `select `+epoch+`,
+		return p.ask(ctx, from, `select `+epoch+`,
 			extract(epoch from pg_postmaster_start_time())::text,
 			concat((select system_identifier from pg_control_system()), '/',
 				(select oid from pg_database where datname = current_database())),

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/freshlist/freshlist/internal/faultproxy"
 	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/local"
 	"github.com/freshlist/freshlist/internal/pgtest"
@@ -174,5 +175,36 @@ func TestStamp(t *testing.T) {
 	got, err = reader.Stamp(t.Context())
 	if got != want || errors.Is(err, database.ErrNoRights) || !errors.Is(err, database.ErrNoEpoch) {
 		t.Errorf("without a schema: %+v, %v", got, err)
+	}
+}
+
+// Sessions of one address lead to two servers. The question on one of them is answered, that
+// on both is not, until new sessions all lead to the same.
+func TestAgreedStamp(t *testing.T) {
+	t.Parallel()
+	primary := pgtest.Start(t)
+	db := migrated.On(t, primary)
+	standby := primary.Standby(t)
+	standby.Promote(t)
+	proxy := faultproxy.New(t, db.API)
+	reader := database.NewReader(open(t, proxy.URL(db.API), 2), nothing)
+	old, err := reader.Stamp(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy.Redirect(t, standby.URL("postgres"))
+	if _, err := reader.Read(t.Context(), anyPage()); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := reader.Stamp(t.Context()); err != nil || again != old {
+		t.Errorf("stamp %+v (%v), want %+v: the session is still there", again, err, old)
+	}
+	if _, err := reader.AgreedStamp(t.Context()); !errors.Is(err, database.ErrDivided) || !errors.Is(err, database.ErrUnavailable) {
+		t.Errorf("two servers: %v, want ErrDivided", err)
+	}
+	reader.Renew()
+	got, err := reader.AgreedStamp(t.Context())
+	if err != nil || got.Started == old.Started || got.Database != old.Database {
+		t.Errorf("after renewal: %+v (%v), want another start than %s", got, err, old.Started)
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/freshlist/freshlist/internal/coherence/deployment"
+	"github.com/freshlist/freshlist/internal/faultproxy"
+	"github.com/freshlist/freshlist/internal/pgtest"
 	"github.com/freshlist/freshlist/internal/redistest"
 	"github.com/freshlist/freshlist/internal/serve/database"
 	"github.com/freshlist/freshlist/internal/serve/readthrough"
@@ -116,6 +118,8 @@ func (s *switched) Stamp(ctx context.Context) (database.Stamp, error) {
 	return s.Source.Stamp(ctx)
 }
 
+func (s *switched) AgreedStamp(ctx context.Context) (database.Stamp, error) { return s.Stamp(ctx) }
+
 // A standby is promoted while the invalidator still reaches the old primary, and beats. A
 // process that finds everything in the cache reads nothing of its database but the stamp,
 // and ceases to serve within B.
@@ -147,6 +151,99 @@ func TestAProcessThatOnlyHitsNoticesItsNewDatabase(t *testing.T) {
 	if reads := source.stamps.Load(); reads > 100 {
 		t.Errorf("the stamp was read %d times", reads)
 	}
+}
+
+// A read is answered by another server than the one that said the stamp, or says that nothing
+// may be cached. From then on there is no hit, though the stamp is not old, until new sessions
+// agree.
+func TestAReadThatContradictsTheStampEndsTheHits(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change, back func(d *deployment.Deployment, proxy *faultproxy.Proxy)
+		miss, reason string
+	}{
+		"of a promoted standby": {
+			change: func(d *deployment.Deployment, proxy *faultproxy.Proxy) {
+				standby := d.Postgres.Standby(d.TB)
+				standby.Promote(d.TB)
+				proxy.Redirect(d.TB, standby.URL("postgres"))
+				endReads(d)
+			},
+			back: func(d *deployment.Deployment, proxy *faultproxy.Proxy) {
+				proxy.Redirect(d.TB, d.Postgres.URL("postgres"))
+				proxy.Cut()
+			},
+			miss: notStored, reason: "other-deployment",
+		},
+		"of a standby": {
+			change: func(d *deployment.Deployment, proxy *faultproxy.Proxy) {
+				proxy.Redirect(d.TB, d.Postgres.Standby(d.TB).URL("postgres"))
+				endReads(d)
+			},
+			reason: "in-recovery",
+		},
+		"under row security": {
+			change: func(d *deployment.Deployment, _ *faultproxy.Proxy) {
+				d.Exec("create policy cheap on properties using (price < 1000); alter table properties enable row level security")
+			},
+			miss: notStored, reason: "row-security",
+		},
+		"without an epoch": {
+			change: func(d *deployment.Deployment, _ *faultproxy.Proxy) {
+				d.Exec("revoke execute on function freshlist.properties_epoch() from freshlist_api")
+			},
+			back: func(d *deployment.Deployment, _ *faultproxy.Proxy) {
+				d.Exec("grant execute on function freshlist.properties_epoch() to freshlist_api")
+			},
+			miss: bypassFor("no-rights"), reason: "no-rights",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := listing100(t, deployment.Options{Postgres: pgtest.Start(t), Bound: time.Minute})
+			d.Invalidate()
+			proxy := faultproxy.New(t, d.Database.API)
+			d.Database.API = proxy.URL(d.Database.API)
+			api := d.API()
+			wantStatus(d, api.Get(folsom, render.JSON), stored)
+			kept := api.Get(folsom, render.JSON)
+			wantStatus(d, kept, hit)
+			c.change(d, proxy)
+			miss, err := api.Cache.Get(t.Context(), readthrough.Request{Query: d.Query("properties/1"), Format: render.JSON})
+			if err == nil {
+				wantStatus(d, miss, c.miss)
+			} else if c.miss != "" {
+				t.Errorf("the miss: %v", err)
+			}
+			if api.Stands(kept.Origin, time.Now()) {
+				t.Error("what was kept in the process still stands")
+			}
+			hits := api.Metrics.Cache(telemetry.View, telemetry.Hit).Value()
+			if why, detail := api.Examine(t.Context()); why.String() != c.reason {
+				t.Errorf("the reason is %v (%s), want %s", why, detail, c.reason)
+			}
+			answer, err := api.Cache.Get(t.Context(), readthrough.Request{Query: d.Query(folsom), Format: render.JSON})
+			if err == nil && answer.CacheStatus == hit || api.Metrics.Cache(telemetry.View, telemetry.Hit).Value() != hits {
+				t.Error("a hit on the stamp of before")
+			}
+			if c.back == nil {
+				return
+			}
+			c.back(d, proxy)
+			d.Await("hits again", func() bool {
+				_, _ = api.Examine(t.Context()) // as the process does all the time
+				return api.Get(folsom, render.JSON).CacheStatus == hit
+			})
+		})
+	}
+}
+
+// endReads ends the sessions of API processes but those that have last been asked for a stamp.
+func endReads(d *deployment.Deployment) {
+	d.Helper()
+	_, err := d.Superuser().Exec(d.Context(), `select pg_terminate_backend(pid, 10000) from pg_stat_activity
+		where application_name = 'freshlist-api' and query not like '%getdatabaseencoding%'`)
+	d.Must(err)
 }
 
 // silent is a Source that does not answer for its stamp from some moment on.

@@ -32,6 +32,11 @@ type Source interface {
 	ReadStamped(ctx context.Context, q listing.Query) (listing.Queryset, string, error)
 	// Stamp says which server this is, and in which state.
 	Stamp(ctx context.Context) (database.Stamp, error)
+	// AgreedStamp is a Stamp that a session of the reads has given too; the error is
+	// database.ErrDivided if it gave another.
+	AgreedStamp(ctx context.Context) (database.Stamp, error)
+	// Renew has everything asked on new sessions from now on.
+	Renew()
 	// Assigned reports whether the database has given out transaction id xid.
 	Assigned(ctx context.Context, xid uint64) (bool, error)
 }
@@ -63,7 +68,7 @@ func New(c Config) *Cache {
 		c.Patience = fillerWait
 	}
 	return &Cache{Config: c, stamps: stamps{
-		ask: c.Source.Stamp, bound: c.Bound, timeout: min(c.Timeout, max(c.Bound, time.Second)),
+		source: c.Source, bound: c.Bound, timeout: min(c.Timeout, max(c.Bound, time.Second)), longest: c.Timeout,
 	}}
 }
 
@@ -218,6 +223,7 @@ func (c *Cache) read(ctx context.Context, req Request, status string) (Answer, e
 	asOf := time.Now()
 	qs, err := c.Source.Read(ctx, req.Query)
 	if err != nil {
+		c.stamps.learnFailed(asOf, err)
 		return Answer{}, err
 	}
 	a := answer(c.render(req.Format, qs), status)

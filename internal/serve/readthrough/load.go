@@ -108,6 +108,7 @@ func (c *Cache) fill(ctx context.Context, req Request, lease *cache.Lease) (Answ
 	asOf := time.Now()
 	qs, stamp, err := c.Source.ReadStamped(ctx, req.Query)
 	if err != nil {
+		c.stamps.learnFailed(asOf, err)
 		_ = c.breaker.do(func() error { return c.Store.Release(context.WithoutCancel(ctx), lease) })
 		if errors.Is(err, database.ErrNoEpoch) {
 			return c.uncached(ctx, req, whyDatabase(err))

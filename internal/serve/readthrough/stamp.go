@@ -3,6 +3,7 @@ package readthrough
 import (
 	"context"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -24,24 +25,36 @@ func (o *Origin) of(b *cache.Beat) bool {
 
 // stamp is what this process knew of its own PostgreSQL at one instant.
 type stamp struct {
-	origin *Origin
-	why    caching.Reason // not OK: nothing of this database may be cached
-	asked  time.Time      // before PostgreSQL was
+	origin  *Origin        // nil: nothing, in doubt
+	why     caching.Reason // not OK: nothing of this database may be cached
+	asked   time.Time      // before PostgreSQL was
+	doubted bool           // not before two new sessions agree is anything believed
+	renewed time.Time      // when sessions were last renewed for a doubt
 }
+
+// trusted reports whether the stamp, nil if there is none, may bear out a proof.
+func (p *stamp) trusted() bool { return p != nil && !p.doubted && p.why == caching.OK }
 
 // stamps keeps the stamp that this process has last read. A proof is believed only if it
 // agrees with one that was asked for less than B ago: a process that finds everything in
 // the cache would otherwise never notice that its database is another one by now. A read
 // for a fill brings one along. Otherwise PostgreSQL is asked once in B/2, and only while
 // there are requests.
+//
+// The question goes over another session than the reads, and after a failover the two may
+// lead to different servers. So what one says against the other, or against what was so
+// before, ends all trust: sessions are renewed, and nothing is believed before a new session
+// for the question and a new one for reads say the same.
 type stamps struct {
-	ask     func(context.Context) (database.Stamp, error)
+	source  Source
 	bound   time.Duration
 	timeout time.Duration // of one question
+	longest time.Duration // of one in doubt: it waits for a session among the reads
 
-	present atomic.Pointer[stamp]
-	tried   atomic.Int64 // when one was last asked for in the background, UnixNano
-	asking  singleflight.Group
+	present  atomic.Pointer[stamp]
+	tried    atomic.Int64 // when one was last asked for in the background, UnixNano
+	asking   singleflight.Group
+	doubting sync.Mutex // one doubt at a time
 }
 
 // How often PostgreSQL is asked.
@@ -60,7 +73,7 @@ func elapsed(from, to time.Time) time.Duration {
 // older one than B/2 is renewed in the background.
 func (s *stamps) young(now time.Time) *stamp {
 	p := s.present.Load()
-	if p == nil {
+	if p == nil || p.origin == nil {
 		return nil
 	}
 	age := elapsed(p.asked, now)
@@ -97,29 +110,52 @@ func (s *stamps) again(ctx context.Context, than *stamp) *stamp {
 	if s.present.Load() == than && elapsed(than.asked, time.Now()) >= againAfter {
 		s.refresh(ctx)
 	}
-	return s.present.Load()
+	if p := s.present.Load(); p.origin != nil {
+		return p
+	}
+	return nil
 }
 
-// refresh asks PostgreSQL, once for all who want to know, and returns when it has answered
-// or ctx is done.
+// refresh asks PostgreSQL, once for all who want to know, and returns when it has answered,
+// ctx is done, or that takes too long.
 func (s *stamps) refresh(ctx context.Context) {
 	answered := s.asking.DoChan("", func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.longest)
 		defer cancel()
-		asked := time.Now()
-		got, err := s.ask(ctx)
-		s.learn(asked, got, err)
+		_, _ = s.inquire(ctx) // it has taken in either
 		return nil, nil
 	})
+	enough, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
 	select {
-	case <-ctx.Done():
+	case <-enough.Done():
 	case <-answered:
 	}
 }
 
-// learn takes in PostgreSQL's answer. An error that says nothing of the database leaves
-// the present stamp to grow old.
-func (s *stamps) learn(asked time.Time, got database.Stamp, err error) {
+// inquire asks PostgreSQL, takes in the answer and returns it.
+func (s *stamps) inquire(ctx context.Context) (database.Stamp, error) {
+	before := s.present.Load()
+	if before == nil || !before.doubted {
+		asked := time.Now()
+		short, cancel := context.WithTimeout(ctx, s.timeout)
+		got, err := s.source.Stamp(short)
+		cancel()
+		if err != nil || !before.trusted() || before.origin.server == got.Started && before.origin.database == got.Database {
+			s.learn(asked, got, err, false)
+			return got, err
+		}
+		s.doubt(before)
+	}
+	asked := time.Now()
+	got, err := s.source.AgreedStamp(ctx)
+	s.learn(asked, got, err, true)
+	return got, err
+}
+
+// learn takes in PostgreSQL's answer, on which two sessions have agreed or not. An error that
+// says nothing of the database leaves the present stamp to grow old.
+func (s *stamps) learn(asked time.Time, got database.Stamp, err error, agreed bool) {
 	p := &stamp{asked: asked, origin: &Origin{got.Epoch, got.Started, got.Database}}
 	switch {
 	case err != nil:
@@ -131,26 +167,60 @@ func (s *stamps) learn(asked time.Time, got database.Stamp, err error) {
 	case got.RowSecurity:
 		p.why = caching.RowSecurity
 	}
-	s.keep(p)
+	s.keep(p, agreed)
 }
 
-// learnRead takes in what a read for a fill has brought along, if it did: "<epoch> <server>
-// <database>".
+// learnRead takes in what a read for a fill has brought along: "<epoch> <server> <database>",
+// or nothing where nothing may be cached.
 func (s *stamps) learnRead(asked time.Time, text string) {
+	var read *Origin
 	if words := strings.Fields(text); len(words) == 3 {
-		s.keep(&stamp{asked: asked, origin: &Origin{words[0], words[1], words[2]}})
+		read = &Origin{words[0], words[1], words[2]}
+	}
+	for {
+		p := s.present.Load()
+		switch {
+		case !p.trusted() || !asked.After(p.renewed): // on a session that has been given up since
+			return
+		case read != nil && *read == *p.origin:
+			s.keep(&stamp{asked: asked, origin: read}, false)
+			return
+		}
+		s.doubt(p) // in vain if there is another stamp by now
 	}
 }
 
-// keep makes a stamp the present one, unless that was asked for later.
-func (s *stamps) keep(p *stamp) {
+// learnFailed takes in the error of a read: it may say that nothing may be cached.
+func (s *stamps) learnFailed(asked time.Time, err error) {
+	if why := whyDatabase(err); why != caching.DatabaseDown {
+		s.learnRead(asked, "")
+	}
+}
+
+// doubt ends the trust in a stamp, if that is still what is trusted.
+func (s *stamps) doubt(than *stamp) {
+	s.doubting.Lock()
+	defer s.doubting.Unlock()
+	if p := s.present.Load(); !p.trusted() || p.origin != than.origin {
+		return
+	}
+	s.source.Renew()
+	now := time.Now() // what was asked sooner may have gone over an old session
+	s.present.Store(&stamp{asked: now, renewed: now, doubted: true})
+	s.asking.Forget("")
+}
+
+// keep makes a stamp the present one, unless that was asked for later or is a doubt that this
+// one does not end.
+func (s *stamps) keep(p *stamp, agreed bool) {
 	for {
 		present := s.present.Load()
 		if present != nil {
-			if !p.asked.After(present.asked) {
+			if !p.asked.After(present.asked) || present.doubted && !agreed {
 				return
 			}
-			if *present.origin == *p.origin {
+			p.renewed, p.doubted = present.renewed, present.doubted && p.why != caching.OK
+			if present.origin != nil && *present.origin == *p.origin {
 				p.origin = present.origin
 			}
 		}

@@ -19,8 +19,7 @@ func (c *Cache) Examine(ctx context.Context) (why caching.Reason, detail string)
 		return caching.Off, ""
 	}
 	asked := time.Now()
-	stamp, err := c.Source.Stamp(ctx)
-	c.stamps.learn(asked, stamp, err)
+	stamp, err := c.stamps.inquire(ctx)
 	switch {
 	case err != nil:
 		return whyDatabase(err), err.Error()
@@ -56,6 +55,8 @@ func whyDatabase(err error) caching.Reason {
 		return caching.NotInstalled
 	case errors.Is(err, database.ErrInRecovery):
 		return caching.InRecovery
+	case errors.Is(err, database.ErrDivided):
+		return caching.OtherDeployment
 	}
 	return caching.DatabaseDown
 }
