@@ -13,7 +13,7 @@ const (
 )
 
 // mutants are all of the list.
-var mutants = slices.Concat(guards, columns())
+var mutants = slices.Concat(guards, capture, columns())
 
 // guards are the guards of the core, one by one. Whoever changes a guard brings its
 // mutant up to date; whoever adds one adds a mutant, and sees it killed.
@@ -37,7 +37,7 @@ var guards = []Mutant{
 		"./internal/cache", "Regist"},
 	{"acquire/token of the process", []Edit{{"internal/cache/reader.go",
 		"token: NewToken()", `token: "00000000000000000000000000000000"`}},
-		"./internal/serve/readthrough", "Fill"},
+		"./internal/serve/readthrough", "FillNeedsTheLease"},
 	{"fill/lease not checked", []Edit{{scripts + "fill.lua",
 		"if redis.call('GET', KEYS[4]) ~= ARGV[1] .. ARGV[2] then", "if false then"}},
 		"./internal/cache", "Fill"},
@@ -161,19 +161,19 @@ var guards = []Mutant{
 
 	// Reading through Redis.
 	{"read/token shares a load", []Edit{{readthrough + "cache.go", "	if req.Token != 0 {\n		return load(ctx)\n	}\n", ""}},
-		"./internal/serve/readthrough", "AToken"},
+		"./internal/serve/readthrough", "ATokenSharesNoRead"},
 	{"read/token shares a bypass", []Edit{{readthrough + "cache.go", "	if req.Token != 0 {\n		return read(ctx)\n	}\n", ""}},
-		"./internal/serve/readthrough", "AToken"},
+		"./internal/serve/readthrough", "ATokenSharesNoRead"},
 	{"read/hit not held to the token", []Edit{{readthrough + "cache.go", "why == caching.OK && !sees(seen.beat, req.Token)", "false"}},
-		"./internal/serve/readthrough", "AToken"},
+		"./internal/serve/readthrough", "ATokenIsMoreThanABeat"},
 	{"read/another's view not held to the token", []Edit{{readthrough + "load.go", "seen.view != nil && sees(seen.beat, req.Token)", "seen.view != nil"}},
-		"./internal/serve/readthrough", "AToken"},
+		"./internal/serve/readthrough", "WhileItWaits"},
 	{"read/queryset not held to the token", []Edit{{readthrough + "load.go", "case !sees(&stored.Beat, req.Token):", "case false:"}},
-		"./internal/serve/readthrough", "AToken"},
+		"./internal/serve/readthrough", "BeforeItsQueryset"},
 	{"read/load of any age is joined", []Edit{{readthrough + "share.go", "found && elapsed(load.begun, now) < bound", "found"}},
 		"./internal/serve/readthrough", "DoesNotJoin"},
 	{"read/an answer of any age is joined", []Edit{{readthrough + "share.go", "case elapsed(f.answer.asOf, begun) < c.Bound:", "default:"}},
-		"./internal/serve/readthrough", "TakesNoAnswer"},
+		"./internal/serve/readthrough", "NoAnswerOfBefore"},
 	{"read/proof counts from the end of the look", []Edit{{readthrough + "cache.go", "sent.Add(-age)", "time.Now().Add(-age)"}},
 		"./internal/serve/readthrough", "EndsWithItsProof"},
 	{"read/who joins keeps the answer", []Edit{{readthrough + "share.go", "	a.Until, a.Origin = time.Time{}, nil\n", ""}},

@@ -53,6 +53,10 @@ func TestStatements(t *testing.T) {
 		},
 		{name: "update what only its page shows", sql: "update properties set description = 'x', updated_at = now() where id = 1", want: []string{"update 1: description updated_at"}},
 		{name: "update the sign of zero", setUp: "update properties set longitude = 0", sql: "update properties set longitude = '-0' where id = 1", want: []string{"update 1: longitude"}},
+		{
+			name: "update the sign of zero of several", setUp: "update properties set longitude = 0",
+			sql: "update properties set longitude = '-0' where id > 1", want: []string{"update 2: longitude", "update 3: longitude"},
+		},
 		{name: "update an id", sql: "update properties set id = 9 where id = 1", want: []string{"delete 1", "insert 9"}},
 		{name: "update all ids", sql: "update properties set id = id + 10", want: []string{"delete 1", "delete 2", "delete 3", "insert 11", "insert 12", "insert 13"}},
 		{name: "delete", sql: "delete from properties where id <> 2", want: []string{"delete 1", "delete 3"}},
@@ -357,18 +361,18 @@ func TestBulkOfOneColumn(t *testing.T) {
 // before the others, and are as they were.
 func TestBulkThatChangesItsLastRow(t *testing.T) {
 	t.Parallel()
-	for _, column := range []string{"title", "description", "city"} {
+	for column, other := range map[string]string{"title": "other", "description": "other", "city": "other", "longitude": "-0"} {
 		t.Run(column, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
-			r.exec(`insert into properties (id, title, property_type, price, city)
-				select n, 'title', 'Condo', 1000, 'LOOMIS' from generate_series(4, 10004) as n; delete from properties where id < 4`)
+			r.exec(`insert into properties (id, title, property_type, price, city, longitude)
+				select n, 'title', 'Condo', 1000, 'LOOMIS', 0 from generate_series(4, 10004) as n; delete from properties where id < 4`)
 			r.drain()
 			r.exec("update properties set " + column + " = " + column)
 			if changes := r.drain(); len(changes) != 0 {
 				t.Errorf("%d changes of an edit that changes nothing", len(changes))
 			}
-			r.exec("update properties set " + column + " = case id when 10004 then 'other' else " + column + " end")
+			r.exec("update properties set " + column + " = case id when 10004 then '" + other + "' else " + column + " end")
 			if changes := r.drain(); len(changes) != 1 || changes[0].Bulk == nil {
 				t.Errorf("%d changes, want one envelope", len(changes))
 			}

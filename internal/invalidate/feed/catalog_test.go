@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -79,6 +80,18 @@ func TestOwnTablesTouched(t *testing.T) {
 	}
 }
 
+// What a subscription writes to the table fires no trigger: that is a fault, and it leaves
+// another fingerprint while it lasts.
+func TestFedByASubscription(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	execOn(t, r.connect(r.db.Superuser), "set allow_system_table_mods = on; insert into pg_subscription_rel values (1, 'public.properties'::regclass, 'r', null)")
+	catalog, fault, err := feed.Catalog(t.Context(), r.feed)
+	if err != nil || catalog == r.at.Catalog || !strings.Contains(fault, "logical replication") {
+		t.Errorf("fault %q, %v, or the fingerprint is the same", fault, err)
+	}
+}
+
 // Ordinary life begins no epoch.
 func TestCatalogInOrdinaryLife(t *testing.T) {
 	t.Parallel()
@@ -141,6 +154,38 @@ func TestRepair(t *testing.T) {
 	}
 }
 
+// properties_repair looks again once it has the table: a trigger that somebody has disabled
+// while it waited is left alone.
+func TestRepairLooksAgain(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.exec("alter table properties enable trigger freshlist_insert, enable trigger freshlist_update")
+	loader := r.begin()
+	execOn(t, loader.Conn(), "alter table properties disable trigger freshlist_update")
+	repaired := make(chan string, 1)
+	go func() {
+		for {
+			var did string
+			if err := r.feed.QueryRow(t.Context(), "select freshlist.properties_repair()").Scan(&did); !isCode(err, "55P03") {
+				repaired <- fmt.Sprint(did, err)
+				return
+			}
+		}
+	}()
+	waiting := "select exists (select from pg_locks where relation = 'public.properties'::regclass and not granted)"
+	for start := time.Now(); !queryOn[bool](t, r.owner, waiting); {
+		if time.Since(start) > patience {
+			t.Fatal("nobody waits for the table")
+		}
+	}
+	if err := loader.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if did := <-repaired; did != "ENABLE ALWAYS freshlist_insert<nil>" {
+		t.Errorf("it did %q", did)
+	}
+}
+
 // A writer with a lock_timeout tries the doorbell's lock, is captured, and does not ring.
 func TestDoorbellWithLockTimeout(t *testing.T) {
 	t.Parallel()
@@ -176,7 +221,8 @@ func TestDoorbellWithLockTimeout(t *testing.T) {
 		}
 		for _, sql := range []string{
 			raise(1), "update properties set price = price + 1", "insert into properties (id, title, property_type, price, city) values (9, 't', 'Condo', 1, 'LOOMIS')",
-			"delete from properties where id = 9",
+			"delete from properties where id = 9", "truncate parent cascade",
+			"insert into properties (id, title, property_type, price, city) select n, 't', 'Condo', 1, 'LOOMIS' from generate_series(1, 3) as n",
 		} {
 			before := queryOn[int](t, writer, "select count(*) from freshlist.properties_changes where xid = pg_current_xact_id() or pg_visible_in_snapshot(xid, pg_current_snapshot())")
 			execOn(t, writer, sql)
@@ -185,15 +231,23 @@ func TestDoorbellWithLockTimeout(t *testing.T) {
 			}
 		}
 		execOn(t, writer, "commit")
-		execOn(t, writer, "begin; truncate parent cascade; rollback")
 		r.silent(listener, fmt.Sprintf("of a writer with a lock_timeout by %s", how))
 	}
 	wakeUp(t, sleeper)
 
 	// It has tried: nobody can fall asleep before it has ended.
-	writer := r.begin()
-	execOn(t, writer.Conn(), "set local lock_timeout = '30s'; "+raise(1))
-	if queryOn[bool](t, sleeper, "select pg_try_advisory_lock($1)", schema.DoorbellLock) {
-		t.Error("a writer with a lock_timeout has not tried the lock")
+	for _, sql := range []string{
+		raise(1), "update properties set price = price + 1", "insert into properties (id, title, property_type, price, city) values (10, 't', 'Condo', 1, 'LOOMIS')",
+		"delete from properties where id = 1", "truncate properties",
+	} {
+		writer := r.begin()
+		execOn(t, writer.Conn(), "set local lock_timeout = '30s'; "+sql)
+		if queryOn[bool](t, sleeper, "select pg_try_advisory_lock($1)", schema.DoorbellLock) {
+			t.Errorf("%s: a writer with a lock_timeout has not tried the lock", sql)
+			wakeUp(t, sleeper)
+		}
+		if err := writer.Rollback(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -59,9 +59,12 @@ func TestStrangeWriter(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	writer := r.poisoned()
+	// With this one in the path there is room for no change.
+	execOn(t, r.connect(r.db.Superuser), `create function poison.always(bigint, integer) returns boolean language sql as 'select true';
+		create operator poison.> (leftarg = bigint, rightarg = integer, function = poison.always)`)
 	execOn(t, writer, "create temp table old_rows (id int); create temp table new_rows (id int)")
 	for _, sql := range []string{
-		raise(1), "update properties set price = price + 1 where id > 1", "delete from properties where id = 3",
+		raise(1), "update properties set price = price + 1 where id in (2, 3)", "delete from properties where id = 3",
 		"insert into properties (id, title, property_type, price, city) values (4, 't', 'Condo', 1, 'LOOMIS')",
 		"truncate properties",
 	} {
@@ -251,6 +254,8 @@ func TestCatalog(t *testing.T) {
 		mended    bool // by an installation
 	}{
 		{"disabled", "alter table properties disable trigger freshlist_update", "freshlist_update is not ENABLE ALWAYS", true},
+		{"enabled, but not always", "alter table properties enable trigger freshlist_update", "freshlist_update is not ENABLE ALWAYS", true},
+		{"enabled for replicas only", "alter table properties enable replica trigger freshlist_insert", "freshlist_insert is not ENABLE ALWAYS", true},
 		{"all disabled", "alter table properties disable trigger user", "freshlist_delete is not ENABLE ALWAYS", true},
 		{
 			"disabled for a while in one transaction",
@@ -271,6 +276,7 @@ func TestCatalog(t *testing.T) {
 		{"a table moved into place", "create table p (like properties including all); alter table properties rename to old; alter table p rename to properties", "freshlist_insert is missing", true},
 		{"no table", "alter table properties rename to old", "there is no table", false},
 		{"inherited", "create table child () inherits (properties)", "inherited", false},
+		{"inheriting", "create table parent (title text); alter table properties inherit parent", "inherited", false},
 		{"row security", "alter table properties enable row level security", "", true},
 		{"uninstalled", "drop schema freshlist cascade", "not installed", true},
 	} {
