@@ -88,7 +88,7 @@ const (
 func (s Sort) holds(v Null[int64]) bool {
 	switch s.Column() {
 	case Price:
-		return v.Valid && (v.V >= -MaxPrice && v.V <= MaxPrice || v.V == NaNPrice)
+		return v.Valid && (v.V >= -MaxPrice && v.V <= MaxPrice || v.V >= NaNPrice)
 	case LivingArea:
 		return !v.Valid || v.V >= math.MinInt32 && v.V <= math.MaxInt32
 	case CreatedAt:

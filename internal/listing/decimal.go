@@ -25,9 +25,10 @@ const maxDigits = 32
 // nan is PostgreSQL's spelling.
 const nan = "NaN"
 
-// AppendPrice appends a price in cents with its two decimals: 350000.00. Or NaN.
+// AppendPrice appends a price in cents with its two decimals: 350000.00. Or NaN, also for
+// NoPrice.
 func AppendPrice(dst []byte, cents int64) []byte {
-	if cents == NaNPrice {
+	if cents >= NaNPrice {
 		return append(dst, nan...)
 	}
 	return appendFixed(dst, cents, priceScale)

@@ -12,7 +12,7 @@ import (
 // RFC 3339 has a word to say, the zone is Z and a fraction has six digits.
 func AppendInstant(dst []byte, m Micros) []byte {
 	switch m {
-	case Infinity:
+	case Infinity, NoInstant:
 		return append(dst, "infinity"...)
 	case LongAgo:
 		return append(dst, "-infinity"...)

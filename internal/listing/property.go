@@ -35,6 +35,14 @@ const (
 	LongAgo      Micros = -Infinity // -infinity
 )
 
+// What stands for NULL in a column that has a NOT NULL, where somebody has dropped that: a
+// value behind all others, as PostgreSQL orders NULLs. It is shown as its neighbour, NaN or
+// infinity. Such a table is not cached.
+const (
+	NoPrice          = math.MaxInt64
+	NoInstant Micros = math.MaxInt64
+)
+
 // Micros is an instant: microseconds since 2000-01-01T00:00:00Z, which is what
 // PostgreSQL's timestamptz holds, from 4714 BC to the year 294276. Or it is Infinity
 // or LongAgo.
@@ -53,7 +61,7 @@ func MicrosOf(t time.Time) Micros {
 func MicrosOfStored(v int64) Micros { return min(max(Micros(v), LongAgo), Infinity) }
 
 // Finite reports whether the instant is one, and not an end of time.
-func (m Micros) Finite() bool { return m != Infinity && m != LongAgo }
+func (m Micros) Finite() bool { return m < Infinity && m != LongAgo }
 
 // Time returns a finite instant in UTC.
 func (m Micros) Time() time.Time {

@@ -62,6 +62,7 @@ func notFound() *problem {
 func problemOf(err error) *problem {
 	var known *problem
 	var rule *database.RuleError
+	var misfit *database.MisfitError
 	switch {
 	case errors.As(err, &known):
 		return known
@@ -77,6 +78,8 @@ func problemOf(err error) *problem {
 			detail: "The property has changed since: If-Match names another state of it.",
 			cause:  err,
 		}
+	case errors.As(err, &misfit): // before a rule: it may be what PostgreSQL says of a misfit
+		return misfitProblem(misfit, err)
 	case errors.As(err, &rule):
 		return ruleProblem(rule, err)
 	case errors.Is(err, database.ErrBusy):
@@ -108,6 +111,22 @@ func ruleProblem(rule *database.RuleError, cause error) *problem {
 		return &problem{status: http.StatusUnprocessableEntity, detail: "The property " + rule.Detail + ".", cause: cause}
 	}
 	return brokenRule(listing.Faults{{Name: rule.Column, Detail: rule.Detail}}, cause)
+}
+
+// misfitProblem says which columns are not as the migrations make them. Who runs the API
+// finds the statement that mends them by the command that it names.
+func misfitProblem(misfit *database.MisfitError, cause error) *problem {
+	what := "The table of the listings is missing; the command api migrate up makes it."
+	switch n := len(misfit.Columns); {
+	case n == 1:
+		what = "The column " + misfit.Columns[0] + " does not fit"
+	case n > 1:
+		what = "The columns " + strings.Join(misfit.Columns, ", ") + " do not fit"
+	}
+	if len(misfit.Columns) > 0 {
+		what += ": another type, or a value that cannot be shown exactly. The command invalidator install says how to mend the table."
+	}
+	return &problem{status: http.StatusServiceUnavailable, detail: what, cause: cause}
 }
 
 func unavailable(detail string, cause error) *problem {

@@ -132,3 +132,90 @@ func TestOddValuesOfTriggers(t *testing.T) {
 		t.Errorf("DELETE: %d %s", r.StatusCode, r.body)
 	}
 }
+
+// A column that somebody has given another type, while capture is not installed, shows its
+// values as PostgreSQL has them, or the answer says which column does not fit. It is never
+// an error of ours, and never a rounded value.
+func TestRetypedColumns(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		alter, value string // the new type and the value of listing 17
+		shown        string // in the answer; "" if that is 503
+	}{
+		"bedrooms":           {"bedrooms type integer", "40000", ""},
+		"bedrooms that fit":  {"bedrooms type integer", "4", "4"},
+		"bedrooms in halves": {"bedrooms type numeric", "2.5", ""},
+		"bedrooms of text":   {"bedrooms type text", "'many'", ""},
+		"living_area":        {"living_area type bigint", "3000000000", ""},
+		"living_area fits":   {"living_area type bigint", "3000", "3000"},
+		"price":              {"price type numeric(20,4)", "1.2345", ""},
+		"price in millions":  {"price type numeric(20,4)", "9999999999999999.99", ""},
+		"price beyond all":   {"price type numeric", "1e30", ""},
+		"price without end":  {"price type numeric", "'infinity'", ""},
+		"price that fits":    {"price type numeric(20,4)", "1.2300", "1.23"},
+		"price as float":     {"price type double precision", "1.1", ""},
+		"price as integer":   {"price type integer", "7", ""},
+		"bathrooms":          {"bathrooms type numeric(6,2)", "2.25", ""},
+		"bathrooms of many":  {"bathrooms type numeric(6,1)", "4000", ""},
+		"latitude":           {"latitude type real", "38.6", ""},
+		"longitude":          {"longitude type numeric", "1.000000000000000000001", ""},
+		"created_at":         {"created_at type timestamp", "'2020-01-01'", ""},
+		"updated_at":         {"updated_at type date", "'2020-01-01'", ""},
+		"city":               {"city type varchar(90)", "'x'", `"x"`},
+		"city as bytes":      {`city type bytea using 'x'`, "'x'", ""},
+		"status":             {"status type integer using 1", "1", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			column, _, _ := strings.Cut(c.alter, " ")
+			a := start(t)
+			a.exec(listingtest.DropChecks)
+			a.exec("drop schema if exists freshlist cascade")
+			a.exec("alter table properties alter column status drop default")
+			a.exec("alter table properties alter column " + c.alter)
+			a.exec("update properties set " + column + " = " + c.value + " where id = 17")
+			member17 := func(r answer) string { return member(t, r, column) }
+			routes := []string{"/v1/properties/17", "/properties/17", "/v1/properties?limit=100", "/", "/v1/properties/summary"}
+			for _, q := range columnOf(t, column).Queries {
+				routes = append(routes, "/v1/"+q)
+			}
+			for _, route := range routes {
+				r := a.get(route)
+				a.misfit(t, r, column, route == "/v1/properties/17" && c.shown == "")
+			}
+			one := a.get("/v1/properties/17")
+			if c.shown != "" && (one.StatusCode != http.StatusOK || member17(one) != c.shown) {
+				t.Errorf("listing 17: %d %s, want %s of %s", one.StatusCode, one.body, column, c.shown)
+			}
+			patched := a.write("PATCH", "/v1/properties/17", `{"title": "new"}`)
+			a.misfit(t, patched, column, c.shown == "")
+		})
+	}
+}
+
+func columnOf(t *testing.T, name string) listingtest.Column {
+	t.Helper()
+	for _, c := range listingtest.Columns() {
+		if c.Name == name {
+			return c
+		}
+	}
+	t.Fatalf("no column %s", name)
+	return listingtest.Column{}
+}
+
+// misfit makes sure that an answer is right or says which column does not fit; must, that it
+// is the latter.
+func (a *api) misfit(t *testing.T, r answer, column string, must bool) {
+	t.Helper()
+	path := r.Request.URL.Path
+	switch {
+	case r.StatusCode == http.StatusOK && !must:
+	case r.StatusCode != http.StatusServiceUnavailable, r.Header.Get("Retry-After") == "", !strings.Contains(r.body, column),
+		!strings.Contains(r.body, "invalidator install"):
+		t.Errorf("%s %s: %d %s, want 503 that names %s", r.Request.Method, path, r.StatusCode, r.body, column)
+	}
+	if status := r.Header.Get("Cache-Status"); strings.Contains(status, "stored") || strings.Contains(status, "hit") {
+		t.Errorf("%s: %s", path, status)
+	}
+}

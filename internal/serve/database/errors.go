@@ -59,6 +59,10 @@ const (
 	exclusionViolation   = "23P01"
 	stringTruncation     = "22001"
 	numericOutOfRange    = "22003"
+	invalidText          = "22P02"
+	datatypeMismatch     = "42804"
+	undefinedColumn      = "42703"
+	undefinedTable       = "42P01"
 	programLimitExceeded = "54000" // a text too long for its index
 	raiseException       = "P0001" // by a trigger of the table's owner
 	undefinedFunction    = "42883"
@@ -80,6 +84,8 @@ func classify(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, new(*MisfitError)):
+		return err
 	case errors.As(err, &pg):
 		return classifySQL(pg, err)
 	case errors.Is(err, context.Canceled):
@@ -89,6 +95,15 @@ func classify(err error) error {
 	default:
 		return err
 	}
+}
+
+// classifyRead is classify for what writes nothing, and so breaks no rule of the table.
+func classifyRead(err error) error {
+	classified := classify(err)
+	if errors.As(classified, new(*RuleError)) {
+		return err
+	}
+	return classified
 }
 
 func classifySQL(pg *pgconn.PgError, err error) error {

@@ -97,7 +97,7 @@ func (r *Reader) read(ctx context.Context, q listing.Query, epoch string) (listi
 		return err
 	})
 	if err != nil {
-		return listing.Queryset{}, "", fmt.Errorf("read %s: %w", q, classify(err))
+		return listing.Queryset{}, "", fmt.Errorf("read %s: %w", q, classifyRead(r.pool.explain(ctx, err)))
 	}
 	return a.queryset, a.epoch.String, nil
 }
@@ -145,10 +145,21 @@ const (
 // ORDER BY would take it for the column.
 const (
 	itemColumns = `p.id, p.property_type, p.status,
-		case when p.price = 'NaN' then ` + nanCents + ` else (p.price * 100)::bigint end, p.city, p.postal_code, p.bedrooms,
-		case when p.bathrooms = 'NaN' then ` + nanTenths + ` else (p.bathrooms * 10)::smallint end, p.living_area,
+		` + priceCents + `, p.city, p.postal_code, p.bedrooms,
+		` + bathroomTenths + `, p.living_area,
 		p.latitude, p.longitude, p.created_at, p.title`
 	propertyColumns = itemColumns + `, p.description, p.updated_at`
+)
+
+// A numeric as a whole number of cents or tenths, never rounded. (Of a column that is NULL,
+// ELSE is what counts, and it is NULL too.)
+const (
+	priceCents = `case when p.price = 'NaN' then ` + nanCents + `
+		when scale(p.price) > 2 and scale(trim_scale(p.price)) > 2 or scale(p.price) is null and p.price is not null then ` + inexactCents + `
+		else (p.price * 100)::bigint end`
+	bathroomTenths = `case when p.bathrooms = 'NaN' then ` + nanTenths + `
+		when scale(p.bathrooms) > 1 and scale(trim_scale(p.bathrooms)) > 1 or scale(p.bathrooms) is null and p.bathrooms is not null then ` + inexactTenths + `
+		else (p.bathrooms * 10)::smallint end`
 )
 
 // pageStatement reads one row more than the page has, to know what follows it.
@@ -201,7 +212,7 @@ func (a *answer) readRows(ctx context.Context, pool *Pool, conn *pgx.Conn, epoch
 		if rows.RawValues()[1] == nil { // no id: the epoch stands alone
 			return scanEpoch(rows, &a.epoch)
 		}
-		if err := rows.Scan(row.destinations(&a.epoch, !page)...); err != nil {
+		if err := row.scan(rows, &a.epoch, !page); err != nil {
 			return err
 		}
 		a.take(row.property())

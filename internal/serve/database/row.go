@@ -38,15 +38,14 @@ func (r *row) destinations(first any, whole bool) []any {
 }
 
 // property returns what has been scanned. A NULL where an answer has no room for one comes
-// as the value that PostgreSQL orders next to it, NaN or infinity, and of a text as an empty
-// one. Such a table is not cached: see freshlist.properties_misfits.
+// as listing.NoPrice or listing.NoInstant, and of a text as an empty one. Such a table is not cached: see freshlist.properties_misfits.
 func (r *row) property() listing.Property {
 	p := listing.Property{
 		Row: listing.Row{
 			ID:           r.id,
 			PropertyType: r.propertyType.String,
 			Status:       r.status.String,
-			Price:        listing.NaNPrice,
+			Price:        listing.NoPrice,
 			City:         r.city.String,
 			PostalCode:   listing.Null[string]{V: r.postalCode.String, Valid: r.postalCode.Valid},
 			Bedrooms:     listing.Null[int16]{V: r.bedrooms.Int16, Valid: r.bedrooms.Valid},
@@ -70,7 +69,9 @@ func (r *row) property() listing.Property {
 
 func instant(t pgtype.Timestamptz) listing.Micros {
 	switch {
-	case !t.Valid, t.InfinityModifier == pgtype.Infinity:
+	case !t.Valid:
+		return listing.NoInstant
+	case t.InfinityModifier == pgtype.Infinity:
 		return listing.Infinity
 	case t.InfinityModifier == pgtype.NegativeInfinity:
 		return listing.LongAgo

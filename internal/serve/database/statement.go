@@ -95,7 +95,7 @@ type order struct {
 	column  string
 	by      string // behind ORDER BY
 	beyond  string // comparison of (column, id) for the rows after a cursor
-	notNull bool   // the column is never NULL
+	notNull bool   // the column has a NOT NULL, which somebody may have dropped
 }
 
 // orderOf returns a sort in SQL. NULLS LAST stands only where there can be a
@@ -129,11 +129,35 @@ func (s *statement) after(sort listing.Sort, after listing.Null[listing.Key]) []
 	if !key.Value.Valid {
 		return []string{o.column + " is null and id " + o.beyond + " " + id}
 	}
+	if o.notNull && isNone(sort, key.Value.V) {
+		null := o.column + " is null and id " + o.beyond + " " + id
+		if sort.Descending() { // PostgreSQL has NULLs first
+			return []string{null, o.column + " is not null"}
+		}
+		return []string{null}
+	}
 	beyond := "(" + o.column + ", id) " + o.beyond + " (" + s.key(sort, key.Value.V) + ", " + id + ")"
-	if o.notNull {
+	switch {
+	case o.notNull && sort.Descending():
 		return []string{beyond}
+	case o.notNull:
+		return []string{beyond, o.column + " is null and " + mayBeNull(o.column)}
 	}
 	return []string{beyond, o.column + " is null"}
+}
+
+// isNone tells the key of a NULL in a column that has a NOT NULL.
+func isNone(sort listing.Sort, v int64) bool {
+	if sort.Column() == listing.CreatedAt {
+		return listing.Micros(v) == listing.NoInstant
+	}
+	return v == listing.NoPrice
+}
+
+// mayBeNull asks the catalog whether the NOT NULL of a column was dropped. PostgreSQL
+// evaluates it once, before it looks for any NULL.
+func mayBeNull(column string) string {
+	return "(select not attnotnull from pg_attribute where attrelid = 'public.properties'::regclass and attname = '" + column + "')"
 }
 
 // key makes a sort key's value a parameter of the column's type.

@@ -2,6 +2,7 @@ package database
 
 import (
 	"context"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -48,7 +49,7 @@ func summaryStatement(f *listing.Filter, epoch string) *statement {
 
 // cents makes whole cents of a numeric.
 func cents(column string) string {
-	return "case when " + column + " = 'NaN' then " + nanCents + " else (" + column + " * 100)::bigint end"
+	return strings.ReplaceAll(priceCents, "p.price", column)
 }
 
 // readSummary runs a summary's statement.
@@ -75,8 +76,14 @@ func (a *answer) readSummary(ctx context.Context, pool *Pool, conn *pgx.Conn, ep
 		case byBedrooms:
 			sum.ByBedrooms = append(sum.ByBedrooms, f)
 		case total:
+			if !priceFits(low) || !priceFits(high) || !priceFits(mean) {
+				return misfit("price", "has a value that numeric(14,2) cannot hold")
+			}
 			sum.Count = n
 			sum.MinPrice, sum.MaxPrice, sum.MeanPrice = low.Int64, high.Int64, mean.Int64
+			if n > 0 && !low.Valid {
+				sum.MinPrice, sum.MaxPrice, sum.MeanPrice = listing.NoPrice, listing.NoPrice, listing.NoPrice
+			}
 		}
 		return nil
 	})

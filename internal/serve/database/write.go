@@ -80,8 +80,10 @@ func (w *Writer) locked(ctx context.Context, id int64, may Precondition, change 
 	return w.transact(ctx, func(tx pgx.Tx) error {
 		current, err := written(ctx, tx, lockStatement(id))
 		switch {
-		case err != nil:
+		case errors.Is(err, ErrNotFound):
 			return err
+		case err != nil:
+			return fmt.Errorf("%w: %w", errUnreadable, err)
 		case may != nil && !may(current.Property):
 			return ErrPrecondition
 		default:
@@ -98,7 +100,7 @@ func (w *Writer) transact(ctx context.Context, do func(pgx.Tx) error) error {
 	if (errors.Is(err, ErrInRecovery) || misnamed(err)) && ctx.Err() == nil && w.pool.renew(err) {
 		err = w.once(ctx, do)
 	}
-	return err
+	return w.pool.explain(ctx, err)
 }
 
 func (w *Writer) once(ctx context.Context, do func(pgx.Tx) error) error {
@@ -126,7 +128,7 @@ func written(ctx context.Context, on pgx.Tx, s *statement) (Written, error) {
 	}
 	var w Written
 	var row row
-	if err := rows.Scan(row.destinations(&w.Xid, true)...); err != nil {
+	if err := row.scan(rows, &w.Xid, true); err != nil {
 		return Written{}, err
 	}
 	rows.Close()

@@ -45,7 +45,7 @@ func appendTime(b []byte, m listing.Micros) []byte {
 
 // appendPrice and appendBathrooms append a number, or the string "NaN".
 func appendPrice(b []byte, cents int64) []byte {
-	if cents == listing.NaNPrice {
+	if cents >= listing.NaNPrice {
 		return append(b, `"NaN"`...)
 	}
 	return listing.AppendPrice(b, cents)

@@ -55,7 +55,7 @@ func parameterName(s string) string {
 // dollars writes cents as an amount: $1,234,567, with cents only if there are any.
 func dollars(cents int64) string {
 	switch {
-	case cents == listing.NaNPrice:
+	case cents >= listing.NaNPrice:
 		return "NaN"
 	case cents < 0:
 		return "-" + dollars(-cents)
