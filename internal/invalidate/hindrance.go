@@ -142,21 +142,6 @@ func reasonOfCode(code string) caching.Reason {
 	return caching.NoBeat
 }
 
-// reasonOfFault returns the reason that a fault of capture stands for.
-func reasonOfFault(fault string) caching.Reason {
-	switch {
-	case fault == "":
-		return caching.OK
-	case strings.Contains(fault, "row security"):
-		return caching.RowSecurity
-	case strings.Contains(fault, "there is no table"), strings.Contains(fault, "not installed"):
-		return caching.NotInstalled
-	case strings.Contains(fault, "no rights"):
-		return caching.NoRights
-	}
-	return caching.Capture
-}
-
 // reporter logs an error that comes again and again once in a while only.
 type reporter struct {
 	log *slog.Logger

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/freshlist/freshlist/internal/cache"
+	"github.com/freshlist/freshlist/internal/caching"
 	"github.com/freshlist/freshlist/internal/invalidate/feed"
 	"github.com/freshlist/freshlist/internal/telemetry"
 )
@@ -225,7 +226,7 @@ func (l *leadership) enter(at feed.Position) {
 func (l *leadership) awaitCapture(ctx context.Context) (catalog string, err error) {
 	repairs := pacer{first: repairFirst, most: repairMost}
 	for {
-		var fault string
+		var fault feed.Fault
 		err := l.while(ctx, l.partTimeout(), func(ctx context.Context) (err error) {
 			catalog, fault, err = feed.Catalog(ctx, l.drains)
 			return err
@@ -233,11 +234,11 @@ func (l *leadership) awaitCapture(ctx context.Context) (catalog string, err erro
 		if err != nil {
 			return "", err
 		}
-		l.status.setTriggers(fault)
-		if fault == "" {
+		l.status.setTriggers(fault.Said)
+		if fault.Why == caching.OK {
 			return catalog, nil
 		}
-		l.hinder(reasonOfFault(fault), fault)
+		l.hinder(fault.Why, fault.Said)
 		if repairs.due(time.Now()) {
 			repaired, err := l.repair(ctx)
 			if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/freshlist/freshlist/internal/caching"
 	"github.com/freshlist/freshlist/internal/invalidate/feed"
 	"github.com/freshlist/freshlist/internal/schema"
 )
@@ -69,8 +70,8 @@ func TestOwnTablesTouched(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
 			r.exec(sql)
-			if _, fault, err := feed.Catalog(t.Context(), r.feed); !strings.Contains(fault, "taken changes away") || err != nil {
-				t.Errorf("fault %q, %v", fault, err)
+			if _, fault, err := feed.Catalog(t.Context(), r.feed); !strings.Contains(fault.Said, "taken changes away") || fault.Why != caching.Capture || err != nil {
+				t.Errorf("fault %+v, %v", fault, err)
 			}
 			r.exec("drop table if exists child")
 			if _, err := schema.Install(t.Context(), r.owner); err != nil {
@@ -106,8 +107,8 @@ func TestCatalogInOrdinaryLife(t *testing.T) {
 		"analyze", "alter table properties set (fillfactor = 80)", "alter table properties add check (price > -1)",
 	} {
 		r.exec(sql)
-		if catalog, fault, err := feed.Catalog(t.Context(), r.feed); catalog != r.at.Catalog || fault != "" || err != nil {
-			t.Fatalf("%s: another fingerprint, or fault %q, %v", sql, fault, err)
+		if catalog, fault, err := feed.Catalog(t.Context(), r.feed); catalog != r.at.Catalog || fault.Said != "" || err != nil {
+			t.Fatalf("%s: another fingerprint, or fault %+v, %v", sql, fault, err)
 		}
 	}
 }
@@ -132,15 +133,15 @@ func TestRepair(t *testing.T) {
 	if did := repair(); did != "ENABLE ALWAYS freshlist_delete, freshlist_insert, freshlist_truncate, freshlist_update" {
 		t.Errorf("it did %q", did)
 	}
-	if catalog, fault, _ := feed.Catalog(t.Context(), r.feed); fault != "" || catalog == r.at.Catalog {
-		t.Errorf("fault %q, or the fingerprint is the same", fault)
+	if catalog, fault, _ := feed.Catalog(t.Context(), r.feed); fault.Said != "" || catalog == r.at.Catalog {
+		t.Errorf("fault %+v, or the fingerprint is the same", fault)
 	}
 	r.exec("alter table properties disable trigger freshlist_update; alter table properties enable trigger freshlist_insert; alter table properties enable replica trigger freshlist_delete")
 	if did := repair(); did != "ENABLE ALWAYS freshlist_delete, freshlist_insert" {
 		t.Errorf("it did %q", did)
 	}
-	if _, fault, _ := feed.Catalog(t.Context(), r.feed); fault != "trigger freshlist_update is not ENABLE ALWAYS" {
-		t.Errorf("fault %q", fault)
+	if _, fault, _ := feed.Catalog(t.Context(), r.feed); fault.Said != "trigger freshlist_update is not ENABLE ALWAYS" {
+		t.Errorf("fault %+v", fault)
 	}
 	// It waits for writers, but not for long.
 	r.exec("alter table properties enable trigger freshlist_update")

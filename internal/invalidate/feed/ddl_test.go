@@ -132,8 +132,8 @@ func (r *rig) noticed() string {
 	switch {
 	case err != nil:
 		return "fault: " + err.Error()
-	case fault != "":
-		return "fault: " + fault
+	case fault.Said != "":
+		return "fault: " + fault.Said
 	case catalog != r.at.Catalog:
 		return "changed " + catalog
 	}
@@ -145,8 +145,8 @@ func TestSwapThenInstall(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.exec(swap)
-	if _, fault, _ := feed.Catalog(t.Context(), r.feed); !strings.Contains(fault, "renamed") || !strings.Contains(fault, "price") {
-		t.Errorf("fault %q", fault)
+	if _, fault, _ := feed.Catalog(t.Context(), r.feed); !strings.Contains(fault.Said, "renamed") || !strings.Contains(fault.Said, "price") {
+		t.Errorf("fault %+v", fault)
 	}
 	if changed, err := schema.Install(t.Context(), r.owner); !changed || err != nil {
 		t.Fatalf("install: %t, %v", changed, err)
@@ -165,8 +165,8 @@ func TestSwapThenInstall(t *testing.T) {
 	check()
 	r.exec("alter table properties drop column price_old") // stands in front of the other
 	check()
-	if _, fault, _ := feed.Catalog(t.Context(), r.feed); fault != "" {
-		t.Errorf("fault %q", fault)
+	if _, fault, _ := feed.Catalog(t.Context(), r.feed); fault.Said != "" {
+		t.Errorf("fault %+v", fault)
 	}
 }
 

@@ -21,6 +21,8 @@ import (
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/freshlist/freshlist/internal/caching"
 )
 
 // Errors that mean something to the caller; others are the database's.
@@ -203,22 +205,37 @@ func Fingerprint(ctx context.Context, conn *pgx.Conn) (catalog string, err error
 	return catalog, nil
 }
 
+// Fault is what is wrong with capture.
+type Fault struct {
+	Why  caching.Reason // OK: nothing is
+	Said string         // what it is, "" if nothing is
+}
+
 // Catalog returns the fingerprint of the table and its triggers, and what is wrong
-// with them, "" if nothing is.
-func Catalog(ctx context.Context, conn *pgx.Conn) (catalog, fault string, err error) {
-	const query = "select coalesce(freshlist.properties_catalog(), ''), freshlist.properties_fault()"
-	err = conn.QueryRow(ctx, query).Scan(&catalog, &fault)
+// with them.
+func Catalog(ctx context.Context, conn *pgx.Conn) (catalog string, fault Fault, err error) {
+	const query = `
+		select coalesce(freshlist.properties_catalog(), ''), freshlist.properties_fault(), to_regclass('public.properties') is not null`
+	var table bool
+	err = conn.QueryRow(ctx, query).Scan(&catalog, &fault.Said, &table)
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		switch pg.Code {
 		case pgerrcode.InvalidSchemaName, pgerrcode.UndefinedFunction, pgerrcode.UndefinedTable:
-			return "", "the triggers are not installed", nil
+			return "", Fault{caching.NotInstalled, "the triggers are not installed"}, nil
 		case pgerrcode.InsufficientPrivilege:
-			return "", "this role has no rights in the schema freshlist", nil
+			return "", Fault{caching.NoRights, "this role has no rights in the schema freshlist"}, nil
 		}
 	}
 	if err != nil {
-		return "", "", fmt.Errorf("read the state of capture: %w", err)
+		return "", Fault{}, fmt.Errorf("read the state of capture: %w", err)
+	}
+	switch {
+	case fault.Said == "":
+	case !table:
+		fault.Why = caching.NotInstalled
+	default:
+		fault.Why = caching.Capture
 	}
 	return catalog, fault, nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/freshlist/freshlist/internal/caching"
 	"github.com/freshlist/freshlist/internal/invalidate/feed"
 	"github.com/freshlist/freshlist/internal/schema"
 )
@@ -164,8 +165,8 @@ func TestGroundMoves(t *testing.T) {
 				r.expect(want...)
 			}
 			_, fault, err := feed.Catalog(t.Context(), r.feed)
-			if err != nil || !strings.Contains(fault, test.fault) || (fault == "") != (test.fault == "") {
-				t.Errorf("fault %q, %v; want %q", fault, err, test.fault)
+			if err != nil || !strings.Contains(fault.Said, test.fault) || (fault.Said == "") != (test.fault == "") {
+				t.Errorf("fault %+v, %v; want %q", fault, err, test.fault)
 			}
 		})
 	}
@@ -283,23 +284,37 @@ func TestCatalog(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
-			if _, fault, err := feed.Catalog(t.Context(), r.feed); err != nil || fault != "" {
-				t.Fatalf("fault %q, %v after an installation", fault, err)
+			if _, fault, err := feed.Catalog(t.Context(), r.feed); err != nil || fault.Said != "" {
+				t.Fatalf("fault %+v, %v after an installation", fault, err)
 			}
 			r.exec(test.sql)
 			if batch, err := feed.Drain(t.Context(), r.feed, r.at, most(10), true); err == nil && batch.Catalog == r.at.Catalog {
 				t.Error("the fingerprint is the same")
 			}
-			if _, fault, err := feed.Catalog(t.Context(), r.feed); err != nil || !strings.Contains(fault, test.fault) || (fault == "") != (test.fault == "") {
-				t.Errorf("fault %q, %v; want %q", fault, err, test.fault)
+			if _, fault, err := feed.Catalog(t.Context(), r.feed); err != nil || !strings.Contains(fault.Said, test.fault) || (fault.Said == "") != (test.fault == "") {
+				t.Errorf("fault %+v, %v; want %q", fault, err, test.fault)
+			}
+			if _, fault, _ := feed.Catalog(t.Context(), r.feed); fault.Why != whyOf(test.name, test.fault) {
+				t.Errorf("fault %+v: want the reason %s", fault, whyOf(test.name, test.fault))
 			}
 			_, err := schema.Install(t.Context(), r.owner)
 			_, fault, _ := feed.Catalog(t.Context(), r.feed)
-			if mended := err == nil && fault == ""; mended != test.mended {
-				t.Errorf("after an installation: fault %q, %v", fault, err)
+			if mended := err == nil && fault.Said == ""; mended != test.mended {
+				t.Errorf("after an installation: fault %+v, %v", fault, err)
 			}
 		})
 	}
+}
+
+// whyOf returns the reason that a test of TestCatalog expects.
+func whyOf(name, fault string) caching.Reason {
+	switch {
+	case fault == "":
+		return caching.OK
+	case name == "no table" || name == "uninstalled":
+		return caching.NotInstalled
+	}
+	return caching.Capture
 }
 
 // The fingerprint stays the same while nothing happens to the table but its use.
