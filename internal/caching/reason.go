@@ -31,7 +31,6 @@ const (
 	CatchingUp
 	NoBeat
 	OtherDeployment
-	OtherDescription
 	Bound
 	reasons
 )
@@ -93,8 +92,6 @@ var table = [reasons]entry{
 		"start an invalidator, or see why it is not caching: its log, its /readyz, invalidator doctor"},
 	OtherDeployment: {"other-deployment", Both, "The proof in Redis is of another database, or for another prefix or number of partitions.",
 		"give all processes of a deployment the same DATABASE_URL, REDIS_PREFIX and REDIS_PARTITIONS, and no other deployment the same prefix"},
-	OtherDescription: {"other-description", Both, "The proof in Redis is for another description of the tables.",
-		"restart the API after invalidator install"},
 	Bound: {"bound", Both, "STALENESS_BOUND differs between the processes.",
 		"give all processes of a deployment the same STALENESS_BOUND"},
 }

@@ -335,6 +335,41 @@ func TestStateOfAnotherLeader(t *testing.T) {
 	fleet.Await(t, "the lead", func() bool { return d.invalidator.State().Caching })
 }
 
+// An invalidator behind a connection pooler must not work, says so, and begins once it is
+// given the server's own address.
+func TestStateOfAnUnfitServer(t *testing.T) {
+	t.Parallel()
+	d := newTold(t, ownPostgres)
+	behind := *d
+	behind.Database.Invalidator = d.postgres.Pooler(t, "transaction", 5)(d.db.Invalidator)
+	behind.invalidator = behind.Config.StartInvalidator(t)
+	behind.says(behind.invalidator, caching.Unfit, false)
+	behind.doctorSays(caching.Unfit)
+	behind.invalidator.Set("DATABASE_URL", d.db.Invalidator)
+	behind.invalidator.Restart(t)
+	fleet.Await(t, "the lead", func() bool { return behind.invalidator.State().Caching })
+}
+
+// A process that waits for the first answer of PostgreSQL does not know yet. How long that
+// lasts is up to its limits of time, so one that was asked too late is started again.
+func TestStateOfAStart(t *testing.T) {
+	t.Parallel()
+	d := newTold(t, ownPostgres)
+	d.postgres.Pause(t)
+	for _, start := range []func(testing.TB) *fleet.Process{d.Config.StartInvalidator, d.Config.StartAPI} {
+		p := start(t)
+		is := func(r caching.Reason) bool { return p.Metric(fmt.Sprintf("freshlist_caching{reason=%q}", r)) == 1 }
+		fleet.Await(t, "it says that it has just started", func() bool {
+			if is(caching.DatabaseDown) {
+				p.Restart(t)
+			}
+			return is(caching.Starting)
+		})
+		p.Kill(t)
+	}
+	d.postgres.Resume(t)
+}
+
 // Both programs on a standby of PostgreSQL, until it is promoted.
 func TestStatesOnAStandbyServer(t *testing.T) {
 	t.Parallel()
