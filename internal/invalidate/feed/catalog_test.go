@@ -88,8 +88,8 @@ func TestFedByASubscription(t *testing.T) {
 	r := newRig(t)
 	execOn(t, r.connect(r.db.Superuser), "set allow_system_table_mods = on; insert into pg_subscription_rel values (1, 'public.properties'::regclass, 'r', null)")
 	catalog, fault, err := feed.Catalog(t.Context(), r.feed)
-	if err != nil || catalog == r.at.Catalog || !strings.Contains(fault, "logical replication") {
-		t.Errorf("fault %q, %v, or the fingerprint is the same", fault, err)
+	if err != nil || catalog == r.at.Catalog || !strings.Contains(fault.Said, "logical replication") {
+		t.Errorf("fault %+v, %v, or the fingerprint is the same", fault, err)
 	}
 }
 
