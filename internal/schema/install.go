@@ -42,6 +42,9 @@ func Install(ctx context.Context, conn *pgx.Conn) (changed bool, err error) {
 		return false, grant(ctx, conn)
 	}
 	if err := locked(ctx, conn, lockTries, install); err != nil {
+		if isForbidden(err) {
+			err = fmt.Errorf("%w; %s", err, owners(ctx, conn))
+		}
 		return false, fmt.Errorf("install the triggers: %w", err)
 	}
 	if difference, err = Compare(ctx, conn); err == nil && difference != "" {
@@ -235,6 +238,9 @@ func Compare(ctx context.Context, conn *pgx.Conn) (difference string, err error)
 	if isUndefined(err) {
 		return "the schema freshlist is not complete", nil
 	}
+	if isForbidden(err) {
+		return "", fmt.Errorf("read the state of the triggers: %w; %s", err, owners(ctx, conn))
+	}
 	if err != nil {
 		return "", fmt.Errorf("read the state of the triggers: %w", err)
 	}
@@ -261,6 +267,29 @@ func grant(ctx context.Context, on interface {
 		return fmt.Errorf("grant rights: %w", locate(err, db.Grants))
 	}
 	return nil
+}
+
+func isForbidden(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == pgerrcode.InsufficientPrivilege
+}
+
+// owners says to whom the table and the schema freshlist belong, and what to do about it.
+func owners(ctx context.Context, conn *pgx.Conn) string {
+	const query = `
+		select coalesce((select pg_get_userbyid(relowner) from pg_class where oid = to_regclass('public.properties')), 'nobody'),
+			(select pg_get_userbyid(nspowner) from pg_namespace where nspname = 'freshlist')`
+	var table string
+	var schema *string
+	switch err := conn.QueryRow(ctx, query).Scan(&table, &schema); {
+	case err != nil:
+		return err.Error()
+	case schema == nil || *schema == table:
+		return "public.properties belongs to " + table + ": run install as that role, which needs CREATE on the database"
+	default:
+		return "public.properties belongs to " + table + ", the schema freshlist to " + *schema +
+			": run uninstall as a superuser, then install as " + table + ", which needs CREATE on the database"
+	}
 }
 
 // isUndefined reports whether err says that a schema, table or function is missing.

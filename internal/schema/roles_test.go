@@ -107,3 +107,30 @@ func TestRolesComeLater(t *testing.T) {
 	one[int](t, connect(t, db.API), "select count(*) from properties")
 	one[int](t, connect(t, db.Invalidator), "select count(*) from freshlist.properties_changes")
 }
+
+// Where the table has another owner than the schema freshlist, an installation says so to
+// each of both, and what it says to do goes through.
+func TestInstallAfterAChangeOfOwner(t *testing.T) {
+	t.Parallel()
+	db := migrated.New(t)
+	super := connect(t, db.Superuser)
+	exec(t, super, "alter table properties owner to freshlist_api")
+	refused := func(role, url string) {
+		t.Helper()
+		_, err := schema.Install(t.Context(), connect(t, url))
+		if err == nil || !strings.Contains(err.Error(), "freshlist_owner") || !strings.Contains(err.Error(), "superuser") {
+			t.Errorf("the %s owner: %v, want an error that names the owner and the remedy", role, err)
+		}
+	}
+	refused("new", db.API)
+	exec(t, super, "drop trigger freshlist_update on properties")
+	refused("former", db.Owner)
+	refused("new", db.API)
+	if err := schema.Uninstall(t.Context(), super); err != nil {
+		t.Fatal(err)
+	}
+	exec(t, super, "do $$ begin execute format('grant create on database %I to freshlist_api', current_database()); end $$")
+	if _, err := schema.Install(t.Context(), connect(t, db.API)); err != nil {
+		t.Errorf("after what the error says: %v", err)
+	}
+}
