@@ -226,6 +226,52 @@ func TestTakeoverOfAnotherNumberOfPartitions(t *testing.T) {
 	w.takeOver(w.newDaemon(), w.leader, stored)
 }
 
+// PostgreSQL that was put back to an older state gives a term a second time. Who has it the
+// first time may live yet: the fence refuses it.
+func TestTermComesAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.want(second(w.newDaemon().TakeOver(w.ctx, w.leader, w.daemon.Positions())), cache.ErrFenced)
+	w.must(w.daemon.Purge(w.ctx, nil, ignore))
+}
+
+// From a takeover on after a restart of PostgreSQL, what was read of its new start is stored,
+// and what was read of the one before is not.
+func TestFillAfterARestart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	before, leader := w.leader, w.leader
+	leader.Term++
+	leader.Server = "second-start"
+	w.takeOver(w.newDaemon(), leader, w.daemon.Positions())
+	w.leader = before
+	w.want(w.fill(w.acquire("properties/1"), "x"), cache.ErrEpoch)
+	w.leader = leader
+	w.store("properties/1", "x")
+}
+
+// A queryset of an earlier epoch is in nobody's way: a query can be filled at once.
+func TestLeaseInANewEpoch(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.store(query, "old")
+	w.leader.Epoch, w.leader.Term = cache.NewEpoch(), 2
+	w.must(w.daemon.BeginEpoch(w.ctx, w.leader))
+	w.beat()
+	w.store(query, "new")
+	w.wantBody(query, "new")
+}
+
+// A living beat of another database under the same prefix is noticed.
+func TestForeignBeat(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.must(cache.CheckForeign(w.ctx, w.rdb, w.space, "7/6")) // there is none yet
+	w.beat()
+	w.must(cache.CheckForeign(w.ctx, w.rdb, w.space, w.leader.Database))
+	w.want(cache.CheckForeign(w.ctx, w.rdb, w.space, "7/6"), cache.ErrForeign)
+}
+
 func TestBeatIsRefused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 1)

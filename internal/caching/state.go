@@ -33,8 +33,7 @@ type State struct {
 	present atomic.Pointer[Present]
 
 	mu      sync.Mutex
-	told    Reason    // of the last line in the log
-	toldAt  time.Time // when that was
+	toldAt  time.Time // of the last line in the log
 	last    Reason    // why the cache was not used when it last was not
 	ended   time.Time // when the cache was last used; the beginning, before
 	changes int       // of the reason, since the last line
@@ -46,7 +45,7 @@ type State struct {
 // the clock.
 func New(log *slog.Logger, now func() time.Time) *State {
 	begun := now()
-	s := &State{log: log, now: now, told: Starting, toldAt: begun, last: Starting, ended: begun, tokens: burst, counted: begun}
+	s := &State{log: log, now: now, toldAt: begun, last: Starting, ended: begun, tokens: burst, counted: begun}
 	s.present.Store(&Present{Reason: Starting, Since: begun})
 	return s
 }
@@ -134,7 +133,7 @@ func (s *State) tell(now time.Time) {
 	if s.changes > 1 {
 		attrs = append(attrs, slog.Int("changes", s.changes))
 	}
-	s.told, s.toldAt, s.changes = p.Reason, now, 0
+	s.toldAt, s.changes = now, 0
 	s.log.LogAttrs(context.Background(), level, message, attrs...)
 }
 

@@ -174,6 +174,34 @@ func TestReport(t *testing.T) {
 	}
 }
 
+// How long the cache was not used counts from when it was last used.
+func TestHowLongTheCacheWasNotUsed(t *testing.T) {
+	t.Parallel()
+	w := watch(t)
+	w.Set(caching.OK, "")
+	w.now = w.now.Add(time.Hour)
+	w.Set(caching.NoBeat, "")
+	w.now = w.now.Add(2 * time.Second)
+	w.Set(caching.RedisDown, "")
+	w.now = w.now.Add(3 * time.Second)
+	w.lines()
+	w.Set(caching.OK, "")
+	w.expect([]string{"after=redis-down", "lasted=5s"})
+}
+
+// What an error said, which may name addresses, is not for everybody.
+func TestPublicReport(t *testing.T) {
+	t.Parallel()
+	w := watch(t)
+	for why, shown := range map[caching.Reason]bool{caching.DatabaseDown: false, caching.RedisDown: false, caching.CatchingUp: true} {
+		w.Set(why, "what was seen")
+		report := w.Report(true)
+		if public := report.Public(); report.Detail == "" || (public.Detail != "") != shown || public.Reason != why.String() {
+			t.Errorf("%s: shown is %+v", why, public)
+		}
+	}
+}
+
 func TestConcurrentUse(t *testing.T) {
 	t.Parallel()
 	s := caching.New(slog.New(slog.DiscardHandler), time.Now)

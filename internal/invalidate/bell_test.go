@@ -119,6 +119,9 @@ func TestAskedForAgainLessOften(t *testing.T) {
 			t.Errorf("asked for again after %v", waits)
 		}
 	}
+	if last := waits[len(waits)-1]; last < vainMost/2 {
+		t.Errorf("after so many in vain it is asked for again after %v already", last)
+	}
 	r.queue(t.Context())
 	r.answer(true)
 	r.expect(asleep, true)
@@ -127,6 +130,12 @@ func TestAskedForAgainLessOften(t *testing.T) {
 	r.now = r.now.Add(awakeDebt)
 	if !r.rested(r.now) {
 		t.Error("after a sleep it is not asked for as soon as little comes")
+	}
+	r.queue(t.Context())
+	r.burst()
+	r.answer(false)
+	if r.now = r.now.Add(2 * vainFirst); !r.rested(r.now) {
+		t.Error("what was in vain before a sleep counts after it")
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -63,6 +64,50 @@ func TestShape(t *testing.T) {
 		"6d6d617279"
 	if got := hex.EncodeToString(all); listing.Shape != "queryset 2, cursor 2" || got != want {
 		t.Errorf("Shape %q:\n%s", listing.Shape, got)
+	}
+}
+
+// What decodes is what encodes to the very same bytes: a queryset has one spelling, whatever
+// byte of it is damaged, or its numbers are written longer than they need be.
+func TestDamagedQuerysets(t *testing.T) {
+	t.Parallel()
+	row := listing.Row{
+		ID: 17, PropertyType: "Condo", Status: "sold", Price: 5, City: "GALT", PostalCode: listing.Some("1"),
+		Bedrooms: listing.Some[int16](3), Bathrooms: listing.Some[int16](25), LivingArea: listing.Some[int32](900), CreatedAt: 1,
+	}
+	for _, qs := range []listing.Queryset{
+		{Query: listing.Query{Limit: 2}, Items: []listing.Property{{Row: row, Title: "A"}}, Ahead: listing.Some(listing.Key{Value: listing.Some[int64](7), ID: 8})},
+		{Query: listing.Query{Kind: listing.PropertyKind, ID: 17}, Items: []listing.Property{{Row: row, Title: "A", Description: "B", UpdatedAt: 2}}},
+		{Query: listing.Query{Kind: listing.SummaryKind}, Summary: listing.Summary{Count: 1, ByCity: []listing.Facet{{Value: listing.Some("GALT"), Count: 1}, {Count: 2}}}},
+	} {
+		good := qs.Encode()
+		check := func(b []byte) {
+			t.Helper()
+			if got, err := listing.DecodeQueryset(qs.Query, b); err == nil && !bytes.Equal(got.Encode(), b) {
+				t.Errorf("%x decodes to what is %x", b, got.Encode())
+			}
+		}
+		for at := range good {
+			for value := range 256 {
+				b := bytes.Clone(good)
+				b[at] = byte(value)
+				check(b)
+			}
+			check(slices.Concat(good[:at], []byte{good[at] | 0x80, 0}, good[at+1:]))
+			check(slices.Concat(good[:at], []byte{0xfe, 0xff, 0xff, 0xff, 0xff, 0x7f}, good[at+1:])) // a number of 42 bits
+		}
+		for _, other := range []listing.Kind{listing.PageKind, listing.PropertyKind, listing.SummaryKind} {
+			q := qs.Query
+			if q.Kind = other; other != qs.Query.Kind {
+				if _, err := listing.DecodeQueryset(q, good); err == nil {
+					t.Errorf("an answer of kind %d is taken for one of kind %d", qs.Query.Kind, other)
+				}
+			}
+		}
+	}
+	two := listing.Queryset{Query: listing.Query{Kind: listing.PropertyKind, ID: 17}, Items: []listing.Property{{Row: row}, {Row: row}}}
+	if _, err := listing.DecodeQueryset(two.Query, two.Encode()); err == nil {
+		t.Error("two properties are taken for one")
 	}
 }
 

@@ -40,7 +40,7 @@ func columns() []Mutant {
 		"longitude":     "Longitude:    rangeOf(placed(least.Longitude), placed(greatest.Longitude))",
 		"created_at":    "CreatedAt:    match.Range[listing.Micros]{Min: least.CreatedAt, Max: greatest.CreatedAt, Valid: true}",
 	} {
-		forget("decode/bulk forgets "+column, feed+"decode.go", "		"+line+",\n", "", "./internal/invalidate/feed", "BulkOfOneColumn")
+		forget("decode/bulk forgets "+column, feed+"decode.go", "		"+line+",\n", "", "./internal/invalidate/feed", "BulkOfOneColumn/^"+column)
 	}
 	// Without a condition, a bulk edit purges what it cannot have touched.
 	for column, condition := range map[string]string{

@@ -13,7 +13,7 @@ const (
 )
 
 // mutants are all of the list.
-var mutants = slices.Concat(guards, capture, columns())
+var mutants = slices.Concat(guards, capture, process, columns())
 
 // guards are the guards of the core, one by one. Whoever changes a guard brings its
 // mutant up to date; whoever adds one adds a mutant, and sees it killed.
@@ -215,7 +215,7 @@ var guards = []Mutant{
 
 	// Writes.
 	{"write/no row lock", []Edit{{"internal/serve/database/write.go", `"::bigint for update")`, `"::bigint")`}},
-		"./internal/serve/database", ""},
+		"./internal/serve/database", "PreconditionsAreAsked"},
 	{"write/precondition not asked", []Edit{{"internal/serve/database/write.go", "may != nil && !may(current.Property)", "false"}},
 		"./internal/serve/database", "Precondition"},
 	{"write/time of the transaction", []Edit{{"internal/serve/database/write.go", "set updated_at = clock_timestamp()", "set updated_at = now()"}},
@@ -297,38 +297,38 @@ var guards = []Mutant{
 	// Capture.
 	{"capture/rows' descriptions not compared", []Edit{{triggers + "080_update.sql",
 		"                OR o.image *<> n.image OR o.description COLLATE \"C\" IS DISTINCT FROM n.description;", "                OR o.image *<> n.image;"}},
-		"./internal/invalidate/feed", "Statements|Nothing|Values"},
+		"./internal/invalidate/feed", "Statements/update_several"},
 	{"capture/bulk's descriptions not compared", []Edit{{triggers + "080_update.sql",
 		" OR o.description COLLATE \"C\" IS DISTINCT FROM n.description\n            ) THEN", "\n            ) THEN"}},
-		"./internal/invalidate/feed", "Bulk"},
+		"./internal/invalidate/feed", "BulkThatChangesItsLastRow/description"},
 	{"capture/bulk judged by its first rows", []Edit{{triggers + "080_update.sql", "            ) OR EXISTS (", "            ) OR false AND EXISTS ("}},
-		"./internal/invalidate/feed", "Bulk"},
+		"./internal/invalidate/feed", "BulkThatChangesItsLastRow/title"},
 	{"capture/bulk of old rows only", []Edit{{triggers + "080_update.sql", "'SELECT * FROM old_rows UNION ALL SELECT * FROM new_rows'", "'SELECT * FROM old_rows'"}},
-		"./internal/invalidate/feed", "Bulk"},
+		"./internal/invalidate/feed", "BulkOfOneColumn/city"},
 	{"capture/changes over the cap not noted", []Edit{{triggers + "080_update.sql", "            PERFORM freshlist.properties_whole_table();\n            RETURN NULL;\n        END IF;\n\n        IF EXISTS", "            RETURN NULL;\n        END IF;\n\n        IF EXISTS"}},
 		"./internal/invalidate/feed", "Overflow|Room"},
 	{"capture/nobody rings", []Edit{{triggers + "070_insert.sql", "PERFORM pg_catalog.pg_notify('freshlist', '');", "NULL;"}},
 		"./internal/invalidate/feed", "Doorbell"},
 	{"state/own tables written to", []Edit{{triggers + "120_state.sql", ", CASE WHEN c.relkind <> 'i' THEN c.xmin END)", ")"}},
-		"./internal/invalidate/feed", "Catalog"},
+		"./internal/invalidate/feed", "CatalogComesAndGoes/a_rule"},
 	{"state/table rewritten", []Edit{{triggers + "120_state.sql", "c.relkind, c.relfilenode, c.relispartition", "c.relkind, c.relispartition"}},
-		"./internal/invalidate/feed", "Catalog"},
+		"./internal/invalidate/feed", "CatalogComesAndGoes/unlogged"},
 	{"state/row security", []Edit{{triggers + "120_state.sql", "c.relispartition, c.relrowsecurity, c.relforcerowsecurity,", "c.relispartition,"}},
-		"./internal/invalidate/feed", "Catalog"},
+		"./internal/invalidate/feed", "Catalog/row_security"},
 	{"state/policies", []Edit{{triggers + "120_state.sql", "pg_catalog.pg_policy AS p ON p.polrelid = w.oid", "pg_catalog.pg_policy AS p ON false"}},
-		"./internal/invalidate/feed", "Catalog"},
+		"./internal/invalidate/feed", "CatalogComesAndGoes/a_policy$"},
 	{"state/trigger altered twice", []Edit{{triggers + "120_state.sql", "concat_ws(' ', 'trigger', t.oid, t.xmin)", "concat_ws(' ', 'trigger', t.oid)"}},
-		"./internal/invalidate/feed", "Catalog"},
+		"./internal/invalidate/feed", "Catalog/disabled_for"},
 	{"state/function replaced", []Edit{{triggers + "120_state.sql", "concat_ws(' ', 'function', p.oid, p.xmin)", "concat_ws(' ', 'function', p.oid)"}},
-		"./internal/invalidate/feed", "Catalog"},
+		"./internal/invalidate/feed", "CatalogComesAndGoes/a_function_replaced"},
 	{"state/inherited", []Edit{{triggers + "120_state.sql", "pg_catalog.pg_inherits AS i ON w.oid IN (i.inhrelid, i.inhparent)", "pg_catalog.pg_inherits AS i ON false"}},
-		"./internal/invalidate/feed", "Catalog"},
+		"./internal/invalidate/feed", "Catalog/inherited"},
 
 	// What a change touches.
 	{"match/bulk forgets NULLs", []Edit{{match + "envelope.go", "r.null && e.Nulls&listing.ColumnSet(column) != 0", "false"}},
 		"./internal/invalidate/match", "Envelope"},
 	{"match/next link not judged", []Edit{{match + "decision.go", "next: {purge, purge, purgeSearched},", "next: {keep, purge, keep},"}},
-		"./internal/invalidate/match", ""},
+		"./internal/invalidate/match", "PageWithSearch"},
 	{"decode/bulk forgets the columns with NULLs", []Edit{{feed + "decode.go", "		Nulls:        s.NullColumns,\n", ""}},
 		"./internal/invalidate/feed", "Bulk"},
 	{"decode/description not told", []Edit{{feed + "decode.go", "		changed |= listing.ColumnSet(listing.Description)\n", ""}},

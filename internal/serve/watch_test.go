@@ -2,6 +2,7 @@ package serve_test
 
 import (
 	"context"
+	"log/slog"
 	"net"
 	"strings"
 	"testing"
@@ -137,5 +138,61 @@ func TestStateIsWatched(t *testing.T) {
 				t.Errorf("want a line for the beginning and one for the end:\n%s", text)
 			}
 		})
+	})
+}
+
+// A state that lasts is told again.
+func TestStateThatLastsIsToldAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := serve.Options{Metrics: telemetry.NewAPI(), Examine: func(context.Context) (caching.Reason, string) { return caching.NoBeat, "" }}
+		watched(t, o, func(log *logBuffer) {
+			time.Sleep(2 * time.Minute) // of the bubble
+			synctest.Wait()
+			if text := log.String(); !strings.Contains(text, "still not used") {
+				t.Errorf("it was not told again:\n%s", text)
+			}
+		})
+	})
+}
+
+// A look that hangs is ended, and what it says then is the state.
+func TestLookThatHangs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := serve.Options{Metrics: telemetry.NewAPI(), Examine: func(ctx context.Context) (caching.Reason, string) {
+			<-ctx.Done()
+			return caching.DatabaseDown, ctx.Err().Error()
+		}}
+		watched(t, o, func(log *logBuffer) {
+			time.Sleep(5 * time.Second) // of the bubble
+			synctest.Wait()
+			if text := log.String(); !strings.Contains(text, "reason=database-down") {
+				t.Errorf("it was not told:\n%s", text)
+			}
+		})
+	})
+}
+
+// A look that the end of the process has ended says nothing of the servers.
+func TestLookAtTheEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		looks := 0
+		o := serve.Options{Metrics: telemetry.NewAPI(), State: caching.New(slog.New(slog.DiscardHandler), time.Now)}
+		o.Examine = func(ctx context.Context) (caching.Reason, string) {
+			if looks++; looks == 1 {
+				return caching.OK, ""
+			}
+			<-ctx.Done()
+			return caching.RedisDown, ctx.Err().Error()
+		}
+		watched(t, o, func(*logBuffer) {
+			time.Sleep(1500 * time.Millisecond) // of the bubble
+			synctest.Wait()
+		})
+		if p := o.State.Present(); looks != 2 || p.Reason != caching.OK {
+			t.Errorf("after %d looks the state is %s, %q", looks, p.Reason, p.Detail)
+		}
 	})
 }

@@ -76,6 +76,36 @@ func TestEnvelopeLeavesOthersAlone(t *testing.T) {
 	}
 }
 
+// TestEnvelopeOfNulls: a row without an area stands on the pages at the end of a list sorted by
+// it, in both directions, and on no page before.
+func TestEnvelopeOfNulls(t *testing.T) {
+	t.Parallel()
+	nulls, values := Envelope{Changed: listing.AllColumns, Nulls: listing.ColumnSet(listing.LivingArea)}, Envelope{Changed: listing.AllColumns}
+	values.LivingArea = Range[int32]{Min: 500, Max: 900, Valid: true}
+	upTo := func(k listing.Key) listing.Window { return listing.Window{Bounded: true, Last: k, Ahead: k} }
+	end := upTo(listing.Key{ID: 9})
+	for _, sort := range []listing.Sort{listing.AreaAsc, listing.AreaDesc} {
+		first, last := listing.Query{Sort: sort, Limit: 5}, listing.Query{Sort: sort, Limit: 5, After: listing.Some(listing.Key{ID: 3})}
+		for _, c := range []struct {
+			what   string
+			query  listing.Query
+			window listing.Window
+			bulk   *Envelope
+			purged bool
+		}{
+			{"a page that reaches the rows without", first, end, &nulls, true},
+			{"a page before them", first, upTo(listing.Key{Value: listing.Some[int64](700), ID: 9}), &nulls, false},
+			{"a page of rows without only", last, end, &nulls, true},
+			{"the same, where all rows have one", last, end, &values, false},
+			{"a page that reaches the rows with one, too", first, end, &values, true},
+		} {
+			if got := Touches(&c.query, c.window, &Change{Kind: BulkChange, Bulk: c.bulk}); got != c.purged {
+				t.Errorf("sorted by %v: %s: purged %t, want %t", sort, c.what, got, c.purged)
+			}
+		}
+	}
+}
+
 // TestEnvelopeOfHiddenColumns: what nobody shows touches nobody's lists.
 func TestEnvelopeOfHiddenColumns(t *testing.T) {
 	t.Parallel()
