@@ -217,7 +217,7 @@ var guards = []Mutant{
 	{"write/no row lock", []Edit{{"internal/serve/database/write.go", `"::bigint for update")`, `"::bigint")`}},
 		"./internal/serve/database", "PreconditionsAreAsked"},
 	{"write/precondition not asked", []Edit{{"internal/serve/database/write.go", "may != nil && !may(current.Property)", "false"}},
-		"./internal/serve/database", "Precondition"},
+		"./internal/serve/database", "Precondition$"},
 	{"write/time of the transaction", []Edit{{"internal/serve/database/write.go", "set updated_at = clock_timestamp()", "set updated_at = now()"}},
 		"./internal/serve/database", "UpdatedAt"},
 
