@@ -5,13 +5,34 @@
 -- there is one (PostgreSQL 17) transaction_timeout. PREPARE TRANSACTION refuses a transaction
 -- that has rung. In all these cases the invalidator finds the change by looking, with the
 -- next beat at the latest.
+--
+-- The same holds where somebody's NOTIFY, of any database, holds that lock and does not let it
+-- go: its commit may wait for a synchronous standby for ever. A writer that finds the lock held
+-- gives its holder three milliseconds, or none if a statement_timeout runs.
 
 CREATE OR REPLACE FUNCTION freshlist.properties_may_ring() RETURNS boolean
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $function$
-SELECT pg_catalog.current_setting('lock_timeout') = '0'
-    AND coalesce(pg_catalog.current_setting('transaction_timeout', true), '0') = '0'
-    AND pg_catalog.current_setting('max_prepared_transactions') = '0'
+BEGIN
+    IF pg_catalog.current_setting('lock_timeout') <> '0'
+        OR coalesce(pg_catalog.current_setting('transaction_timeout', true), '0') <> '0'
+        OR pg_catalog.current_setting('max_prepared_transactions') <> '0'
+    THEN
+        RETURN false;
+    END IF;
+    FOR tries IN 1..4 LOOP
+        IF NOT EXISTS (
+            SELECT FROM pg_catalog.pg_locks AS l
+            WHERE l.locktype = 'object' AND l.database = 0 AND l.objid = 0 AND l.granted
+                AND l.classid = 'pg_catalog.pg_database'::pg_catalog.regclass
+        ) THEN
+            RETURN true;
+        END IF;
+        EXIT WHEN tries = 4 OR pg_catalog.current_setting('statement_timeout') <> '0';
+        PERFORM pg_catalog.pg_sleep(0.001);
+    END LOOP;
+    RETURN false;
+END
 $function$;
 
 REVOKE ALL ON FUNCTION freshlist.properties_may_ring() FROM PUBLIC;

@@ -314,3 +314,30 @@ func TestRestAfterSlowRings(t *testing.T) {
 		t.Errorf("after a long time of quick rings the rest is %v", rest)
 	}
 }
+
+// Who was in progress when a ring was drained for may have stayed silent, since that ring was
+// in its way: a few looks follow. Otherwise nobody looks before the next ring or beat.
+func TestLooksBehindARing(t *testing.T) {
+	t.Parallel()
+	r := newBellRig(t)
+	r.queue(t.Context())
+	r.answer(true)
+	r.expect(asleep, true)
+	if r.looks() {
+		t.Error("it looks though nobody has rung")
+	}
+	r.found(r.now, 1, 0)
+	if r.looks() {
+		t.Error("it looks though nobody else was in progress")
+	}
+	r.found(r.now, 1, 1)
+	looks := 0
+	for ; r.looks(); looks++ {
+		if looks > 10 {
+			t.Fatal("it looks on and on")
+		}
+	}
+	if looks < 2 {
+		t.Errorf("%d looks behind a ring", looks)
+	}
+}

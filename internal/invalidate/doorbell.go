@@ -15,7 +15,8 @@ import (
 //     and waits for the answer: only that says whether the lock was granted meanwhile, in
 //     which case it is given back. Then it is awake.
 //   - asleep: the lock is held, so no silent writer is left; one more look, then every
-//     change rings.
+//     change rings. Or nearly every one: who would have to wait for another's ring stays
+//     silent. So where a ring finds others in progress, a few looks follow.
 //
 // One asking ends by itself after a while, granted or not, so that an answer is never far.
 // Who falls silent between two askings is found by a beat.
@@ -29,7 +30,7 @@ type doorbell struct {
 	request func()        // asks once more
 	granted chan answer   // answers the asking
 	unseen  bool          // the lock was granted within a round: one more look is due
-	pause   time.Duration // until the next look while asking
+	pause   time.Duration // until the next look while asking, or asleep behind a ring; 0 for none
 	looked  time.Time     // when the loop last began to look
 	every   time.Duration // from one look to the next while awake
 	debt    time.Duration // of the leaky bucket, less the time gone by since hit
@@ -118,7 +119,7 @@ func (b *doorbell) answered(ctx context.Context, now time.Time, a answer) error 
 	case a.err != nil:
 		return a.err
 	case a.held && b.state == asking:
-		b.state, b.vain = asleep, 0
+		b.state, b.vain, b.pause = asleep, 0, 0
 	case a.held:
 		if err := b.release(ctx); err != nil {
 			return err
@@ -175,6 +176,9 @@ func (b *doorbell) found(now time.Time, transactions, inProgress int) (burst boo
 		b.debt = min(b.debt, awakeDebt)
 		return false
 	}
+	if b.state == asleep && inProgress > 0 {
+		b.pause = lookOften
+	}
 	return b.debt > wakeDebt
 }
 
@@ -200,6 +204,9 @@ func (b *doorbell) next(now time.Time, polling bool, beat time.Duration) time.Du
 	case b.state == asking && b.pause < beat:
 		b.pause *= 2
 		return b.pause
+	case b.state == asleep && b.pause > 0 && b.pause < lookSeldom:
+		b.pause *= 2
+		return b.pause / 2
 	}
 	return 0
 }

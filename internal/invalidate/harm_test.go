@@ -248,6 +248,38 @@ func TestForeignNotifyIsSeenWithTheBeats(t *testing.T) {
 	}
 }
 
+// Nobody waits for a NOTIFY that hangs, also before the invalidator has seen it.
+func TestNoWriterWaitsForAForeignNotify(t *testing.T) {
+	t.Parallel()
+	server := stuckServer(t)
+	d := deployment.New(t, deployment.Options{Postgres: server, Bound: rareBeats})
+	d.Invalidate()
+	observer := d.Connect()
+	d.Await("the invalidator to sleep", func() bool { return doorbellLock(d, observer, asleep) })
+	end := hang(d, server)
+	if !doorbellLock(d, observer, asleep) {
+		t.Fatal("the invalidator is awake: the test proves nothing")
+	}
+	for _, timeout := range []string{"0", "1min"} {
+		writer := d.Connect()
+		_, err := writer.Exec(t.Context(), "set statement_timeout = '"+timeout+"'")
+		d.Must(err)
+		done := make(chan error, 1)
+		go func() {
+			_, err := writer.Exec(context.WithoutCancel(t.Context()), "insert into properties (title, property_type, price, city) values ('House', 'Condo', 1000, 'FOLSOM')")
+			done <- err
+		}()
+		select {
+		case err := <-done:
+			d.Must(err)
+		case <-time.After(20 * time.Second):
+			t.Errorf("with statement_timeout = %s a writer waits for a NOTIFY that hangs", timeout)
+			end()
+			<-done
+		}
+	}
+}
+
 // A writer with a lock_timeout never waits for the ring of another.
 func TestNoWriterIsFailedByARing(t *testing.T) {
 	t.Parallel()

@@ -50,11 +50,12 @@ var capture = slices.Concat([]Mutant{
 		"./internal/invalidate/feed", "GroundMoves/the_schema_renamed"},
 
 	// The doorbell.
-	{"capture/rings in spite of lock_timeout", []Edit{{triggers + "045_doorbell.sql", "SELECT pg_catalog.current_setting('lock_timeout') = '0'\n    AND", "SELECT"}},
+	{"capture/rings in spite of lock_timeout", []Edit{{triggers + "045_doorbell.sql", "IF pg_catalog.current_setting('lock_timeout') <> '0'\n        OR", "IF"}},
 		"./internal/invalidate/feed", "DoorbellWithLockTimeout"},
-	{"capture/rings where transactions are prepared", []Edit{{triggers + "045_doorbell.sql", "\n    AND pg_catalog.current_setting('max_prepared_transactions') = '0'", ""}},
+	{"capture/rings where transactions are prepared", []Edit{{triggers + "045_doorbell.sql", "\n        OR pg_catalog.current_setting('max_prepared_transactions') <> '0'", ""}},
 		"./internal/invalidate/feed", "DoorbellPolled"},
-
+	{"capture/rings while somebody's NOTIFY hangs", []Edit{{triggers + "045_doorbell.sql", "IF NOT EXISTS (", "IF true OR NOT EXISTS ("}},
+		"./internal/invalidate", "NoWriterWaitsForAForeignNotify"},
 	{"capture/whole table rings though it may not", []Edit{{triggers + "050_whole_table.sql", " AND freshlist.properties_may_ring()", ""}},
 		"./internal/invalidate/feed", "DoorbellWithLockTimeout"},
 	{"capture/whole table does not try the lock where it may not ring", []Edit{{triggers + "050_whole_table.sql",

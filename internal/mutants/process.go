@@ -64,7 +64,7 @@ var process = slices.Concat([]Mutant{
 		"./internal/invalidate", "AskedForAgainLessOften"},
 	{"bell/asked as often each time", []Edit{{invalidate + "doorbell.go", "min(max(vainFirst, 2*b.vain), vainMost)", "vainFirst"}},
 		"./internal/invalidate", "AskedForAgainLessOften"},
-	{"bell/asked ever less often", []Edit{{invalidate + "doorbell.go", "b.state, b.vain = asleep, 0", "b.state = asleep"}},
+	{"bell/asked ever less often", []Edit{{invalidate + "doorbell.go", "b.state, b.vain, b.pause = asleep, 0, 0", "b.state = asleep"}},
 		"./internal/invalidate", "AskedForAgainLessOften"},
 	{"bell/one change is a burst", []Edit{{invalidate + "doorbell.go", "return b.debt > wakeDebt", "return true"}},
 		"./internal/invalidate", "AskedForAgainWhileLittleComes"},

@@ -33,6 +33,6 @@ func TestSourcesGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	if all.String() != string(want) {
-		t.Errorf("the capture SQL is not that of %s; if it is meant to be, run: go test -run Golden -update ./internal/schema", golden)
+		t.Errorf("the capture SQL is not that of %s; if it is meant to be, run: go test ./internal/schema -run Golden -update", golden)
 	}
 }
