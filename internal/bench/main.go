@@ -73,6 +73,7 @@ var sections = []section{
 	{name: "floor", measure: (*bench).floor, long: true},
 	{name: "bulk", measure: (*bench).bulk},
 	{name: "backlog", measure: (*bench).backlog},
+	{name: "faults", measure: (*bench).faults, long: true},
 	{name: "growth", measure: (*bench).growth, long: true},
 }
 
