@@ -76,6 +76,28 @@ func TestEnvelopeLeavesOthersAlone(t *testing.T) {
 	}
 }
 
+// TestEnvelopeOfOtherTypes: a bulk edit of Condos with few bathrooms, all of whose types and
+// numbers are known, touches no list of other ones.
+func TestEnvelopeOfOtherTypes(t *testing.T) {
+	t.Parallel()
+	bulk := Envelope{
+		Changed: listing.AllColumns, PropertyType: Set{Values: []string{"Condo"}}, Bathrooms: Range[int16]{Min: 10, Max: 20, Valid: true},
+	}
+	for text, purged := range map[string]bool{
+		"properties?property_type=Condo": true, "properties?property_type=Villa": false, "properties?property_type=Condo,Villa": true,
+		"properties/summary?property_type=Villa": false, "properties?min_bathrooms=2": true, "properties?min_bathrooms=2.1": false,
+		"properties/summary?min_bathrooms=2.1": false,
+	} {
+		q, err := listing.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := Touches(&q, listing.Window{}, &Change{Kind: BulkChange, Bulk: &bulk}); got != purged {
+			t.Errorf("%s: purged %t, want %t", text, got, purged)
+		}
+	}
+}
+
 // TestEnvelopeOfNulls: a row without an area stands on the pages at the end of a list sorted by
 // it, in both directions, and on no page before.
 func TestEnvelopeOfNulls(t *testing.T) {
