@@ -37,7 +37,7 @@ lint: ## formatting, go vet, staticcheck, docker-compose.yml
 	go run $(STATICCHECK) ./...
 	go run $(COMPOSE) docker-compose.yml >/dev/null
 
-bench: build ## measure everything beside its baselines, into docs/bench.json and .svg; LONG=1 adds nine minutes, for growth and floors
+bench: build ## measure everything beside its baselines, into docs/bench.json and .svg; LONG=1 adds some fifteen minutes, for growth, floors and faults
 	@scripts/install-servers
 	@mkdir -p .local && CGO_ENABLED=0 go build -trimpath -o .local/ ./internal/bench ./internal/bench/baseline
 	@exec .local/bench -out docs $(if $(LONG),-long)

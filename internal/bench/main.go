@@ -82,7 +82,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	flags.SetOutput(stderr)
 	only := flags.String("only", "", "comma-separated `sections`, of "+names())
 	out := flags.String("out", "", "`folder` to write bench.json and bench.svg into")
-	long := flags.Bool("long", false, "also storage growth, five minutes, and what triggers cost at least, four")
+	long := flags.Bool("long", false, "also storage growth, what triggers cost at least, and faults: some fifteen minutes")
 	quick := flags.Bool("quick", false, "smoke test: a few moments each, figures that say nothing")
 	base := flags.String("dir", "/var/tmp", "`folder` for the servers' data, on a disk like production's")
 	if err := flags.Parse(args); err != nil {
