@@ -67,7 +67,7 @@ func folder(t *testing.T) string {
 // eventually polls what no event tells: the end of somebody else's process.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !is(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("still not so: %s", what)
 		}
@@ -152,6 +152,18 @@ func TestPortTaken(t *testing.T) {
 	}
 	if got, err := FreePort(free); err != nil || got != free {
 		t.Fatalf("FreePort(%d) = %d, %v", free, got, err)
+	}
+}
+
+// A port is given to one asker, though nobody listens on it yet.
+func TestPortIsGivenOnce(t *testing.T) {
+	t.Parallel()
+	port, err := FreePort(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := freePortBetween(port, port+1); err == nil {
+		t.Errorf("port %d is given twice", again)
 	}
 }
 

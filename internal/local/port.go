@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 const (
@@ -21,17 +22,46 @@ const (
 )
 
 // FreePort returns a loopback port on which nobody listens: the wanted one, if it
-// is one (not 0) and is free, else any.
+// is one (not 0) and is free, else any. Any other is given to nobody else by
+// FreePort, in whatever process, until this process ends.
 func FreePort(wanted int) (int, error) {
 	if wanted != 0 && portFree(wanted) {
 		return wanted, nil
 	}
+	return freePortBetween(firstPort, lastPort)
+}
+
+func freePortBetween(first, last int) (int, error) {
 	for range portTries {
-		if port := firstPort + rand.IntN(lastPort-firstPort); portFree(port) {
+		if port := first + rand.IntN(last-first); reserve(port) {
 			return port, nil
 		}
 	}
-	return 0, fmt.Errorf("find a free port on %s: %d tried between %d and %d", host, portTries, firstPort, lastPort)
+	return 0, fmt.Errorf("find a free port on %s: %d tried between %d and %d", host, portTries, first, last)
+}
+
+// reserved are the sockets that reserve ports for this process; they end with it.
+var reserved struct {
+	sync.Mutex
+	sockets []net.PacketConn
+}
+
+// reserve takes the UDP port of a number as the sign that its TCP port is given away, so
+// that two processes that look at the same time do not choose the same. It reports whether
+// both were free.
+func reserve(port int) bool {
+	socket, err := net.ListenPacket("udp", net.JoinHostPort(host, strconv.Itoa(port)))
+	if err != nil {
+		return false
+	}
+	if !portFree(port) {
+		socket.Close()
+		return false
+	}
+	reserved.Lock()
+	defer reserved.Unlock()
+	reserved.sockets = append(reserved.sockets, socket)
+	return true
 }
 
 func portFree(port int) bool {
