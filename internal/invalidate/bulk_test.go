@@ -2,6 +2,7 @@ package invalidate_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -31,9 +32,12 @@ func TestBulkStatement(t *testing.T) {
 	fill(d, others)
 	fill(d, touched)
 	before := invalidator.Metrics.ChangesApplied.Value()
-	d.Must(d.Redis.Do(t.Context(), "slowlog", "reset").Err())
-	d.Settle(d.Exec("update properties set price = price + 1 where city in ('FOLSOM', 'SACRAMENTO')"))
-	took := scripts(d)
+	update := func() map[string][]time.Duration {
+		d.Must(d.Redis.Do(t.Context(), "slowlog", "reset").Err())
+		d.Settle(d.Exec("update properties set price = price + 1 where city in ('FOLSOM', 'SACRAMENTO')"))
+		return scripts(d)
+	}
+	took := update()
 
 	applied := invalidator.Metrics.ChangesApplied.Value
 	d.Await("the change to be counted", func() bool { return applied() > before })
@@ -46,19 +50,36 @@ func TestBulkStatement(t *testing.T) {
 	if n := present(d, others); n != each {
 		t.Errorf("%d of %d other queries are still there", n, each)
 	}
-	// A script's calls are of one size: what the script takes, the quickest of them
-	// shows. The others may have been held up by the machine.
 	if len(took) < 2 {
 		t.Errorf("calls of %d scripts were logged, want registrations and purge", len(took))
 	}
+	// A script that holds Redis up does so each time. One that is called once may have been
+	// held up by the machine.
+	slow := slowScripts(t, took)
+	for n := 1; n < tries && len(slow) > 0; n++ {
+		fill(d, touched)
+		again := slowScripts(t, update())
+		maps.DeleteFunc(slow, func(hash string, _ time.Duration) bool { return again[hash] == 0 })
+	}
+	for hash, quickest := range slow {
+		t.Errorf("script %.8s holds Redis up for %v", hash, quickest)
+	}
+}
+
+// slowScripts returns the scripts that took longer than holdUp. A script's calls are of one
+// size: what the script takes, the quickest of them shows. The machine may have held up the
+// others.
+func slowScripts(t *testing.T, took map[string][]time.Duration) map[string]time.Duration {
+	t.Helper()
+	slow := map[string]time.Duration{}
 	for hash, durations := range took {
-		slices.Sort(durations)
-		quickest, longest := durations[0], durations[len(durations)-1]
+		quickest, longest := slices.Min(durations), slices.Max(durations)
 		t.Logf("script %.8s: %d calls, quickest %v, longest %v", hash, len(durations), quickest, longest)
 		if quickest > holdUp {
-			t.Errorf("script %.8s holds Redis up for %v", hash, quickest)
+			slow[hash] = quickest
 		}
 	}
+	return slow
 }
 
 // views returns n queries.

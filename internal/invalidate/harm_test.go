@@ -272,7 +272,7 @@ func TestNoWriterWaitsForAForeignNotify(t *testing.T) {
 		select {
 		case err := <-done:
 			d.Must(err)
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			t.Errorf("with statement_timeout = %s a writer waits for a NOTIFY that hangs", timeout)
 			end()
 			<-done

@@ -11,7 +11,8 @@ import (
 	"github.com/freshlist/freshlist/internal/coherence/deployment"
 )
 
-// shownWithin is how long after its commit an edit may stay unseen.
+// shownWithin is how long after its commit an edit may stay unseen, where the machine is
+// not slower than that at the bare chain.
 const shownWithin = 50 * time.Millisecond
 
 // tries is how often a test about time may be held up by the machine. What the
@@ -85,9 +86,9 @@ func TestEveryStatementIsSeen(t *testing.T) {
 		d := deployment.New(t, deployment.Options{Partitions: partitions})
 		d.Exec(surroundings)
 		d.Invalidate()
-		api, conn := d.API(), d.Connect()
+		api, conn, chain := d.API(), d.Connect(), bareChain(d)
 		for name, run := range statements() {
-			least := time.Hour
+			least, limit := time.Hour, shownWithin
 			for range tries {
 				d.Settle(d.Exec(anew))
 				warm(d, api, folsom)
@@ -97,12 +98,13 @@ func TestEveryStatementIsSeen(t *testing.T) {
 				if api.Fresh(folsom, formats[0]) == before {
 					t.Fatalf("%s changes nothing that is shown", name)
 				}
-				if least = min(least, unseen(d, api, committed)); least <= shownWithin {
+				least, limit = min(least, unseen(d, api, committed)), max(limit, chainsAPurge*chain())
+				if least <= limit {
 					break
 				}
 			}
-			if least > shownWithin {
-				t.Errorf("%s is not seen by a read %v after its commit", name, least)
+			if least > limit {
+				t.Errorf("%s is not seen by a read %v after its commit, want at most %v", name, least, limit)
 			}
 		}
 	})
@@ -141,10 +143,10 @@ func exec(d *deployment.Deployment, tx pgx.Tx, sql string) {
 }
 
 // Only what is committed is purged for, each transaction when it commits, in
-// whatever order they began. A beat is 12 s away throughout.
+// whatever order they began. A beat is minutes away throughout.
 func TestTransactionsArePurgedForWhenTheyCommit(t *testing.T) {
 	t.Parallel()
-	d := deployment.New(t, deployment.Options{Bound: time.Minute})
+	d := deployment.New(t, deployment.Options{Bound: rareBeats})
 	d.Invalidate()
 	listings(d, "FOLSOM", 1, 9)
 	api := d.API()
@@ -165,7 +167,7 @@ func TestTransactionsArePurgedForWhenTheyCommit(t *testing.T) {
 		if len(names) > 0 {
 			t.Errorf("%v were purged too, before %s", names, last)
 		}
-		if delay := at.Sub(committed); delay > time.Second {
+		if delay := at.Sub(committed); delay > late {
 			t.Errorf("%s was purged %v after its commit", last, delay)
 		}
 	}
