@@ -17,7 +17,7 @@ run: build ## everything for a first look, on private servers unless DATABASE_UR
 
 test: ## all tests on private PostgreSQL and Redis servers, with the race detector
 	@scripts/install-servers --test
-	CGO_ENABLED=1 go test -race -p 2 -timeout 9m ./...
+	CGO_ENABLED=1 go test -race -p 2 -timeout 20m ./...
 
 mutants: ## take the guards out one by one and print those that no test misses; ONLY=pattern, JOBS=1
 	@scripts/install-servers --test

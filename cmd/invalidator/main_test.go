@@ -58,10 +58,10 @@ func (o *output) String() string {
 	return o.b.String()
 }
 
-// await looks until something holds, for twenty seconds at most.
+// await looks until something holds, for a minute at most.
 func await(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !holds(); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !holds(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("waited in vain for %s", what)
 		}

@@ -262,7 +262,7 @@ func (w *world) hear() *channel {
 // next waits for a message and returns its text.
 func (c *channel) next(w *world) string {
 	w.Helper()
-	ctx, cancel := context.WithTimeout(w.ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(w.ctx, patience)
 	defer cancel()
 	m, err := c.messages.ReceiveMessage(ctx)
 	w.must(err)

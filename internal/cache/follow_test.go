@@ -32,7 +32,7 @@ func TestFollowEndsWithItsContext(t *testing.T) {
 	cancel()
 	select {
 	case <-done:
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Error("Follow goes on")
 	}
 }

@@ -24,7 +24,7 @@ type follower struct {
 }
 
 // patience is how long to wait for what must happen: it is reached only if it does not.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // follow begins to follow the purges of a space; address may lead through a proxy.
 func follow(t *testing.T, s redistest.Space, address string, partitions int, wrap func(net.Conn) *wire) *follower {

@@ -141,7 +141,7 @@ func (o *outside) start(name string) {
 		o.Fatal(err)
 	}
 	o.Cleanup(func() {
-		if err := p.Stop(20 * time.Second); err != nil {
+		if err := p.Stop(time.Minute); err != nil {
 			o.Error(err)
 		}
 		log.Close()
@@ -163,7 +163,7 @@ func (o *outside) healthy(name string) bool {
 
 func (o *outside) awaitHealthy(name string) {
 	o.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !o.healthy(name); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !o.healthy(name); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			o.Fatalf("%s never became healthy", name)
 		}
@@ -219,7 +219,7 @@ func (o *outside) checkServers() {
 func (o *outside) awaitHit(url string) {
 	o.Helper()
 	var status string
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		answer := o.get(url)
 		if answer.StatusCode != http.StatusOK {
 			o.Fatalf("%s: %s", url, answer.Status)
@@ -233,7 +233,7 @@ func (o *outside) awaitHit(url string) {
 
 func (o *outside) get(url string) *http.Response {
 	o.Helper()
-	ctx, cancel := context.WithTimeout(o.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(o.Context(), time.Minute)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {

@@ -153,6 +153,7 @@ func TestSlowBody(t *testing.T) {
 	t.Parallel()
 	a := start(t)
 	slow := httptest.NewUnstartedServer(a.server)
+	slow.Config.ReadHeaderTimeout = time.Minute // a busy machine may be late with the header
 	slow.Config.ReadTimeout = 50 * time.Millisecond
 	slow.Start()
 	t.Cleanup(slow.Close)

@@ -158,7 +158,7 @@ func (p *Process) get(path string) (code int, body []byte, err error) {
 
 // grace is how long a process may take to end: what an API gives its last requests,
 // and some more.
-const grace = 15 * time.Second
+const grace = time.Minute
 
 // end ends the process with its test and judges what it has logged.
 func (p *Process) end(t testing.TB) {

@@ -18,7 +18,7 @@ import (
 
 // patience is how long a test waits for what must come. No test waits that long for
 // something that must not.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // fallAsleep takes the doorbell's lock, waiting for writers that have not rung.
 func fallAsleep(t testing.TB, conn *pgx.Conn) {

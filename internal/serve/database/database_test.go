@@ -15,7 +15,7 @@ import (
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-const timeout = 10 * time.Second
+const timeout = time.Minute
 
 // open returns a pool of at most n connections.
 func open(t *testing.T, url string, n int) *database.Pool {

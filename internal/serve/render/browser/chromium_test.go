@@ -14,7 +14,7 @@ import (
 )
 
 // patience is how long anything in the browser may take.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // chromium is a headless Chromium, spoken to over its debugging pipe: messages
 // of the DevTools protocol, JSON, each with a NUL behind it. A pipe needs no port,
