@@ -246,6 +246,54 @@ func endReads(d *deployment.Deployment) {
 	d.Must(err)
 }
 
+// divided is a Source whose sessions lead to two servers from some moment on, until those that
+// are begun by the second renewal all lead to the first.
+type divided struct {
+	readthrough.Source
+	itIs     atomic.Bool
+	renewals atomic.Int64
+}
+
+func (s *divided) Stamp(ctx context.Context) (database.Stamp, error) {
+	got, err := s.Source.Stamp(ctx)
+	if s.itIs.Load() {
+		got.Started = "another"
+	}
+	return got, err
+}
+
+func (s *divided) AgreedStamp(ctx context.Context) (database.Stamp, error) {
+	if s.itIs.Load() {
+		return database.Stamp{}, database.ErrDivided
+	}
+	return s.Source.AgreedStamp(ctx)
+}
+
+func (s *divided) Renew() {
+	if s.renewals.Add(1) == 2 {
+		s.itIs.Store(false)
+	}
+	s.Source.Renew()
+}
+
+// While an address leads to an old primary and to its successor, new sessions may be divided
+// too. Those are renewed again, and not kept for as long as sessions live.
+func TestDividedSessionsAreRenewedUntilTheyAgree(t *testing.T) {
+	t.Parallel()
+	d := listing100(t, deployment.Options{Bound: 2 * time.Second})
+	d.Invalidate()
+	source := &divided{}
+	api := d.API(func(p *deployment.Process) { source.Source, p.Source = p.Source, source })
+	wantStatus(d, api.Get(folsom, render.JSON), stored)
+	wantStatus(d, api.Get(folsom, render.JSON), hit)
+	source.itIs.Store(true)
+	d.Await("no hit", func() bool { return api.Get(folsom, render.JSON).CacheStatus == bypassFor("other-deployment") })
+	d.Await("hits again", func() bool { return api.Get(folsom, render.JSON).CacheStatus == hit })
+	if renewals := source.renewals.Load(); renewals != 2 {
+		t.Errorf("sessions were renewed %d times, want 2: for the doubt, and since they were divided", renewals)
+	}
+}
+
 // silent is a Source that does not answer for its stamp from some moment on.
 type silent struct {
 	readthrough.Source

@@ -2,6 +2,7 @@ package readthrough
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -54,13 +55,16 @@ type stamps struct {
 	present  atomic.Pointer[stamp]
 	tried    atomic.Int64 // when one was last asked for in the background, UnixNano
 	asking   singleflight.Group
-	doubting sync.Mutex // one doubt at a time
+	doubting sync.Mutex   // one doubt at a time
+	reunited atomic.Int64 // when divided sessions were last renewed, UnixNano
 }
 
 // How often PostgreSQL is asked.
 const (
 	againAfter  = 20 * time.Millisecond // if a proof contradicts the present stamp
 	triesPerAge = 16                    // in the background within B, if it does not answer
+
+	reuniteEvery = time.Second // if its sessions lead to different servers
 )
 
 // elapsed returns the time between two instants: the longer by either clock, since a
@@ -150,7 +154,21 @@ func (s *stamps) inquire(ctx context.Context) (database.Stamp, error) {
 	asked := time.Now()
 	got, err := s.source.AgreedStamp(ctx)
 	s.learn(asked, got, err, true)
+	if errors.Is(err, database.ErrDivided) {
+		s.reunite()
+	}
 	return got, err
+}
+
+// reunite has sessions renewed that lead to different servers: those that were begun while an
+// address led to both would live on, and disagree, for as long as sessions are kept. Where an
+// address always leads to several, new ones every reuniteEvery are enough.
+func (s *stamps) reunite() {
+	now := time.Now()
+	last := s.reunited.Load()
+	if elapsed(time.Unix(0, last), now) >= reuniteEvery && s.reunited.CompareAndSwap(last, now.UnixNano()) {
+		s.source.Renew()
+	}
 }
 
 // learn takes in PostgreSQL's answer, on which two sessions have agreed or not. An error that
