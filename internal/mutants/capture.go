@@ -54,6 +54,8 @@ var capture = slices.Concat([]Mutant{
 		"./internal/invalidate/feed", "DoorbellWithLockTimeout"},
 	{"capture/rings where transactions are prepared", []Edit{{triggers + "045_doorbell.sql", "\n        OR pg_catalog.current_setting('max_prepared_transactions') <> '0'", ""}},
 		"./internal/invalidate/feed", "DoorbellPolled"},
+	{"capture/rings in spite of a short statement_timeout", []Edit{{triggers + "045_doorbell.sql", "::pg_catalog.interval < '100 ms'", "::pg_catalog.interval < '0 ms'"}},
+		"./internal/invalidate/feed", "DoorbellWithStatementTimeout"},
 	{"capture/rings while somebody's NOTIFY hangs", []Edit{{triggers + "045_doorbell.sql", "IF NOT EXISTS (", "IF true OR NOT EXISTS ("}},
 		"./internal/invalidate", "NoWriterWaitsForAForeignNotify"},
 	{"capture/whole table rings though it may not", []Edit{{triggers + "050_whole_table.sql", " AND freshlist.properties_may_ring()", ""}},

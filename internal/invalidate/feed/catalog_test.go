@@ -187,6 +187,24 @@ func TestRepairLooksAgain(t *testing.T) {
 	}
 }
 
+// A session with a short statement_timeout does not ring; one with a long one does. (A timeout
+// that is set within a statement counts from the next one on.)
+func TestDoorbellWithStatementTimeout(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	listener, sleeper := r.connect(r.db.Invalidator), r.connect(r.db.Invalidator)
+	execOn(t, listener, "listen freshlist")
+	fallAsleep(t, sleeper)
+	for timeout, rings := range map[string]bool{"1ms": false, "99ms": false, "100ms": true, "1s": true, "2min": true, "1d": true} {
+		r.exec("do $$ begin perform set_config('statement_timeout', '" + timeout + "', true); update properties set price = price + 1; end $$")
+		if !rings {
+			r.silent(listener, "of a writer with a statement_timeout of "+timeout)
+		} else if payload := ringFrom(t, listener); payload != "" {
+			t.Errorf("%q came instead of a ring of a writer with a statement_timeout of %s", payload, timeout)
+		}
+	}
+}
+
 // A writer with a lock_timeout tries the doorbell's lock, is captured, and does not ring.
 func TestDoorbellWithLockTimeout(t *testing.T) {
 	t.Parallel()

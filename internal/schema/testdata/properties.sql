@@ -314,7 +314,8 @@ COMMENT ON VIEW freshlist.properties_keystone IS
 --
 -- The same holds where somebody's NOTIFY, of any database, holds that lock and does not let it
 -- go: its commit may wait for a synchronous standby for ever. A writer that finds the lock held
--- gives its holder three milliseconds, or none if a statement_timeout runs.
+-- gives its holder three milliseconds. To find out costs more the more locks are held anywhere,
+-- so a session with a short statement_timeout does not even try.
 
 CREATE OR REPLACE FUNCTION freshlist.properties_may_ring() RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -323,6 +324,8 @@ BEGIN
     IF pg_catalog.current_setting('lock_timeout') <> '0'
         OR coalesce(pg_catalog.current_setting('transaction_timeout', true), '0') <> '0'
         OR pg_catalog.current_setting('max_prepared_transactions') <> '0'
+        OR pg_catalog.current_setting('statement_timeout') <> '0'
+            AND pg_catalog.current_setting('statement_timeout')::pg_catalog.interval < '100 ms'
     THEN
         RETURN false;
     END IF;
@@ -334,8 +337,9 @@ BEGIN
         ) THEN
             RETURN true;
         END IF;
-        EXIT WHEN tries = 4 OR pg_catalog.current_setting('statement_timeout') <> '0';
-        PERFORM pg_catalog.pg_sleep(0.001);
+        IF tries < 4 THEN
+            PERFORM pg_catalog.pg_sleep(0.001);
+        END IF;
     END LOOP;
     RETURN false;
 END
