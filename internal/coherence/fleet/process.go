@@ -144,7 +144,7 @@ func (p *Process) Log() string {
 }
 
 // client asks processes about themselves; a stopped one does not answer.
-var client = &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+var client = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 
 func (p *Process) get(path string) (code int, body []byte, err error) {
 	response, err := client.Get(p.URL + path)
