@@ -16,6 +16,11 @@ var Migrations embed.FS
 //go:embed triggers/*.sql
 var Triggers embed.FS
 
+// Listings is the description that ships, of the table that the migrations make.
+//
+//go:embed listings.yaml
+var Listings string
+
 // Sample is 932 real home sales around Sacramento, California; see sample/README.md.
 //
 //go:embed sample/sacramento.csv

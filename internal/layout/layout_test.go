@@ -20,6 +20,7 @@ const module = "github.com/freshlist/freshlist/"
 // pure packages decide and do no I/O: nothing of the world's, and of ours only this.
 var pure = map[string][]string{
 	"internal/listing":          nil,
+	"internal/description":      {"github.com/goccy/go-yaml/ast", "github.com/goccy/go-yaml/lexer", "github.com/goccy/go-yaml/parser", "github.com/goccy/go-yaml/token"},
 	"internal/rediskey":         nil,
 	"internal/invalidate/match": {module + "internal/listing"},
 }
