@@ -33,7 +33,7 @@ func golden(t *testing.T, name, got string) {
 		t.Fatal(err)
 	}
 	if got != string(want) {
-		t.Errorf("not as in %s; if it is meant to be, run: go test -update ./internal/description\n%s", name, got)
+		t.Errorf("not as in %s; if it is meant to be, run: go test ./internal/description -update\n%s", name, got)
 	}
 }
 

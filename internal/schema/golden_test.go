@@ -22,17 +22,22 @@ func TestSourcesGolden(t *testing.T) {
 	for _, s := range sources {
 		all.WriteString("-- " + s.Name + "\n\n" + s.SQL + "\n")
 	}
-	const golden = "testdata/properties.sql"
+	golden(t, "testdata/properties.sql", all.String())
+}
+
+// golden compares a text with a file, or writes it there.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
 	if *update {
-		if err := os.WriteFile(golden, []byte(all.String()), 0o644); err != nil {
+		if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	want, err := os.ReadFile(golden)
+	want, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if all.String() != string(want) {
-		t.Errorf("the capture SQL is not that of %s; if it is meant to be, run: go test ./internal/schema -run Golden -update", golden)
+	if got != string(want) {
+		t.Errorf("it is not as in %s; if it is meant to be, run: go test ./internal/schema -run %s -update", name, t.Name())
 	}
 }
