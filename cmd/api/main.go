@@ -3,6 +3,7 @@
 //	api [serve]                    serve, until SIGINT or SIGTERM
 //	api migrate up|down [N]|status bring the database's tables up to date, or back N steps (1)
 //	api seed [--rows N]            load the sample listings, and more of them up to N rows
+//	api describe RELATION...       print a first description of tables that exist
 //	api health                     exit 0 if the API at HTTP_ADDR is ready, else 1
 //
 // It is configured by environment variables; README.md has the table.
@@ -22,11 +23,11 @@ func main() {
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "api:", err)
-		os.Exit(1)
+		os.Exit(exitCode(err))
 	}
 }
 
-const usage = `usage: api [serve] | migrate up | migrate down [N] | migrate status | seed [--rows N] | health`
+const usage = `usage: api [serve] | migrate up | migrate down [N] | migrate status | seed [--rows N] | describe RELATION... | health`
 
 // run does what one command line asks for.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
@@ -41,6 +42,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		return migrate(ctx, args, getenv, stdout)
 	case command == "seed":
 		return seed(ctx, args, getenv, stdout, stderr)
+	case command == "describe":
+		return describe(ctx, args, getenv, stdout)
 	case command == "health" && len(args) == 0:
 		return health(ctx, getenv)
 	}

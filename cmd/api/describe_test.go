@@ -1,0 +1,79 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/freshlist/freshlist/internal/description"
+	"github.com/freshlist/freshlist/internal/pgtest"
+	"github.com/freshlist/freshlist/internal/pgtest/migrated"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+// api runs a command line against a database.
+func api(t *testing.T, url string, args ...string) (stdout string, err error) {
+	t.Helper()
+	var out strings.Builder
+	getenv := func(name string) string {
+		if name == "DATABASE_URL" {
+			return url
+		}
+		return ""
+	}
+	err = run(t.Context(), args, getenv, &out, io.Discard)
+	return out.String(), err
+}
+
+// What is printed is a description: of the sample's table, and of nothing else.
+func TestDescribe(t *testing.T) {
+	t.Parallel()
+	db := migrated.New(t)
+	out, err := api(t, db.API, "describe", "public.properties")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, faults := description.Parse("draft", out)
+	if len(faults) > 0 || len(file.Tables) != 1 || len(file.Tables[0].Columns) != 15 {
+		t.Errorf("%v\n%s", faults, out)
+	}
+	for _, want := range []string{"label: title\n", "newest: created_at\n", "place: {latitude: latitude, longitude: longitude}\n", "updated_at:    {on: item, write: now}"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is missing:\n%s", want, out)
+		}
+	}
+}
+
+func TestDescribeFaults(t *testing.T) {
+	t.Parallel()
+	db := migrated.New(t)
+	for _, test := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"propertys"}, 1, "help: did you mean public.properties?"},
+		{[]string{"properties", "freshlist.properties_marker"}, 1, "belongs to PostgreSQL or to freshlist itself"},
+		{nil, 2, "name at least one table\nusage: api describe RELATION"},
+		{[]string{"--rows", "properties"}, 2, "describe has no option --rows"},
+		{[]string{"a b"}, 2, "is not the name of a table"},
+		{[]string{""}, 2, "is not the name of a table"},
+		{[]string{"x; drop table properties"}, 2, "is not the name of a table"},
+	} {
+		out, err := api(t, db.API, append([]string{"describe"}, test.args...)...)
+		if out != "" || err == nil || exitCode(err) != test.code || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("describe %q prints %q, exits with %d: %v; want %d, %q", test.args, out, exitCode(err), err, test.code, test.want)
+		}
+	}
+	if out, err := api(t, "", "describe", "--help"); err != nil || !strings.HasPrefix(out, "usage: api describe") {
+		t.Errorf("--help prints %q, %v", out, err)
+	}
+	if _, err := api(t, "", "describe", "properties"); err == nil || !strings.Contains(err.Error(), "DATABASE_URL") {
+		t.Errorf("without a database: %v", err)
+	}
+	if exitCode(errors.New("x")) != 1 {
+		t.Error("a failure does not exit with 1")
+	}
+}
