@@ -11,9 +11,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/freshlist/freshlist/internal/cache"
-	"github.com/freshlist/freshlist/internal/caching"
+	"github.com/freshlist/freshlist/internal/cachestate"
 	"github.com/freshlist/freshlist/internal/config"
+	"github.com/freshlist/freshlist/internal/rediscache"
 	"github.com/freshlist/freshlist/internal/rediskey"
 	"github.com/freshlist/freshlist/internal/serve"
 	"github.com/freshlist/freshlist/internal/serve/database"
@@ -36,7 +36,7 @@ func serveAPI(ctx context.Context, getenv config.Getenv, stderr io.Writer) (err 
 	}
 	log := telemetry.NewLogger(stderr, c.Log)
 	metrics := telemetry.NewAPI()
-	state := caching.New(log, time.Now)
+	state := cachestate.New(log, time.Now)
 	metrics.ShowState(state)
 	pool, err := database.Open(database.Config{
 		URL: c.DatabaseURL.Reveal(), Application: "freshlist-api", MaxConns: c.DatabaseMaxConns, Timeout: c.RequestTimeout,
@@ -46,7 +46,7 @@ func serveAPI(ctx context.Context, getenv config.Getenv, stderr io.Writer) (err 
 		return err
 	}
 	defer pool.Close()
-	rdb, err := cache.Connect(c.RedisURL.Reveal(), redisBudget)
+	rdb, err := rediscache.Connect(c.RedisURL.Reveal(), redisBudget)
 	if err != nil {
 		return err
 	}
@@ -63,9 +63,9 @@ func serveAPI(ctx context.Context, getenv config.Getenv, stderr io.Writer) (err 
 		Timeout:    c.RequestTimeout,
 		L1MaxBytes: l1Bytes(c),
 		L1Life:     c.StalenessBound + c.RequestTimeout,
-		Keyspace: func(ctx context.Context) (serve.Keyspace, error) {
-			k, err := cache.ReadKeyspace(ctx, rdb)
-			return serve.Keyspace(k), err
+		KeyspaceStats: func(ctx context.Context) (serve.KeyspaceStats, error) {
+			k, err := rediscache.ReadKeyspaceStats(ctx, rdb)
+			return serve.KeyspaceStats(k), err
 		},
 		Metrics: metrics,
 		Log:     log,
@@ -75,7 +75,7 @@ func serveAPI(ctx context.Context, getenv config.Getenv, stderr io.Writer) (err 
 	if err != nil {
 		return fmt.Errorf("listen on HTTP_ADDR: %w", err)
 	}
-	defer follow(ctx, rdb, spaceOf(c), server.Ear())()
+	defer follow(ctx, rdb, spaceOf(c), server.PurgeSubscriber())()
 	log.InfoContext(ctx, "serving", "address", listener.Addr().String(), "cache", c.Cache)
 	return server.Run(ctx, listener, drainTime)
 }
@@ -83,8 +83,8 @@ func serveAPI(ctx context.Context, getenv config.Getenv, stderr io.Writer) (err 
 // warnOfRedis logs what is not as it should be with Redis. What the state will say anyway,
 // such as that it is down, is left to that.
 func warnOfRedis(ctx context.Context, rdb *redis.Client, log *slog.Logger) {
-	warning, err := cache.CheckServer(ctx, rdb)
-	if why, _ := caching.ReasonOf(err); why == caching.Unfit || warning != "" {
+	warning, err := rediscache.CheckServer(ctx, rdb)
+	if why, _ := cachestate.ReasonOf(err); why == cachestate.Unfit || warning != "" {
 		log.WarnContext(ctx, "the cache may be unusable; reads go on from PostgreSQL", "warning", warning, "error", err)
 	}
 }
@@ -98,7 +98,7 @@ func l1Bytes(c config.API) int64 {
 }
 
 // follow tells ear of purges until the function that it returns is called.
-func follow(ctx context.Context, rdb *redis.Client, space rediskey.Space, ear serve.Ear) (stop func()) {
+func follow(ctx context.Context, rdb *redis.Client, space rediskey.Space, ear serve.PurgeSubscriber) (stop func()) {
 	if ear == nil {
 		return func() {}
 	}
@@ -106,7 +106,7 @@ func follow(ctx context.Context, rdb *redis.Client, space rediskey.Space, ear se
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		cache.Follow(ctx, rdb, space, ear)
+		rediscache.Subscribe(ctx, rdb, space, ear)
 	}()
 	return func() {
 		cancel()
@@ -120,9 +120,9 @@ func spaceOf(c config.API) rediskey.Space {
 
 // reads makes the way from a request to an answer: Redis, and behind it PostgreSQL.
 func reads(c config.API, rdb *redis.Client, pool *database.Pool, metrics *telemetry.API) *readthrough.Cache {
-	limits := cache.Limits{Lease: leaseTime, View: c.ViewTTL, Queryset: c.QuerysetTTL, Live: c.LiveMax}
+	limits := rediscache.Limits{Lease: leaseTime, View: c.ViewTTL, Queryset: c.QuerysetTTL, Live: c.LiveMax}
 	return readthrough.New(readthrough.Config{
-		Store:   cache.NewReader(rdb, spaceOf(c), render.BuildTag(), limits),
+		Store:   rediscache.NewReader(rdb, spaceOf(c), render.BuildTag(), limits),
 		Source:  database.NewReader(pool, metrics.DatabaseReads.Inc),
 		Render:  render.Body,
 		Metrics: metrics,

@@ -11,10 +11,10 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/freshlist/freshlist/internal/audit"
-	"github.com/freshlist/freshlist/internal/cache"
 	"github.com/freshlist/freshlist/internal/config"
 	"github.com/freshlist/freshlist/internal/doctor"
 	"github.com/freshlist/freshlist/internal/probe"
+	"github.com/freshlist/freshlist/internal/rediscache"
 	"github.com/freshlist/freshlist/internal/schema"
 	"github.com/freshlist/freshlist/internal/session"
 )
@@ -80,12 +80,12 @@ func verify(ctx context.Context, args []string, getenv config.Getenv, stdout, st
 	if err != nil {
 		return err
 	}
-	rdb, err := cache.Connect(c.RedisURL.Reveal(), commandBudget)
+	rdb, err := rediscache.Connect(c.RedisURL.Reveal(), commandBudget)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, rdb.Close()) }()
-	auditor, err := audit.Open(cache.NewAuditor(rdb, spaceOf(c)), c.DatabaseURL.Reveal(), c.StalenessBound)
+	auditor, err := audit.Open(rediscache.NewAuditor(rdb, spaceOf(c)), c.DatabaseURL.Reveal(), c.StalenessBound)
 	if err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func examine(ctx context.Context, getenv config.Getenv, stdout io.Writer) (err e
 	if err != nil {
 		return err
 	}
-	rdb, err := cache.Connect(c.RedisURL.Reveal(), commandBudget)
+	rdb, err := rediscache.Connect(c.RedisURL.Reveal(), commandBudget)
 	if err != nil {
 		return err
 	}

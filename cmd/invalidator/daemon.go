@@ -15,10 +15,10 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/freshlist/freshlist/internal/audit"
-	"github.com/freshlist/freshlist/internal/cache"
 	"github.com/freshlist/freshlist/internal/config"
 	"github.com/freshlist/freshlist/internal/doctor"
 	"github.com/freshlist/freshlist/internal/invalidate"
+	"github.com/freshlist/freshlist/internal/rediscache"
 	"github.com/freshlist/freshlist/internal/rediskey"
 	"github.com/freshlist/freshlist/internal/schema"
 	"github.com/freshlist/freshlist/internal/session"
@@ -42,7 +42,7 @@ func runDaemon(ctx context.Context, getenv config.Getenv, stderr io.Writer) (err
 		debug.SetGCPercent(garbageRatio)
 	}
 	log := telemetry.NewLogger(stderr, c.Log)
-	rdb, err := cache.Connect(c.RedisURL.Reveal(), max(c.StalenessBound/2, 250*time.Millisecond))
+	rdb, err := rediscache.Connect(c.RedisURL.Reveal(), max(c.StalenessBound/2, 250*time.Millisecond))
 	if err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func work(ctx context.Context, c config.Invalidator, daemon *invalidate.Invalida
 		return nil
 	}
 	installOrCompare(ctx, c.DatabaseURL.Reveal(), daemon.Log)
-	auditor, err := audit.Open(cache.NewAuditor(daemon.Redis, daemon.Space), c.DatabaseURL.Reveal(), c.StalenessBound)
+	auditor, err := audit.Open(rediscache.NewAuditor(daemon.Redis, daemon.Space), c.DatabaseURL.Reveal(), c.StalenessBound)
 	if err != nil {
 		return err
 	}

@@ -14,11 +14,11 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/redis/go-redis/v9"
 
-	"github.com/freshlist/freshlist/internal/cache"
 	"github.com/freshlist/freshlist/internal/faultproxy"
 	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/pgtest"
 	"github.com/freshlist/freshlist/internal/pgtest/migrated"
+	"github.com/freshlist/freshlist/internal/rediscache"
 	"github.com/freshlist/freshlist/internal/rediskey"
 	"github.com/freshlist/freshlist/internal/redistest"
 	"github.com/freshlist/freshlist/internal/serve/database"
@@ -240,20 +240,20 @@ func fill(t *testing.T, databaseURL string, r redistest.Space) string {
 	defer pool.Close()
 	q := listing.Query{Kind: listing.PropertyKind, ID: 17}
 	space := rediskey.Space{Prefix: r.Prefix, Partitions: 1}
-	store := cache.NewReader(r.Client, space, render.BuildTag(), cache.Limits{
+	store := rediscache.NewReader(r.Client, space, render.BuildTag(), rediscache.Limits{
 		Lease: time.Second, View: time.Minute, Queryset: time.Minute, Live: 10,
 	})
 	lease, _, err := store.Acquire(t.Context(), q.String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	qs, stamp, err := database.NewReader(pool, func() {}).ReadStamped(t.Context(), q)
+	qs, stamp, err := database.NewReader(pool, func() {}).ReadWithOrigin(t.Context(), q)
 	if err != nil {
 		t.Fatal(err)
 	}
 	status, body := render.Body(render.JSON, qs)
-	view := cache.View{Status: status, ETag: readthrough.ETag(body), Body: string(body)}
-	err = store.Fill(t.Context(), lease, cache.Entry{Stamp: stamp, Queryset: qs.Encode(), Format: "json", View: view})
+	view := rediscache.View{Status: status, ETag: readthrough.ETag(body), Body: string(body)}
+	err = store.Fill(t.Context(), lease, rediscache.Entry{Origin: stamp, Queryset: qs.Encode(), Format: "json", View: view})
 	if err != nil {
 		t.Fatal(err)
 	}

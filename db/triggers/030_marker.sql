@@ -17,10 +17,10 @@ CREATE UNLOGGED TABLE freshlist.properties_marker (
     term              bigint NOT NULL,
     system_identifier bigint NOT NULL,
     database_oid      oid NOT NULL,
-    cursor            pg_snapshot NOT NULL,
+    position          pg_snapshot NOT NULL,
     catalog           text NOT NULL,
     agreed            text NOT NULL,
-    orphans           xid8[] NOT NULL,
+    uncaptured        xid8[] NOT NULL,
     fence_terms       bigint[] NOT NULL,
     fence_seqs        bigint[] NOT NULL,
     fence_batches     bigint[] NOT NULL
@@ -38,10 +38,10 @@ COMMENT ON COLUMN freshlist.properties_marker.epoch IS 'generation of the whole 
 COMMENT ON COLUMN freshlist.properties_marker.term IS 'raised by whoever takes the lead';
 COMMENT ON COLUMN freshlist.properties_marker.system_identifier IS 'the cluster that wrote this row: a restored copy is another';
 COMMENT ON COLUMN freshlist.properties_marker.database_oid IS 'the database that wrote this row: a restored copy is another';
-COMMENT ON COLUMN freshlist.properties_marker.cursor IS 'all that this snapshot shows has reached Redis';
+COMMENT ON COLUMN freshlist.properties_marker.position IS 'all that this snapshot shows has reached Redis';
 COMMENT ON COLUMN freshlist.properties_marker.catalog IS 'fingerprint of the table and its triggers when the epoch began';
 COMMENT ON COLUMN freshlist.properties_marker.agreed IS 'the settings in which all processes must agree: with others begins a new epoch';
-COMMENT ON COLUMN freshlist.properties_marker.orphans IS
+COMMENT ON COLUMN freshlist.properties_marker.uncaptured IS
     'prepared transactions whose captured rows may have been lost: the end of one begins a new epoch';
 COMMENT ON COLUMN freshlist.properties_marker.fence_terms IS 'for each Redis partition, the term of the last write';
 COMMENT ON COLUMN freshlist.properties_marker.fence_seqs IS 'for each Redis partition, the sequence number of the last write';

@@ -12,7 +12,7 @@ DECLARE
 BEGIN
     -- Somebody took away, with CASCADE or by renaming it, what capture rests on. No error may reach the
     -- writer, and none needs to: the invalidator sees it in the catalog and stops caching.
-    IF pg_catalog.to_regclass('freshlist.properties_keystone') IS NULL
+    IF pg_catalog.to_regclass('freshlist.properties_guard') IS NULL
         OR pg_catalog.to_regclass('freshlist.properties_changes') IS NULL
     THEN
         BEGIN

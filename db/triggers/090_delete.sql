@@ -5,7 +5,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
     -- The ground is gone: see properties_update.
-    IF pg_catalog.to_regclass('freshlist.properties_keystone') IS NULL
+    IF pg_catalog.to_regclass('freshlist.properties_guard') IS NULL
         OR pg_catalog.to_regclass('freshlist.properties_changes') IS NULL
     THEN
         BEGIN

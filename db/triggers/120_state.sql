@@ -4,7 +4,7 @@
 
 -- A fingerprint of everything that capture rests on: the table (rewritten, altered, renamed
 -- into place, partitioned, inherited, fed by logical replication, under row security), its
--- triggers and their functions, the tables of this schema and the keystone.
+-- triggers and their functions, the tables of this schema and the guard view.
 --
 -- It looks at xmin, the transaction that wrote a row of the catalog, since what comes and goes
 -- between two looks may leave everything else as it was:
@@ -129,7 +129,7 @@ BEGIN
         RETURN 'public.properties is fed by logical replication, which fires no statement triggers';
     END IF;
     fault := freshlist.properties_misfits();
-    IF pg_catalog.to_regclass('freshlist.properties_keystone') IS NULL THEN
+    IF pg_catalog.to_regclass('freshlist.properties_guard') IS NULL THEN
         RETURN concat_ws('; ', 'a watched column, or a table of freshlist, was dropped with CASCADE', nullif(fault, ''));
     END IF;
     IF fault <> '' THEN

@@ -30,8 +30,8 @@ import (
 	"context"
 	"time"
 
-	"github.com/freshlist/freshlist/internal/cache"
 	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/rediscache"
 	"github.com/freshlist/freshlist/internal/serve/database"
 	"github.com/freshlist/freshlist/internal/serve/render"
 )
@@ -41,12 +41,12 @@ type Outcome uint8
 
 // The outcomes.
 const (
-	Agrees    Outcome = iota // what is cached is what the database says
-	Differs                  // what is cached is wrong
-	Foreign                  // another build's values, or a query that this one cannot read
-	Unproved                 // nothing cached, or nothing that anybody is served (any more)
-	Replaced                 // it differed, and has gone since: an edit was on its way
-	Undecided                // it differs, but no beat came in time to say whether it may
+	Agrees     Outcome = iota // what is cached is what the database says
+	Differs                   // what is cached is wrong
+	OtherBuild                // another build's values, or a query that this one cannot read
+	NotServed                 // nothing cached, or nothing that anybody is served (any more)
+	Replaced                  // it differed, and has gone since: an edit was on its way
+	Undecided                 // it differs, but no beat came in time to say whether it may
 	outcomes
 )
 
@@ -70,12 +70,12 @@ type Difference struct {
 
 // Source reads listings from PostgreSQL, with what they were read from.
 type Source interface {
-	ReadSeen(ctx context.Context, q listing.Query) (database.Seen, error)
+	ReadWithSnapshot(ctx context.Context, q listing.Query) (database.SnapshotRead, error)
 }
 
 // Auditor checks cached queries. Its methods may be called concurrently.
 type Auditor struct {
-	cached *cache.Auditor
+	cached *rediscache.Auditor
 	source Source
 	bound  time.Duration // B
 	build  string
@@ -84,13 +84,13 @@ type Auditor struct {
 
 // New returns an Auditor for values of this build. A beat is awaited for as long
 // as two of the bound, and at least some seconds.
-func New(cached *cache.Auditor, source Source, bound time.Duration) *Auditor {
+func New(cached *rediscache.Auditor, source Source, bound time.Duration) *Auditor {
 	return &Auditor{cached, source, bound, render.BuildTag(), func() {}}
 }
 
 // Open returns an Auditor that reads PostgreSQL over one connection of its own,
 // which is made when it is first needed.
-func Open(cached *cache.Auditor, databaseURL string, bound time.Duration) (*Auditor, error) {
+func Open(cached *rediscache.Auditor, databaseURL string, bound time.Duration) (*Auditor, error) {
 	pool, err := database.Open(database.Config{
 		URL: databaseURL, Application: "freshlist-invalidator audit", MaxConns: 1, Timeout: readTimeout,
 	})
@@ -125,7 +125,7 @@ func (a *Auditor) Check(ctx context.Context, queries []string) ([]Result, error)
 	}
 	for i, s := range suspects {
 		var err error
-		if results[i], err = a.settle(ctx, queries[i], s); err != nil {
+		if results[i], err = a.decide(ctx, queries[i], s); err != nil {
 			return nil, err
 		}
 	}
@@ -136,34 +136,34 @@ func (a *Auditor) Check(ctx context.Context, queries []string) ([]Result, error)
 type suspect struct {
 	epoch string // of the values
 	wrong []wrongValue
-	seen  database.Seen
+	read  database.SnapshotRead
 }
 
 type wrongValue struct {
-	cache.Value
+	rediscache.Value
 	detail string
 }
 
 // compare does the first two steps. If anything differs, the result is not known yet.
 func (a *Auditor) compare(ctx context.Context, query string) (Result, suspect, error) {
-	held, err := a.cached.Look(ctx, query)
+	state, err := a.cached.Read(ctx, query)
 	if err != nil {
 		return Result{}, suspect{}, err
 	}
-	values, outcome := a.judged(held)
+	values, outcome := a.judged(state)
 	q, err := listing.Parse(query)
-	if err != nil && len(held.Values) > 0 {
-		values, outcome = nil, Foreign
+	if err != nil && len(state.Values) > 0 {
+		values, outcome = nil, OtherBuild
 	}
 	if len(values) == 0 {
 		return Result{Query: query, Outcome: outcome}, suspect{}, nil
 	}
-	s := suspect{epoch: held.Beat.Epoch}
-	if s.seen, err = a.source.ReadSeen(ctx, q); err != nil {
+	s := suspect{epoch: state.Beat.Epoch}
+	if s.read, err = a.source.ReadWithSnapshot(ctx, q); err != nil {
 		return Result{}, suspect{}, err
 	}
 	for _, v := range values {
-		if detail := differs(v, &s.seen.Queryset); detail != "" {
+		if detail := differs(v, &s.read.Queryset); detail != "" {
 			s.wrong = append(s.wrong, wrongValue{v, detail})
 		}
 	}
@@ -171,14 +171,14 @@ func (a *Auditor) compare(ctx context.Context, query string) (Result, suspect, e
 }
 
 // judged returns the values that can be judged, or, if there are none, why not.
-func (a *Auditor) judged(held cache.Held) ([]cache.Value, Outcome) {
-	var values []cache.Value
-	outcome := Unproved
-	for _, v := range held.Values {
-		switch stamp := v.Stamp(); {
-		case stamp.Build != a.build:
-			outcome = Foreign
-		case held.Beat != nil && stamp.Epoch == held.Beat.Epoch:
+func (a *Auditor) judged(state rediscache.QueryState) ([]rediscache.Value, Outcome) {
+	var values []rediscache.Value
+	outcome := NotServed
+	for _, v := range state.Values {
+		switch head := v.Head(); {
+		case head.Build != a.build:
+			outcome = OtherBuild
+		case state.Beat != nil && head.Epoch == state.Beat.Epoch:
 			values = append(values, v)
 		}
 	}
@@ -187,45 +187,45 @@ func (a *Auditor) judged(held cache.Held) ([]cache.Value, Outcome) {
 
 // How often Redis is asked for the beat that decides, and for how long at least.
 const (
-	looksPerBound = 50
-	leastPatience = 5 * time.Second
+	pollsPerBound = 50
+	minWait       = 5 * time.Second
 )
 
-// settle does the third step.
-func (a *Auditor) settle(ctx context.Context, query string, s suspect) (Result, error) {
-	end := time.Now().Add(max(2*a.bound, leastPatience))
+// decide does the third step.
+func (a *Auditor) decide(ctx context.Context, query string, s suspect) (Result, error) {
+	end := time.Now().Add(max(2*a.bound, minWait))
 	for after := int64(0); ; {
-		held, err := a.cached.Look(ctx, query)
+		state, err := a.cached.Read(ctx, query)
 		if err != nil {
 			return Result{}, err
 		}
 		if after == 0 {
-			after = held.Now
+			after = state.Now
 		}
-		s.wrong = stillThere(s.wrong, held.Values)
+		s.wrong = stillThere(s.wrong, state.Values)
 		switch {
 		case len(s.wrong) == 0:
 			return Result{Query: query, Outcome: Replaced}, nil
-		case held.Beat != nil && held.Beat.Epoch != s.epoch:
-			return Result{Query: query, Outcome: Unproved}, nil
-		case decides(held.Beat, s.seen, after):
+		case state.Beat != nil && state.Beat.Epoch != s.epoch:
+			return Result{Query: query, Outcome: NotServed}, nil
+		case decides(state.Beat, s.read, after):
 			return s.result(query, Differs), nil
 		case time.Now().After(end):
 			return s.result(query, Undecided), nil
 		}
-		if err := wait(ctx, a.bound/looksPerBound); err != nil {
+		if err := wait(ctx, a.bound/pollsPerBound); err != nil {
 			return Result{}, err
 		}
 	}
 }
 
 // decides reports whether a beat says that all that was seen has been applied.
-func decides(b *cache.Beat, seen database.Seen, after int64) bool {
+func decides(b *rediscache.Beat, seen database.SnapshotRead, after int64) bool {
 	return b != nil && b.Epoch == seen.Epoch && b.Noted >= after && b.Covers(seen.Snapshot)
 }
 
 // stillThere returns those of the wrong values that are among the present ones.
-func stillThere(wrong []wrongValue, present []cache.Value) []wrongValue {
+func stillThere(wrong []wrongValue, present []rediscache.Value) []wrongValue {
 	var left []wrongValue
 	for _, w := range wrong {
 		for _, v := range present {

@@ -16,11 +16,11 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/freshlist/freshlist/internal/audit"
-	"github.com/freshlist/freshlist/internal/cache"
 	"github.com/freshlist/freshlist/internal/invalidate"
 	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/pgtest"
 	"github.com/freshlist/freshlist/internal/pgtest/migrated"
+	"github.com/freshlist/freshlist/internal/rediscache"
 	"github.com/freshlist/freshlist/internal/rediskey"
 	"github.com/freshlist/freshlist/internal/redistest"
 	"github.com/freshlist/freshlist/internal/schema"
@@ -50,7 +50,7 @@ type world struct {
 	rdb    *redis.Client
 	space  rediskey.Space
 	reads  *readthrough.Cache
-	cached *cache.Auditor
+	cached *rediscache.Auditor
 	source *database.Reader
 	audit  *audit.Auditor
 }
@@ -68,7 +68,7 @@ func newWorld(t *testing.T, partitions int, bound time.Duration) *world {
 	t.Cleanup(w.sql.Close)
 	w.invalidate()
 	w.read(w.db.API)
-	w.cached = cache.NewAuditor(w.rdb, w.space)
+	w.cached = rediscache.NewAuditor(w.rdb, w.space)
 	w.audit, err = audit.Open(w.cached, w.db.Invalidator, bound)
 	w.must(err)
 	t.Cleanup(w.audit.Close)
@@ -107,8 +107,8 @@ func (w *world) read(url string) {
 	w.Cleanup(pool.Close)
 	w.source = database.NewReader(pool, func() {})
 	w.reads = readthrough.New(readthrough.Config{
-		Store: cache.NewReader(w.rdb, w.space, render.BuildTag(),
-			cache.Limits{Lease: 5 * time.Second, View: time.Minute, Queryset: time.Minute, Live: 1000}),
+		Store: rediscache.NewReader(w.rdb, w.space, render.BuildTag(),
+			rediscache.Limits{Lease: 5 * time.Second, View: time.Minute, Queryset: time.Minute, Live: 1000}),
 		Source:  w.source,
 		Render:  render.Body,
 		Metrics: telemetry.NewAPI(), Bound: w.bound, Timeout: 10 * time.Second,
@@ -186,7 +186,7 @@ func (w *world) set(key, value string) {
 // epoch returns that of the beat, "" if there is none.
 func (w *world) epoch() string {
 	w.Helper()
-	held, err := w.cached.Look(w.Context(), "properties")
+	held, err := w.cached.Read(w.Context(), "properties")
 	w.must(err)
 	if held.Beat == nil {
 		return ""
@@ -246,7 +246,7 @@ func TestSeededFaultsAreFound(t *testing.T) {
 	}
 	for _, f := range faults {
 		key := func(q string) string {
-			if f.name == cache.QuerysetName {
+			if f.name == rediscache.QuerysetName {
 				return w.space.Queryset(q)
 			}
 			return w.space.View(f.name, q)
@@ -273,12 +273,12 @@ func TestSeededFaultsAreFound(t *testing.T) {
 type editing struct {
 	audit.Source
 	before func()
-	after  func(database.Seen)
+	after  func(database.SnapshotRead)
 }
 
-func (e editing) ReadSeen(ctx context.Context, q listing.Query) (database.Seen, error) {
+func (e editing) ReadSeen(ctx context.Context, q listing.Query) (database.SnapshotRead, error) {
 	e.before()
-	seen, err := e.Source.ReadSeen(ctx, q)
+	seen, err := e.Source.ReadWithSnapshot(ctx, q)
 	if e.after != nil {
 		e.after(seen)
 	}
@@ -319,22 +319,22 @@ func TestWhatIsNotServedIsNotJudged(t *testing.T) {
 	t.Parallel()
 	const query = "properties/17"
 	w := newWorld(t, 1, time.Second)
-	w.want(w.check(w.audit, query), audit.Unproved)
+	w.want(w.check(w.audit, query), audit.NotServed)
 	w.fill(query)
 	build := render.BuildTag()
 	for _, key := range []string{w.space.Queryset(query), w.space.View("json", query), w.space.View("html", query)} {
 		w.set(key, strings.Replace(w.get1(key), build, strings.Repeat("f", len(build)), 1))
 	}
-	w.want(w.check(w.audit, query), audit.Foreign)
+	w.want(w.check(w.audit, query), audit.OtherBuild)
 	w.set(w.space.Queryset("a query of tomorrow"), "FL2")
-	w.want(w.check(w.audit, "a query of tomorrow"), audit.Foreign)
+	w.want(w.check(w.audit, "a query of tomorrow"), audit.OtherBuild)
 
 	w.fill("properties/18")
 	key := w.space.Queryset("properties/18")
 	value := w.get1(key)
 	w.set(key, value[:4+17]+strings.Repeat("0", 32)+value[4+17+32:])
 	w.must(w.rdb.Del(t.Context(), w.space.View("json", "properties/18"), w.space.View("html", "properties/18")).Err())
-	w.want(w.check(w.audit, "properties/18"), audit.Unproved)
+	w.want(w.check(w.audit, "properties/18"), audit.NotServed)
 }
 
 // Row security would have the audit see other rows than the API: it says nothing then.

@@ -4,15 +4,15 @@ import (
 	"bytes"
 	"fmt"
 
-	"github.com/freshlist/freshlist/internal/cache"
 	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/rediscache"
 	"github.com/freshlist/freshlist/internal/serve/readthrough"
 	"github.com/freshlist/freshlist/internal/serve/render"
 )
 
 // differs returns where a value first differs from what this build would store of
 // a queryset, "" if nowhere.
-func differs(v cache.Value, qs *listing.Queryset) string {
+func differs(v rediscache.Value, qs *listing.Queryset) string {
 	for _, format := range []render.Format{render.JSON, render.HTML} {
 		if v.Name == format.String() {
 			return viewDiffers(v, format, *qs)
@@ -21,7 +21,7 @@ func differs(v cache.Value, qs *listing.Queryset) string {
 	return rowsDiffer(v.Queryset(), qs)
 }
 
-func viewDiffers(v cache.Value, format render.Format, qs listing.Queryset) string {
+func viewDiffers(v rediscache.Value, format render.Format, qs listing.Queryset) string {
 	view, err := v.View()
 	if err != nil {
 		return "the value is damaged"

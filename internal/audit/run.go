@@ -57,7 +57,7 @@ func (s Summary) Differ() int { return s[Differs] }
 // String tells the counts, those of agreement and difference even if they are 0.
 func (s Summary) String() string {
 	text := fmt.Sprintf("%d %s, %d %s", s[Agrees], Agrees, s[Differs], Differs)
-	for o := Foreign; o < outcomes; o++ {
+	for o := OtherBuild; o < outcomes; o++ {
 		if s[o] > 0 {
 			text += fmt.Sprintf(", %d %s", s[o], o)
 		}

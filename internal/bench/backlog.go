@@ -7,7 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/freshlist/freshlist/internal/cache"
+	"github.com/freshlist/freshlist/internal/rediscache"
 )
 
 // The backlog is made by statements that are each small enough to be kept row by
@@ -103,7 +103,7 @@ func (b *bench) awaitApplied(ctx context.Context, xid uint64) error {
 		if err != nil {
 			return false, nil // no beat yet
 		}
-		beat, err := cache.ParseBeat(text)
+		beat, err := rediscache.ParseBeat(text)
 		return err == nil && beat.Sees(xid), err
 	})
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/redis/go-redis/v9"
 
-	"github.com/freshlist/freshlist/internal/cache"
 	"github.com/freshlist/freshlist/internal/local"
+	"github.com/freshlist/freshlist/internal/rediscache"
 )
 
 // kept is a page that none of the edits below touches.
@@ -498,7 +498,7 @@ func (b *bench) awaitBeat(ctx context.Context, after time.Time) error {
 		if err != nil {
 			return false, err
 		}
-		beat, err := cache.ParseBeat(text)
+		beat, err := rediscache.ParseBeat(text)
 		return err == nil && beat.Noted > after.UnixMicro(), err
 	})
 }

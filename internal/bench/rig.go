@@ -13,8 +13,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/redis/go-redis/v9"
 
-	"github.com/freshlist/freshlist/internal/cache"
 	"github.com/freshlist/freshlist/internal/local"
+	"github.com/freshlist/freshlist/internal/rediscache"
 	"github.com/freshlist/freshlist/internal/rediskey"
 	"github.com/freshlist/freshlist/internal/schema"
 )
@@ -77,7 +77,7 @@ func (r *rig) open(ctx context.Context, base string, settings []string) (err err
 	if err != nil {
 		return err
 	}
-	if r.rdb, err = cache.Connect(r.redisDB.URL(), 5*time.Second); err != nil {
+	if r.rdb, err = rediscache.Connect(r.redisDB.URL(), 5*time.Second); err != nil {
 		return err
 	}
 	if err := r.findPrograms(); err != nil {

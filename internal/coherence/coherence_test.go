@@ -46,16 +46,16 @@ func TestCoherence(t *testing.T) {
 		}
 		f := chosen[deck[0]]
 		deck = deck[1:]
-		r.census.window(true)
+		r.tally.window(true)
 		f.do(r, random)
 		back := r.awaitHit(patience)
 		r.until(r.journal.history.now() + instant(r.bound))
-		r.census.window(false)
+		r.tally.window(false)
 		done[f.name]++
 		if testing.Verbose() {
 			t.Logf("%v %s: in use again after %v", time.Duration(r.journal.history.now()).Round(time.Second), f.name, back.Round(time.Millisecond))
 		}
-		if r.census.stale() > 0 {
+		if r.tally.stale() > 0 {
 			t.Errorf("after: %s", f.name)
 			break
 		}

@@ -88,6 +88,6 @@ func (r *rig) swapColumn(random *rand.Rand) {
 		alter table public.properties drop column price_new;
 		alter table public.properties alter column price set not null`))
 	if n := r.journal.failed.Load() - refused; n > 100 {
-		r.census.fail(fmt.Sprintf("%d edits were refused while a column was swapped", n))
+		r.tally.fail(fmt.Sprintf("%d edits were refused while a column was swapped", n))
 	}
 }

@@ -143,7 +143,7 @@ func (r *rig) foreign(random *rand.Rand) {
 		if response, body := r.get(api, v.path); response != nil && response.StatusCode < 500 {
 			for _, title := range titles.FindAllStringSubmatch(body, -1) {
 				if len(title[1]) < 8 || title[1][:8] != "Foreign " {
-					r.census.fail(fmt.Sprintf("another deployment shows %q at %s (%s)", title[1], v.path, response.Header.Get("Cache-Status")))
+					r.tally.fail(fmt.Sprintf("another deployment shows %q at %s (%s)", title[1], v.path, response.Header.Get("Cache-Status")))
 					return
 				}
 			}

@@ -87,7 +87,7 @@ var outages = []fault{
 		}
 	}},
 	{name: "LISTEN dead", do: func(r *rig, random *rand.Rand) {
-		defer r.deafen()()
+		defer r.dropNotifications()()
 		r.hold(random)
 		r.hold(random)
 	}},
@@ -153,15 +153,15 @@ func sleepUpTo(most time.Duration, random *rand.Rand) {
 
 // outage does what makes requests fail for a while.
 func (r *rig) outage(do func()) {
-	r.census.down(r.journal.history.now())
+	r.tally.down(r.journal.history.now())
 	do()
-	r.census.up(r.journal.history.now())
+	r.tally.up(r.journal.history.now())
 }
 
 // crash does what PostgreSQL recovers from, perhaps without its last commits.
 func (r *rig) crash(do func()) {
 	since := r.journal.history.now()
-	r.journal.history.doubt(since - lossy)
+	r.journal.history.mayLose(since - lossy)
 	r.outage(do)
 	r.check(r.journal.resync(context.Background(), since))
 }
@@ -181,9 +181,9 @@ func (r *rig) asSuperuser(sql string) {
 	r.check(err)
 }
 
-// deafen stops the processes of PostgreSQL that serve LISTEN: the connections stay
+// dropNotifications stops the processes of PostgreSQL that serve LISTEN: the connections stay
 // open and nothing comes. The function that it returns lets them go on.
-func (r *rig) deafen() (mend func()) {
+func (r *rig) dropNotifications() (mend func()) {
 	r.Helper()
 	conn, err := pgx.Connect(context.Background(), r.database.Superuser)
 	r.check(err)

@@ -60,15 +60,15 @@ type history struct {
 	topics []*topic
 	views  []*view
 
-	mu       sync.Mutex
-	commits  int
-	doubtful instant // what could be seen after this may be seen again; forever: no doubt
+	mu           sync.Mutex
+	commits      int
+	mayLoseAfter instant // what could be seen after this may be seen again; forever: no doubt
 }
 
 // newHistory begins a history with the present state of the table.
 func newHistory(topics []*topic, views []*view, now table) *history {
-	h := &history{began: time.Now(), topics: topics, views: views, doubtful: forever}
-	h.settle(h.state(now), 0, 0)
+	h := &history{began: time.Now(), topics: topics, views: views, mayLoseAfter: forever}
+	h.setState(h.state(now), 0, 0)
 	return h
 }
 
@@ -88,9 +88,9 @@ func (h *history) state(t table) state {
 	return all
 }
 
-// possible notes that a state can be seen from an instant on, beside those that
+// addPossible notes that a state can be seen from an instant on, beside those that
 // can be seen already.
-func (h *history) possible(s state, from instant) {
+func (h *history) addPossible(s state, from instant) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for i, topic := range h.topics {
@@ -98,9 +98,9 @@ func (h *history) possible(s state, from instant) {
 	}
 }
 
-// settle notes that the state is this one: it could be seen from one instant on,
+// setState notes that the state is this one: it could be seen from one instant on,
 // and nothing else after another.
-func (h *history) settle(s state, from, others instant) {
+func (h *history) setState(s state, from, others instant) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.commits++
@@ -116,27 +116,27 @@ func (h *history) settle(s state, from, others instant) {
 	h.reopen()
 }
 
-// doubt notes that what could be seen after an instant may be seen again: PostgreSQL is
+// mayLose notes that what could be seen after an instant may be seen again: PostgreSQL is
 // going to crash and may lose its last commits, also those that are still to come.
-func (h *history) doubt(since instant) {
+func (h *history) mayLose(since instant) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.doubtful = since
+	h.mayLoseAfter = since
 	h.reopen()
 }
 
-// trust ends the doubt with the next settle.
-func (h *history) trust() {
+// loseNoMore ends the doubt with the next settle.
+func (h *history) loseNoMore() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.doubtful = forever
+	h.mayLoseAfter = forever
 }
 
 // reopen makes visible again what is in doubt.
 func (h *history) reopen() {
 	for _, topic := range h.topics {
 		for _, s := range topic.spans {
-			if s.to >= h.doubtful {
+			if s.to >= h.mayLoseAfter {
 				s.to = forever
 			}
 		}

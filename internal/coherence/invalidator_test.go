@@ -109,7 +109,7 @@ func TestConnections(t *testing.T) {
 			return true
 		}
 		if time.Since(deafened) > 15*time.Second { // again, if the leader has lost the lead and begun to listen anew
-			mend := r.deafen()
+			mend := r.dropNotifications()
 			t.Cleanup(mend)
 			deafened = time.Now()
 		}

@@ -26,7 +26,7 @@ type mutant struct {
 	tries    int // of the story, where it needs luck; else 0
 }
 
-const scripts = "internal/cache/scripts/"
+const scripts = "internal/rediscache/scripts/"
 
 // mutants are the guards of the protocol.
 var mutants = []mutant{
@@ -48,7 +48,7 @@ var mutants = []mutant{
 	{
 		name: "no beat check on hit", programs: []string{"api"},
 		changes: []fleet.Change{{
-			File: "internal/cache/beat.go", Old: " || !beat.holds(now.UnixMicro())", New: "",
+			File: "internal/rediscache/beat.go", Old: " || !beat.validAt(now.UnixMicro())", New: "",
 		}},
 		story: outlivedInvalidator,
 	},
@@ -57,8 +57,7 @@ var mutants = []mutant{
 		changes: []fleet.Change{{
 			File: "internal/invalidate/round.go",
 			Old:  "	changes, consumed := 0, backlog{}\n",
-			New: "	changes, consumed := 0, backlog{}\n	if err := l.note(ctx); err != nil {\n		return false, err\n	}\n" +
-				"	if err := l.beat(ctx); err != nil {\n		return false, err\n	}\n",
+			New:  "	changes, consumed := 0, backlog{}\n	if err := l.readClock(ctx); err != nil {\n		return false, err\n	}\n	if err := l.publishBeat(ctx); err != nil {\n		return false, err\n	}\n",
 		}},
 		story: beatWithoutPurge,
 		tries: 30, // the invalidator may be stopped anywhere, also behind its beat
@@ -92,7 +91,7 @@ func TestMutants(t *testing.T) {
 			if m.tries > 0 {
 				within = caughtWithin
 			}
-			if _, stale := m.tell(t, fleet.Mutant(t, m.programs, m.changes...), within); !stale {
+			if _, stale := m.run(t, fleet.Mutant(t, m.programs, m.changes...), within); !stale {
 				t.Errorf("not caught within %v", within)
 			}
 		})
@@ -101,7 +100,7 @@ func TestMutants(t *testing.T) {
 		t.Run("product, "+m.name, func(t *testing.T) {
 			t.Parallel()
 			m.tries = 1
-			if age, stale := m.tell(t, fleet.Build(t), caughtWithin); stale {
+			if age, stale := m.run(t, fleet.Build(t), caughtWithin); stale {
 				t.Errorf("the product answers %v old", age)
 			}
 		})
@@ -130,7 +129,7 @@ func TestCheckerFindsMutants(t *testing.T) {
 			began := r.journal.history.now()
 			chosen := slices.DeleteFunc(chooseFaults(t, "", false), func(f fault) bool { return f.prepares })
 			var deck []int // each fault once, in any order, before any comes again: some mutants need one of them
-			for r.census.stale() == 0 && r.journal.history.now() < began+instant(foundWithin) {
+			for r.tally.stale() == 0 && r.journal.history.now() < began+instant(foundWithin) {
 				if len(deck) == 0 {
 					deck = random.Perm(len(chosen))
 				}
@@ -140,7 +139,7 @@ func TestCheckerFindsMutants(t *testing.T) {
 			}
 			took := time.Duration(r.journal.history.now() - began)
 			r.rest()
-			found := r.census.acquit()
+			found := r.tally.takeViolations()
 			if len(found) == 0 {
 				t.Fatalf("not found within %v", foundWithin)
 			}
@@ -149,25 +148,25 @@ func TestCheckerFindsMutants(t *testing.T) {
 	}
 }
 
-// acquit returns what was found against a mutant, which is no failure of its test.
-func (c *census) acquit() (violations []string) {
+// takeViolations returns what was found against a mutant, which is no failure of its test.
+func (c *tally) takeViolations() (violations []string) {
 	violations, c.violations, c.errors = c.violations, nil, nil
 	return violations
 }
 
-// tell plays the mutant's story and asks again and again: is there an answer that
+// run plays the mutant's story and asks again and again: is there an answer that
 // does not show what was wanted more than B before it was asked for?
-func (m mutant) tell(t *testing.T, programs fleet.Programs, within time.Duration) (age time.Duration, stale bool) {
+func (m mutant) run(t *testing.T, programs fleet.Programs, within time.Duration) (age time.Duration, stale bool) {
 	r := newRig(t, options{bound: time.Second, apis: 1, invalidators: 1, programs: programs, env: []string{"L1_MAX_BYTES=0"}})
 	for range max(1, m.tries) {
-		if age, stale = m.tellOnce(r, within); stale {
+		if age, stale = m.runOnce(r, within); stale {
 			break
 		}
 	}
 	return age, stale
 }
 
-func (m mutant) tellOnce(r *rig, within time.Duration) (age time.Duration, stale bool) {
+func (m mutant) runOnce(r *rig, within time.Duration) (age time.Duration, stale bool) {
 	api, path, want := m.story(r)
 	began := r.journal.last.Load().done
 	for end := r.journal.history.now() + instant(within); r.journal.history.now() < end; {

@@ -157,13 +157,13 @@ func (r *rig) preparedCrash(random *rand.Rand) {
 	r.edit(fmt.Sprintf("delete from public.properties where id = %d", late))
 }
 
-// askFor asks for the list that no random edit touches, for some time.
+// lockWait asks for the list that no random edit touches, for some time.
 func (r *rig) askFor(d time.Duration, random *rand.Rand) {
 	var servers []string
 	for _, a := range r.apis {
 		servers = append(servers, a.URL)
 	}
-	reader := newReader(r.journal, r.census, random, servers)
+	reader := newReader(r.journal, r.tally, random, servers)
 	defer reader.client.CloseIdleConnections()
 	for end := r.journal.history.now() + instant(d); r.journal.history.now() < end; sleepUpTo(10*time.Millisecond, random) {
 		for _, v := range r.journal.history.views {
@@ -184,9 +184,9 @@ func (r *rig) commitPrepared(conn *pgx.Conn, inserted table) {
 	r.check(err)
 	state := j.history.state(append(now, inserted...))
 	begun := j.history.now()
-	j.history.possible(state, begun)
+	j.history.addPossible(state, begun)
 	_, err = conn.Exec(ctx, "commit prepared 'late'")
 	r.check(err)
-	j.history.settle(state, begun, j.history.now())
+	j.history.setState(state, begun, j.history.now())
 	j.last.Store(nil)
 }

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// census counts what readers were answered. Its methods may be called in parallel.
-type census struct {
+// tally counts what readers were answered. Its methods may be called in parallel.
+type tally struct {
 	bound time.Duration
 
 	mu         sync.Mutex
@@ -39,14 +39,14 @@ const aftermath = instant(2 * time.Second)
 // reader asks API processes, and has every answer judged.
 type reader struct {
 	journal *journal
-	census  *census
+	tally   *tally
 	random  *rand.Rand
 	client  *http.Client
 	servers []string // their addresses
 }
 
 // newReader returns a reader with connections of its own. Some take gzip.
-func newReader(j *journal, c *census, random *rand.Rand, servers []string) *reader {
+func newReader(j *journal, c *tally, random *rand.Rand, servers []string) *reader {
 	return &reader{j, c, random, &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{
 		DisableCompression: random.IntN(2) == 0, MaxIdleConnsPerHost: 2,
 	}}, servers}
@@ -74,7 +74,7 @@ func (r *reader) ask(ctx context.Context, v *view) {
 	h := r.journal.history
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, r.servers[r.random.IntN(len(r.servers))]+v.path, nil)
 	if err != nil {
-		r.census.fail(fmt.Sprintf("%s: %v", v.path, err))
+		r.tally.fail(fmt.Sprintf("%s: %v", v.path, err))
 		return
 	}
 	after := instant(-1)
@@ -86,7 +86,7 @@ func (r *reader) ask(ctx context.Context, v *view) {
 	response, err := r.client.Do(request)
 	if err != nil {
 		if ctx.Err() == nil {
-			r.census.refuse(sent, h.now(), fmt.Sprintf("%s: %v", v.path, err))
+			r.tally.refuse(sent, h.now(), fmt.Sprintf("%s: %v", v.path, err))
 		}
 		return
 	}
@@ -95,10 +95,10 @@ func (r *reader) ask(ctx context.Context, v *view) {
 	answered := h.now()
 	switch {
 	case err != nil && ctx.Err() == nil:
-		r.census.refuse(sent, answered, fmt.Sprintf("%s: %v", v.path, err))
+		r.tally.refuse(sent, answered, fmt.Sprintf("%s: %v", v.path, err))
 	case err != nil:
 	case response.StatusCode >= 500:
-		r.census.refuse(sent, answered, fmt.Sprintf("%s: %s: %s", request.URL, response.Status, body))
+		r.tally.refuse(sent, answered, fmt.Sprintf("%s: %s: %s", request.URL, response.Status, body))
 	default:
 		r.judge(v, response, body, sent, answered, after)
 	}
@@ -113,17 +113,17 @@ func (r *reader) judge(v *view, response *http.Response, body []byte, sent, answ
 		fault = "does not show the write of its token"
 	case !verdict.known:
 		fault = "was never right: " + r.journal.history.difference(v, body)
-	case verdict.age > r.census.bound:
+	case verdict.age > r.tally.bound:
 		fault = fmt.Sprintf("is %v old", verdict.age)
 	}
 	if fault != "" {
 		fault = fmt.Sprintf("%s, asked at %v for %v, %s (%s)", v.path,
 			time.Duration(sent), time.Duration(answered-sent), fault, how)
 	}
-	r.census.add(verdict, strings.Contains(how, "; hit"), after >= 0, fault)
+	r.tally.add(verdict, strings.Contains(how, "; hit"), after >= 0, fault)
 }
 
-func (c *census) add(v verdict, hit, token bool, fault string) {
+func (c *tally) add(v verdict, hit, token bool, fault string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := &c.rows[0]
@@ -147,7 +147,7 @@ func (c *census) add(v verdict, hit, token bool, fault string) {
 }
 
 // fail notes a fault of the checker itself or of the product.
-func (c *census) fail(what string) {
+func (c *tally) fail(what string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.errors = append(c.errors, what)
@@ -155,7 +155,7 @@ func (c *census) fail(what string) {
 
 // refuse notes a request that was not answered. That is right only where the
 // database or the API was down meanwhile.
-func (c *census) refuse(sent, answered instant, what string) {
+func (c *tally) refuse(sent, answered instant, what string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := &c.rows[0]
@@ -172,34 +172,34 @@ func (c *census) refuse(sent, answered instant, what string) {
 }
 
 // down notes the beginning of a time in which requests may fail; up ends it.
-func (c *census) down(from instant) {
+func (c *tally) down(from instant) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.downs = append(c.downs, outage{from, forever})
 }
 
-func (c *census) up(at instant) {
+func (c *tally) up(at instant) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.downs[len(c.downs)-1].to = at + aftermath
 }
 
 // window says whether a fault is on.
-func (c *census) window(faulty bool) {
+func (c *tally) window(faulty bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.faulty = faulty
 }
 
 // stale returns how many answers were not right within the bound.
-func (c *census) stale() int {
+func (c *tally) stale() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.violations)
 }
 
 // String reports the census.
-func (c *census) String() string {
+func (c *tally) String() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var b strings.Builder

@@ -41,7 +41,7 @@ type rig struct {
 	links        []*faultproxy.Proxy // between each invalidator and PostgreSQL
 	readLinks    []*faultproxy.Proxy // between each API process and PostgreSQL
 	journal      *journal
-	census       *census
+	tally        *tally
 
 	running sync.WaitGroup
 	cancel  context.CancelFunc
@@ -73,7 +73,7 @@ func newRig(t testing.TB, o options) *rig {
 	first, err := r.journal.readOnce(t.Context())
 	r.check(err)
 	r.journal.history = newHistory(topics, views, first)
-	r.census = &census{bound: o.bound}
+	r.tally = &tally{bound: o.bound}
 	r.config = fleet.Config{
 		Database: r.database.Roles, Redis: r.redisServer.URL(), Prefix: "freshlist", Bound: o.bound,
 		Programs: o.programs, Env: append([]string{"DATABASE_MAX_CONNS=20"}, o.env...),
@@ -171,7 +171,7 @@ func (r *rig) work(readers, writers int, between time.Duration) {
 		servers = append(servers, a.URL)
 	}
 	for n := range readers {
-		reader := newReader(r.journal, r.census, rand.New(rand.NewPCG(seed(), uint64(n))), servers)
+		reader := newReader(r.journal, r.tally, rand.New(rand.NewPCG(seed(), uint64(n))), servers)
 		r.running.Go(func() { reader.read(ctx, between) })
 	}
 	for n := range writers {
@@ -218,22 +218,22 @@ func (r *rig) makeNoise(ctx context.Context) {
 func (r *rig) finish() {
 	r.Helper()
 	r.rest()
-	for i, v := range r.census.violations {
+	for i, v := range r.tally.violations {
 		if i == 10 {
-			r.Errorf("and %d more", len(r.census.violations)-i)
+			r.Errorf("and %d more", len(r.tally.violations)-i)
 			break
 		}
 		r.Error(v)
 	}
-	for i, e := range r.census.errors {
+	for i, e := range r.tally.errors {
 		if i == 10 {
-			r.Errorf("and %d more", len(r.census.errors)-i)
+			r.Errorf("and %d more", len(r.tally.errors)-i)
 			break
 		}
 		r.Errorf("not answered while the database was up: %s", e)
 	}
 	r.Logf("%d commits, %d rolled back, %d refused, %d unanswered\n%s", r.journal.history.commits,
-		r.journal.rolledBack.Load(), r.journal.failed.Load(), r.journal.unanswered.Load(), r.census)
+		r.journal.rolledBack.Load(), r.journal.failed.Load(), r.journal.unanswered.Load(), r.tally)
 }
 
 // rest ends the random reads and edits.

@@ -11,9 +11,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/freshlist/freshlist/internal/cache"
 	"github.com/freshlist/freshlist/internal/coherence/fleet"
 	"github.com/freshlist/freshlist/internal/local"
+	"github.com/freshlist/freshlist/internal/rediscache"
 	"github.com/freshlist/freshlist/internal/schema"
 )
 
@@ -101,7 +101,7 @@ func TestColdCopy(t *testing.T) {
 		return response != nil && fleet.Hit(response) && strings.Contains(body, "future")
 	})
 	epoch := r.epoch()
-	r.journal.history.doubt(since)
+	r.journal.history.mayLose(since)
 	r.outage(func() {
 		r.postgres.Stop(t, local.Fast)
 		r.check(os.RemoveAll(data))
@@ -223,6 +223,6 @@ func (r *rig) awaitStored() {
 
 // applied returns the snapshot that the present beat says is applied.
 func (r *rig) applied() (snapshot string, ok bool) {
-	beat, err := cache.ParseBeat(r.redis.Get(context.Background(), "freshlist:{00}:beat").Val())
+	beat, err := rediscache.ParseBeat(r.redis.Get(context.Background(), "freshlist:{00}:beat").Val())
 	return beat.Applied, err == nil
 }

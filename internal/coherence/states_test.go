@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/redis/go-redis/v9"
 
-	"github.com/freshlist/freshlist/internal/caching"
+	"github.com/freshlist/freshlist/internal/cachestate"
 	"github.com/freshlist/freshlist/internal/coherence/fleet"
 	"github.com/freshlist/freshlist/internal/local"
 	"github.com/freshlist/freshlist/internal/pgtest"
@@ -113,9 +113,9 @@ func (d *told) must(err error) {
 
 // says makes sure that a process is in a state, and that /readyz, /status, the metric and
 // the log say the same; the log once. ready makes sure that it counts as ready all the same.
-func (d *told) says(p *fleet.Process, why caching.Reason, ready bool) {
+func (d *told) says(p *fleet.Process, why cachestate.Reason, ready bool) {
 	d.Helper()
-	var said caching.Report
+	var said cachestate.Report
 	fleet.Await(d, fmt.Sprintf("/readyz of %s says %s", p.URL, why), func() bool {
 		said = p.State()
 		return said.Reason == why.String()
@@ -158,7 +158,7 @@ func repeats(log string) bool {
 }
 
 // doctorSays makes sure that the doctor fails, in the words of a reason.
-func (d *told) doctorSays(why caching.Reason) {
+func (d *told) doctorSays(why cachestate.Reason) {
 	d.Helper()
 	d.doctor("the reason is "+why.String(), func(said string, well bool) bool {
 		return !well && strings.Contains(said, " "+why.String()+": ") && strings.Contains(said, why.Remedy())
@@ -181,7 +181,7 @@ func (d *told) doctor(what string, must func(said string, well bool) bool) {
 
 // bypasses makes sure that an answer of the API says why it went past the cache, and that
 // it is counted.
-func (d *told) bypasses(why caching.Reason) {
+func (d *told) bypasses(why cachestate.Reason) {
 	d.Helper()
 	counter := fmt.Sprintf(`freshlist_bypass_total{reason=%q}`, why)
 	before := d.api.Metric(counter)
@@ -194,32 +194,32 @@ func (d *told) bypasses(why caching.Reason) {
 // A state that both processes, the doctor and the answers tell alike, and that ends.
 func TestStates(t *testing.T) {
 	t.Parallel()
-	const none = caching.OK
+	const none = cachestate.OK
 	for name, test := range map[string]struct {
 		servers          own
-		api, invalidator caching.Reason // none: it says nothing
-		doctor           caching.Reason
+		api, invalidator cachestate.Reason // none: it says nothing
+		doctor           cachestate.Reason
 		notReady         bool // the invalidator need not be ready in this state
 		answers          bool // the API answers
 		begin, end       func(d *told)
 	}{
 		"no invalidator": {
-			api: caching.NoBeat, doctor: caching.NoBeat, answers: true,
+			api: cachestate.NoBeat, doctor: cachestate.NoBeat, answers: true,
 			begin: func(d *told) { d.invalidator.Kill(d) },
 			end:   func(d *told) { d.invalidator.Start(d); d.marks[d.invalidator] = 0 },
 		},
 		"redis is down": {
-			servers: ownRedis, api: caching.RedisDown, invalidator: caching.RedisDown, doctor: caching.RedisDown, notReady: true, answers: true,
+			servers: ownRedis, api: cachestate.RedisDown, invalidator: cachestate.RedisDown, doctor: cachestate.RedisDown, notReady: true, answers: true,
 			begin: func(d *told) { d.redis.Stop(d) },
 			end:   func(d *told) { d.redis.Start(d, "") },
 		},
 		"eviction policy": {
-			servers: ownRedis, api: caching.RedisPolicy, invalidator: caching.RedisPolicy, doctor: caching.RedisPolicy, notReady: true,
+			servers: ownRedis, api: cachestate.RedisPolicy, invalidator: cachestate.RedisPolicy, doctor: cachestate.RedisPolicy, notReady: true,
 			begin: func(d *told) { d.must(d.rdb.ConfigSet(d.Context(), "maxmemory-policy", "allkeys-lru").Err()) },
 			end:   func(d *told) { d.must(d.rdb.ConfigSet(d.Context(), "maxmemory-policy", "volatile-lfu").Err()) },
 		},
 		"redis is full": {
-			servers: ownRedis, api: caching.RedisFull, invalidator: caching.RedisFull, doctor: caching.RedisFull, answers: true,
+			servers: ownRedis, api: cachestate.RedisFull, invalidator: cachestate.RedisFull, doctor: cachestate.RedisFull, answers: true,
 			begin: func(d *told) {
 				for i := range 4 {
 					d.must(d.rdb.Set(d.Context(), fmt.Sprint("foreign", i), strings.Repeat("x", 1<<20), 0).Err())
@@ -229,36 +229,36 @@ func TestStates(t *testing.T) {
 			end: func(d *told) { d.must(d.rdb.ConfigSet(d.Context(), "maxmemory", "0").Err()) },
 		},
 		"a trigger is disabled": {
-			api: caching.NoBeat, invalidator: caching.Capture, doctor: caching.Capture, answers: true,
+			api: cachestate.NoBeat, invalidator: cachestate.Capture, doctor: cachestate.Capture, answers: true,
 			begin: func(d *told) { d.exec("alter table properties disable trigger freshlist_update") },
 			end:   func(d *told) { d.exec("alter table properties enable always trigger freshlist_update") },
 		},
 		"capture is not installed": {
-			api: caching.NotInstalled, invalidator: caching.NotInstalled, doctor: caching.Capture,
+			api: cachestate.NotInstalled, invalidator: cachestate.NotInstalled, doctor: cachestate.Capture,
 			begin: func(d *told) { d.schema(schema.Uninstall) },
 			end: func(d *told) {
 				d.schema(func(ctx context.Context, conn *pgx.Conn) error { _, err := schema.Install(ctx, conn); return err })
 			},
 		},
 		"no right to the epoch": {
-			api: caching.NoRights, doctor: caching.NoRights, answers: true,
+			api: cachestate.NoRights, doctor: cachestate.NoRights, answers: true,
 			begin: func(d *told) { d.exec("revoke execute on function freshlist.properties_epoch() from freshlist_api") },
 			end:   func(d *told) { d.exec("grant execute on function freshlist.properties_epoch() to freshlist_api") },
 		},
 		"no right to the changes": {
-			api: caching.NoBeat, invalidator: caching.NoRights, doctor: caching.NoRights, notReady: true, answers: true,
+			api: cachestate.NoBeat, invalidator: cachestate.NoRights, doctor: cachestate.NoRights, notReady: true, answers: true,
 			begin: func(d *told) { d.exec("revoke select on freshlist.properties_changes from freshlist_invalidator") },
 			end:   func(d *told) { d.exec("grant select on freshlist.properties_changes to freshlist_invalidator") },
 		},
 		"row security": {
-			api: caching.RowSecurity, doctor: caching.RowSecurity, answers: true,
+			api: cachestate.RowSecurity, doctor: cachestate.RowSecurity, answers: true,
 			begin: func(d *told) {
 				d.exec("create policy everything on properties using (true); alter table properties enable row level security")
 			},
 			end: func(d *told) { d.exec("alter table properties disable row level security") },
 		},
 		"postgres is down": {
-			servers: ownPostgres, api: caching.DatabaseDown, invalidator: caching.DatabaseDown, doctor: caching.DatabaseDown, notReady: true,
+			servers: ownPostgres, api: cachestate.DatabaseDown, invalidator: cachestate.DatabaseDown, doctor: cachestate.DatabaseDown, notReady: true,
 			begin: func(d *told) { d.postgres.Stop(d, local.Fast) },
 			end:   func(d *told) { d.postgres.Start(d) },
 		},
@@ -269,7 +269,7 @@ func TestStates(t *testing.T) {
 			d.start()
 			test.begin(d)
 			if test.api != none {
-				d.says(d.api, test.api, test.api != caching.DatabaseDown)
+				d.says(d.api, test.api, test.api != cachestate.DatabaseDown)
 				if test.answers {
 					d.bypasses(test.api)
 				}
@@ -298,13 +298,13 @@ func TestStatesOfDisagreement(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		change func(*fleet.Config)
-		want   caching.Reason
+		want   cachestate.Reason
 	}{
-		"off":        {func(c *fleet.Config) { c.Env = append(c.Env, "CACHE=off") }, caching.Off},
-		"bound":      {func(c *fleet.Config) { c.Bound = 2 * time.Second }, caching.Bound},
-		"partitions": {func(c *fleet.Config) { c.Env = append(c.Env, "REDIS_PARTITIONS=3") }, caching.OtherDeployment},
-		"prefix":     {func(c *fleet.Config) { c.Prefix += "-other" }, caching.NoBeat},
-		"database":   {func(c *fleet.Config) { c.Database = migrated.New(t).Roles }, caching.OtherDeployment},
+		"off":        {func(c *fleet.Config) { c.Env = append(c.Env, "CACHE=off") }, cachestate.Off},
+		"bound":      {func(c *fleet.Config) { c.Bound = 2 * time.Second }, cachestate.Bound},
+		"partitions": {func(c *fleet.Config) { c.Env = append(c.Env, "REDIS_PARTITIONS=3") }, cachestate.OtherDeployment},
+		"prefix":     {func(c *fleet.Config) { c.Prefix += "-other" }, cachestate.NoBeat},
+		"database":   {func(c *fleet.Config) { c.Database = migrated.New(t).Roles }, cachestate.OtherDeployment},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -339,8 +339,8 @@ func TestStatesOfAStandby(t *testing.T) {
 	other := *d
 	other.Prefix += "-other"
 	other.invalidator, other.api = other.Config.Invalidator(t), nil
-	other.says(other.invalidator, caching.OtherDeployment, true)
-	other.doctorSays(caching.OtherDeployment)
+	other.says(other.invalidator, cachestate.OtherDeployment, true)
+	other.doctorSays(cachestate.OtherDeployment)
 }
 
 // Somebody has the leader lock and proves nothing.
@@ -353,8 +353,8 @@ func TestStateOfAnotherLeader(t *testing.T) {
 	_, err = conn.Exec(t.Context(), "select pg_advisory_lock($1)", schema.LeaderLock)
 	d.must(err)
 	d.invalidator = d.Config.StartInvalidator(t)
-	d.says(d.invalidator, caching.OtherLeader, true)
-	d.doctorSays(caching.OtherLeader)
+	d.says(d.invalidator, cachestate.OtherLeader, true)
+	d.doctorSays(cachestate.OtherLeader)
 	d.must(conn.Close(t.Context()))
 	fleet.Await(t, "the lead", func() bool { return d.invalidator.State().Caching })
 }
@@ -367,8 +367,8 @@ func TestStateOfAnUnfitServer(t *testing.T) {
 	behind := *d
 	behind.Database.Invalidator = d.postgres.Pooler(t, "transaction", 5)(d.db.Invalidator)
 	behind.invalidator = behind.Config.StartInvalidator(t)
-	behind.says(behind.invalidator, caching.Unfit, false)
-	behind.doctorSays(caching.Unfit)
+	behind.says(behind.invalidator, cachestate.Unfit, false)
+	behind.doctorSays(cachestate.Unfit)
 	behind.invalidator.Set("DATABASE_URL", d.db.Invalidator)
 	behind.invalidator.Restart(t)
 	fleet.Await(t, "the lead", func() bool { return behind.invalidator.State().Caching })
@@ -382,12 +382,12 @@ func TestStateOfAStart(t *testing.T) {
 	d.postgres.Pause(t)
 	for _, start := range []func(testing.TB) *fleet.Process{d.Config.StartInvalidator, d.Config.StartAPI} {
 		p := start(t)
-		is := func(r caching.Reason) bool { return p.Metric(fmt.Sprintf("freshlist_caching{reason=%q}", r)) == 1 }
+		is := func(r cachestate.Reason) bool { return p.Metric(fmt.Sprintf("freshlist_caching{reason=%q}", r)) == 1 }
 		fleet.Await(t, "it says that it has just started", func() bool {
-			if is(caching.DatabaseDown) {
+			if is(cachestate.DatabaseDown) {
 				p.Restart(t)
 			}
-			return is(caching.Starting)
+			return is(cachestate.Starting)
 		})
 		p.Kill(t)
 	}
@@ -402,9 +402,9 @@ func TestStatesOnAStandbyServer(t *testing.T) {
 	d.db = server.At(t, d.db)
 	d.Database = d.db.Roles
 	d.invalidator, d.api = d.Config.StartInvalidator(t), d.Config.StartAPI(t)
-	d.says(d.invalidator, caching.InRecovery, false)
-	d.says(d.api, caching.InRecovery, false)
-	d.doctorSays(caching.InRecovery)
+	d.says(d.invalidator, cachestate.InRecovery, false)
+	d.says(d.api, cachestate.InRecovery, false)
+	d.doctorSays(cachestate.InRecovery)
 	server.Promote(t)
 	d.used()
 }

@@ -63,13 +63,13 @@ func (j *journal) finish(ctx context.Context, conn *pgx.Conn, tx pgx.Tx) error {
 	}
 	state := j.history.state(now)
 	begun := j.history.now()
-	j.history.possible(state, begun)
+	j.history.addPossible(state, begun)
 	if err := tx.Commit(ctx); err != nil {
 		j.unanswered.Add(1)
 		return errors.Join(err, j.reread(ctx, begun))
 	}
 	w.done = j.history.now()
-	j.history.settle(state, begun, w.done)
+	j.history.setState(state, begun, w.done)
 	j.rows.Store(int64(len(now)))
 	j.last.Store(&w)
 	return nil
@@ -79,7 +79,7 @@ func (j *journal) finish(ctx context.Context, conn *pgx.Conn, tx pgx.Tx) error {
 func (j *journal) resync(ctx context.Context, since instant) error {
 	j.commit.Lock()
 	defer j.commit.Unlock()
-	j.history.trust()
+	j.history.loseNoMore()
 	return j.reread(ctx, since)
 }
 
@@ -90,7 +90,7 @@ func (j *journal) reread(ctx context.Context, since instant) error {
 		if err == nil {
 			read := j.history.now()
 			j.last.Store(nil)
-			j.history.settle(j.history.state(now), since, read)
+			j.history.setState(j.history.state(now), since, read)
 			return nil
 		}
 		if err := pause(ctx, 5*time.Millisecond); err != nil {

@@ -24,7 +24,7 @@ func connect(ctx context.Context, url string) (*pgx.Conn, error) {
 	return session.For("freshlist-invalidator doctor").ConnectConfig(ctx, config)
 }
 
-// hangUp closes a connection without waiting long for the other side.
+// closeConn closes a connection without waiting long for the other side.
 func hangUp(conn *pgx.Conn) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()

@@ -18,7 +18,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/redis/go-redis/v9"
 
-	"github.com/freshlist/freshlist/internal/caching"
+	"github.com/freshlist/freshlist/internal/cachestate"
 	"github.com/freshlist/freshlist/internal/rediskey"
 )
 
@@ -52,14 +52,14 @@ func (v Verdict) String() string { return [...]string{"ok", "warn", "FAIL"}[v] }
 type Finding struct {
 	Check   string // what was looked at
 	Verdict Verdict
-	Said    string         // what was found
-	Remedy  string         // what to do; "" if nothing
-	Reason  caching.Reason // why nothing is cached, if that is what was found
+	Said    string            // what was found
+	Remedy  string            // what to do; "" if nothing
+	Reason  cachestate.Reason // why nothing is cached, if that is what was found
 }
 
 func (f Finding) String() string {
 	line := fmt.Sprintf("%-4s  %-15s  %s", f.Verdict, f.Check, oneLine(f.Said))
-	if f.Reason != caching.OK {
+	if f.Reason != cachestate.OK {
 		line = fmt.Sprintf("%-4s  %-15s  %s: %s", f.Verdict, f.Check, f.Reason, oneLine(f.Said))
 	}
 	if f.Remedy != "" {
@@ -78,7 +78,7 @@ func fail(said, remedy string) Finding { return Finding{Verdict: Fail, Said: sai
 
 // uncached is a finding that keeps the cache unused, or its proof unsound. The table of
 // reasons says what to do.
-func uncached(why caching.Reason, said string) Finding {
+func uncached(why cachestate.Reason, said string) Finding {
 	return Finding{Verdict: Fail, Said: said, Remedy: why.Remedy(), Reason: why}
 }
 
@@ -106,7 +106,7 @@ func (c Config) examinePostgres(ctx context.Context) []Finding {
 	defer cancel()
 	conn, err := connect(ctx, c.DatabaseURL)
 	if err != nil {
-		return []Finding{unreachable("postgres", caching.DatabaseDown, err)}
+		return []Finding{unreachable("postgres", cachestate.DatabaseDown, err)}
 	}
 	defer hangUp(conn)
 	var findings []Finding
@@ -116,7 +116,7 @@ func (c Config) examinePostgres(ctx context.Context) []Finding {
 	return findings
 }
 
-func unreachable(server string, why caching.Reason, err error) Finding {
+func unreachable(server string, why cachestate.Reason, err error) Finding {
 	return named(server, uncached(why, "cannot be reached: "+err.Error()))
 }
 
@@ -161,13 +161,13 @@ func (c Config) Ready(ctx context.Context) (warnings []Finding, err error) {
 	defer cancel()
 	conn, err := connect(ctx, c.DatabaseURL)
 	if err != nil {
-		return nil, caching.Because(caching.DatabaseDown, fmt.Errorf("connect to PostgreSQL: %w", err))
+		return nil, cachestate.Wrap(cachestate.DatabaseDown, fmt.Errorf("connect to PostgreSQL: %w", err))
 	}
 	defer hangUp(conn)
 	for _, check := range c.decisiveChecks() {
 		f, err := check.look(ctx, conn)
 		if err != nil {
-			return nil, caching.Because(caching.DatabaseDown, fmt.Errorf("check PostgreSQL: %w", err))
+			return nil, cachestate.Wrap(cachestate.DatabaseDown, fmt.Errorf("check PostgreSQL: %w", err))
 		}
 		if warnings, err = admit(warnings, "DATABASE_URL", named(check.name, f)); err != nil {
 			return nil, err
@@ -189,10 +189,10 @@ func (c Config) Ready(ctx context.Context) (warnings []Finding, err error) {
 func admit(warnings []Finding, variable string, f Finding) ([]Finding, error) {
 	switch f.Verdict {
 	case Fail:
-		if f.Reason != caching.OK { // it has the remedy
-			return nil, caching.Because(f.Reason, fmt.Errorf("%w: %s: %s", ErrRefused, variable, oneLine(f.Said)))
+		if f.Reason != cachestate.OK { // it has the remedy
+			return nil, cachestate.Wrap(f.Reason, fmt.Errorf("%w: %s: %s", ErrRefused, variable, oneLine(f.Said)))
 		}
-		return nil, caching.Because(caching.Unfit, fmt.Errorf("%w: %s: %s; %s", ErrRefused, variable, oneLine(f.Said), f.Remedy))
+		return nil, cachestate.Wrap(cachestate.Unfit, fmt.Errorf("%w: %s: %s; %s", ErrRefused, variable, oneLine(f.Said), f.Remedy))
 	case Warn:
 		return append(warnings, f), nil
 	}

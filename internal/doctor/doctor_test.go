@@ -15,13 +15,13 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/redis/go-redis/v9"
 
-	"github.com/freshlist/freshlist/internal/cache"
 	"github.com/freshlist/freshlist/internal/doctor"
 	"github.com/freshlist/freshlist/internal/faultproxy"
 	"github.com/freshlist/freshlist/internal/invalidate"
 	"github.com/freshlist/freshlist/internal/local"
 	"github.com/freshlist/freshlist/internal/pgtest"
 	"github.com/freshlist/freshlist/internal/pgtest/migrated"
+	"github.com/freshlist/freshlist/internal/rediscache"
 	"github.com/freshlist/freshlist/internal/rediskey"
 	"github.com/freshlist/freshlist/internal/redistest"
 	"github.com/freshlist/freshlist/internal/telemetry"
@@ -356,12 +356,12 @@ func TestEpochsAndBeats(t *testing.T) {
 	stop()
 
 	p.await("the end of the beat", func() bool {
-		state, err := cache.Inspect(t.Context(), p.Redis, p.Space)
+		state, err := rediscache.Inspect(t.Context(), p.Redis, p.Space)
 		return err == nil && state.Partitions[0].Beat == nil
 	})
 	p.want("epoch", doctor.OK, "")
 	fence := p.Redis.HGetAll(t.Context(), p.Space.Fence(0)).Val()
-	p.must(p.Redis.HSet(t.Context(), p.Space.Fence(0), "epoch", cache.NewEpoch()).Err())
+	p.must(p.Redis.HSet(t.Context(), p.Space.Fence(0), "epoch", rediscache.NewEpoch()).Err())
 	p.want("epoch", doctor.Fail, "partition 0 of Redis is not of the epoch")
 	p.must(p.Redis.HSet(t.Context(), p.Space.Fence(0), "epoch", fence["epoch"]).Err())
 
@@ -375,7 +375,7 @@ func TestEpochsAndBeats(t *testing.T) {
 
 func (p *patient) setBeat(epoch string, noted time.Time) {
 	p.Helper()
-	beat := cache.Beat{
+	beat := rediscache.Beat{
 		Noted: noted.UnixMicro(), Bound: p.Bound, Epoch: epoch, Server: "1", Database: "1/1", Partitions: 1, Applied: "10:10:",
 	}
 	p.must(p.Redis.Set(p.Context(), p.Space.Beat(0), beat.Encode(), 0).Err())

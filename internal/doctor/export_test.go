@@ -1,6 +1,6 @@
 package doctor
 
-import "github.com/freshlist/freshlist/internal/cache"
+import "github.com/freshlist/freshlist/internal/rediscache"
 
 // What no server at hand can be brought to say.
 var (
@@ -9,5 +9,5 @@ var (
 )
 
 func JudgeRedisVersion(version string) Finding {
-	return redisVersion(cache.Inspection{Version: version})
+	return redisVersion(rediscache.Inspection{Version: version})
 }

@@ -9,7 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/freshlist/freshlist/internal/caching"
+	"github.com/freshlist/freshlist/internal/cachestate"
 	"github.com/freshlist/freshlist/internal/schema"
 )
 
@@ -60,9 +60,9 @@ func primary(ctx context.Context, conn *pgx.Conn) (Finding, error) {
 	case err != nil:
 		return Finding{}, err
 	case recovering:
-		return uncached(caching.InRecovery, "the server is a standby, which shows commits late and takes no marker"), nil
+		return uncached(cachestate.InRecovery, "the server is a standby, which shows commits late and takes no marker"), nil
 	case readOnly:
-		return uncached(caching.InRecovery, "default_transaction_read_only is on in DATABASE_URL"), nil
+		return uncached(cachestate.InRecovery, "default_transaction_read_only is on in DATABASE_URL"), nil
 	}
 	return ok("primary"), nil
 }
@@ -115,7 +115,7 @@ func rights(ctx context.Context, conn *pgx.Conn) (Finding, error) {
 	case err != nil:
 		return Finding{}, err
 	case len(missing) > 0:
-		return uncached(caching.NoRights, "missing: "+strings.Join(missing, ", ")), nil
+		return uncached(cachestate.NoRights, "missing: "+strings.Join(missing, ", ")), nil
 	case schemas == 0:
 		return warn("the schema freshlist is not there", "see capture"), nil
 	}
@@ -137,9 +137,9 @@ func apiRights(ctx context.Context, conn *pgx.Conn) (Finding, error) {
 	case err != nil:
 		return Finding{}, err
 	case !schema:
-		return uncached(caching.NoRights, "freshlist_api lacks USAGE on schema freshlist: what it reads is not stored"), nil
+		return uncached(cachestate.NoRights, "freshlist_api lacks USAGE on schema freshlist: what it reads is not stored"), nil
 	case !function:
-		return uncached(caching.NoRights, "freshlist_api lacks EXECUTE on freshlist.properties_epoch(): what it reads is not stored"), nil
+		return uncached(cachestate.NoRights, "freshlist_api lacks EXECUTE on freshlist.properties_epoch(): what it reads is not stored"), nil
 	}
 	return ok("sufficient"), nil
 }
@@ -158,7 +158,7 @@ func table(ctx context.Context, conn *pgx.Conn) (Finding, error) {
 	const remedy = "make it an ordinary table that only SQL writes to"
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		return uncached(caching.NotInstalled, "there is no table public.properties"), nil
+		return uncached(cachestate.NotInstalled, "there is no table public.properties"), nil
 	case err != nil:
 		return Finding{}, err
 	case kind:
@@ -168,7 +168,7 @@ func table(ctx context.Context, conn *pgx.Conn) (Finding, error) {
 	case subscribed:
 		return fail("public.properties is fed by logical replication, which fires no statement triggers", remedy), nil
 	case limited:
-		return uncached(caching.RowSecurity, "row security decides which listings a reader sees"), nil
+		return uncached(cachestate.RowSecurity, "row security decides which listings a reader sees"), nil
 	case secured:
 		return warn("row security hides listings from this role", "the audit and verify cannot judge; give it BYPASSRLS, as the API's has"), nil
 	}
@@ -179,11 +179,11 @@ func capture(ctx context.Context, conn *pgx.Conn) (Finding, error) {
 	difference, err := schema.Compare(ctx, conn)
 	switch {
 	case errors.Is(err, schema.ErrNoTable):
-		return uncached(caching.NotInstalled, "there is no table to capture"), nil
+		return uncached(cachestate.NotInstalled, "there is no table to capture"), nil
 	case err != nil:
 		return Finding{}, err
 	case difference != "":
-		return uncached(caching.Capture, difference), nil
+		return uncached(cachestate.Capture, difference), nil
 	}
 	return ok("triggers present, ENABLE ALWAYS and unaltered"), nil
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/freshlist/freshlist/internal/caching"
+	"github.com/freshlist/freshlist/internal/cachestate"
 	"github.com/freshlist/freshlist/internal/probe"
 )
 
@@ -25,7 +25,7 @@ func askProgram(ctx context.Context, addr string) Finding {
 	if err != nil {
 		return ok("none answers at %s, so it was not asked", addr)
 	}
-	why, err := caching.Parse(said.Reason)
+	why, err := cachestate.Parse(said.Reason)
 	switch {
 	case said.Caching:
 		return ok("that at %s uses the cache", addr)

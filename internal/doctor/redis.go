@@ -8,12 +8,12 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/freshlist/freshlist/internal/cache"
-	"github.com/freshlist/freshlist/internal/caching"
+	"github.com/freshlist/freshlist/internal/cachestate"
+	"github.com/freshlist/freshlist/internal/rediscache"
 )
 
-func (c Config) inspect(ctx context.Context) (cache.Inspection, error) {
-	return cache.Inspect(ctx, c.Redis, c.Space)
+func (c Config) inspect(ctx context.Context) (rediscache.Inspection, error) {
+	return rediscache.Inspect(ctx, c.Redis, c.Space)
 }
 
 func (c Config) examineRedis(ctx context.Context) []Finding {
@@ -22,7 +22,7 @@ func (c Config) examineRedis(ctx context.Context) []Finding {
 	before := c.Now()
 	state, err := c.inspect(ctx)
 	if err != nil {
-		return []Finding{unreachable("redis", caching.RedisDown, err)}
+		return []Finding{unreachable("redis", cachestate.RedisDown, err)}
 	}
 	after := c.Now()
 	return []Finding{
@@ -38,43 +38,43 @@ func (c Config) examineRedis(ctx context.Context) []Finding {
 	}
 }
 
-func redisVersion(state cache.Inspection) Finding {
-	if err := cache.CheckVersion(state.Version); err != nil {
+func redisVersion(state rediscache.Inspection) Finding {
+	if err := rediscache.CheckVersion(state.Version); err != nil {
 		return fail(err.Error(), "upgrade it, or point REDIS_URL at another")
 	}
 	return ok("Redis %s", state.Version)
 }
 
-func redisRole(state cache.Inspection) Finding {
+func redisRole(state rediscache.Inspection) Finding {
 	if state.Replica {
 		return fail("the server is a replica, which takes no writes", "point REDIS_URL at the primary")
 	}
 	return ok("primary")
 }
 
-func redisPolicy(state cache.Inspection) Finding {
-	switch warning, err := cache.CheckPolicy(state.Policy); {
+func redisPolicy(state rediscache.Inspection) Finding {
+	switch warning, err := rediscache.CheckPolicy(state.Policy); {
 	case err != nil:
-		return uncached(caching.RedisPolicy, err.Error())
+		return uncached(cachestate.RedisPolicy, err.Error())
 	case warning != "":
 		return warn(warning, "in redis.conf, or by CONFIG SET maxmemory-policy volatile-lfu")
 	}
 	return ok("%s", state.Policy)
 }
 
-func (c Config) redisMemory(ctx context.Context, state cache.Inspection) Finding {
+func (c Config) redisMemory(ctx context.Context, state rediscache.Inspection) Finding {
 	if state.MaxMemory == 0 {
 		return warn("maxmemory is not set: nothing is evicted until the machine has no memory left", "set maxmemory")
 	}
-	_, err := cache.NewWatch(c.Redis, c.Space).Beats(ctx)
-	if why, _ := caching.ReasonOf(err); why == caching.RedisFull {
+	_, err := rediscache.NewBeatReader(c.Redis, c.Space).Beats(ctx)
+	if why, _ := cachestate.ReasonOf(err); why == cachestate.RedisFull {
 		return uncached(why, fmt.Sprintf("maxmemory is %d MiB, and nothing in it may be evicted", state.MaxMemory>>20))
 	}
 	return ok("maxmemory is %d MiB", state.MaxMemory>>20)
 }
 
 func (c Config) redisRights(ctx context.Context) Finding {
-	if err := cache.ProbeScripts(ctx, c.Redis, c.Space); err != nil {
+	if err := rediscache.CheckScripts(ctx, c.Redis, c.Space); err != nil {
 		return fail(err.Error(), "give the user in REDIS_URL the commands and keys that the documentation lists")
 	}
 	return ok("scripts may be loaded and called")
@@ -128,19 +128,19 @@ func (c Config) epoch(ctx context.Context) (f Finding) {
 	}
 }
 
-func (c Config) judgeEpoch(m *marker, partitions []cache.PartitionState) Finding {
+func (c Config) judgeEpoch(m *marker, partitions []rediscache.PartitionState) Finding {
 	switch {
 	case m == nil:
-		return c.foreignBeat("", partitions, uncached(caching.NoBeat, "no invalidator has begun an epoch since PostgreSQL last lost its unlogged tables"))
+		return c.foreignBeat("", partitions, uncached(cachestate.NoBeat, "no invalidator has begun an epoch since PostgreSQL last lost its unlogged tables"))
 	case !m.ours:
-		return c.foreignBeat("", partitions, uncached(caching.NoBeat, "the marker was written in another database or cluster"))
+		return c.foreignBeat("", partitions, uncached(cachestate.NoBeat, "the marker was written in another database or cluster"))
 	case m.partitions != c.Space.Partitions:
-		return uncached(caching.OtherDeployment, fmt.Sprintf("REDIS_PARTITIONS is %d here, %d for the last leader", c.Space.Partitions, m.partitions))
+		return uncached(cachestate.OtherDeployment, fmt.Sprintf("REDIS_PARTITIONS is %d here, %d for the last leader", c.Space.Partitions, m.partitions))
 	}
 	for p, state := range partitions {
 		if state.Epoch != m.epoch {
 			said := fmt.Sprintf("partition %d of Redis is not of the epoch in PostgreSQL", p)
-			return c.foreignBeat(m.epoch, partitions, uncached(caching.NoBeat, said))
+			return c.foreignBeat(m.epoch, partitions, uncached(cachestate.NoBeat, said))
 		}
 	}
 	return ok("%s in PostgreSQL and all of Redis", m.epoch)
@@ -148,23 +148,23 @@ func (c Config) judgeEpoch(m *marker, partitions []cache.PartitionState) Finding
 
 // foreignBeat returns otherwise, unless there is a beat of another epoch than that in
 // PostgreSQL: then somebody certifies another database's listings under our names.
-func (c Config) foreignBeat(epoch string, partitions []cache.PartitionState, otherwise Finding) Finding {
+func (c Config) foreignBeat(epoch string, partitions []rediscache.PartitionState, otherwise Finding) Finding {
 	for _, state := range partitions {
 		if state.Beat != nil && state.Beat.Epoch != epoch {
-			return uncached(caching.OtherDeployment, "a beat in Redis certifies another database than DATABASE_URL's")
+			return uncached(cachestate.OtherDeployment, "a beat in Redis certifies another database than DATABASE_URL's")
 		}
 	}
 	return otherwise
 }
 
-func (c Config) beat(state cache.Inspection) Finding {
+func (c Config) beat(state rediscache.Inspection) Finding {
 	oldest := time.Duration(0)
 	for p, part := range state.Partitions {
 		if part.Beat == nil {
-			return uncached(caching.NoBeat, fmt.Sprintf("partition %d has none: nothing of it is served from the cache", p))
+			return uncached(cachestate.NoBeat, fmt.Sprintf("partition %d has none: nothing of it is served from the cache", p))
 		}
 		if b := part.Beat.Bound; b != c.Bound {
-			return uncached(caching.Bound, fmt.Sprintf("STALENESS_BOUND is %v here, %v for the leader", c.Bound, b))
+			return uncached(cachestate.Bound, fmt.Sprintf("STALENESS_BOUND is %v here, %v for the leader", c.Bound, b))
 		}
 		oldest = max(oldest, state.Clock.Sub(time.UnixMicro(part.Beat.Noted)))
 	}
@@ -175,7 +175,7 @@ func (c Config) beat(state cache.Inspection) Finding {
 	return ok("%s", said)
 }
 
-func (c Config) live(state cache.Inspection) Finding {
+func (c Config) live(state rediscache.Inspection) Finding {
 	var n int64
 	for _, part := range state.Partitions {
 		n += part.Live

@@ -5,9 +5,9 @@ import (
 	"context"
 	"slices"
 
-	"github.com/freshlist/freshlist/internal/cache"
 	"github.com/freshlist/freshlist/internal/invalidate/match"
 	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/rediscache"
 )
 
 // apply purges what some changes touch and what is left of earlier ones, at most most
@@ -16,22 +16,22 @@ import (
 // be seen here, so it is among them.
 func (l *leadership) apply(ctx context.Context, changes []match.Change, most int) error {
 	l.backlog(len(changes))
-	known, err := l.touched(ctx, &l.index, changes, l.left)
+	known, err := l.affected(ctx, &l.index, changes, l.remaining)
 	if err != nil {
 		return err
 	}
-	known = append(known, l.left...)
+	known = append(known, l.remaining...)
 	now := min(most, len(known))
 	fresh, err := l.purge(ctx, known[:now])
 	if err != nil {
 		return err
 	}
-	l.left = known[now:] // not sooner: what has not been purged for certain is still to be
+	l.remaining = known[now:] // not sooner: what has not been purged for certain is still to be
 	var index match.Index
 	for i := range fresh {
-		learn(&index, &fresh[i])
+		addRegistration(&index, &fresh[i])
 	}
-	late, err := l.touched(ctx, &index, changes, nil)
+	late, err := l.affected(ctx, &index, changes, nil)
 	if err != nil {
 		return err
 	}
@@ -41,9 +41,9 @@ func (l *leadership) apply(ctx context.Context, changes []match.Change, most int
 		}
 	}
 	l.Metrics.ChangesApplied.Add(len(changes))
-	l.tellUnread(ctx, changes)
+	l.reportUnread(ctx, changes)
 	l.Metrics.PurgedQueries.Add(now + len(late))
-	if len(l.left) == 0 {
+	if len(l.remaining) == 0 {
 		l.backlog(0)
 	}
 	return nil
@@ -52,51 +52,51 @@ func (l *leadership) apply(ctx context.Context, changes []match.Change, most int
 // purge removes queries from Redis, and when that is certain from the index; what has
 // registered by then it learns, and returns. A query that is forgotten before it has been
 // purged would stay in Redis for good if the purge never came there.
-func (l *leadership) purge(ctx context.Context, queries []string) (fresh []cache.Registration, err error) {
-	failed := l.daemon.Purge(ctx, queries, func(r cache.Registration) { fresh = append(fresh, r) })
-	err = l.compute(ctx, len(queries)+len(fresh), func() {
+func (l *leadership) purge(ctx context.Context, queries []string) (fresh []rediscache.Registration, err error) {
+	failed := l.purger.Purge(ctx, queries, func(r rediscache.Registration) { fresh = append(fresh, r) })
+	err = l.computeKeepingAlive(ctx, len(queries)+len(fresh), func() {
 		if failed == nil {
-			l.forget(queries)
+			l.removeFromIndex(queries)
 		}
-		l.learn(fresh) // in any case: it is told only once
+		l.addToIndex(fresh) // in any case: it is told only once
 	})
 	return fresh, cmp.Or(failed, err)
 }
 
-// forget takes queries out of the index.
-func (l *leadership) forget(queries []string) {
+// removeFromIndex takes queries out of the index.
+func (l *leadership) removeFromIndex(queries []string) {
 	for _, q := range queries {
 		l.index.Remove(q)
 	}
 }
 
-// learnAll learns all that has registered. It may be very many.
-func (l *leadership) learnAll(ctx context.Context) error {
+// readRegistrations learns all that has registered. It may be very many.
+func (l *leadership) readRegistrations(ctx context.Context) error {
 	for {
-		some, more, err := l.daemon.SomeRegistrations(ctx)
-		if err := l.compute(ctx, len(some), func() { l.learn(some) }); err != nil {
+		some, more, err := l.purger.SomeRegistrations(ctx)
+		if err := l.computeKeepingAlive(ctx, len(some), func() { l.addToIndex(some) }); err != nil {
 			return err
 		}
 		if err != nil || !more {
 			return err
 		}
-		if err := l.touch(ctx); err != nil {
+		if err := l.keepAlive(ctx); err != nil {
 			return err
 		}
 	}
 }
 
-// learn takes registrations into the index.
-func (l *leadership) learn(some []cache.Registration) {
+// addToIndex takes registrations into the index.
+func (l *leadership) addToIndex(some []rediscache.Registration) {
 	for i := range some {
-		learn(&l.index, &some[i])
+		addRegistration(&l.index, &some[i])
 	}
-	l.Metrics.Learned.Add(len(some))
+	l.Metrics.Registrations.Add(len(some))
 }
 
-// learn takes a registration into an index. A window that this build cannot read is
+// addRegistration takes a registration into an index. A window that this build cannot read is
 // taken for wide.
-func learn(index *match.Index, r *cache.Registration) {
+func addRegistration(index *match.Index, r *rediscache.Registration) {
 	w, err := listing.ParseWindow(r.Window)
 	if err != nil {
 		w = listing.Window{}
@@ -104,14 +104,14 @@ func learn(index *match.Index, r *cache.Registration) {
 	index.Set(r.Number, r.Query, w)
 }
 
-// touched returns the queries of an index that the changes touch, but for some. Those of
+// affected returns the queries of an index that the changes touch, but for some. Those of
 // changes that touch few come first: they need not wait for the others.
-func (l *leadership) touched(ctx context.Context, index *match.Index, changes []match.Change, but []string) (queries []string, err error) {
-	err = l.compute(ctx, len(changes), func() { queries = touched(index, changes, but) })
+func (l *leadership) affected(ctx context.Context, index *match.Index, changes []match.Change, but []string) (queries []string, err error) {
+	err = l.computeKeepingAlive(ctx, len(changes), func() { queries = affected(index, changes, but) })
 	return queries, err
 }
 
-func touched(index *match.Index, changes []match.Change, but []string) []string {
+func affected(index *match.Index, changes []match.Change, but []string) []string {
 	type query struct {
 		text string
 		of   int // how many queries the change touches that touches it and the fewest others

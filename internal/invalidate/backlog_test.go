@@ -23,7 +23,7 @@ func TestLargeBatchEndsInABeat(t *testing.T) {
 			update properties set price = price + 1 where city = 'FOLSOM';
 			update properties set price = price + 1 where city = 'FOLSOM'`)
 		d.Await("a beat", func() bool { return i.Metrics.Beats.Value() > before })
-		d.Settle(token)
+		d.AwaitApplied(token)
 		if n := present(d, []string{folsom}); n != 0 {
 			t.Errorf("%s is still there", folsom)
 		}
@@ -52,7 +52,7 @@ func TestBacklogWithinARound(t *testing.T) {
 	hold.await(d)
 	last := d.Exec(fmt.Sprintf(galtRows, 12_000))
 	hold.open()
-	d.Settle(last)
+	d.AwaitApplied(last)
 	if n := present(d, many); n != 0 {
 		t.Errorf("%d of %d queries are still there", n, each)
 	}
@@ -75,7 +75,7 @@ func TestBacklogIsApplied(t *testing.T) {
 	token := d.Exec(fmt.Sprintf(galtRows, 60_000))
 	second := d.Standby()
 	second.AwaitBeat(d)
-	d.Settle(token)
+	d.AwaitApplied(token)
 	if now := d.Beat(0).Epoch; now != epoch {
 		t.Errorf("epoch %s has begun", now)
 	}
@@ -94,7 +94,7 @@ func TestCollapsedBacklogIsDeleted(t *testing.T) {
 	i.Collapse(40_000)
 	epoch := d.Beat(0).Epoch
 	last := d.Exec(fmt.Sprintf(galtRows, 100_000))
-	d.Settle(last)
+	d.AwaitApplied(last)
 	if d.Beat(0).Epoch == epoch {
 		t.Error("the epoch goes on")
 	}

@@ -5,73 +5,73 @@ import (
 	"errors"
 	"time"
 
-	"github.com/freshlist/freshlist/internal/cache"
 	"github.com/freshlist/freshlist/internal/invalidate/feed"
+	"github.com/freshlist/freshlist/internal/rediscache"
 )
 
-// note reads Redis' clock, for the beat at the end of the round, and makes sure
+// readClock reads Redis' clock, for the beat at the end of the round, and makes sure
 // that Redis has not been told to evict what it must keep.
-func (l *leadership) note(ctx context.Context) error {
-	l.notedAt = time.Now()
-	clock, err := l.daemon.Note(ctx)
+func (l *leadership) readClock(ctx context.Context) error {
+	l.certifiedAt = time.Now()
+	clock, err := l.purger.ReadClock(ctx)
 	if err != nil {
 		return err
 	}
-	if _, err := cache.CheckPolicy(clock.Policy); err != nil {
+	if _, err := rediscache.CheckPolicy(clock.Policy); err != nil {
 		return err
 	}
-	l.noted = clock.Noted
+	l.certified = clock.Noted
 	return nil
 }
 
-// beat publishes the proof, and then looks at some live queries that may have gone.
-func (l *leadership) beat(ctx context.Context) error {
-	err := l.daemon.Beat(ctx, cache.Proof{Noted: l.noted, Applied: l.at.Snapshot})
+// publishBeat publishes the proof, and then looks at some live queries that may have gone.
+func (l *leadership) publishBeat(ctx context.Context) error {
+	err := l.purger.PublishBeat(ctx, rediscache.Proof{Noted: l.certified, Applied: l.position.Snapshot})
 	switch {
 	case err == nil:
 		now := time.Now()
-		l.proved(l.notedAt)
+		l.beatPublished(l.certifiedAt)
 		l.Metrics.Beats.Inc()
 		l.Metrics.LastBeat.Set(float64(now.UnixMilli()) / 1000)
-		l.status.beat(now, l.index.Len(), l.daemon.Positions()[0].Batch, l.at.Epoch)
-	case isMild(err):
-		l.hinder(reasonOf(err), "a beat was refused: "+err.Error())
+		l.status.setBeat(now, l.index.Len(), l.purger.Fences()[0].Batch, l.position.Epoch)
+	case isRefusedForTime(err):
+		l.beatPrevented(reasonOf(err), "a beat was refused: "+err.Error())
 	default:
 		return err
 	}
-	gone, err := l.daemon.Cleanup(ctx, max(leastLooks, l.index.Len()/sweepBeats))
-	l.forget(gone)
+	gone, err := l.purger.Cleanup(ctx, max(minScans, l.index.Len()/scanBeats))
+	l.removeFromIndex(gone)
 	l.Metrics.LiveQueries.Set(float64(l.index.Len()))
 	l.Metrics.Unparsable.Set(float64(l.index.Unparsable()))
 	return err
 }
 
-// A beat looks at least at leastLooks live queries, and at all of them within
-// sweepBeats beats.
+// A beat looks at least at minScans live queries, and at all of them within
+// scanBeats beats.
 const (
-	leastLooks = 20
-	sweepBeats = 500
+	minScans  = 20
+	scanBeats = 500
 )
 
-// renewEvery is how often a beat is renewed while changes keep coming, for those who
+// republishEvery is how often a beat is renewed while changes keep coming, for those who
 // wait to see their own write. Where very many come, they read it from the database.
-func (l *leadership) renewEvery() time.Duration {
-	if !l.bell.ringing() {
+func (l *leadership) republishEvery() time.Duration {
+	if !l.doorbell.ringing() {
 		return l.beatEvery() / 4
 	}
 	return 15 * time.Millisecond
 }
 
-// renew publishes the present beat with what has been applied since. As for any proof,
+// republishBeat publishes the present beat with what has been applied since. As for any proof,
 // the catalog must have been read: a transaction that went past disabled triggers is in
 // the applied snapshot like any other, but nothing of it has been applied.
-func (l *leadership) renew(ctx context.Context) error {
-	l.unproved, l.renewed = false, time.Now()
-	if l.noted == 0 {
+func (l *leadership) republishBeat(ctx context.Context) error {
+	l.dirty, l.republishedAt = false, time.Now()
+	if l.certified == 0 {
 		return nil
 	}
-	err := l.daemon.Beat(ctx, cache.Proof{Noted: l.noted, Applied: l.at.Snapshot})
-	if isMild(err) {
+	err := l.purger.PublishBeat(ctx, rediscache.Proof{Noted: l.certified, Applied: l.position.Snapshot})
+	if isRefusedForTime(err) {
 		return nil
 	}
 	return err
@@ -81,16 +81,16 @@ func (l *leadership) renew(ctx context.Context) error {
 // quiet is purged for sooner without. It speaks for the drain's snapshot too, since no
 // fingerprint comes a second time.
 func (l *leadership) checkCatalog(ctx context.Context) error {
-	return l.while(ctx, l.stepTimeout(), func(ctx context.Context) error {
+	return l.runKeepingAlive(ctx, l.stepTimeout(), func(ctx context.Context) error {
 		catalog, err := feed.Fingerprint(ctx, l.drains)
-		if err == nil && catalog != l.at.Catalog {
+		if err == nil && catalog != l.position.Catalog {
 			err = feed.ErrCatalog
 		}
 		return err
 	})
 }
 
-// isMild reports whether a beat was refused for its time only.
-func isMild(err error) bool {
-	return errors.Is(err, cache.ErrLate) || errors.Is(err, cache.ErrFuture)
+// isRefusedForTime reports whether a beat was refused for its time only.
+func isRefusedForTime(err error) bool {
+	return errors.Is(err, rediscache.ErrLate) || errors.Is(err, rediscache.ErrFuture)
 }

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/freshlist/freshlist/internal/cache"
 	"github.com/freshlist/freshlist/internal/coherence/deployment"
+	"github.com/freshlist/freshlist/internal/rediscache"
 	"github.com/freshlist/freshlist/internal/redistest"
 )
 
@@ -25,7 +25,7 @@ func TestBulkStatement(t *testing.T) {
 	server := redistest.Start(t, "slowlog-log-slower-than 100", "slowlog-max-len 10000") // 100 us: not the commands within
 	d := deployment.New(t, deployment.Options{Redis: server, Bound: time.Minute})
 	invalidator := d.Invalidate()
-	d.Settle(d.Exec(`insert into properties (title, property_type, price, city)
+	d.AwaitApplied(d.Exec(`insert into properties (title, property_type, price, city)
 		select 'House ' || n, 'Condo', n, case when n % 2 = 0 then 'FOLSOM' else 'SACRAMENTO' end from generate_series(1, 100000) as n;
 		insert into properties (title, property_type, price, city) values ('House', 'Condo', 1, 'GALT')`))
 	touched, others := views("properties?city=FOLSOM&min_price=%d", each), views("properties?city=GALT&min_price=%d", each)
@@ -34,7 +34,7 @@ func TestBulkStatement(t *testing.T) {
 	before := invalidator.Metrics.ChangesApplied.Value()
 	update := func() map[string][]time.Duration {
 		d.Must(d.Redis.Do(t.Context(), "slowlog", "reset").Err())
-		d.Settle(d.Exec("update properties set price = price + 1 where city in ('FOLSOM', 'SACRAMENTO')"))
+		d.AwaitApplied(d.Exec("update properties set price = price + 1 where city in ('FOLSOM', 'SACRAMENTO')"))
 		return scripts(d)
 	}
 	took := update()
@@ -95,8 +95,8 @@ func views(format string, n int) []string {
 func fill(d *deployment.Deployment, queries []string) {
 	d.Helper()
 	const writers = 8
-	limits := cache.Limits{Lease: time.Minute, View: time.Hour, Queryset: time.Hour, Live: d.Live}
-	reader := cache.NewReader(d.Redis, d.Space, strings.Repeat("0", 16), limits)
+	limits := rediscache.Limits{Lease: time.Minute, View: time.Hour, Queryset: time.Hour, Live: d.Live}
+	reader := rediscache.NewReader(d.Redis, d.Space, strings.Repeat("0", 16), limits)
 	stamp := d.Beat(0).Epoch + " " + d.Redis.HGet(d.Context(), d.Space.Fence(0), "server").Val()
 	var wg sync.WaitGroup
 	for w := range writers {
@@ -104,7 +104,7 @@ func fill(d *deployment.Deployment, queries []string) {
 			for i := w; i < len(queries); i += writers {
 				lease, _, err := reader.Acquire(d.Context(), queries[i])
 				if err == nil {
-					err = reader.Fill(d.Context(), lease, cache.Entry{Stamp: stamp, Format: "json", View: cache.View{
+					err = reader.Fill(d.Context(), lease, rediscache.Entry{Origin: stamp, Format: "json", View: rediscache.View{
 						Status: 200, ETag: strings.Repeat("0", 22), Body: strings.Repeat("body", 100),
 					}})
 				}
@@ -150,7 +150,7 @@ func TestFewFirst(t *testing.T) {
 	const each = 1000
 	d := deployment.New(t, deployment.Options{Bound: time.Minute})
 	d.Invalidate()
-	d.Settle(d.Exec(`insert into properties (id, title, property_type, price, city) values
+	d.AwaitApplied(d.Exec(`insert into properties (id, title, property_type, price, city) values
 		(1, 'House', 'Condo', 2000, 'FOLSOM'), (2, 'House', 'Condo', 2000, 'GALT')`))
 	many, few := views("properties?city=FOLSOM&min_price=%d", each), "properties?city=GALT"
 	fill(d, append(many, few))
@@ -165,7 +165,7 @@ func TestFewFirst(t *testing.T) {
 			t.Errorf("%s was not among the first %d to be purged", few, n)
 		}
 	}
-	d.Settle(token)
+	d.AwaitApplied(token)
 	if n := present(d, many); n != 0 {
 		t.Errorf("%d of %d queries are still there", n, each)
 	}

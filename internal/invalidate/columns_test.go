@@ -83,7 +83,7 @@ func (w *walk) set(value string) {
 	if w.column.Name == "id" {
 		w.id = value
 	}
-	w.Settle(xid)
+	w.AwaitApplied(xid)
 	there := cached(w.Deployment, queries...)
 	after := w.answers(queries)
 	for i, q := range queries {

@@ -40,8 +40,8 @@ func (i *Invalidator) connect(ctx context.Context, purpose string, settings map[
 // closeTimeout bounds the farewell of a connection that may be dead.
 const closeTimeout = 100 * time.Millisecond
 
-// hangUp closes a connection without waiting long for the other side.
-func hangUp(conn *pgx.Conn) {
+// closeConn closes a connection without waiting long for the other side.
+func closeConn(conn *pgx.Conn) {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	_ = conn.Close(ctx)

@@ -74,7 +74,7 @@ func differential(d *deployment.Deployment, api *deployment.API, queries []strin
 	before := readAll(d, api, queries)
 	for t.edits < edits && t.stale == 0 {
 		t.edits++
-		d.Settle(edit(d, rows, random))
+		d.AwaitApplied(edit(d, rows, random))
 		there := cached(d, queries...)
 		now := readAll(d, api, queries)
 		for i, q := range queries {

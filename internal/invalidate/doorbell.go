@@ -26,25 +26,25 @@ type doorbell struct {
 	ask     func(context.Context) (held bool, err error) // asks for the lock and waits, for a while at most
 	release func(context.Context) error                  // gives it back
 
-	state   bellState
-	request func()        // asks once more
-	granted chan answer   // answers the asking
-	unseen  bool          // the lock was granted within a round: one more look is due
-	pause   time.Duration // until the next look while asking, or asleep behind a ring; 0 for none
-	looked  time.Time     // when the loop last began to look
-	every   time.Duration // from one look to the next while awake
-	debt    time.Duration // of the leaky bucket, less the time gone by since hit
-	hit     time.Time     // when changes were last found, or it woke up: the debt is as of then
+	state     doorbellState
+	request   func()        // asks once more
+	granted   chan answer   // answers the asking
+	pollDue   bool          // the lock was granted within a round: one more look is due
+	pause     time.Duration // until the next look while asking, or asleep behind a ring; 0 for none
+	polledAt  time.Time     // when the loop last began to look
+	pollEvery time.Duration // from one look to the next while awake
+	level     time.Duration // of the leaky bucket, less the time gone by since hit
+	levelAt   time.Time     // when changes were last found, or it woke up: the debt is as of then
 
-	vain  time.Duration // how long to leave it after the latest asking in vain
-	again time.Time     // not to be asked for before
+	retryPause time.Duration // how long to leave it after the latest asking in vain
+	retryAt    time.Time     // not to be asked for before
 }
 
-type bellState uint8
+type doorbellState uint8
 
 const (
-	awake bellState = iota
-	asking
+	awake doorbellState = iota
+	requesting
 	withdrawing
 	asleep
 )
@@ -56,13 +56,13 @@ type answer struct {
 }
 
 // How the loop looks for changes. A look costs the same whether it finds one transaction
-// or ten, so while awake it looks about once for every lookFinds of them.
+// or ten, so while awake it looks about once for every pollFinds of them.
 const (
-	lookFinds   = 2
-	lookOften   = 4 * time.Millisecond  // from one look to the next, however many changes come
-	lookSeldom  = 20 * time.Millisecond // likewise, however few
-	lookLeast   = 1 * time.Millisecond  // from the end of one to the next, however long it took
-	lookPolling = 5 * time.Millisecond  // likewise where writers never ring, while no changes come
+	pollFinds = 2
+	pollMin   = 4 * time.Millisecond  // from one look to the next, however many changes come
+	pollMax   = 20 * time.Millisecond // likewise, however few
+	pollPause = 1 * time.Millisecond  // from the end of one to the next, however long it took
+	pollOnly  = 5 * time.Millisecond  // likewise where writers never ring, while no changes come
 )
 
 // Looking costs both servers something whether there is a change or not, and a ring costs
@@ -71,35 +71,35 @@ const (
 // found counts once for itself, and less for each that was under way then and may have had
 // to wait. It counts transactions and not drains: a slow drain judges like a fast one.
 const (
-	pace        = 12500 * time.Microsecond // per transaction: looking pays above some 80 a second
-	waitPace    = 5 * time.Millisecond     // per transaction under way
-	mostWaiting = 3                        // count as waiting; a few others are just long
-	wakeDebt    = 12 * pace                // while writers ring: look instead above it
-	awakeDebt   = 3 * pace                 // awake: the most there can be; ask for the lock once it is paid
+	transactionCost = 12500 * time.Microsecond // per transaction: looking pays above some 80 a second
+	waiterCost      = 5 * time.Millisecond     // per transaction under way
+	maxWaiters      = 3                        // count as waiting; a few others are just long
+	wakeLevel       = 12 * transactionCost     // while writers ring: look instead above it
+	maxAwakeLevel   = 3 * transactionCost      // awake: the most there can be; ask for the lock once it is paid
 )
 
 // Somebody who stays silent for long keeps the lock from being granted, and whenever it is
 // asked for all the others ring. If that had to be given up since much came, it is left for
 // a while, longer each time.
 const (
-	vainFirst = time.Second
-	vainMost  = 16 * time.Second
+	retryFirst = time.Second
+	retryMax   = 16 * time.Second
 )
 
 // busy reports whether the connection is occupied by an asking.
-func (b *doorbell) busy() bool { return b.state == asking || b.state == withdrawing }
+func (b *doorbell) busy() bool { return b.state == requesting || b.state == withdrawing }
 
 // ringing reports whether writers ring.
-func (b *doorbell) ringing() bool { return b.state == asking || b.state == asleep }
+func (b *doorbell) ringing() bool { return b.state == requesting || b.state == asleep }
 
-// rested reports whether it is time to ask for the lock.
-func (b *doorbell) rested(now time.Time) bool {
-	return b.state == awake && b.owed(now) == 0 && !now.Before(b.again)
+// sleepDue reports whether it is time to ask for the lock.
+func (b *doorbell) sleepDue(now time.Time) bool {
+	return b.state == awake && b.levelNow(now) == 0 && !now.Before(b.retryAt)
 }
 
-// queue asks for the lock without waiting for it; ctx is that of all the askings to come.
-func (b *doorbell) queue(ctx context.Context) {
-	b.state, b.pause = asking, lookOften
+// requestLock asks for the lock without waiting for it; ctx is that of all the askings to come.
+func (b *doorbell) requestLock(ctx context.Context) {
+	b.state, b.pause = requesting, pollMin
 	b.request = func() {
 		granted := make(chan answer, 1)
 		b.granted = granted
@@ -118,19 +118,19 @@ func (b *doorbell) answered(ctx context.Context, now time.Time, a answer) error 
 	switch {
 	case a.err != nil:
 		return a.err
-	case a.held && b.state == asking:
-		b.state, b.vain, b.pause = asleep, 0, 0
+	case a.held && b.state == requesting:
+		b.state, b.retryPause, b.pause = asleep, 0, 0
 	case a.held:
 		if err := b.release(ctx); err != nil {
 			return err
 		}
-		b.rise(now)
-	case b.state == asking:
+		b.startPolling(now)
+	case b.state == requesting:
 		b.request()
 	default:
-		b.vain = min(max(vainFirst, 2*b.vain), vainMost)
-		b.again = now.Add(b.vain)
-		b.rise(now)
+		b.retryPause = min(max(retryFirst, 2*b.retryPause), retryMax)
+		b.retryAt = now.Add(b.retryPause)
+		b.startPolling(now)
 	}
 	return nil
 }
@@ -139,72 +139,72 @@ func (b *doorbell) answered(ctx context.Context, now time.Time, a answer) error 
 // soon as that is answered.
 func (b *doorbell) wake(ctx context.Context, now time.Time) error {
 	switch b.state {
-	case asking:
-		b.rise(now)
+	case requesting:
+		b.startPolling(now)
 		b.state = withdrawing
 	case asleep:
 		if err := b.release(ctx); err != nil {
 			return err
 		}
-		b.rise(now)
+		b.startPolling(now)
 	}
 	return nil
 }
 
-// rise begins to look for changes.
-func (b *doorbell) rise(now time.Time) {
-	b.state, b.unseen, b.every, b.debt, b.hit = awake, false, lookOften, awakeDebt, now
+// startPolling begins to look for changes.
+func (b *doorbell) startPolling(now time.Time) {
+	b.state, b.pollDue, b.pollEvery, b.level, b.levelAt = awake, false, pollMin, maxAwakeLevel, now
 }
 
-// settle waits for the answer to an asking whose context has been cancelled.
-func (b *doorbell) settle() {
+// awaitAnswer waits for the answer to an asking whose context has been cancelled.
+func (b *doorbell) awaitAnswer() {
 	if b.granted != nil {
 		<-b.granted
 		b.granted = nil
 	}
 }
 
-// owed returns the debt as of now.
-func (b *doorbell) owed(now time.Time) time.Duration { return max(0, b.debt-now.Sub(b.hit)) }
+// levelNow returns the debt as of now.
+func (b *doorbell) levelNow(now time.Time) time.Duration { return max(0, b.level-now.Sub(b.levelAt)) }
 
-// found notes that a drain found changes of so many transactions, while so many others
+// addTransactions notes that a drain found changes of so many transactions, while so many others
 // were in progress, and reports whether that is too much for writers to ring for.
-func (b *doorbell) found(now time.Time, transactions, inProgress int) (burst bool) {
-	b.adjust(now.Sub(b.hit) * lookFinds / time.Duration(transactions))
-	b.debt, b.hit = b.owed(now)+time.Duration(transactions)*(pace+time.Duration(min(inProgress, mostWaiting))*waitPace), now
+func (b *doorbell) addTransactions(now time.Time, transactions, inProgress int) (burst bool) {
+	b.adjustInterval(now.Sub(b.levelAt) * pollFinds / time.Duration(transactions))
+	b.level, b.levelAt = b.levelNow(now)+time.Duration(transactions)*(transactionCost+time.Duration(min(inProgress, maxWaiters))*waiterCost), now
 	if !b.ringing() {
-		b.debt = min(b.debt, awakeDebt)
+		b.level = min(b.level, maxAwakeLevel)
 		return false
 	}
 	if b.state == asleep && inProgress > 0 {
-		b.pause = lookOften
+		b.pause = pollMin
 	}
-	return b.debt > wakeDebt
+	return b.level > wakeLevel
 }
 
-// adjust moves the time from one look to the next towards what suits the latest changes:
+// adjustInterval moves the time from one look to the next towards what suits the latest changes:
 // quickly when more come, and slowly when fewer do, which may be a pause only.
-func (b *doorbell) adjust(suits time.Duration) {
-	switch suits = min(max(suits, lookOften), lookSeldom); {
-	case suits < b.every:
-		b.every -= (b.every - suits) / 2
+func (b *doorbell) adjustInterval(suits time.Duration) {
+	switch suits = min(max(suits, pollMin), pollMax); {
+	case suits < b.pollEvery:
+		b.pollEvery -= (b.pollEvery - suits) / 2
 	default:
-		b.every += (suits - b.every) / 8
+		b.pollEvery += (suits - b.pollEvery) / 8
 	}
 }
 
-// next returns how long to wait before looking again without having been rung;
+// pollIn returns how long to wait before looking again without having been rung;
 // 0 means until the next beat.
-func (b *doorbell) next(now time.Time, polling bool, beat time.Duration) time.Duration {
+func (b *doorbell) pollIn(now time.Time, polling bool, beat time.Duration) time.Duration {
 	switch {
-	case b.state == awake && polling && b.owed(now) == 0:
-		return lookPolling
+	case b.state == awake && polling && b.levelNow(now) == 0:
+		return pollOnly
 	case !b.ringing():
-		return max(lookLeast, b.every-now.Sub(b.looked))
-	case b.state == asking && b.pause < beat:
+		return max(pollPause, b.pollEvery-now.Sub(b.polledAt))
+	case b.state == requesting && b.pause < beat:
 		b.pause *= 2
 		return b.pause
-	case b.state == asleep && b.pause > 0 && b.pause < lookSeldom:
+	case b.state == asleep && b.pause > 0 && b.pause < pollMax:
 		b.pause *= 2
 		return b.pause / 2
 	}

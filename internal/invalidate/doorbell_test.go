@@ -12,8 +12,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/freshlist/freshlist/internal/cache"
 	"github.com/freshlist/freshlist/internal/coherence/deployment"
+	"github.com/freshlist/freshlist/internal/rediscache"
 	"github.com/freshlist/freshlist/internal/schema"
 )
 
@@ -34,8 +34,8 @@ const (
 // change was purged for, and how long the bare chain took between the bursts.
 func bursts(d *deployment.Deployment, invalidator *deployment.Invalidator, random *rand.Rand) (delays, chains []time.Duration) {
 	d.Helper()
-	reader := cache.NewReader(d.Redis, d.Space, strings.Repeat("0", 16),
-		cache.Limits{Lease: time.Hour, View: time.Hour, Queryset: time.Hour, Live: d.Live})
+	reader := rediscache.NewReader(d.Redis, d.Space, strings.Repeat("0", 16),
+		rediscache.Limits{Lease: time.Hour, View: time.Hour, Queryset: time.Hour, Live: d.Live})
 	conns := []*pgx.Conn{d.Connect(), d.Connect()}
 	heard, chain := d.Listen(), bareChain(d)
 	sleeps := invalidator.Metrics.Sleeps.Value
@@ -43,7 +43,7 @@ func bursts(d *deployment.Deployment, invalidator *deployment.Invalidator, rando
 		committed := map[string]time.Time{}
 		n := 1 + random.IntN(5)
 		for id := 1; id <= n+1; id++ {
-			if _, _, err := reader.Acquire(d.Context(), fmt.Sprintf("properties/%d", id)); err != nil && !errors.Is(err, cache.ErrHeld) {
+			if _, _, err := reader.Acquire(d.Context(), fmt.Sprintf("properties/%d", id)); err != nil && !errors.Is(err, rediscache.ErrHeld) {
 				d.Fatalf("acquire: %v", err)
 			}
 		}

@@ -115,7 +115,7 @@ func startHooked(d *deployment.Deployment, hook redis.Hook, release ...func()) (
 // A leader is stopped between its drain and its purge, another one takes over and
 // applies the change, and then the first goes on: the fence refuses what it does, and
 // the cache is kept.
-func TestRevenantIsFenced(t *testing.T) {
+func TestOldLeaderIsFenced(t *testing.T) {
 	t.Parallel()
 	d := deployment.New(t, deployment.Options{Bound: 2 * time.Second})
 	revenant, hold, stop := startHeld(d)

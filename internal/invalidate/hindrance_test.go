@@ -14,9 +14,9 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/redis/go-redis/v9"
 
-	"github.com/freshlist/freshlist/internal/cache"
-	"github.com/freshlist/freshlist/internal/caching"
+	"github.com/freshlist/freshlist/internal/cachestate"
 	"github.com/freshlist/freshlist/internal/invalidate/feed"
+	"github.com/freshlist/freshlist/internal/rediscache"
 	"github.com/freshlist/freshlist/internal/rediskey"
 	"github.com/freshlist/freshlist/internal/telemetry"
 )
@@ -37,7 +37,7 @@ func newStateRig(t *testing.T) stateRig {
 }
 
 // expect fails the test unless the state is of this reason, and its detail holds some words.
-func (r stateRig) expect(why caching.Reason, detail string) {
+func (r stateRig) expect(why cachestate.Reason, detail string) {
 	r.Helper()
 	if p := r.state.Present(); p.Reason != why || !strings.Contains(p.Detail, detail) {
 		r.Errorf("the state is %s, %q; want %s, %q", p.Reason, p.Detail, why, detail)
@@ -50,35 +50,35 @@ func TestAProofCountsForItsBound(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := newStateRig(t)
-		r.proved(time.Now())
-		r.expect(caching.OK, "")
-		r.hinder(caching.OtherLeader, "for a moment")
-		r.expire(false)
+		r.beatPublished(time.Now())
+		r.expect(cachestate.OK, "")
+		r.beatPrevented(cachestate.OtherLeader, "for a moment")
+		r.beatExpired(false)
 		time.Sleep(r.Bound - 1) // of the bubble
-		r.expire(false)
-		r.expect(caching.OK, "")
+		r.beatExpired(false)
+		r.expect(cachestate.OK, "")
 		time.Sleep(1)
-		r.expire(false)
-		r.expect(caching.OtherLeader, "for a moment")
-		r.hinder(caching.CatchingUp, "many")
-		r.expect(caching.CatchingUp, "many")
-		r.expire(true)
-		r.expect(caching.CatchingUp, "many")
+		r.beatExpired(false)
+		r.expect(cachestate.OtherLeader, "for a moment")
+		r.beatPrevented(cachestate.CatchingUp, "many")
+		r.expect(cachestate.CatchingUp, "many")
+		r.beatExpired(true)
+		r.expect(cachestate.CatchingUp, "many")
 
-		r.proved(time.Now())
-		r.hinder(caching.OtherLeader, "overcome")
-		r.proved(time.Now())
+		r.beatPublished(time.Now())
+		r.beatPrevented(cachestate.OtherLeader, "overcome")
+		r.beatPublished(time.Now())
 		time.Sleep(r.Bound)
-		r.expire(false)
-		r.expect(caching.NoBeat, "longer than the bound")
+		r.beatExpired(false)
+		r.expect(cachestate.NoBeat, "longer than the bound")
 
-		r.proved(time.Now())
-		r.expire(true)
-		r.expect(caching.NoBeat, "not in Redis")
+		r.beatPublished(time.Now())
+		r.beatExpired(true)
+		r.expect(cachestate.NoBeat, "not in Redis")
 
-		r.proved(time.Now())
-		r.hinder(caching.RedisDown, "refused")
-		r.expect(caching.RedisDown, "refused")
+		r.beatPublished(time.Now())
+		r.beatPrevented(cachestate.RedisDown, "refused")
+		r.expect(cachestate.RedisDown, "refused")
 	})
 }
 
@@ -86,57 +86,57 @@ func TestAProofCountsForItsBound(t *testing.T) {
 func TestFullRedisIsTheStateWhateverIsProved(t *testing.T) {
 	t.Parallel()
 	r := newStateRig(t)
-	r.refused(true, "full")
-	r.proved(time.Now())
-	r.expect(caching.RedisFull, "full")
-	r.followed()
-	r.expect(caching.RedisFull, "full")
-	r.refused(false, "")
-	r.proved(time.Now())
-	r.expect(caching.OK, "")
+	r.setRedisFull(true, "full")
+	r.beatPublished(time.Now())
+	r.expect(cachestate.RedisFull, "full")
+	r.leaderBeats()
+	r.expect(cachestate.RedisFull, "full")
+	r.setRedisFull(false, "")
+	r.beatPublished(time.Now())
+	r.expect(cachestate.OK, "")
 }
 
 // A standby has no proofs of its own that could end; those of the leader it looks at elsewhere.
 func TestStandbyKeepsItsState(t *testing.T) {
 	t.Parallel()
-	none := caching.Because(caching.NoBeat, errors.New("no beat"))
+	none := cachestate.Wrap(cachestate.NoBeat, errors.New("no beat"))
 	r := newStateRig(t)
-	r.followed()
+	r.leaderBeats()
 	r.setRole(standby)
-	r.seen(none)
-	r.expect(caching.OK, "")
-	r.seen(caching.Because(caching.RedisDown, errors.New("refused")))
-	r.expect(caching.RedisDown, "refused")
+	r.beatsRead(none)
+	r.expect(cachestate.OK, "")
+	r.beatsRead(cachestate.Wrap(cachestate.RedisDown, errors.New("refused")))
+	r.expect(cachestate.RedisDown, "refused")
 	r.setRole(leader)
-	r.proved(time.Now())
-	r.seen(none)
-	r.expect(caching.NoBeat, "")
+	r.beatPublished(time.Now())
+	r.beatsRead(none)
+	r.expect(cachestate.NoBeat, "")
 }
 
 func TestReasonsOfErrors(t *testing.T) {
 	t.Parallel()
-	for err, want := range map[error]caching.Reason{
-		caching.Because(caching.RedisFull, io.EOF): caching.RedisFull,
-		cache.ErrFenced:                caching.OtherLeader,
-		feed.ErrTerm:                   caching.OtherLeader,
-		cache.ErrLost:                  caching.NoBeat,
-		feed.ErrMarker:                 caching.NoBeat,
-		feed.ErrCatalog:                caching.NoBeat,
-		cache.ErrLate:                  caching.NoBeat,
-		io.ErrUnexpectedEOF:            caching.DatabaseDown,
-		&pgconn.PgError{Code: "42501"}: caching.NoRights,     // insufficient_privilege
-		&pgconn.PgError{Code: "3F000"}: caching.NotInstalled, // invalid_schema_name
-		&pgconn.PgError{Code: "42883"}: caching.NotInstalled, // undefined_function
-		&pgconn.PgError{Code: "42P01"}: caching.NotInstalled, // undefined_table
-		&pgconn.PgError{Code: "25006"}: caching.InRecovery,   // read_only_sql_transaction
-		&pgconn.PgError{Code: "0A000"}: caching.InRecovery,   // feature_not_supported
-		&pgconn.PgError{Code: "57P05"}: caching.NoBeat,       // idle_session_timeout
-		&pgconn.PgError{Code: "57014"}: caching.NoBeat,       // query_canceled
-		&pgconn.PgError{Code: "55P03"}: caching.NoBeat,       // lock_not_available
-		&pgconn.PgError{Code: "40001"}: caching.NoBeat,       // serialization_failure
-		&pgconn.PgError{Code: "57P01"}: caching.DatabaseDown, // admin_shutdown
-		&pgconn.PgError{Code: "28P01"}: caching.DatabaseDown, // invalid_password
-		&pgconn.PgError{Code: "53300"}: caching.DatabaseDown, // too_many_connections
+	for err, want := range map[error]cachestate.Reason{
+		cachestate.Wrap(cachestate.RedisFull, io.EOF): cachestate.RedisFull,
+		rediscache.ErrFenced:                          cachestate.OtherLeader,
+		feed.ErrTerm:                                  cachestate.OtherLeader,
+		rediscache.ErrStateLost:                       cachestate.NoBeat,
+		feed.ErrMarker:                                cachestate.NoBeat,
+		feed.ErrCatalog:                               cachestate.NoBeat,
+		rediscache.ErrLate:                            cachestate.NoBeat,
+		io.ErrUnexpectedEOF:                           cachestate.DatabaseDown,
+		&pgconn.PgError{Code: "42501"}:                cachestate.NoRights,     // insufficient_privilege
+		&pgconn.PgError{Code: "3F000"}:                cachestate.NotInstalled, // invalid_schema_name
+		&pgconn.PgError{Code: "42883"}:                cachestate.NotInstalled, // undefined_function
+		&pgconn.PgError{Code: "42P01"}:                cachestate.NotInstalled, // undefined_table
+		&pgconn.PgError{Code: "25006"}:                cachestate.InRecovery,   // read_only_sql_transaction
+		&pgconn.PgError{Code: "0A000"}:                cachestate.InRecovery,   // feature_not_supported
+		&pgconn.PgError{Code: "57P05"}:                cachestate.NoBeat,       // idle_session_timeout
+		&pgconn.PgError{Code: "57014"}:                cachestate.NoBeat,       // query_canceled
+		&pgconn.PgError{Code: "55P03"}:                cachestate.NoBeat,       // lock_not_available
+		&pgconn.PgError{Code: "40001"}:                cachestate.NoBeat,       // serialization_failure
+		&pgconn.PgError{Code: "57P01"}:                cachestate.DatabaseDown, // admin_shutdown
+		&pgconn.PgError{Code: "28P01"}:                cachestate.DatabaseDown, // invalid_password
+		&pgconn.PgError{Code: "53300"}:                cachestate.DatabaseDown, // too_many_connections
 	} {
 		if got := reasonOf(fmt.Errorf("read the changes: %w", err)); got != want {
 			t.Errorf("%v is %s, want %s", err, got, want)
@@ -148,27 +148,27 @@ func TestInWhatABeatDisagrees(t *testing.T) {
 	t.Parallel()
 	r := newStateRig(t)
 	for name, c := range map[string]struct {
-		change func(*cache.Beat)
-		want   caching.Reason
+		change func(*rediscache.Beat)
+		want   cachestate.Reason
 	}{
-		"nothing":    {func(*cache.Beat) {}, caching.OK},
-		"database":   {func(b *cache.Beat) { b.Database = "7/6" }, caching.OtherDeployment},
-		"partitions": {func(b *cache.Beat) { b.Partitions++ }, caching.OtherDeployment},
-		"bound":      {func(b *cache.Beat) { b.Bound++ }, caching.Bound},
+		"nothing":    {func(*rediscache.Beat) {}, cachestate.OK},
+		"database":   {func(b *rediscache.Beat) { b.Database = "7/6" }, cachestate.OtherDeployment},
+		"partitions": {func(b *rediscache.Beat) { b.Partitions++ }, cachestate.OtherDeployment},
+		"bound":      {func(b *rediscache.Beat) { b.Bound++ }, cachestate.Bound},
 	} {
-		beat := cache.Beat{Database: "7/5", Partitions: 2, Bound: time.Second}
+		beat := rediscache.Beat{Database: "7/5", Partitions: 2, Bound: time.Second}
 		c.change(&beat)
-		if why, detail := r.disagrees(&beat, "7/5"); why != c.want || (detail == "") != (why == caching.OK) {
+		if why, detail := r.disagrees(&beat, "7/5"); why != c.want || (detail == "") != (why == cachestate.OK) {
 			t.Errorf("%s: %s, %q; want %s", name, why, detail, c.want)
 		}
 	}
 	// So does what the marker says, where there is no beat.
-	for there, want := range map[string]caching.Reason{
-		"prefix=here partitions=2 bound=2s":  caching.Bound,
-		"prefix=here partitions=3 bound=1s":  caching.OtherDeployment,
-		"prefix=there partitions=2 bound=2s": caching.OtherDeployment,
+	for there, want := range map[string]cachestate.Reason{
+		"prefix=here partitions=2 bound=2s":  cachestate.Bound,
+		"prefix=here partitions=3 bound=1s":  cachestate.OtherDeployment,
+		"prefix=there partitions=2 bound=2s": cachestate.OtherDeployment,
 	} {
-		if why, detail := contrast(there, r.agreed()); why != want || strings.Contains(detail, "partitions") != strings.Contains(there, "3") {
+		if why, detail := differences(there, r.agreed()); why != want || strings.Contains(detail, "partitions") != strings.Contains(there, "3") {
 			t.Errorf("%s: %s, %q; want %s", there, why, detail, want)
 		}
 	}
@@ -187,14 +187,14 @@ func TestErrorIsReportedNowAndThen(t *testing.T) {
 			}
 		}
 		for range 9 {
-			r.report(t.Context(), caching.DatabaseDown, io.EOF)
+			r.report(t.Context(), cachestate.DatabaseDown, io.EOF)
 			time.Sleep(time.Second) // of the bubble
 		}
 		expect(1, "within ten seconds")
-		r.report(t.Context(), caching.DatabaseDown, io.ErrUnexpectedEOF)
+		r.report(t.Context(), cachestate.DatabaseDown, io.ErrUnexpectedEOF)
 		expect(2, "another one")
 		time.Sleep(repeatAfter)
-		r.report(t.Context(), caching.DatabaseDown, io.ErrUnexpectedEOF)
+		r.report(t.Context(), cachestate.DatabaseDown, io.ErrUnexpectedEOF)
 		expect(3, "after ten seconds")
 	})
 }

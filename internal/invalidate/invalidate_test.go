@@ -24,7 +24,7 @@ var formats = [...]render.Format{render.JSON, render.HTML}
 // their id.
 func listings(d *deployment.Deployment, city string, first, last int) {
 	d.Helper()
-	d.Settle(d.Exec(`insert into properties (id, title, description, property_type, price, city, bedrooms)
+	d.AwaitApplied(d.Exec(`insert into properties (id, title, description, property_type, price, city, bedrooms)
 		select n, 'House ' || n, 'As it is', 'Condo', 1000 * n, $1, n % 5 from generate_series($2::bigint, $3) as n`, city, first, last))
 }
 

@@ -18,9 +18,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/redis/go-redis/v9"
 
-	"github.com/freshlist/freshlist/internal/cache"
-	"github.com/freshlist/freshlist/internal/caching"
+	"github.com/freshlist/freshlist/internal/cachestate"
 	"github.com/freshlist/freshlist/internal/invalidate/match"
+	"github.com/freshlist/freshlist/internal/rediscache"
 	"github.com/freshlist/freshlist/internal/rediskey"
 	"github.com/freshlist/freshlist/internal/telemetry"
 )
@@ -38,31 +38,31 @@ type Config struct {
 // Invalidator is one process's part in invalidation: leader or standby.
 type Invalidator struct {
 	Config
-	status    status
-	state     *caching.State
-	hindrance hindrance
-	reports   reporter
-	database  string    // which one this process works on, as beats name it
-	stoodBy   time.Time // when the leader's proofs were last looked at
+	status        status
+	state         *cachestate.State
+	beatState     beatState
+	reports       reporter
+	database      string    // which one this process works on, as beats name it
+	leaderChecked time.Time // when the leader's proofs were last looked at
 
 	// What is known of Redis outlives a leadership: if nobody else has led meanwhile, the
 	// next one goes on with it.
-	daemon   *cache.Daemon
-	index    match.Index
-	pulse    func(context.Context) error // of the present leadership
-	collapse int                         // collapseRows, but for tests
+	purger    *rediscache.Purger
+	index     match.Index
+	keepAlive func(context.Context) error // of the present leadership
+	collapse  int                         // collapseRows, but for tests
 }
 
 // State is why nothing is cached, or that it is.
-func (i *Invalidator) State() *caching.State { return i.state }
+func (i *Invalidator) State() *cachestate.State { return i.state }
 
 // New returns an Invalidator that does nothing until Run.
 func New(c Config) *Invalidator {
 	i := &Invalidator{
 		Config: c, status: status{role: starting}, collapse: collapseRows,
-		state: caching.New(c.Log, time.Now), reports: reporter{log: c.Log},
+		state: cachestate.New(c.Log, time.Now), reports: reporter{log: c.Log},
 	}
-	i.daemon = cache.NewDaemon(c.Redis, c.Space, c.Bound, func(ctx context.Context) error { return i.pulse(ctx) })
+	i.purger = rediscache.NewPurger(c.Redis, c.Space, c.Bound, func(ctx context.Context) error { return i.keepAlive(ctx) })
 	return i
 }
 
@@ -74,9 +74,9 @@ func (i *Invalidator) idleLimit() time.Duration { return i.Bound / 2 }
 // tryEvery is how often a standby tries to become the leader.
 func (i *Invalidator) tryEvery() time.Duration { return min(i.beatEvery(), 250*time.Millisecond) }
 
-// askFor is how long the leader waits for the doorbell's lock before it asks anew: meanwhile
+// lockWait is how long the leader waits for the doorbell's lock before it asks anew: meanwhile
 // its session is not idle, and would keep its locks were the process stopped.
-func (i *Invalidator) askFor() time.Duration {
+func (i *Invalidator) lockWait() time.Duration {
 	return max(min(i.beatEvery(), 200*time.Millisecond), time.Millisecond)
 }
 
@@ -96,7 +96,7 @@ func (i *Invalidator) Run(ctx context.Context) error {
 		}
 		i.Interrupted(ctx, err)
 		switch {
-		case errors.Is(err, cache.ErrFenced):
+		case errors.Is(err, rediscache.ErrFenced):
 			i.Metrics.Fenced.Inc()
 			pause = 2 * i.Bound // leave Redis to the other one; it may be of another database
 		case time.Since(began) > i.Bound:
@@ -122,17 +122,17 @@ func wait(ctx context.Context, d time.Duration) {
 // lead takes the leader lock, waiting for it as a standby, and works until
 // something fails. It never returns nil.
 func (i *Invalidator) lead(ctx context.Context) error {
-	if _, err := cache.CheckServer(ctx, i.Redis); err != nil {
+	if _, err := rediscache.CheckServer(ctx, i.Redis); err != nil {
 		return err
 	}
 	locks, err := i.connect(ctx, "lock", map[string]string{
 		"lock_timeout": milliseconds(i.beatEvery()),
-		waitSetting:    fmt.Sprint(i.askFor().Milliseconds()),
+		waitSetting:    fmt.Sprint(i.lockWait().Milliseconds()),
 	})
 	if err != nil {
 		return err
 	}
-	defer hangUp(locks)
+	defer closeConn(locks)
 	if err := i.awaitLeadership(ctx, locks); err != nil {
 		return err
 	}
@@ -140,7 +140,7 @@ func (i *Invalidator) lead(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer hangUp(drains)
+	defer closeConn(drains)
 	return i.work(ctx, locks, drains)
 }
 
@@ -158,7 +158,7 @@ func (i *Invalidator) awaitLeadership(ctx context.Context, locks *pgx.Conn) erro
 			return err
 		}
 		i.setRole(standby)
-		if err := i.standBy(ctx, locks); err != nil {
+		if err := i.checkLeader(ctx, locks); err != nil {
 			return err
 		}
 		if wait(ctx, i.tryEvery()); ctx.Err() != nil {
@@ -171,16 +171,16 @@ func (i *Invalidator) awaitLeadership(ctx context.Context, locks *pgx.Conn) erro
 func (i *Invalidator) work(ctx context.Context, locks, drains *pgx.Conn) error {
 	ctx, cancel := context.WithCancel(ctx)
 	l := i.newLeadership(locks, drains)
-	defer l.bell.settle() // after cancel
+	defer l.doorbell.awaitAnswer() // after cancel
 	defer cancel()
 	i.setRole(leader)
 	if err := l.begin(ctx); err != nil {
 		return err
 	}
-	i.Log.InfoContext(ctx, "leading", "epoch", l.at.Epoch, "term", l.at.Term)
+	i.Log.InfoContext(ctx, "leading", "epoch", l.position.Epoch, "term", l.position.Term)
 	err := l.loop(ctx)
 	if ctx.Err() != nil {
-		l.farewell(ctx)
+		l.saveOnExit(ctx)
 	}
 	return err
 }

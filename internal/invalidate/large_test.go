@@ -51,8 +51,8 @@ func TestTakeoverOfVeryMany(t *testing.T) {
 	began := time.Now()
 	i := d.Standby()
 	awaitLong(d, "the first beat", func() bool { return i.Metrics.Beats.Value() > 0 })
-	t.Logf("cold: %d queries, first beat after %v, %d read, term %d", many, time.Since(began), i.Metrics.Learned.Value(), term(d))
-	if learned := i.Metrics.Learned.Value(); learned != many {
+	t.Logf("cold: %d queries, first beat after %v, %d read, term %d", many, time.Since(began), i.Metrics.Registrations.Value(), term(d))
+	if learned := i.Metrics.Registrations.Value(); learned != many {
 		t.Errorf("%d registrations were read, want each of %d once", learned, many)
 	}
 
@@ -66,7 +66,7 @@ func TestTakeoverOfVeryMany(t *testing.T) {
 	beats = i.Metrics.Beats.Value()
 	awaitLong(d, "a beat of it", func() bool { return i.Metrics.Beats.Value() > beats })
 	t.Logf("warm: next beat after %v", time.Since(began))
-	if learned := i.Metrics.Learned.Value(); learned != many {
+	if learned := i.Metrics.Registrations.Value(); learned != many {
 		t.Errorf("%d registrations were read, want none again", learned-many)
 	}
 	if live := uint64(i.Report().Live); live < many*9/10 {

@@ -9,50 +9,50 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/freshlist/freshlist/internal/cache"
-	"github.com/freshlist/freshlist/internal/caching"
+	"github.com/freshlist/freshlist/internal/cachestate"
 	"github.com/freshlist/freshlist/internal/invalidate/feed"
+	"github.com/freshlist/freshlist/internal/rediscache"
 	"github.com/freshlist/freshlist/internal/telemetry"
 )
 
 // leadership is the work of one leader from taking the lock to the first error.
 type leadership struct {
 	*Invalidator
-	bell    doorbell
-	locks   *pgx.Conn // holds the leader lock and the doorbell's, and does nothing else
-	drains  *pgx.Conn // does all the work
-	used    time.Time // when the connection with the locks was last used
-	ears    *listener
-	polling bool // writers never ring: nothing to sleep for
+	doorbell doorbell
+	locks    *pgx.Conn // holds the leader lock and the doorbell's, and does nothing else
+	drains   *pgx.Conn // does all the work
+	used     time.Time // when the connection with the locks was last used
+	listener *listener
+	pollOnly bool // writers never ring: nothing to sleep for
 
-	at       feed.Position // how far the cache has come; PostgreSQL may have stored less
-	sweep    *feed.Sweep   // deletes what is behind the position that the work began with
-	left     []string      // queries that drained changes touch and that are still to be purged
-	pending  []uint64      // transactions purged but not yet stored as done
-	stored   time.Time     // when the position was last stored
-	noted    int64         // the time that the last beat certified, Redis' microseconds
-	notedAt  time.Time     // when that was noted, by this process's clock; or before
-	renewed  time.Time     // when that beat was last published again
-	unproved bool          // changes have been applied since
+	position      feed.Position // how far the cache has come; PostgreSQL may have stored less
+	sweep         *feed.Sweep   // deletes what is behind the position that the work began with
+	remaining     []string      // queries that drained changes touch and that are still to be purged
+	pending       []uint64      // transactions purged but not yet stored as done
+	stored        time.Time     // when the position was last stored
+	certified     int64         // the time that the last beat certified, Redis' microseconds
+	certifiedAt   time.Time     // when that was noted, by this process's clock; or before
+	republishedAt time.Time     // when that beat was last published again
+	dirty         bool          // changes have been applied since
 }
 
 func (i *Invalidator) newLeadership(locks, drains *pgx.Conn) *leadership {
 	l := &leadership{Invalidator: i, locks: locks, drains: drains, used: time.Now()}
-	l.bell = doorbell{ask: l.askForDoorbell, release: l.releaseDoorbell, every: lookOften}
-	i.pulse = l.touch
+	l.doorbell = doorbell{ask: l.askForDoorbell, release: l.releaseDoorbell, pollEvery: pollMin}
+	i.keepAlive = l.keepAlive
 	return l
 }
 
-// touch uses the leader's connection if it has been idle for a while: a session
+// keepAlive uses the leader's connection if it has been idle for a while: a session
 // that does nothing for B/2 is ended by PostgreSQL, and its locks go to the
 // standby. It must be called between the parts of anything that takes long. While K
 // is asked for, to use it is to take in the answer.
-func (l *leadership) touch(ctx context.Context) error {
-	if l.bell.busy() {
+func (l *leadership) keepAlive(ctx context.Context) error {
+	if l.doorbell.busy() {
 		select {
-		case a := <-l.bell.granted:
+		case a := <-l.doorbell.granted:
 			err := l.answered(ctx, a)
-			l.bell.unseen = l.bell.state == asleep
+			l.doorbell.pollDue = l.doorbell.state == asleep
 			return err
 		default:
 			return nil
@@ -74,14 +74,14 @@ func (l *leadership) touch(ctx context.Context) error {
 // answered takes in the answer to the request for K, which has used the leader's connection.
 func (l *leadership) answered(ctx context.Context, a answer) error {
 	l.used = time.Now()
-	return l.bell.answered(ctx, l.used, a)
+	return l.doorbell.answered(ctx, l.used, a)
 }
 
-// while does one step that may take long, and meanwhile keeps the session of the locks in
+// runKeepingAlive does one step that may take long, and meanwhile keeps the session of the locks in
 // use, for at most so long. That session does nothing but hold them. If it did more, the
 // process might be stopped while PostgreSQL sends it something large; then the session
 // would not be idle, and so never end.
-func (l *leadership) while(ctx context.Context, most time.Duration, step func(context.Context) error) error {
+func (l *leadership) runKeepingAlive(ctx context.Context, most time.Duration, step func(context.Context) error) error {
 	limited, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	done := make(chan error, 1)
@@ -96,7 +96,7 @@ func (l *leadership) while(ctx context.Context, most time.Duration, step func(co
 			if limited.Err() != nil {
 				continue // it should have ended: a step that hangs must not keep the locks
 			}
-			if err := l.touch(ctx); err != nil {
+			if err := l.keepAlive(ctx); err != nil {
 				cancel()
 				<-done
 				return err
@@ -105,15 +105,15 @@ func (l *leadership) while(ctx context.Context, most time.Duration, step func(co
 	}
 }
 
-// compute does something with so many queries or changes that takes no connection, and
+// computeKeepingAlive does something with so many queries or changes that takes no connection, and
 // cannot be cancelled.
-func (l *leadership) compute(ctx context.Context, size int, do func()) error {
+func (l *leadership) computeKeepingAlive(ctx context.Context, size int, do func()) error {
 	const fewest = 64 // fewer take no time
 	if size < fewest {
 		do()
 		return nil
 	}
-	return l.while(ctx, computeTimeout, func(context.Context) error { do(); return nil })
+	return l.runKeepingAlive(ctx, computeTimeout, func(context.Context) error { do(); return nil })
 }
 
 // computeTimeout is more than any computation takes.
@@ -131,28 +131,28 @@ func (l *leadership) begin(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		err = l.while(ctx, l.partTimeout(), func(ctx context.Context) error { return l.takeOver(ctx, catalog) })
+		err = l.runKeepingAlive(ctx, l.partTimeout(), func(ctx context.Context) error { return l.takeOver(ctx, catalog) })
 		switch {
 		case errors.Is(err, feed.ErrCatalog):
 			continue
 		case err != nil:
 			return err
 		}
-		return l.learnAll(ctx)
+		return l.readRegistrations(ctx)
 	}
 }
 
 // takeOver goes on from the stored position, or begins a new epoch and says why.
 func (l *leadership) takeOver(ctx context.Context, catalog string) error {
-	if err := l.checkForeign(ctx); err != nil {
+	if err := l.checkOtherDatabase(ctx); err != nil {
 		return err
 	}
 	var prepared string
 	if err := l.drains.QueryRow(ctx, "show max_prepared_transactions").Scan(&prepared); err != nil {
 		return fmt.Errorf("read max_prepared_transactions: %w", err)
 	}
-	l.polling = prepared != "0"
-	highest, err := l.daemon.HighestTerm(ctx)
+	l.pollOnly = prepared != "0"
+	highest, err := l.purger.HighestTerm(ctx)
 	if err != nil {
 		return err
 	}
@@ -160,16 +160,16 @@ func (l *leadership) takeOver(ctx context.Context, catalog string) error {
 	if err != nil {
 		return err
 	}
-	beginning := feed.Beginning{Term: stored.Term, Catalog: catalog, Orphans: stored.Orphans}
+	beginning := feed.EpochStart{Term: stored.Term, Catalog: catalog, Uncaptured: stored.Uncaptured}
 	switch {
 	case !found:
 		beginning.Term = highest + 1
-		if beginning.Orphans, err = l.unseen(ctx, nil); err != nil {
+		if beginning.Uncaptured, err = l.unseen(ctx, nil); err != nil {
 			return err
 		}
 		return l.newEpoch(ctx, beginning, telemetry.NoMarker)
 	case stored.Catalog != catalog:
-		if beginning.Orphans, err = l.unseen(ctx, stored.Orphans); err != nil {
+		if beginning.Uncaptured, err = l.unseen(ctx, stored.Uncaptured); err != nil {
 			return err
 		}
 		return l.newEpoch(ctx, beginning, telemetry.CaptureChanged)
@@ -180,18 +180,18 @@ func (l *leadership) takeOver(ctx context.Context, catalog string) error {
 	if err != nil {
 		return err
 	}
-	known, err := l.daemon.TakeOver(ctx, next, positionsOf(stored.Fences))
-	if errors.Is(err, cache.ErrLost) {
+	unchanged, err := l.purger.TakeOver(ctx, next, positionsOf(stored.Fences))
+	if errors.Is(err, rediscache.ErrStateLost) {
 		l.Metrics.Lost.Inc()
 		return l.newEpoch(ctx, beginning, telemetry.RedisLost)
 	}
 	if err != nil {
 		return err
 	}
-	if !known {
+	if !unchanged {
 		l.index.Reset()
 	}
-	l.enter(stored)
+	l.startFrom(stored)
 	return nil
 }
 
@@ -214,31 +214,31 @@ func (l *leadership) unseen(ctx context.Context, orphans []uint64) ([]uint64, er
 	return slices.Compact(all), nil
 }
 
-// enter begins to work from a position. What was done behind another one is no concern of it.
-func (l *leadership) enter(at feed.Position) {
-	l.at, l.sweep = at, feed.NewSweep(at)
-	l.noted, l.left, l.pending = 0, nil, nil
-	l.status.setOrphans(len(at.Orphans))
+// startFrom begins to work from a position. What was done behind another one is no concern of it.
+func (l *leadership) startFrom(at feed.Position) {
+	l.position, l.sweep = at, feed.NewSweep(at)
+	l.certified, l.remaining, l.pending = 0, nil, nil
+	l.status.setUncaptured(len(at.Uncaptured))
 }
 
 // awaitCapture returns the catalog's fingerprint once all triggers are in order. Triggers
 // that somebody has disabled and enabled again it puts in order itself.
 func (l *leadership) awaitCapture(ctx context.Context) (catalog string, err error) {
-	repairs := pacer{first: repairFirst, most: repairMost}
+	repairs := backoff{first: repairFirst, most: repairMost}
 	for {
 		var fault feed.Fault
-		err := l.while(ctx, l.partTimeout(), func(ctx context.Context) (err error) {
-			catalog, fault, err = feed.Catalog(ctx, l.drains)
+		err := l.runKeepingAlive(ctx, l.partTimeout(), func(ctx context.Context) (err error) {
+			catalog, fault, err = feed.CheckCapture(ctx, l.drains)
 			return err
 		})
 		if err != nil {
 			return "", err
 		}
 		l.status.setTriggers(fault.Said)
-		if fault.Why == caching.OK {
+		if fault.Why == cachestate.OK {
 			return catalog, nil
 		}
-		l.hinder(fault.Why, fault.Said)
+		l.beatPrevented(fault.Why, fault.Said)
 		if repairs.due(time.Now()) {
 			repaired, err := l.repair(ctx)
 			if err != nil {
@@ -251,20 +251,20 @@ func (l *leadership) awaitCapture(ctx context.Context) (catalog string, err erro
 		if wait(ctx, min(l.beatEvery(), captureEvery)); ctx.Err() != nil {
 			return "", ctx.Err()
 		}
-		if err := l.touch(ctx); err != nil {
+		if err := l.keepAlive(ctx); err != nil {
 			return "", err
 		}
 	}
 }
 
-// checkForeign returns cache.ErrForeign while an invalidator of another database beats
+// checkOtherDatabase returns rediscache.ErrOtherDatabase while an invalidator of another database beats
 // under the same names.
-func (l *leadership) checkForeign(ctx context.Context) error {
+func (l *leadership) checkOtherDatabase(ctx context.Context) error {
 	self, err := l.leader(ctx, feed.Position{})
 	if err != nil {
 		return err
 	}
-	return cache.CheckForeign(ctx, l.Redis, l.Space, self.Database)
+	return rediscache.CheckOtherDatabase(ctx, l.Redis, l.Space, self.Database)
 }
 
 // captureEvery is how often capture that is not in order is looked at.
@@ -281,7 +281,7 @@ const (
 // there were any and it could.
 func (l *leadership) repair(ctx context.Context) (repaired bool, err error) {
 	var did string
-	err = l.while(ctx, l.partTimeout(), func(ctx context.Context) (err error) {
+	err = l.runKeepingAlive(ctx, l.partTimeout(), func(ctx context.Context) (err error) {
 		did, err = feed.Repair(ctx, l.drains)
 		return err
 	})
@@ -291,14 +291,14 @@ func (l *leadership) repair(ctx context.Context) (repaired bool, err error) {
 	return did != "", err
 }
 
-// pacer says when something is due that is done less and less often.
-type pacer struct {
+// backoff says when something is due that is done less and less often.
+type backoff struct {
 	first, most time.Duration
 	pause       time.Duration
 	next        time.Time
 }
 
-func (p *pacer) due(now time.Time) bool {
+func (p *backoff) due(now time.Time) bool {
 	if now.Before(p.next) {
 		return false
 	}
@@ -308,30 +308,30 @@ func (p *pacer) due(now time.Time) bool {
 }
 
 // leader names this leadership to Redis.
-func (l *leadership) leader(ctx context.Context, at feed.Position) (cache.Leader, error) {
-	next := cache.Leader{Term: at.Term, Epoch: at.Epoch}
+func (l *leadership) leader(ctx context.Context, at feed.Position) (rediscache.Leader, error) {
+	next := rediscache.Leader{Term: at.Term, Epoch: at.Epoch}
 	err := l.drains.QueryRow(ctx, `
 		select extract(epoch from pg_postmaster_start_time())::text,
 			(select system_identifier from pg_control_system())
 				|| '/' || (select oid from pg_database where datname = current_database())`).Scan(&next.Server, &next.Database)
 	if err != nil {
-		return cache.Leader{}, fmt.Errorf("read which server and database this is: %w", err)
+		return rediscache.Leader{}, fmt.Errorf("read which server and database this is: %w", err)
 	}
 	return next, nil
 }
 
 // renewEpoch begins a new epoch in the same term, with the catalog as it was found in order.
-func (l *leadership) renewEpoch(ctx context.Context, reason telemetry.Reason) error {
-	return l.while(ctx, l.partTimeout(), func(ctx context.Context) error {
-		return l.newEpoch(ctx, feed.Beginning{Term: l.at.Term, Catalog: l.at.Catalog, Orphans: l.at.Orphans}, reason)
+func (l *leadership) renewEpoch(ctx context.Context, reason telemetry.EpochReason) error {
+	return l.runKeepingAlive(ctx, l.partTimeout(), func(ctx context.Context) error {
+		return l.newEpoch(ctx, feed.EpochStart{Term: l.position.Term, Catalog: l.position.Catalog, Uncaptured: l.position.Uncaptured}, reason)
 	})
 }
 
 // newEpoch voids the cache: first in PostgreSQL, where the marker and the cursor
 // are written by one transaction, then in Redis. A change that commits between the
 // two is behind the cursor and so not lost.
-func (l *leadership) newEpoch(ctx context.Context, b feed.Beginning, reason telemetry.Reason) error {
-	b.Epoch, b.Partitions, b.Agreed = cache.NewEpoch(), l.Space.Partitions, l.agreed()
+func (l *leadership) newEpoch(ctx context.Context, b feed.EpochStart, reason telemetry.EpochReason) error {
+	b.Epoch, b.Partitions, b.Agreed = rediscache.NewEpoch(), l.Space.Partitions, l.agreed()
 	at, err := feed.NewEpoch(ctx, l.drains, b)
 	if err != nil {
 		return err
@@ -340,25 +340,25 @@ func (l *leadership) newEpoch(ctx context.Context, b feed.Beginning, reason tele
 	if err != nil {
 		return err
 	}
-	if err := l.daemon.BeginEpoch(ctx, next); err != nil {
+	if err := l.purger.BeginEpoch(ctx, next); err != nil {
 		return err
 	}
 	l.index.Reset() // registrations are numbered anew: what is known would pass for later
-	l.enter(at)
+	l.startFrom(at)
 	l.Metrics.Epoch(reason)
-	l.Log.InfoContext(ctx, "new epoch", "epoch", at.Epoch, "reason", reason.String(), "orphans", len(at.Orphans))
+	l.Log.InfoContext(ctx, "new epoch", "epoch", at.Epoch, "reason", reason.String(), "uncaptured", len(at.Uncaptured))
 	return nil
 }
 
-func positionsOf(fences []feed.Fence) []cache.Position {
-	positions := make([]cache.Position, len(fences))
+func positionsOf(fences []feed.Fence) []rediscache.Fence {
+	positions := make([]rediscache.Fence, len(fences))
 	for p, f := range fences {
-		positions[p] = cache.Position{Term: f.Term, Seq: f.Seq, Batch: f.Batch}
+		positions[p] = rediscache.Fence{Term: f.Term, Seq: f.Seq, Batch: f.Batch}
 	}
 	return positions
 }
 
-func fencesOf(positions []cache.Position) []feed.Fence {
+func fencesOf(positions []rediscache.Fence) []feed.Fence {
 	fences := make([]feed.Fence, len(positions))
 	for p, c := range positions {
 		fences[p] = feed.Fence{Term: c.Term, Seq: c.Seq, Batch: c.Batch}

@@ -64,7 +64,7 @@ func TestLongRoundWhileTheLockIsAskedFor(t *testing.T) {
 				d.Must(err)
 				heard.Until(galt)
 			}
-			d.Settle(token)
+			d.AwaitApplied(token)
 			if took := time.Since(began); took < d.Bound {
 				t.Errorf("the round took %v, which proves little", took)
 			}
@@ -77,7 +77,7 @@ func TestLongRoundWhileTheLockIsAskedFor(t *testing.T) {
 			if n := present(d, append(many, galt)); n != 0 {
 				t.Errorf("%d queries are still there", n)
 			}
-			d.Settle(d.Exec("update properties set price = price + 1 where id = 2"))
+			d.AwaitApplied(d.Exec("update properties set price = price + 1 where id = 2"))
 			if now := term(d); now != before {
 				t.Errorf("term %d has begun after %d", now, before)
 			}

@@ -17,7 +17,7 @@ import (
 // to itself, to know that it would hear the first.
 const (
 	changesChannel = "freshlist"
-	proofChannel   = "freshlist_proof"
+	pingChannel    = "freshlist_ping"
 )
 
 // listener keeps one LISTEN connection and turns what it hears into rings. A
@@ -26,12 +26,12 @@ const (
 // the loop nor the lead may wait for it.
 type listener struct {
 	rings   chan struct{} // one ring is waiting, or none: rings carry nothing
-	again   chan struct{} // ring to oneself now
+	pingNow chan struct{} // ring to oneself now
 	connect func(ctx context.Context, purpose string) (*pgx.Conn, error)
 	report  func(error)
 
-	mu      sync.Mutex
-	hearing hearing
+	mu    sync.Mutex
+	pings pings
 
 	cancel context.CancelFunc
 	done   sync.WaitGroup
@@ -39,17 +39,17 @@ type listener struct {
 
 // startListener begins to listen; connect must give a connection for each purpose.
 func startListener(ctx context.Context, connect func(context.Context, string) (*pgx.Conn, error), report func(error)) *listener {
-	l := &listener{rings: make(chan struct{}, 1), again: make(chan struct{}, 1), connect: connect, report: report}
+	l := &listener{rings: make(chan struct{}, 1), pingNow: make(chan struct{}, 1), connect: connect, report: report}
 	ctx, l.cancel = context.WithCancel(ctx)
 	listening := pgxlisten.Listener{
 		Connect:        func(ctx context.Context) (*pgx.Conn, error) { return connect(ctx, "listen") },
-		LogError:       func(_ context.Context, err error) { l.lost(); report(err) },
+		LogError:       func(_ context.Context, err error) { l.disconnected(); report(err) },
 		ReconnectDelay: 50 * time.Millisecond,
 	}
-	listening.Handle(changesChannel, handler{l.ring, l.ringSoon})
-	listening.Handle(proofChannel, handler{l.hear, l.ringSoon})
+	listening.Handle(changesChannel, handler{l.ring, l.pingSoon})
+	listening.Handle(pingChannel, handler{l.receivePing, l.pingSoon})
 	l.done.Go(func() { _ = listening.Listen(ctx) }) // it returns the context's error, when stop is called
-	l.done.Go(func() { l.ringOn(ctx) })
+	l.done.Go(func() { l.pingLoop(ctx) })
 	return l
 }
 
@@ -80,82 +80,82 @@ func (l *listener) ring(context.Context, *pgconn.Notification, *pgx.Conn) error 
 	return nil
 }
 
-func (l *listener) hear(_ context.Context, n *pgconn.Notification, _ *pgx.Conn) error {
+func (l *listener) receivePing(_ context.Context, n *pgconn.Notification, _ *pgx.Conn) error {
 	if number, err := strconv.ParseUint(n.Payload, 10, 64); err == nil {
-		l.note(func(h *hearing) { h.hear(number) })
+		l.update(func(h *pings) { h.receive(number) })
 	}
 	return nil
 }
 
-// lost notes that the connection has gone. The loop must know at once that it cannot
+// disconnected notes that the connection has gone. The loop must know at once that it cannot
 // rely on being rung.
-func (l *listener) lost() {
-	l.note((*hearing).lost)
-	l.poke()
+func (l *listener) disconnected() {
+	l.update((*pings).disconnected)
+	l.wakeLoop()
 }
 
-// poke has the loop look.
-func (l *listener) poke() { _ = l.ring(context.Background(), nil, nil) }
+// wakeLoop has the loop look.
+func (l *listener) wakeLoop() { _ = l.ring(context.Background(), nil, nil) }
 
-func (l *listener) note(what func(*hearing)) {
+func (l *listener) update(what func(*pings)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	what(&l.hearing)
+	what(&l.pings)
 }
 
-// fit reports whether writers can be asked to ring.
-func (l *listener) fit(now time.Time) (fit bool) {
-	l.note(func(h *hearing) { fit = h.fit(now) })
-	return fit
+// healthy reports whether writers can be asked to ring.
+func (l *listener) healthy(now time.Time) (healthy bool) {
+	l.update(func(h *pings) { healthy = h.healthy(now) })
+	return healthy
 }
 
-// deaf reports whether the listener is to be given up.
-func (l *listener) deaf(now time.Time) (deaf bool) {
-	l.note(func(h *hearing) { deaf = h.deaf(now) })
-	return deaf
+// overdue reports whether the listener is to be given up.
+func (l *listener) overdue(now time.Time) (overdue bool) {
+	l.update(func(h *pings) { overdue = h.overdue(now) })
+	return overdue
 }
 
-// ringSoon has it ring to itself now, unless it does.
-func (l *listener) ringSoon() {
+// pingSoon has it ring to itself now, unless it does.
+func (l *listener) pingSoon() {
 	select {
-	case l.again <- struct{}{}:
+	case l.pingNow <- struct{}{}:
 	default:
 	}
 }
 
-// ringPatience is how long a ring to oneself may take. It must end some time, since the link
+// pingTimeout is how long a ring to oneself may take. It must end some time, since the link
 // may be dead; and each that is ended so leaves a line in PostgreSQL's log.
-const ringPatience = 5 * time.Minute
+const pingTimeout = 5 * time.Minute
 
-// ringOn rings to itself now and then, until ctx is done.
-func (l *listener) ringOn(ctx context.Context) {
+// pingLoop rings to itself now and then, until ctx is done.
+func (l *listener) pingLoop(ctx context.Context) {
 	var conn *pgx.Conn
 	defer func() {
 		if conn != nil {
-			hangUp(conn)
+			closeConn(conn)
 		}
 	}()
 	for ctx.Err() == nil {
-		if err := l.ringOnce(ctx, &conn); err != nil && ctx.Err() == nil {
-			l.note((*hearing).failed)
-			l.poke()
+		if err := l.pingOnce(ctx, &conn); err != nil && ctx.Err() == nil {
+			l.update((*pings).failed)
+			l.wakeLoop()
 			l.report(err)
 		}
 		var pause time.Duration
-		l.note(func(h *hearing) { pause = h.next() })
+		l.update(func(h *pings) { pause = h.interval() })
 		t := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
-		case <-l.again:
+		case <-l.pingNow:
 		case <-t.C:
 		}
 		t.Stop()
 	}
 }
 
-// ringOnce rings to itself and waits until that is committed.
-func (l *listener) ringOnce(ctx context.Context, conn **pgx.Conn) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, ringPatience)
+// pingOnce rings to itself and waits until that is committed.
+func (l *listener) pingOnce(ctx context.Context, conn **pgx.Conn) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
 	if *conn == nil || (*conn).IsClosed() {
 		if *conn, err = l.connect(ctx, "ring"); err != nil {
@@ -163,15 +163,15 @@ func (l *listener) ringOnce(ctx context.Context, conn **pgx.Conn) (err error) {
 		}
 	}
 	var number uint64
-	l.note(func(h *hearing) { number = h.send(time.Now()) })
-	hangs := time.AfterFunc(hungRing, func() {
-		l.note(func(h *hearing) { h.hung(time.Now()) })
-		l.poke()
+	l.update(func(h *pings) { number = h.send(time.Now()) })
+	hangs := time.AfterFunc(hungPing, func() {
+		l.update(func(h *pings) { h.hung(time.Now()) })
+		l.wakeLoop()
 	})
 	defer hangs.Stop()
-	if _, err := (*conn).Exec(ctx, "select pg_notify($1, $2)", proofChannel, strconv.FormatUint(number, 10)); err != nil {
+	if _, err := (*conn).Exec(ctx, "select pg_notify($1, $2)", pingChannel, strconv.FormatUint(number, 10)); err != nil {
 		return fmt.Errorf("ring to oneself: %w", err)
 	}
-	l.note(func(h *hearing) { h.committed(time.Now()) })
+	l.update(func(h *pings) { h.committed(time.Now()) })
 	return nil
 }

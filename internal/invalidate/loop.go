@@ -5,36 +5,36 @@ import (
 	"errors"
 	"time"
 
-	"github.com/freshlist/freshlist/internal/cache"
 	"github.com/freshlist/freshlist/internal/invalidate/feed"
+	"github.com/freshlist/freshlist/internal/rediscache"
 	"github.com/freshlist/freshlist/internal/telemetry"
 )
 
 // loop works until an error ends the leadership. It never returns nil.
 func (l *leadership) loop(ctx context.Context) error {
-	l.ears = l.listen(ctx)
-	defer func() { l.ears.stop() }()
-	beat := time.NewTimer(0)
-	defer beat.Stop()
-	for due := false; ; {
-		beaten, err := l.round(ctx, due)
+	l.listener = l.listen(ctx)
+	defer func() { l.listener.stop() }()
+	beatTimer := time.NewTimer(0)
+	defer beatTimer.Stop()
+	for beatDue := false; ; {
+		published, err := l.round(ctx, beatDue)
 		var again bool
 		if again, err = l.restart(ctx, err); err != nil {
 			return err
 		}
 		switch {
 		case again:
-			beat.Reset(0)
-		case beaten:
+			beatTimer.Reset(0)
+		case published:
 			if err := l.sweepSome(ctx); err != nil {
 				return err
 			}
-			beat.Reset(l.beatEvery())
+			beatTimer.Reset(l.beatEvery())
 		}
-		if err := l.tend(ctx); err != nil {
+		if err := l.maintain(ctx); err != nil {
 			return err
 		}
-		if due, err = l.sleep(ctx, beat.C); err != nil {
+		if beatDue, err = l.awaitEvent(ctx, beatTimer.C); err != nil {
 			return err
 		}
 	}
@@ -46,11 +46,11 @@ func (l *leadership) restart(ctx context.Context, failed error) (again bool, err
 	switch {
 	case failed == nil:
 		return false, nil
-	case errors.Is(failed, feed.ErrOrphan):
+	case errors.Is(failed, feed.ErrUncaptured):
 		err = l.renewEpoch(ctx, telemetry.PreparedEnded)
 	case errors.Is(failed, errBacklog):
 		err = l.renewEpoch(ctx, telemetry.Backlog)
-	case errors.Is(failed, feed.ErrMarker), errors.Is(failed, cache.ErrLost), errors.Is(failed, feed.ErrCatalog):
+	case errors.Is(failed, feed.ErrMarker), errors.Is(failed, rediscache.ErrStateLost), errors.Is(failed, feed.ErrCatalog):
 		err = l.begin(ctx)
 	default:
 		return false, failed

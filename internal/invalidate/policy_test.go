@@ -19,7 +19,7 @@ func TestPolicyThatEvictsAnythingEndsTheBeats(t *testing.T) {
 		now, err := d.Redis.Time(t.Context()).Result()
 		d.Must(err)
 		beat := d.Beat(0)
-		return beat != nil && now.UnixMicro() < beat.Until()
+		return beat != nil && now.UnixMicro() < beat.End()
 	}
 	policy := func(name string) { d.Must(d.Redis.ConfigSet(t.Context(), "maxmemory-policy", name).Err()) }
 	for _, evicting := range []string{"allkeys-lru", "volatile-ttl"} {

@@ -51,7 +51,7 @@ func TestEditRemovesWhatItChangesAndNothingElse(t *testing.T) {
 				listings(d, "GALT", 11, 16)
 				api := d.API()
 				warm(d, api, all...)
-				d.Settle(d.Exec(test.edit))
+				d.AwaitApplied(d.Exec(test.edit))
 				there := cached(d, all...)
 				maps.DeleteFunc(there, func(_ string, there bool) bool { return there })
 				gone := slices.Sorted(maps.Keys(there))

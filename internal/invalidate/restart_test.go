@@ -83,11 +83,11 @@ func TestStopWithinARound(t *testing.T) {
 			d := deployment.New(t, deployment.Options{Bound: time.Minute})
 			_, hold, stop := startHeld(d)
 			defer stop()
-			d.Settle(d.Exec("insert into properties (id, title, property_type, price, city) values (1, 'House', 'Condo', 2000, 'FOLSOM')"))
+			d.AwaitApplied(d.Exec("insert into properties (id, title, property_type, price, city) values (1, 'House', 'Condo', 2000, 'FOLSOM')"))
 			many := views("properties?city=FOLSOM&min_price=%d", each)
 			fill(d, many)
 			// The invalidator learns of all of them; those that it learns of with their purge go at once.
-			d.Settle(d.Exec("insert into properties (id, title, property_type, price, city) values (2, 'House', 'Condo', 2000, 'LODI')"))
+			d.AwaitApplied(d.Exec("insert into properties (id, title, property_type, price, city) values (2, 'House', 'Condo', 2000, 'LODI')"))
 			names := make([]string, len(many))
 			for i, q := range many {
 				names[i] = d.Space.View("json", q)

@@ -5,27 +5,27 @@ import (
 	"math"
 	"time"
 
-	"github.com/freshlist/freshlist/internal/cache"
 	"github.com/freshlist/freshlist/internal/invalidate/feed"
+	"github.com/freshlist/freshlist/internal/rediscache"
 )
 
 // round is one pass from noting the time to the beat; one without beat only applies
 // what is there. The order of its steps is what the guarantee rests on. A round that meets a
 // large backlog goes on until nothing is left, and then ends in a beat, if it was due or not.
-func (l *leadership) round(ctx context.Context, beat bool) (beaten bool, err error) {
-	if beat {
-		if err := l.learnAll(ctx); err != nil { // which may take long, so before the time is noted
+func (l *leadership) round(ctx context.Context, beatDue bool) (published bool, err error) {
+	if beatDue {
+		if err := l.readRegistrations(ctx); err != nil { // which may take long, so before the time is noted
 			return false, err
 		}
-		if err := l.note(ctx); err != nil {
+		if err := l.readClock(ctx); err != nil {
 			return false, err
 		}
 	}
 	began := time.Now()
-	renewal := !beat && l.unproved && began.Sub(l.renewed) >= l.renewEvery()
+	renewal := !beatDue && l.dirty && began.Sub(l.republishedAt) >= l.republishEvery()
 	changes, consumed := 0, backlog{}
 	for most := stepQueries; ; {
-		batch, err := l.step(ctx, beat || renewal, most)
+		batch, err := l.step(ctx, beatDue || renewal, most)
 		if err != nil {
 			return false, err
 		}
@@ -34,14 +34,14 @@ func (l *leadership) round(ctx context.Context, beat bool) (beaten bool, err err
 			if err := l.consume(ctx, batch, &consumed); err != nil {
 				return false, err
 			}
-			if err := l.note(ctx); err != nil { // the beat certifies the time before the last drain
+			if err := l.readClock(ctx); err != nil { // the beat certifies the time before the last drain
 				return false, err
 			}
-			beat, most = true, math.MaxInt
-		} else if len(l.left) == 0 {
+			beatDue, most = true, math.MaxInt
+		} else if len(l.remaining) == 0 {
 			break
 		}
-		if err := l.touch(ctx); err != nil {
+		if err := l.keepAlive(ctx); err != nil {
 			return false, err
 		}
 		if most < math.MaxInt/2 && time.Since(began) > l.beatEvery()/evenPart {
@@ -49,23 +49,23 @@ func (l *leadership) round(ctx context.Context, beat bool) (beaten bool, err err
 		}
 	}
 	if changes > 0 {
-		l.unproved = true
+		l.dirty = true
 		l.Metrics.Purged(time.Since(began))
 	}
-	if err := l.store(ctx, beat); err != nil {
+	if err := l.store(ctx, beatDue); err != nil {
 		return false, err
 	}
 	switch {
-	case beat:
-		l.unproved = false
-		return true, l.beat(ctx)
+	case beatDue:
+		l.dirty = false
+		return true, l.publishBeat(ctx)
 	case renewal:
-		return false, l.renew(ctx)
-	case l.unproved && began.Sub(l.renewed) >= l.renewEvery():
+		return false, l.republishBeat(ctx)
+	case l.dirty && began.Sub(l.republishedAt) >= l.republishEvery():
 		if err := l.checkCatalog(ctx); err != nil {
 			return false, err
 		}
-		return false, l.renew(ctx)
+		return false, l.republishBeat(ctx)
 	}
 	return false, nil
 }
@@ -82,20 +82,20 @@ const (
 // Nothing is stored or certified before nothing is left. After a drain that is not all there
 // is, nothing is left, and the position is still before it.
 func (l *leadership) step(ctx context.Context, catalog bool, most int) (*feed.Batch, error) {
-	l.bell.looked = time.Now()
-	batch, err := l.look(ctx, catalog)
+	l.doorbell.polledAt = time.Now()
+	batch, err := l.pollOnce(ctx, catalog)
 	switch {
 	case err != nil:
 		return nil, err
-	case catalog && batch.Catalog != l.at.Catalog:
+	case catalog && batch.Catalog != l.position.Catalog:
 		return nil, feed.ErrCatalog
-	case batch.Ended(l.at.Orphans):
-		return nil, feed.ErrOrphan
+	case batch.Ended(l.position.Uncaptured):
+		return nil, feed.ErrUncaptured
 	}
 	if batch.More {
 		most = math.MaxInt
 	}
-	if len(batch.Changes) > 0 || len(l.left) > 0 {
+	if len(batch.Changes) > 0 || len(l.remaining) > 0 {
 		if err := l.apply(ctx, batch.Changes, most); err != nil {
 			return nil, err
 		}
@@ -106,24 +106,24 @@ func (l *leadership) step(ctx context.Context, catalog bool, most int) (*feed.Ba
 	return batch, l.answerBurst(ctx, batch)
 }
 
-// look drains. When writers ring there is most likely a change, so that meanwhile it
+// pollOnce drains. When writers ring there is most likely a change, so that meanwhile it
 // learns which queries are live: then nearly always one purge is enough.
-func (l *leadership) look(ctx context.Context, catalog bool) (*feed.Batch, error) {
-	if l.bell.state != asleep {
+func (l *leadership) pollOnce(ctx context.Context, catalog bool) (*feed.Batch, error) {
+	if l.doorbell.state != asleep {
 		return l.drain(ctx, catalog)
 	}
 	type answer struct {
-		some []cache.Registration
+		some []rediscache.Registration
 		err  error
 	}
 	learned := make(chan answer, 1)
 	go func() {
-		some, _, err := l.daemon.SomeRegistrations(ctx)
+		some, _, err := l.purger.SomeRegistrations(ctx)
 		learned <- answer{some, err}
 	}()
 	batch, err := l.drain(ctx, catalog) // here, so that it is most likely sent first
 	a := <-learned
-	l.learn(a.some)
+	l.addToIndex(a.some)
 	if a.err != nil {
 		return nil, a.err
 	}
@@ -132,8 +132,8 @@ func (l *leadership) look(ctx context.Context, catalog bool) (*feed.Batch, error
 
 // drain reads what is new, in one step.
 func (l *leadership) drain(ctx context.Context, catalog bool) (batch *feed.Batch, err error) {
-	err = l.while(ctx, l.partTimeout(), func(ctx context.Context) error {
-		batch, err = feed.Drain(ctx, l.drains, l.at, drainLimits, catalog)
+	err = l.runKeepingAlive(ctx, l.partTimeout(), func(ctx context.Context) error {
+		batch, err = feed.Drain(ctx, l.drains, l.position, drainLimits, catalog)
 		return err
 	})
 	return batch, err
@@ -144,7 +144,7 @@ var drainLimits = feed.Limits{Rows: 5000, Bytes: 1 << 20}
 
 // advance moves the position behind a batch that has been applied.
 func (l *leadership) advance(batch *feed.Batch) {
-	l.at.Snapshot = batch.Snapshot
+	l.position.Snapshot = batch.Snapshot
 	l.pending = append(l.pending, batch.Xids...)
 }
 

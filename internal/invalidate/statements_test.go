@@ -90,7 +90,7 @@ func TestEveryStatementIsSeen(t *testing.T) {
 		for name, run := range statements() {
 			least, limit := time.Hour, shownWithin
 			for range tries {
-				d.Settle(d.Exec(anew))
+				d.AwaitApplied(d.Exec(anew))
 				warm(d, api, folsom)
 				before := api.Fresh(folsom, formats[0])
 				d.Must(run(t.Context(), conn))

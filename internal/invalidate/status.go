@@ -6,20 +6,20 @@ import (
 	"sync"
 	"time"
 
-	"github.com/freshlist/freshlist/internal/caching"
+	"github.com/freshlist/freshlist/internal/cachestate"
 )
 
 // status is what the process says of itself to those who ask over HTTP.
 type status struct {
-	mu       sync.Mutex
-	role     role
-	epoch    string
-	batch    int64
-	beatAt   time.Time
-	live     int
-	backlog  int
-	orphans  int
-	triggers string // what is wrong with capture, "" if nothing
+	mu         sync.Mutex
+	role       role
+	epoch      string
+	batch      int64
+	beatAt     time.Time
+	live       int
+	backlog    int
+	uncaptured int
+	triggers   string // what is wrong with capture, "" if nothing
 }
 
 // role is what part a process has.
@@ -61,13 +61,13 @@ func (s *status) setBacklog(rows int) {
 	s.backlog = rows
 }
 
-func (s *status) setOrphans(transactions int) {
+func (s *status) setUncaptured(transactions int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.orphans = transactions
+	s.uncaptured = transactions
 }
 
-func (s *status) beat(at time.Time, live int, batch int64, epoch string) {
+func (s *status) setBeat(at time.Time, live int, batch int64, epoch string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.beatAt, s.live, s.batch, s.epoch = at, live, batch, epoch
@@ -75,15 +75,15 @@ func (s *status) beat(at time.Time, live int, batch int64, epoch string) {
 
 // Report is the JSON document of /status. It has all that /readyz says, too.
 type Report struct {
-	caching.Report
-	Role    string   `json:"role"`
-	Epoch   string   `json:"epoch"`
-	Batch   int64    `json:"batch"`
-	BeatAge *float64 `json:"beat_age_seconds"` // null before the first beat
-	Backlog int      `json:"backlog"`          // change rows read and not yet applied
-	Live    int      `json:"live_queries"`
-	Orphans int      `json:"orphans"`  // transactions from before the epoch whose changes may have been lost: the end of one empties the cache
-	Capture string   `json:"triggers"` // "ok" or what is wrong
+	cachestate.Report
+	Role       string   `json:"role"`
+	Epoch      string   `json:"epoch"`
+	Batch      int64    `json:"batch"`
+	BeatAge    *float64 `json:"beat_age_seconds"` // null before the first beat
+	Backlog    int      `json:"backlog"`          // change rows read and not yet applied
+	Live       int      `json:"live_queries"`
+	Uncaptured int      `json:"uncaptured"` // transactions from before the epoch whose changes may have been lost: the end of one empties the cache
+	Capture    string   `json:"triggers"`   // "ok" or what is wrong
 }
 
 // Report returns the present status.
@@ -91,7 +91,7 @@ func (i *Invalidator) Report() Report {
 	s := &i.status
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := Report{Role: string(s.role), Epoch: s.epoch, Batch: s.batch, Backlog: s.backlog, Live: s.live, Orphans: s.orphans, Capture: "ok"}
+	r := Report{Role: string(s.role), Epoch: s.epoch, Batch: s.batch, Backlog: s.backlog, Live: s.live, Uncaptured: s.uncaptured, Capture: "ok"}
 	if !s.beatAt.IsZero() {
 		age := time.Since(s.beatAt).Seconds()
 		r.BeatAge = &age

@@ -19,35 +19,35 @@ const (
 
 // store writes the position to PostgreSQL and deletes the changes behind it, if
 // there are any and it is time. Until then a restart would apply them once more.
-func (l *leadership) store(ctx context.Context, beat bool) error {
+func (l *leadership) store(ctx context.Context, beatDue bool) error {
 	every := storeSeldom
 	if len(l.pending) >= storeMany {
 		every = storeOften
 	}
-	if len(l.pending) == 0 || (!beat && time.Since(l.stored) < every) {
+	if len(l.pending) == 0 || (!beatDue && time.Since(l.stored) < every) {
 		return nil
 	}
 	limit := l.stepTimeout() + time.Duration(len(l.pending))*storeTime
-	return l.while(ctx, limit, l.save)
+	return l.runKeepingAlive(ctx, limit, l.save)
 }
 
 // save writes the position now.
 func (l *leadership) save(ctx context.Context) error {
-	l.at.Fences = fencesOf(l.daemon.Positions())
-	if err := feed.Advance(ctx, l.drains, l.at, l.pending); err != nil {
+	l.position.Fences = fencesOf(l.purger.Fences())
+	if err := feed.Advance(ctx, l.drains, l.position, l.pending); err != nil {
 		return err
 	}
-	l.daemon.Settle()
+	l.purger.BatchStored()
 	l.pending, l.stored = l.pending[:0], time.Now()
 	return nil
 }
 
-// farewell stores the position when the process is told to stop, so that the next
+// saveOnExit stores the position when the process is told to stop, so that the next
 // leader need not apply again what has been applied. If it fails, that one will, as it
 // will if the position is ahead of what has been purged, or if a purge was cut short: what
 // it has left in which partition is not known then.
-func (l *leadership) farewell(ctx context.Context) {
-	if len(l.pending) == 0 || len(l.left) > 0 || !l.daemon.Answered() {
+func (l *leadership) saveOnExit(ctx context.Context) {
+	if len(l.pending) == 0 || len(l.remaining) > 0 || !l.purger.Answered() {
 		return
 	}
 	enough, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.stepTimeout())

@@ -37,7 +37,7 @@ func TestPreparedTransactionOutlivesACrash(t *testing.T) {
 						crashBackend(d)
 					}
 					epoch := awaitEpoch(d, before)
-					if n := i.Report().Orphans; n != 1 {
+					if n := i.Report().Uncaptured; n != 1 {
 						t.Errorf("%d orphans are reported, want 1", n)
 					}
 					if successor {
@@ -47,7 +47,7 @@ func TestPreparedTransactionOutlivesACrash(t *testing.T) {
 					keeps(d, epoch, "kept", 2)
 					finish(d, ending, "lost")
 					last := awaitEpoch(d, epoch)
-					if n := i.Report().Orphans; n != 0 {
+					if n := i.Report().Uncaptured; n != 0 {
 						t.Errorf("%d orphans are reported when it has ended", n)
 					}
 					keeps(d, last, "again", 3)
@@ -84,7 +84,7 @@ func keeps(d *deployment.Deployment, epoch, name string, id int) {
 	fill(d, []string{query})
 	xid := prepare(d, name, id)
 	finish(d, "commit", name)
-	d.Settle(xid)
+	d.AwaitApplied(xid)
 	if present(d, []string{query}) != 0 {
 		d.Errorf("%s is still there", query)
 	}
@@ -154,7 +154,7 @@ func TestCaptureAlteredWhileNobodyLeads(t *testing.T) {
 	first.Stop()
 	unseen := d.Exec(unseenEdit)
 	d.Invalidate()
-	d.Settle(unseen)
+	d.AwaitApplied(unseen)
 	if d.Beat(0).Epoch == epoch {
 		t.Error("the epoch goes on")
 	}
@@ -166,8 +166,8 @@ func TestWriterOutlivesAFaultOfCapture(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string][2]string{
 		"the schema renamed": {"alter schema freshlist rename to away", "alter schema away rename to freshlist"},
-		"the keystone renamed": {"alter view freshlist.properties_keystone rename to away; alter table freshlist.properties_changes rename to gone",
-			"alter view freshlist.away rename to properties_keystone; alter table freshlist.gone rename to properties_changes"},
+		"the guard view renamed": {"alter view freshlist.properties_guard rename to away; alter table freshlist.properties_changes rename to gone",
+			"alter view freshlist.away rename to properties_guard; alter table freshlist.gone rename to properties_changes"},
 		"the schema renamed, the marker deleted": {"alter schema freshlist rename to away",
 			"alter schema away rename to freshlist; delete from freshlist.properties_marker"},
 	} {
@@ -187,17 +187,17 @@ func TestWriterOutlivesAFaultOfCapture(t *testing.T) {
 			run("begin; savepoint s; update properties set price = price + 1 where id = 1")
 			d.Exec(fault[1])
 			epoch := awaitEpoch(d, before)
-			if n := i.Report().Orphans; n != 1 {
+			if n := i.Report().Uncaptured; n != 1 {
 				t.Errorf("%d orphans are reported, want 1", n)
 			}
 			query := propertyOf(1)
 			fill(d, []string{query})
 			run("commit")
 			last := awaitEpoch(d, epoch)
-			if n := i.Report().Orphans; n != 0 {
+			if n := i.Report().Uncaptured; n != 0 {
 				t.Errorf("%d orphans are reported when it has ended", n)
 			}
-			d.Settle(d.Exec("update properties set price = price + 1 where id = 2"))
+			d.AwaitApplied(d.Exec("update properties set price = price + 1 where id = 2"))
 			if now := d.Beat(0).Epoch; now != last {
 				t.Errorf("an ordinary transaction has begun epoch %s", now)
 			}
@@ -251,7 +251,7 @@ func TestNewEpochForgetsWhatWasKnown(t *testing.T) {
 	d.Must(d.Redis.Del(t.Context(), d.Space.Fence(0)).Err())
 	awaitEpoch(d, before)
 	fill(d, []string{page})
-	d.Settle(d.Exec("update properties set price = price + 1 where id = 3"))
+	d.AwaitApplied(d.Exec("update properties set price = price + 1 where id = 3"))
 	if present(d, []string{page}) != 0 {
 		t.Error("the page is judged by its old window")
 	}
@@ -295,18 +295,18 @@ func TestFailedPurgeIsMadeUpFor(t *testing.T) {
 	listings(d, "FOLSOM", 1, 1)
 	fill(d, append(views("properties?city=GALT&min_price=%d", known), propertyOf(1)))
 	d.Await("all queries to be known", func() bool { return i.Report().Live == known+1 })
-	epoch, before, learned := d.Beat(0).Epoch, term(d), i.Metrics.Learned.Value()
+	epoch, before, learned := d.Beat(0).Epoch, term(d), i.Metrics.Registrations.Value()
 	fails.armed.Store(true)
 	token := d.Exec("update properties set price = price + 1 where id = 1")
 	d.Await("a purge to fail", func() bool { return fails.failed.Load() > 0 })
-	d.Settle(token)
+	d.AwaitApplied(token)
 	if term(d) == before || d.Beat(0).Epoch != epoch {
 		t.Error("it has not led again in the same epoch")
 	}
 	if present(d, []string{propertyOf(1)}) != 0 {
 		t.Error("the query of the failed purge is still there")
 	}
-	if again := i.Metrics.Learned.Value() - learned; again != 0 {
+	if again := i.Metrics.Registrations.Value() - learned; again != 0 {
 		t.Errorf("%d registrations were read again", again)
 	}
 }
@@ -319,14 +319,14 @@ func TestLostSessionCostsNoLearning(t *testing.T) {
 	i := d.Invalidate()
 	fill(d, views("properties?city=GALT&min_price=%d", known))
 	d.Await("all queries to be known", func() bool { return i.Report().Live == known })
-	before, learned, beats := term(d), i.Metrics.Learned.Value(), i.Metrics.Beats.Value()
+	before, learned, beats := term(d), i.Metrics.Registrations.Value(), i.Metrics.Beats.Value()
 	_, err := d.Superuser().Exec(t.Context(), `
 		select pg_terminate_backend(pid) from pg_stat_activity
 		where datname = current_database() and application_name = 'freshlist-invalidator lock'`)
 	d.Must(err)
 	awaitTerm(d, before)
 	d.Await("a beat", func() bool { return i.Metrics.Beats.Value() > beats+1 })
-	if again := i.Metrics.Learned.Value() - learned; again != 0 {
+	if again := i.Metrics.Registrations.Value() - learned; again != 0 {
 		t.Errorf("%d registrations were read again", again)
 	}
 	if live := i.Report().Live; live != known {
@@ -383,7 +383,7 @@ func TestTriggersThatAreEnabledAgain(t *testing.T) {
 		t.Errorf("the triggers' state is %s, want D", state)
 	}
 	d.Exec("alter table properties enable trigger all")
-	d.Settle(d.Exec("update properties set price = price + 1 where id = 1"))
+	d.AwaitApplied(d.Exec("update properties set price = price + 1 where id = 1"))
 	if d.Beat(0).Epoch == first || enabled() != "A" {
 		t.Errorf("epoch %s after %s, triggers are %s, want another and A", d.Beat(0).Epoch, first, state)
 	}

@@ -6,9 +6,9 @@ import (
 	"github.com/freshlist/freshlist/internal/invalidate/match"
 )
 
-// tellUnread counts and logs the changes, all of them purged for, that could not be
+// reportUnread counts and logs the changes, all of them purged for, that could not be
 // understood: they cost all that is cached, and somebody may want to know what wrote them.
-func (l *leadership) tellUnread(ctx context.Context, changes []match.Change) {
+func (l *leadership) reportUnread(ctx context.Context, changes []match.Change) {
 	for i := range changes {
 		if err := changes[i].Unread; err != nil {
 			l.Metrics.UnreadChanges.Inc()

@@ -30,7 +30,7 @@ func TestChangesThatAreNotUnderstood(t *testing.T) {
 				api.Get(q, render.JSON)
 			}
 			xid := d.Exec("insert into freshlist.properties_changes (xid, new_row) select pg_current_xact_id(), " + captured + "::freshlist.property from generate_series(1, 3)")
-			d.Settle(xid)
+			d.AwaitApplied(xid)
 			if there := cached(d, "properties", "properties/7", "properties/summary?city=GALT"); there["properties"] || there["properties/7"] || there["properties/summary?city=GALT"] {
 				t.Errorf("still cached: %v", there)
 			}
@@ -41,7 +41,7 @@ func TestChangesThatAreNotUnderstood(t *testing.T) {
 				t.Errorf("logged %q, want one line that names transaction %d", lines, xid)
 			}
 			api.Get("properties/7", render.JSON)
-			d.Settle(d.Exec("update properties set price = 12 where id = 7"))
+			d.AwaitApplied(d.Exec("update properties set price = 12 where id = 7"))
 			if got := api.Get("properties/7", render.JSON).Body; !strings.Contains(got, `"price":12.00`) {
 				t.Errorf("after an edit: %s", got)
 			}

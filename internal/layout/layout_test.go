@@ -26,7 +26,7 @@ var pure = map[string][]string{
 }
 
 // leaves are packages that anybody may import, so they import the standard library alone.
-var leaves = []string{"internal/caching"}
+var leaves = []string{"internal/cachestate"}
 
 // reserved packages, with their subpackages, and who alone may import them, tests
 // aside.
@@ -37,7 +37,7 @@ var reserved = map[string][]string{
 		"internal/local", "internal/pgtest", "internal/coherence", "internal/bench", "cmd",
 	},
 	"github.com/redis/go-redis": {
-		"internal/cache", "internal/invalidate", "internal/doctor", // where scripts are, and who hands them the client
+		"internal/rediscache", "internal/invalidate", "internal/doctor", // where scripts are, and who hands them the client
 		"internal/redistest", "internal/coherence", "internal/bench", "cmd",
 	},
 	"github.com/jackc/pgxlisten":          {"internal/invalidate"},

@@ -156,7 +156,7 @@ var capture = slices.Concat([]Mutant{
 func statements() (all []Mutant) {
 	for _, file := range []string{"070_insert.sql", "080_update.sql", "090_delete.sql"} {
 		for _, m := range []struct{ name, old, new, run string }{
-			{"fails without the keystone", "IF pg_catalog.to_regclass('freshlist.properties_keystone') IS NULL\n        OR", "IF", "GroundMoves/a_watched_column_dropped"},
+			{"fails without the guard view", "IF pg_catalog.to_regclass('freshlist.properties_guard') IS NULL\n        OR", "IF", "GroundMoves/a_watched_column_dropped"},
 			{"fails without the changes", "\n        OR pg_catalog.to_regclass('freshlist.properties_changes') IS NULL\n", "\n", "DDL/the_changes_renamed"},
 			{"fails where the ground is gone", "        EXCEPTION WHEN OTHERS THEN\n            NULL;\n", "", "GroundMoves/the_schema_renamed"},
 			{"rings though it may not", " AND freshlist.properties_may_ring()", "", "DoorbellWithLockTimeout"},

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/freshlist/freshlist/internal/caching"
+	"github.com/freshlist/freshlist/internal/cachestate"
 )
 
 // timeout bounds one question: a process that takes longer is not ready.
@@ -36,8 +36,8 @@ func Ready(ctx context.Context, addr string) error {
 }
 
 // State returns what the process that listens on addr says by /readyz.
-func State(ctx context.Context, addr string) (caching.Report, error) {
-	var said caching.Report
+func State(ctx context.Context, addr string) (cachestate.Report, error) {
+	var said cachestate.Report
 	body, _, err := ask(ctx, addr, "/readyz")
 	if err != nil {
 		return said, err

@@ -172,13 +172,13 @@ func install(ctx context.Context, tx pgx.Tx) error {
 // columns.
 const misfitCode = "FL001"
 
-// makeWay drops what cannot be replaced in place: the keystone, the functions that know the
+// makeWay drops what cannot be replaced in place: the guard view, the functions that know the
 // table's row type, tables whose columns may differ, and our triggers of a table that has
 // made way for the present one. The changes are safe to lose, since an installation begins
 // a new epoch.
 func makeWay(ctx context.Context, tx pgx.Tx) error {
 	_, err := tx.Exec(ctx, `
-		drop view if exists freshlist.properties_keystone;
+		drop view if exists freshlist.properties_guard, freshlist.properties_keystone; -- the latter is a former name
 		do $$
 		declare
 			former text;

@@ -26,8 +26,8 @@ func (f reads) Get(ctx context.Context, r readthrough.Request) (readthrough.Answ
 	return f(ctx, r)
 }
 
-// Stands lets everything stand.
-func (f reads) Stands(*readthrough.Origin, time.Time) bool { return true }
+// StillValid lets everything stand.
+func (f reads) StillValid(*readthrough.Origin, time.Time) bool { return true }
 
 // What goes wrong inside shows as a status and, where it helps, a time to try
 // again; never in words of the inside.

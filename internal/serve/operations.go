@@ -15,9 +15,9 @@ import (
 	"github.com/freshlist/freshlist/internal/telemetry"
 )
 
-// Keyspace is what Redis counts itself, since it started: every key that was
+// KeyspaceStats is what Redis counts itself, since it started: every key that was
 // looked up, of any client.
-type Keyspace struct{ Hits, Misses uint64 }
+type KeyspaceStats struct{ Hits, Misses uint64 }
 
 // level is what this process has counted at one level of the cache.
 type level struct {
@@ -45,16 +45,16 @@ const (
 	readyTimeout    = time.Second            // how long PostgreSQL may take to answer a probe
 )
 
-// keyspaceMemo keeps Redis' counts, so that asking for them often does not cost
+// keyspaceCache keeps Redis' counts, so that asking for them often does not cost
 // Redis more.
-type keyspaceMemo struct {
+type keyspaceCache struct {
 	mu    sync.Mutex
-	value Keyspace
+	value KeyspaceStats
 	err   error
 	taken time.Time
 }
 
-func (m *keyspaceMemo) get(ctx context.Context, ask func(context.Context) (Keyspace, error)) (Keyspace, error) {
+func (m *keyspaceCache) get(ctx context.Context, ask func(context.Context) (KeyspaceStats, error)) (KeyspaceStats, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if now := time.Now(); m.taken.IsZero() || now.Sub(m.taken) >= keyspaceAge {
@@ -77,7 +77,7 @@ func (s *Server) cacheMetrics(c echo.Context) error {
 		Levels levels   `json:"levels"`
 	}
 	answer.Levels = s.levels()
-	if k, err := s.keyspace.get(c.Request().Context(), s.Keyspace); err == nil {
+	if k, err := s.keyspace.get(c.Request().Context(), s.KeyspaceStats); err == nil {
 		ratio := hitRatio(k.Hits, k.Misses)
 		answer.Hits, answer.Misses, answer.Ratio = &k.Hits, &k.Misses, &ratio
 	}

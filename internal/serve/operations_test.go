@@ -10,7 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/freshlist/freshlist/internal/caching"
+	"github.com/freshlist/freshlist/internal/cachestate"
 	"github.com/freshlist/freshlist/internal/serve"
 	"github.com/freshlist/freshlist/internal/telemetry"
 )
@@ -19,11 +19,11 @@ func TestReadiness(t *testing.T) {
 	t.Parallel()
 	var down atomic.Bool
 	a := start(t, func(o *serve.Options) {
-		o.Examine = func(context.Context) (caching.Reason, string) {
+		o.Examine = func(context.Context) (cachestate.Reason, string) {
 			if down.Load() {
-				return caching.DatabaseDown, "secret address"
+				return cachestate.DatabaseDown, "secret address"
 			}
-			return caching.NoBeat, "partition 0 has no beat"
+			return cachestate.NoBeat, "partition 0 has no beat"
 		}
 		ping := o.Ready
 		o.Ready = func(ctx context.Context) error {
@@ -33,7 +33,7 @@ func TestReadiness(t *testing.T) {
 			return ping(ctx)
 		}
 	})
-	var said caching.Report
+	var said cachestate.Report
 	if r := a.get("/readyz"); r.StatusCode != 200 {
 		t.Errorf("with PostgreSQL: %d %s, want 200", r.StatusCode, r.body)
 	} else if r.as(t, &said); !said.Ready || said.Caching || said.Reason != "no-beat" || said.Detail != "partition 0 has no beat" {
@@ -88,16 +88,16 @@ func TestCacheMetrics(t *testing.T) {
 func TestCacheMetricsOfNothing(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		keyspace serve.Keyspace
+		keyspace serve.KeyspaceStats
 		err      error
 		want     string
 	}{
-		{serve.Keyspace{}, nil, `{"keyspace_hits":0,"keyspace_misses":0,"hit_ratio":0,`},
-		{serve.Keyspace{Misses: 4}, nil, `{"keyspace_hits":0,"keyspace_misses":4,"hit_ratio":0,`},
-		{serve.Keyspace{}, errors.New("redis is down"), `{"keyspace_hits":null,"keyspace_misses":null,"hit_ratio":null,`},
+		{serve.KeyspaceStats{}, nil, `{"keyspace_hits":0,"keyspace_misses":0,"hit_ratio":0,`},
+		{serve.KeyspaceStats{Misses: 4}, nil, `{"keyspace_hits":0,"keyspace_misses":4,"hit_ratio":0,`},
+		{serve.KeyspaceStats{}, errors.New("redis is down"), `{"keyspace_hits":null,"keyspace_misses":null,"hit_ratio":null,`},
 	} {
 		a := start(t, func(o *serve.Options) {
-			o.Keyspace = func(context.Context) (serve.Keyspace, error) { return c.keyspace, c.err }
+			o.KeyspaceStats = func(context.Context) (serve.KeyspaceStats, error) { return c.keyspace, c.err }
 		})
 		if r := a.get("/v1/cache/metrics"); r.StatusCode != 200 || !strings.HasPrefix(r.body, c.want) {
 			t.Errorf("%+v, %v: %d %s, want %s", c.keyspace, c.err, r.StatusCode, r.body, c.want)
@@ -114,9 +114,9 @@ func TestKeyspaceIsOneSecondOld(t *testing.T) {
 		var o serve.Options
 		log.use(&o)
 		o.Metrics = telemetry.NewAPI()
-		o.Keyspace = func(context.Context) (serve.Keyspace, error) {
+		o.KeyspaceStats = func(context.Context) (serve.KeyspaceStats, error) {
 			asked++
-			return serve.Keyspace{Hits: asked}, nil
+			return serve.KeyspaceStats{Hits: asked}, nil
 		}
 		s := serve.New(o)
 		for _, want := range []uint64{1, 1, 2, 2, 3} {

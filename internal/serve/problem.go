@@ -140,13 +140,13 @@ const retryAfter = "1"
 // was closed without an answer; the number is nginx's.
 const unansweredStatus = 499
 
-// gone reports whether the client has closed its side of the connection.
-func gone(r *http.Request) bool { return r.Context().Err() != nil }
+// clientGone reports whether the client has closed its side of the connection.
+func clientGone(r *http.Request) bool { return r.Context().Err() != nil }
 
 // fail is Echo's error handler.
 func (s *Server) fail(err error, c echo.Context) {
 	rec := c.Response().Writer.(*recorder)
-	if gone(c.Request()) && errors.Is(err, context.Canceled) {
+	if clientGone(c.Request()) && errors.Is(err, context.Canceled) {
 		return // nobody waits for an answer; finish closes the connection without one
 	}
 	p := problemOf(err)

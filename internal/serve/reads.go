@@ -82,9 +82,9 @@ func (s *Server) read(c echo.Context, f render.Format, q listing.Query, faults l
 	if err != nil {
 		return err
 	}
-	done := s.finishAnswer(f, &answer)
-	s.keep(fill, r.RequestURI, done, &answer)
-	done.writeTo(c.Response().Writer, r)
+	made := s.newResponse(f, &answer)
+	s.storeL1(fill, r.RequestURI, made, &answer)
+	made.writeTo(c.Response().Writer, r)
 	return nil
 }
 

@@ -27,9 +27,9 @@ func (s *Server) routes() *echo.Echo {
 	get(e, "/readyz", s.readyz)
 	get(e, "/metrics", echo.WrapHandler(s.Metrics.Handler()))
 
-	e.POST("/v1/properties", s.guarded(s.create))
-	e.PATCH("/v1/properties/:id", s.guarded(s.patch))
-	e.DELETE("/v1/properties/:id", s.guarded(s.remove))
+	e.POST("/v1/properties", s.requireToken(s.create))
+	e.PATCH("/v1/properties/:id", s.requireToken(s.patch))
+	e.DELETE("/v1/properties/:id", s.requireToken(s.remove))
 	// Echo would look on and find the routes of a property with the id "summary".
 	e.Match([]string{
 		http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions,

@@ -27,7 +27,7 @@ const headerSlop = 4 << 10
 func (s *Server) Run(ctx context.Context, l net.Listener, drain time.Duration) error {
 	server := &http.Server{
 		Handler:           s,
-		ConnContext:       withWire,
+		ConnContext:       withConn,
 		MaxHeaderBytes:    maxHeader - headerSlop,
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
@@ -37,7 +37,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener, drain time.Duration) e
 	}
 	defer s.watch(context.WithoutCancel(ctx))() // it must be right while the last requests end, too
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(wires{l}) }()
+	go func() { served <- server.Serve(bufferedListener{l}) }()
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve %s: %w", l.Addr(), err)

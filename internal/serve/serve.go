@@ -20,7 +20,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/freshlist/freshlist/internal/caching"
+	"github.com/freshlist/freshlist/internal/cachestate"
 	"github.com/freshlist/freshlist/internal/serve/database"
 	"github.com/freshlist/freshlist/internal/serve/l1"
 	"github.com/freshlist/freshlist/internal/serve/readthrough"
@@ -31,8 +31,8 @@ import (
 // answer, of status 404, not an error.
 type Reads interface {
 	Get(context.Context, readthrough.Request) (readthrough.Answer, error)
-	// Stands reports whether an answer of an origin may still be served from this process.
-	Stands(origin *readthrough.Origin, now time.Time) bool
+	// StillValid reports whether an answer of an origin may still be served from this process.
+	StillValid(origin *readthrough.Origin, now time.Time) bool
 }
 
 // Writes changes properties, as *database.Writer does.
@@ -52,21 +52,21 @@ type Options struct {
 	L1MaxBytes int64                       // bound of the cache in this process; 0 = none
 	L1Life     time.Duration               // longest time that Reads can allow an answer to be kept, from its beginning
 
-	State    *caching.State                                 // why the cache is not used
-	Examine  func(context.Context) (caching.Reason, string) // finds that out
-	Keyspace func(context.Context) (Keyspace, error)        // Redis' own counts
-	Metrics  *telemetry.API
-	Log      *slog.Logger
+	State         *cachestate.State                                 // why the cache is not used
+	Examine       func(context.Context) (cachestate.Reason, string) // finds that out
+	KeyspaceStats func(context.Context) (KeyspaceStats, error)      // Redis' own counts
+	Metrics       *telemetry.API
+	Log           *slog.Logger
 }
 
 // Server is the API's http.Handler.
 type Server struct {
 	Options
 	router    *echo.Echo
-	l1        *l1.Cache[*finished] // nil if there is none
+	l1        *l1.Cache[*response] // nil if there is none
 	token     [sha256.Size]byte    // of WriteToken
 	shared    sharedHeaders
-	keyspace  keyspaceMemo
+	keyspace  keyspaceCache
 	recorders sync.Pool
 	draining  atomic.Bool
 }
@@ -77,7 +77,7 @@ func New(o Options) *Server {
 	s := &Server{Options: o, token: sha256.Sum256([]byte(o.WriteToken)), shared: newSharedHeaders()}
 	s.recorders.New = func() any { return new(recorder) }
 	if o.L1MaxBytes > 0 {
-		s.l1 = l1.New(o.L1MaxBytes, o.L1Life, (*finished).weight)
+		s.l1 = l1.New(o.L1MaxBytes, o.L1Life, (*response).weight)
 	}
 	s.router = s.routes()
 	return s

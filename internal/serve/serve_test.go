@@ -14,7 +14,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/freshlist/freshlist/internal/caching"
+	"github.com/freshlist/freshlist/internal/cachestate"
 	"github.com/freshlist/freshlist/internal/pgtest"
 	"github.com/freshlist/freshlist/internal/pgtest/migrated"
 	"github.com/freshlist/freshlist/internal/serve"
@@ -56,15 +56,17 @@ func start(t testing.TB, change ...func(*serve.Options)) *api {
 		Ready:      pool.Ping,
 		WriteToken: token,
 		Timeout:    time.Minute,
-		Keyspace:   func(context.Context) (serve.Keyspace, error) { return serve.Keyspace{Hits: 3, Misses: 1}, nil },
-		Metrics:    metrics,
-		Log:        slog.New(slog.NewTextHandler(testLog{t}, nil)),
+		KeyspaceStats: func(context.Context) (serve.KeyspaceStats, error) {
+			return serve.KeyspaceStats{Hits: 3, Misses: 1}, nil
+		},
+		Metrics: metrics,
+		Log:     slog.New(slog.NewTextHandler(testLog{t}, nil)),
 	}
 	o.Examine = o.Reads.(*readthrough.Cache).Examine
 	for _, c := range change {
 		c(&o)
 	}
-	o.State = caching.New(o.Log, time.Now)
+	o.State = cachestate.New(o.Log, time.Now)
 	conn, err := pgx.Connect(t.Context(), db.Superuser)
 	if err != nil {
 		t.Fatalf("connect: %v", err)

@@ -82,8 +82,8 @@ func (s *Server) remove(c echo.Context) error {
 	return nil
 }
 
-// guarded lets requests through that bear the write token.
-func (s *Server) guarded(h echo.HandlerFunc) echo.HandlerFunc {
+// requireToken lets requests through that bear the write token.
+func (s *Server) requireToken(h echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if err := s.authorize(c.Request()); err != nil {
 			return err

@@ -31,9 +31,9 @@ import (
 type Setting struct {
 	Name, Value string
 
-	// Yields: the same parameter in the address stands. It does for what an operator may
+	// Overridable: the same parameter in the address stands. It does for what an operator may
 	// want to choose for one process, never for what answers depend on.
-	Yields bool
+	Overridable bool
 
 	since int // the first major version of PostgreSQL that knows it; 0: all that are supported
 }
@@ -56,7 +56,7 @@ const (
 // For returns what every connection relies on, for one of an application's name.
 func For(application string) Settings {
 	return Settings{
-		{Name: "application_name", Value: application, Yields: true},
+		{Name: "application_name", Value: application, Overridable: true},
 		// How values are written and read as text.
 		{Name: "client_encoding", Value: "UTF8"},
 		{Name: "DateStyle", Value: "ISO, MDY"},
@@ -74,7 +74,7 @@ func For(application string) Settings {
 		{Name: "row_security", Value: "on"},          // off turns a hidden row into an error
 		// What a transaction may do and see.
 		{Name: "default_transaction_isolation", Value: "read committed"},
-		{Name: "default_transaction_read_only", Value: "off", Yields: true},
+		{Name: "default_transaction_read_only", Value: "off", Overridable: true},
 		{Name: "default_transaction_deferrable", Value: "off"},
 		// How long things may take, and what an error ends.
 		{Name: "statement_timeout", Value: "0"},
@@ -84,8 +84,8 @@ func For(application string) Settings {
 		{Name: "transaction_timeout", Value: "0", since: 17},
 		{Name: "exit_on_error", Value: "off"},
 		// How statements are planned.
-		{Name: "plan_cache_mode", Value: "auto", Yields: true},
-		{Name: "jit", Value: "off", Yields: true}, // compiling takes longer than any of our statements
+		{Name: "plan_cache_mode", Value: "auto", Overridable: true},
+		{Name: "jit", Value: "off", Overridable: true}, // compiling takes longer than any of our statements
 	}
 }
 
@@ -106,12 +106,12 @@ func (s Settings) With(name, value string) Settings {
 	return changed
 }
 
-// Yielding returns the settings with one that stands if the address sets it.
-func (s Settings) Yielding(name, value string) Settings {
+// Overridable returns the settings with one that stands if the address sets it.
+func (s Settings) Overridable(name, value string) Settings {
 	changed := s.With(name, value)
 	for i := range changed {
 		if strings.EqualFold(changed[i].Name, name) {
-			changed[i].Yields = true
+			changed[i].Overridable = true
 		}
 	}
 	return changed
@@ -120,7 +120,7 @@ func (s Settings) Yielding(name, value string) Settings {
 // Startup puts the settings into the start-up packet of a connection to be made.
 func (s Settings) Startup(config *pgx.ConnConfig) {
 	for _, setting := range s {
-		if setting.since == 0 && !(setting.Yields && given(config, setting.Name)) {
+		if setting.since == 0 && !(setting.Overridable && given(config, setting.Name)) {
 			remove(config, setting.Name)
 			config.RuntimeParams[setting.Name] = setting.Value
 		}
@@ -318,9 +318,9 @@ func CheckEncoding(conn *pgx.Conn) error {
 	return fmt.Errorf("%w: it is %s, not UTF8; move it into one made by CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0", ErrEncoding, encoding)
 }
 
-// Behind reports whether a pooler stands between a connection and its backend: the
+// BehindPooler reports whether a pooler stands between a connection and its backend: the
 // backend's process is not the one that the connection was told of.
-func Behind(ctx context.Context, conn *pgx.Conn) (bool, error) {
+func BehindPooler(ctx context.Context, conn *pgx.Conn) (bool, error) {
 	var pid uint32
 	err := conn.QueryRow(ctx, "select pg_catalog.pg_backend_pid()", pgx.QueryExecModeExec).Scan(&pid)
 	if err != nil {

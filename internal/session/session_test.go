@@ -144,19 +144,19 @@ func TestHostileRoles(t *testing.T) {
 // try holds what everything does with one setting against what it should.
 func (v *victim) try(s hostile.Setting, want string) {
 	v.Helper()
-	v.Settle(v.edit(v.writer, 1000))
+	v.AwaitApplied(v.edit(v.writer, 1000))
 	api := v.API()
 	if got := v.answers(api); got != want {
 		v.Errorf("%s: answers differ:\n%s\nwant\n%s", s, got, want)
 	}
-	v.Settle(v.edit(v.writer, 2000))
+	v.AwaitApplied(v.edit(v.writer, 2000))
 	if got := api.Get("properties/3", render.JSON).Body; !strings.Contains(got, `"price":2000.00`) {
 		v.Errorf("%s: after an edit of the price to 2000: %s", s, got)
 	}
 	if !s.Writers { // a client that sets nothing
 		client, err := pgx.Connect(v.Context(), v.Database.Owner)
 		v.Must(err)
-		v.Settle(v.edit(client, 3000))
+		v.AwaitApplied(v.edit(client, 3000))
 		v.Must(client.Close(v.Context()))
 		if got := api.Get("properties/3", render.JSON).Body; !strings.Contains(got, `"price":3000.00`) {
 			v.Errorf("%s: after another client's edit of the price to 3000: %s", s, got)

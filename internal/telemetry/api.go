@@ -5,7 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/freshlist/freshlist/internal/caching"
+	"github.com/freshlist/freshlist/internal/cachestate"
 )
 
 // Level is a level of the cache.
@@ -48,14 +48,14 @@ type API struct {
 
 // NewAPI returns the metrics of an API process, all at zero.
 func NewAPI() *API {
-	m := &API{registry: newRegistry(), bypasses: make([]Counter, 1+len(caching.Reasons()))}
+	m := &API{registry: newRegistry(), bypasses: make([]Counter, 1+len(cachestate.Reasons()))}
 	for level := range levels {
 		for result := range results {
 			m.counter(m.Cache(level, result), "freshlist_cache_requests_total", "Requests to a level of the cache.",
 				"level", level.String(), "result", result.String())
 		}
 	}
-	for _, reason := range caching.Reasons() {
+	for _, reason := range cachestate.Reasons() {
 		m.counter(m.Bypass(reason), "freshlist_bypass_total", "Requests that were answered past the cache.", "reason", reason.String())
 	}
 	m.counter(&m.DatabaseReads, "freshlist_database_reads_total", "Reads of listings from PostgreSQL.")
@@ -72,7 +72,7 @@ func NewAPI() *API {
 func (m *API) Cache(level Level, result Result) *Counter { return &m.cache[level][result] }
 
 // Bypass returns the counter of requests that were answered past the cache for a reason.
-func (m *API) Bypass(why caching.Reason) *Counter { return &m.bypasses[why] }
+func (m *API) Bypass(why cachestate.Reason) *Counter { return &m.bypasses[why] }
 
 // Answered counts a finished request.
 func (m *API) Answered(status int, took time.Duration) {

@@ -6,22 +6,22 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Reason is why an epoch began, and with it an empty cache.
-type Reason uint8
+// EpochReason is why an epoch began, and with it an empty cache.
+type EpochReason uint8
 
 // The reasons for an epoch.
 const (
-	NoMarker         Reason = iota // PostgreSQL has no marker of ours: first start, crash, failover, restore
-	CaptureChanged                 // the table or its triggers were altered
-	RedisLost                      // Redis does not hold what was written to it
-	AgreementChanged               // the invalidator was started with another prefix, bound or number of partitions
-	PreparedEnded                  // a transaction ended, a prepared one as a rule, whose captured changes may have been lost
-	Backlog                        // more changes were waiting than are worth applying
+	NoMarker         EpochReason = iota // PostgreSQL has no marker of ours: first start, crash, failover, restore
+	CaptureChanged                      // the table or its triggers were altered
+	RedisLost                           // Redis does not hold what was written to it
+	AgreementChanged                    // the invalidator was started with another prefix, bound or number of partitions
+	PreparedEnded                       // a transaction ended, a prepared one as a rule, whose captured changes may have been lost
+	Backlog                             // more changes were waiting than are worth applying
 	reasons
 )
 
 // String returns the value of the label reason.
-func (r Reason) String() string {
+func (r EpochReason) String() string {
 	return [reasons]string{"no_marker", "capture_changed", "redis_lost", "agreement_changed", "prepared_ended", "backlog"}[r]
 }
 
@@ -32,7 +32,7 @@ type Invalidator struct {
 	ChangesApplied   Counter // changes of rows that have been purged for
 	UnreadChanges    Counter // of them, changes that could not be understood: each purged everything
 	PurgedQueries    Counter // queries whose entries were removed
-	Learned          Counter // registrations of live queries read
+	Registrations    Counter // registrations of live queries read
 	Beats            Counter // proofs of freshness published
 	Fenced           Counter // times that a newer leader was met
 	Lost             Counter // times that Redis did not hold what was written to it
@@ -58,7 +58,7 @@ func NewInvalidator() *Invalidator {
 	m.counter(&m.ChangesApplied, "freshlist_changes_applied_total", "Changes of rows that have been purged for.")
 	m.counter(&m.UnreadChanges, "freshlist_unread_changes_total", "Captured changes that could not be understood and so purged everything.")
 	m.counter(&m.PurgedQueries, "freshlist_purged_queries_total", "Queries whose entries were removed.")
-	m.counter(&m.Learned, "freshlist_registrations_total", "Registrations of live queries read.")
+	m.counter(&m.Registrations, "freshlist_registrations_total", "Registrations of live queries read.")
 	m.counter(&m.Beats, "freshlist_beats_total", "Proofs of freshness published.")
 	m.counter(&m.Fenced, "freshlist_fenced_total", "Times that a newer leader was met.")
 	m.counter(&m.Lost, "freshlist_lost_total", "Times that Redis did not hold what was written to it.")
@@ -81,7 +81,7 @@ func NewInvalidator() *Invalidator {
 }
 
 // Epoch counts an epoch that was begun.
-func (m *Invalidator) Epoch(reason Reason) { m.epochs[reason].Inc() }
+func (m *Invalidator) Epoch(reason EpochReason) { m.epochs[reason].Inc() }
 
 // Purged observes how long after it was heard of a batch of changes was purged for.
 func (m *Invalidator) Purged(delay time.Duration) { m.delay.Observe(delay.Seconds()) }

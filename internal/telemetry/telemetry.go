@@ -13,7 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/freshlist/freshlist/internal/caching"
+	"github.com/freshlist/freshlist/internal/cachestate"
 )
 
 // Counter counts events. Counting is one atomic addition.
@@ -69,8 +69,8 @@ func (r registry) gauge(g *Gauge, name, help string) {
 
 // ShowState shows a process's state as freshlist_caching: 1 for the reason that holds, ok if
 // the cache is used, and 0 for every other. It may be called once.
-func (r registry) ShowState(state *caching.State) {
-	for _, reason := range append(caching.Reasons(), caching.OK) {
+func (r registry) ShowState(state *cachestate.State) {
+	for _, reason := range append(cachestate.Reasons(), cachestate.OK) {
 		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "freshlist_caching", Help: "Why nothing is cached: 1 for the present reason, ok if the cache is used.",
 			ConstLabels: prometheus.Labels{"reason": reason.String()},

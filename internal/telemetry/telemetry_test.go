@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/freshlist/freshlist/internal/caching"
+	"github.com/freshlist/freshlist/internal/cachestate"
 	"github.com/freshlist/freshlist/internal/config"
 	"github.com/freshlist/freshlist/internal/telemetry"
 )
@@ -54,15 +54,15 @@ func series(t *testing.T, handler http.Handler) []string {
 }
 
 // shown has a process's metrics show a state.
-func shown[M interface{ ShowState(*caching.State) }](m M) M {
-	m.ShowState(caching.New(slog.New(slog.DiscardHandler), time.Now))
+func shown[M interface{ ShowState(*cachestate.State) }](m M) M {
+	m.ShowState(cachestate.New(slog.New(slog.DiscardHandler), time.Now))
 	return m
 }
 
 // states returns the series that have a label of all reasons.
 func states(names ...string) (series []string) {
 	for _, name := range names {
-		for _, reason := range caching.Reasons() {
+		for _, reason := range cachestate.Reasons() {
 			series = append(series, fmt.Sprintf("%s{reason=%q}", name, reason))
 		}
 	}
@@ -73,9 +73,9 @@ func states(names ...string) (series []string) {
 func TestStateIsShown(t *testing.T) {
 	t.Parallel()
 	m := telemetry.NewInvalidator()
-	state := caching.New(slog.New(slog.DiscardHandler), time.Now)
+	state := cachestate.New(slog.New(slog.DiscardHandler), time.Now)
 	m.ShowState(state)
-	for _, reason := range append(caching.Reasons(), caching.OK) {
+	for _, reason := range append(cachestate.Reasons(), cachestate.OK) {
 		state.Set(reason, "")
 		var ones []string
 		for _, line := range scrape(t, m.Handler()) {

@@ -18,7 +18,7 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/redis/go-redis/v9"
 
-	"github.com/freshlist/freshlist/internal/cache"
+	"github.com/freshlist/freshlist/internal/rediscache"
 )
 
 // Answer is what is sent. A Content-Type among the headers stands for itself; Date
@@ -52,7 +52,7 @@ func run(getenv func(string) string) error {
 	e.HideBanner, e.HidePort = true, true
 	handler := constant(a)
 	if key := getenv("BASELINE_KEY"); key != "" {
-		rdb, err := cache.Connect(getenv("REDIS_URL"), redisBudget)
+		rdb, err := rediscache.Connect(getenv("REDIS_URL"), redisBudget)
 		if err != nil {
 			return err
 		}

@@ -6,8 +6,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/freshlist/freshlist/internal/cache"
 	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/rediscache"
 	"github.com/freshlist/freshlist/internal/serve/database"
 	"github.com/freshlist/freshlist/internal/serve/readthrough"
 	"github.com/freshlist/freshlist/internal/serve/render"
@@ -27,7 +27,7 @@ type API struct {
 type Process struct {
 	readthrough.Config
 	Build   string
-	Limits  cache.Limits
+	Limits  rediscache.Limits
 	Tampers []Tamper
 	Hooks   []redis.Hook // on its client of Redis
 }
@@ -50,7 +50,7 @@ func (d *Deployment) API(changes ...func(*Process)) *API {
 			Source: a.Reader, Render: render.Body, Metrics: a.Metrics, Bound: d.Bound, Timeout: patience,
 		},
 		Build:  render.BuildTag(),
-		Limits: cache.Limits{Lease: patience, View: 15 * time.Minute, Queryset: time.Hour, Live: d.Live},
+		Limits: rediscache.Limits{Lease: patience, View: 15 * time.Minute, Queryset: time.Hour, Live: d.Live},
 	}
 	for _, change := range changes {
 		change(&p)
@@ -59,7 +59,7 @@ func (d *Deployment) API(changes ...func(*Process)) *API {
 	for _, hook := range p.Hooks {
 		rdb.AddHook(hook)
 	}
-	p.Store = cache.NewReader(rdb, d.Space, p.Build, p.Limits)
+	p.Store = rediscache.NewReader(rdb, d.Space, p.Build, p.Limits)
 	a.Cache = readthrough.New(p.Config)
 	return a
 }
@@ -90,24 +90,24 @@ func (a *API) Fresh(query string, f render.Format) string {
 	return string(body)
 }
 
-// Held is one read that has its rows and waits to return them.
-type Held struct {
+// PausedRead is one read that has its rows and waits to return them.
+type PausedRead struct {
 	Query  listing.Query
 	resume chan struct{}
 }
 
 // Resume lets the read return.
-func (h *Held) Resume() { close(h.resume) }
+func (h *PausedRead) Resume() { close(h.resume) }
 
 // Gate is a Source whose reads, once they have their rows, stop until the test
 // lets them go on. The test must take every read from Reads and resume it.
 type Gate struct {
 	readthrough.Source
-	Reads chan *Held
+	Reads chan *PausedRead
 }
 
 // NewGate returns a gate; give it a Source, or let Install do so.
-func NewGate() *Gate { return &Gate{Reads: make(chan *Held)} }
+func NewGate() *Gate { return &Gate{Reads: make(chan *PausedRead)} }
 
 // Install puts the gate before the Source of an API process.
 func (g *Gate) Install(p *Process) { g.Source, p.Source = p.Source, g }
@@ -119,15 +119,15 @@ func (g *Gate) Read(ctx context.Context, q listing.Query) (listing.Queryset, err
 	return qs, err
 }
 
-// ReadStamped is that of the Source.
-func (g *Gate) ReadStamped(ctx context.Context, q listing.Query) (listing.Queryset, string, error) {
-	qs, epoch, err := g.Source.ReadStamped(ctx, q)
+// ReadWithOrigin is that of the Source.
+func (g *Gate) ReadWithOrigin(ctx context.Context, q listing.Query) (listing.Queryset, string, error) {
+	qs, epoch, err := g.Source.ReadWithOrigin(ctx, q)
 	g.hold(q)
 	return qs, epoch, err
 }
 
 func (g *Gate) hold(q listing.Query) {
-	h := &Held{q, make(chan struct{})}
+	h := &PausedRead{q, make(chan struct{})}
 	g.Reads <- h
 	<-h.resume
 }

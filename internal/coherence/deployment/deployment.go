@@ -29,10 +29,10 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/redis/go-redis/v9"
 
-	"github.com/freshlist/freshlist/internal/cache"
 	"github.com/freshlist/freshlist/internal/invalidate"
 	"github.com/freshlist/freshlist/internal/pgtest"
 	"github.com/freshlist/freshlist/internal/pgtest/migrated"
+	"github.com/freshlist/freshlist/internal/rediscache"
 	"github.com/freshlist/freshlist/internal/rediskey"
 	"github.com/freshlist/freshlist/internal/redistest"
 	"github.com/freshlist/freshlist/internal/schema"
@@ -162,19 +162,19 @@ func (d *Deployment) Exec(sql string, args ...any) (xid uint64) {
 }
 
 // Beat returns the beat of a partition, nil if there is none.
-func (d *Deployment) Beat(partition int) *cache.Beat {
+func (d *Deployment) Beat(partition int) *rediscache.Beat {
 	text, err := d.Redis.Get(d.Context(), d.Space.Beat(partition)).Result()
 	if err != nil {
 		return nil
 	}
-	beat, err := cache.ParseBeat(text)
+	beat, err := rediscache.ParseBeat(text)
 	d.Must(err)
 	return &beat
 }
 
-// Settle waits until a transaction has been applied in every partition, and beats
+// AwaitApplied waits until a transaction has been applied in every partition, and beats
 // say so.
-func (d *Deployment) Settle(xid uint64) {
+func (d *Deployment) AwaitApplied(xid uint64) {
 	d.Helper()
 	for p := range d.Partitions {
 		d.Await("a beat that sees transaction "+strconv.FormatUint(xid, 10), func() bool {
@@ -188,7 +188,7 @@ func (d *Deployment) Settle(xid uint64) {
 // tampered with.
 func (d *Deployment) Client(budget time.Duration, tampers ...Tamper) *redis.Client {
 	d.Helper()
-	rdb, err := cache.Connect(d.redisURL, budget)
+	rdb, err := rediscache.Connect(d.redisURL, budget)
 	d.Must(err)
 	d.Cleanup(func() { _ = rdb.Close() })
 	if len(tampers) > 0 {

@@ -52,7 +52,7 @@ func (d *Deployment) swap(tampers []Tamper) swapper {
 func (d *Deployment) source(name string) string {
 	d.Helper()
 	read := func(name string) string {
-		b, err := os.ReadFile(filepath.Join(repository(d), "internal", "cache", "scripts", name+".lua"))
+		b, err := os.ReadFile(filepath.Join(repository(d), "internal", "rediscache", "scripts", name+".lua"))
 		d.Must(err)
 		return string(b)
 	}
@@ -60,7 +60,7 @@ func (d *Deployment) source(name string) string {
 	if strings.HasPrefix(text, "#!") {
 		return text
 	}
-	return "#!lua flags=allow-oom\n" + read("check") + text // as package cache does for the daemon's
+	return "#!lua flags=allow-oom\n" + read("check") + text // as package rediscache does for the purger's
 }
 
 // repository returns the folder that holds go.mod.

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/freshlist/freshlist/internal/caching"
+	"github.com/freshlist/freshlist/internal/cachestate"
 	"github.com/freshlist/freshlist/internal/invalidate"
 	"github.com/freshlist/freshlist/internal/local"
 )
@@ -93,11 +93,11 @@ func (p *Process) Status() invalidate.Report {
 
 // State returns what a process says of itself by /readyz; the zero Report if it does not
 // answer.
-func (p *Process) State() caching.Report {
-	var r caching.Report
+func (p *Process) State() cachestate.Report {
+	var r cachestate.Report
 	_, body, err := p.get("/readyz")
 	if err != nil || json.Unmarshal(body, &r) != nil {
-		return caching.Report{}
+		return cachestate.Report{}
 	}
 	return r
 }

@@ -30,7 +30,7 @@ func Advance(ctx context.Context, conn *pgx.Conn, to Position, xids []uint64) er
 			returning true
 		)
 		select exists (select from stored), (select count(*) from deleted)`
-	if err := settle(ctx, conn); err != nil {
+	if err := forceIndexPlans(ctx, conn); err != nil {
 		return err
 	}
 	first := xids[:min(len(xids), deleteXids)]
@@ -54,7 +54,7 @@ func Advance(ctx context.Context, conn *pgx.Conn, to Position, xids []uint64) er
 // storePosition writes a position to the marker.
 const storePosition = `
 	update freshlist.properties_marker
-	set revision = revision + 1, cursor = $5::pg_snapshot, fence_terms = $6, fence_seqs = $7, fence_batches = $8
+	set revision = revision + 1, position = $5::pg_snapshot, fence_terms = $6, fence_seqs = $7, fence_batches = $8
 	where revision = (select max(revision) from freshlist.properties_marker) and epoch = $3 and term = $4
 	returning true`
 
@@ -80,7 +80,7 @@ func Consume(ctx context.Context, conn *pgx.Conn, at Position, batch *Batch) err
 			where ctid = any(array(select unnest($1::tid[]) limit $2)) and exists (select from stored)
 		)
 		select exists (select from stored)`
-	if err := settle(ctx, conn); err != nil {
+	if err := forceIndexPlans(ctx, conn); err != nil {
 		return err
 	}
 	places := batch.places
@@ -145,7 +145,7 @@ func (s *Sweep) Step(ctx context.Context, conn *pgx.Conn) error {
 			delete from freshlist.properties_changes
 			where ctid >= $2::tid and ctid < $3::tid
 			  and xid < pg_snapshot_xmax($1::pg_snapshot) and pg_visible_in_snapshot(xid, $1::pg_snapshot)`
-		if err := settle(ctx, conn); err != nil {
+		if err := forceIndexPlans(ctx, conn); err != nil {
 			return err
 		}
 		to := min(s.next+sweepPages, s.end)

@@ -8,7 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/freshlist/freshlist/internal/caching"
+	"github.com/freshlist/freshlist/internal/cachestate"
 	"github.com/freshlist/freshlist/internal/invalidate/feed"
 	"github.com/freshlist/freshlist/internal/schema"
 )
@@ -35,7 +35,7 @@ func TestCatalogComesAndGoes(t *testing.T) {
 		"changes logged":       "alter table freshlist.properties_changes set logged; alter table freshlist.properties_changes set unlogged",
 		"changes moved":        "alter table freshlist.properties_changes rename to c; alter table freshlist.c rename to properties_changes",
 		"unlogged":             "alter table properties set unlogged; alter table properties set logged",
-		"a column made anew":   "drop view freshlist.properties_keystone; drop function freshlist.properties_image, freshlist.properties_id, freshlist.properties_description; alter table properties drop column latitude; alter table properties add column latitude double precision",
+		"a column made anew":   "drop view freshlist.properties_guard; drop function freshlist.properties_image, freshlist.properties_id, freshlist.properties_description; alter table properties drop column latitude; alter table properties add column latitude double precision",
 		"retyped":              "alter table properties add column note text; alter table properties alter column note type varchar; alter table properties alter column note type text; alter table properties drop column note",
 		"NULL allowed":         "alter table properties alter column price drop not null; alter table properties alter column price set not null",
 		"no key":               "alter table properties drop constraint properties_pkey; alter table properties add primary key (id)",
@@ -70,7 +70,7 @@ func TestOwnTablesTouched(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
 			r.exec(sql)
-			if _, fault, err := feed.Catalog(t.Context(), r.feed); !strings.Contains(fault.Said, "taken changes away") || fault.Why != caching.Capture || err != nil {
+			if _, fault, err := feed.CheckCapture(t.Context(), r.feed); !strings.Contains(fault.Said, "taken changes away") || fault.Why != cachestate.Capture || err != nil {
 				t.Errorf("fault %+v, %v", fault, err)
 			}
 			r.exec("drop table if exists child")
@@ -87,7 +87,7 @@ func TestFedByASubscription(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	execOn(t, r.connect(r.db.Superuser), "set allow_system_table_mods = on; insert into pg_subscription_rel values (1, 'public.properties'::regclass, 'r', null)")
-	catalog, fault, err := feed.Catalog(t.Context(), r.feed)
+	catalog, fault, err := feed.CheckCapture(t.Context(), r.feed)
 	if err != nil || catalog == r.at.Catalog || !strings.Contains(fault.Said, "logical replication") {
 		t.Errorf("fault %+v, %v, or the fingerprint is the same", fault, err)
 	}
@@ -107,7 +107,7 @@ func TestCatalogInOrdinaryLife(t *testing.T) {
 		"analyze", "alter table properties set (fillfactor = 80)", "alter table properties add check (price > -1)",
 	} {
 		r.exec(sql)
-		if catalog, fault, err := feed.Catalog(t.Context(), r.feed); catalog != r.at.Catalog || fault.Said != "" || err != nil {
+		if catalog, fault, err := feed.CheckCapture(t.Context(), r.feed); catalog != r.at.Catalog || fault.Said != "" || err != nil {
 			t.Fatalf("%s: another fingerprint, or fault %+v, %v", sql, fault, err)
 		}
 	}
@@ -133,14 +133,14 @@ func TestRepair(t *testing.T) {
 	if did := repair(); did != "ENABLE ALWAYS freshlist_delete, freshlist_insert, freshlist_truncate, freshlist_update" {
 		t.Errorf("it did %q", did)
 	}
-	if catalog, fault, _ := feed.Catalog(t.Context(), r.feed); fault.Said != "" || catalog == r.at.Catalog {
+	if catalog, fault, _ := feed.CheckCapture(t.Context(), r.feed); fault.Said != "" || catalog == r.at.Catalog {
 		t.Errorf("fault %+v, or the fingerprint is the same", fault)
 	}
 	r.exec("alter table properties disable trigger freshlist_update; alter table properties enable trigger freshlist_insert; alter table properties enable replica trigger freshlist_delete")
 	if did := repair(); did != "ENABLE ALWAYS freshlist_delete, freshlist_insert" {
 		t.Errorf("it did %q", did)
 	}
-	if _, fault, _ := feed.Catalog(t.Context(), r.feed); fault.Said != "trigger freshlist_update is not ENABLE ALWAYS" {
+	if _, fault, _ := feed.CheckCapture(t.Context(), r.feed); fault.Said != "trigger freshlist_update is not ENABLE ALWAYS" {
 		t.Errorf("fault %+v", fault)
 	}
 	// It waits for writers, but not for long.

@@ -30,7 +30,7 @@ func TestDDL(t *testing.T) {
 		"a watched column made anew":          "alter table properties drop column latitude cascade; alter table properties add column latitude double precision",
 		"a column added":                      "alter table properties add column r int, add column n int, add column o int, add column image text default 'x'",
 		"an unwatched column dropped":         "alter table properties add column note text; alter table properties drop column note",
-		"a watched column retyped":            "drop function freshlist.properties_image cascade; drop view if exists freshlist.properties_keystone; alter table properties alter column living_area type bigint",
+		"a watched column retyped":            "drop function freshlist.properties_image cascade; drop view if exists freshlist.properties_guard; alter table properties alter column living_area type bigint",
 		"a generated column":                  "alter table properties add column twice numeric generated always as (price * 2) stored",
 		"an identity dropped":                 "alter table properties alter column id drop identity",
 		"the table renamed":                   "alter table properties rename to former",
@@ -45,8 +45,8 @@ func TestDDL(t *testing.T) {
 		"the changes dropped":                 "drop table freshlist.properties_changes cascade",
 		"the changes renamed":                 "alter table freshlist.properties_changes rename to properties_former",
 		"the changes logged":                  "alter table freshlist.properties_changes set logged",
-		"the keystone renamed":                "alter view freshlist.properties_keystone rename to properties_former",
-		"the keystone dropped":                "drop view freshlist.properties_keystone",
+		"the guard view renamed":              "alter view freshlist.properties_guard rename to properties_former",
+		"the guard view dropped":              "drop view freshlist.properties_guard",
 		"an attribute renamed":                "alter type freshlist.property rename attribute price to cost",
 		"an attribute dropped":                "alter type freshlist.property drop attribute price cascade",
 		"the sets dropped":                    "drop type freshlist.property_sets cascade",
@@ -128,7 +128,7 @@ func (r *rig) editEveryWay(conn *pgx.Conn, table uint32, many int) {
 // noticed tells what an invalidator can notice of the edits so far.
 func (r *rig) noticed() string {
 	r.Helper()
-	catalog, fault, err := feed.Catalog(r.Context(), r.feed)
+	catalog, fault, err := feed.CheckCapture(r.Context(), r.feed)
 	switch {
 	case err != nil:
 		return "fault: " + err.Error()
@@ -145,13 +145,13 @@ func TestSwapThenInstall(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.exec(swap)
-	if _, fault, _ := feed.Catalog(t.Context(), r.feed); !strings.Contains(fault.Said, "renamed") || !strings.Contains(fault.Said, "price") {
+	if _, fault, _ := feed.CheckCapture(t.Context(), r.feed); !strings.Contains(fault.Said, "renamed") || !strings.Contains(fault.Said, "price") {
 		t.Errorf("fault %+v", fault)
 	}
 	if changed, err := schema.Install(t.Context(), r.owner); !changed || err != nil {
 		t.Fatalf("install: %t, %v", changed, err)
 	}
-	r.at = must(feed.NewEpoch(t.Context(), r.feed, r.beginning("another", 2)))(t)
+	r.at = must(feed.NewEpoch(t.Context(), r.feed, r.epochStart("another", 2)))(t)
 	check := func() {
 		t.Helper()
 		r.exec("update properties set price = 77 where id = 1")
@@ -165,7 +165,7 @@ func TestSwapThenInstall(t *testing.T) {
 	check()
 	r.exec("alter table properties drop column price_old") // stands in front of the other
 	check()
-	if _, fault, _ := feed.Catalog(t.Context(), r.feed); fault.Said != "" {
+	if _, fault, _ := feed.CheckCapture(t.Context(), r.feed); fault.Said != "" {
 		t.Errorf("fault %+v", fault)
 	}
 }

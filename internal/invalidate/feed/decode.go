@@ -112,15 +112,15 @@ func appendChange(changes []match.Change, before, after []byte, description *boo
 	}), nil
 }
 
-// image is a row as capture keeps it: all but its description.
-type image struct {
+// rowImage is a row as capture keeps it: all but its description.
+type rowImage struct {
 	row       listing.Row
 	title     string
 	updatedAt listing.Micros
 }
 
 // differences returns the columns in which two images of one property differ.
-func (i *image) differences(j *image) listing.Columns {
+func (i *rowImage) differences(j *rowImage) listing.Columns {
 	var s listing.Columns
 	add := func(c listing.Column, differ bool) {
 		if differ {
@@ -151,12 +151,12 @@ func sameFloat(a, b listing.Null[float64]) bool {
 
 // decodeImage decodes a freshlist.property, or nothing. An envelope's has neither the
 // texts nor updated_at.
-func decodeImage(record []byte, whole bool) (image, error) {
+func decodeImage(record []byte, whole bool) (rowImage, error) {
 	if record == nil {
-		return image{}, nil
+		return rowImage{}, nil
 	}
 	f := fieldsOf(record, 14)
-	var i image
+	var i rowImage
 	r := &i.row
 	r.ID = present(f, "id", f.int(8))
 	r.CreatedAt = present(f, "created_at", f.micros())

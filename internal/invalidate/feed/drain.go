@@ -68,7 +68,7 @@ type Limits struct {
 // It takes one round trip. With nothing new it reads a handful of index pages,
 // however long ago the oldest transaction began and however much it has written.
 func Drain(ctx context.Context, conn *pgx.Conn, after Position, most Limits, catalog bool) (*Batch, error) {
-	if err := settle(ctx, conn); err != nil {
+	if err := forceIndexPlans(ctx, conn); err != nil {
 		return nil, err
 	}
 	rows, err := conn.Query(ctx, drainQuery, after.Snapshot, most.Rows, catalog, most.Bytes)
@@ -172,7 +172,7 @@ func readHead(rows pgx.Rows, after Position) (*Batch, error) {
 
 // Count counts the changes after a position, up to limit.
 func Count(ctx context.Context, conn *pgx.Conn, after Position, limit int) (rows int, err error) {
-	if err := settle(ctx, conn); err != nil {
+	if err := forceIndexPlans(ctx, conn); err != nil {
 		return 0, err
 	}
 	const query = `select count(*) from (select from (` + changesAfter + `) as changes limit $2) as seen`
@@ -182,14 +182,14 @@ func Count(ctx context.Context, conn *pgx.Conn, after Position, limit int) (rows
 	return rows, nil
 }
 
-// settled is the key under which a connection remembers that it has been settled.
-const settled = "freshlist feed is settled"
+// indexPlansForced is the key under which a connection remembers that it has been settled.
+const indexPlansForced = "freshlist feed is settled"
 
-// settle tells the planner, once for a connection, what no statistics of a table that
+// forceIndexPlans tells the planner, once for a connection, what no statistics of a table that
 // is empty most of the time can tell it: always go by the index, and keep the plan. A
 // sequential scan would read all the dead rows that an open transaction keeps.
-func settle(ctx context.Context, conn *pgx.Conn) error {
-	if conn.PgConn().CustomData()[settled] != nil {
+func forceIndexPlans(ctx context.Context, conn *pgx.Conn) error {
+	if conn.PgConn().CustomData()[indexPlansForced] != nil {
 		return nil
 	}
 	const query = `
@@ -198,6 +198,6 @@ func settle(ctx context.Context, conn *pgx.Conn) error {
 	if _, err := conn.Exec(ctx, query); err != nil {
 		return fmt.Errorf("settle the connection's plans: %w", err)
 	}
-	conn.PgConn().CustomData()[settled] = true
+	conn.PgConn().CustomData()[indexPlansForced] = true
 	return nil
 }

@@ -13,8 +13,8 @@ import (
 // DrainQuery is the statement of a drain.
 const DrainQuery = drainQuery
 
-// Settle prepares a connection as every use of the feed does.
-func Settle(ctx context.Context, conn *pgx.Conn) error { return settle(ctx, conn) }
+// ForceIndexPlans prepares a connection as every use of the feed does.
+func ForceIndexPlans(ctx context.Context, conn *pgx.Conn) error { return forceIndexPlans(ctx, conn) }
 
 // Decimal decodes a numeric as a price's column would.
 func Decimal(b []byte) (int64, error) {

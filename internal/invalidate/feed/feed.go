@@ -22,7 +22,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/freshlist/freshlist/internal/caching"
+	"github.com/freshlist/freshlist/internal/cachestate"
 )
 
 // Errors that mean something to the caller; others are the database's.
@@ -34,19 +34,19 @@ var (
 	// ErrCatalog: the table or its triggers are not what they were when they were looked
 	// at. Changes may have gone by unseen.
 	ErrCatalog = errors.New("the catalog has changed")
-	// ErrOrphan: a transaction has ended whose changes may have been lost. A new epoch is due.
-	ErrOrphan = errors.New("a transaction from before the epoch, with changes that may have been lost, has ended")
+	// ErrUncaptured: a transaction has ended whose changes may have been lost. A new epoch is due.
+	ErrUncaptured = errors.New("a transaction from before the epoch, with changes that may have been lost, has ended")
 )
 
 // Position is how far the cache has come.
 type Position struct {
-	Epoch    string
-	Term     int64
-	Snapshot string   // pg_snapshot: what it sees has been applied
-	Catalog  string   // fingerprint of the table and its triggers when the epoch began
-	Agreed   string   // the settings in which all processes must agree
-	Orphans  []uint64 // transactions in progress whose changes may have been lost
-	Fences   []Fence
+	Epoch      string
+	Term       int64
+	Snapshot   string   // pg_snapshot: what it sees has been applied
+	Catalog    string   // fingerprint of the table and its triggers when the epoch began
+	Agreed     string   // the settings in which all processes must agree
+	Uncaptured []uint64 // transactions in progress whose changes may have been lost
+	Fences     []Fence
 }
 
 // Fence is what Redis held of one partition when the position was stored.
@@ -62,10 +62,10 @@ func Takeover(ctx context.Context, conn *pgx.Conn, known int64) (at Position, fo
 		  and term >= $1
 		  and system_identifier = (select system_identifier from pg_control_system())
 		  and database_oid = (select oid from pg_database where datname = current_database())
-		returning epoch, term, cursor::text, catalog, agreed, orphans, fence_terms, fence_seqs, fence_batches`
+		returning epoch, term, position::text, catalog, agreed, uncaptured, fence_terms, fence_seqs, fence_batches`
 	var terms, seqs, batches []int64
 	err = conn.QueryRow(ctx, query, known).
-		Scan(&at.Epoch, &at.Term, &at.Snapshot, &at.Catalog, &at.Agreed, &at.Orphans, &terms, &seqs, &batches)
+		Scan(&at.Epoch, &at.Term, &at.Snapshot, &at.Catalog, &at.Agreed, &at.Uncaptured, &terms, &seqs, &batches)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return Position{}, false, nil
@@ -131,26 +131,26 @@ func Writing(ctx context.Context, conn *pgx.Conn) (xids []uint64, err error) {
 	return xids, nil
 }
 
-// Beginning is what an epoch begins with.
-type Beginning struct {
+// EpochStart is what an epoch begins with.
+type EpochStart struct {
 	Epoch      string
 	Term       int64
 	Partitions int
 	Agreed     string
 	Catalog    string   // the fingerprint that has been looked at and found in order
-	Orphans    []uint64 // those that have ended by then are left out
+	Uncaptured []uint64 // those that have ended by then are left out
 }
 
 // NewEpoch writes the marker of a new epoch, whose position is the present. One statement,
 // and so one snapshot, gives the position, compares the catalog and tells which orphans are
 // still in progress. It returns ErrCatalog if the catalog is not the one that was looked at,
 // and ErrTerm if a later term has begun.
-func NewEpoch(ctx context.Context, conn *pgx.Conn, b Beginning) (Position, error) {
+func NewEpoch(ctx context.Context, conn *pgx.Conn, b EpochStart) (Position, error) {
 	const query = `
 		with ours as materialized (
 			select s.system_identifier, d.oid as database_oid, array_fill(0::bigint, array[$3::integer]) as zeros,
 				coalesce(freshlist.properties_catalog(), '') as catalog, pg_current_snapshot() as present,
-				array(select x from unnest($6::xid8[]) as x where not pg_visible_in_snapshot(x, pg_current_snapshot())) as orphans
+				array(select x from unnest($6::xid8[]) as x where not pg_visible_in_snapshot(x, pg_current_snapshot())) as uncaptured
 			from pg_control_system() as s, pg_database as d
 			where d.datname = current_database()
 		), next as (
@@ -158,7 +158,7 @@ func NewEpoch(ctx context.Context, conn *pgx.Conn, b Beginning) (Position, error
 		), renewed as (
 			update freshlist.properties_marker as m
 			set revision = n.revision, epoch = $1, term = $2, system_identifier = o.system_identifier, database_oid = o.database_oid,
-				cursor = o.present, catalog = o.catalog, agreed = $4, orphans = o.orphans,
+				position = o.present, catalog = o.catalog, agreed = $4, uncaptured = o.uncaptured,
 				fence_terms = o.zeros, fence_seqs = o.zeros, fence_batches = o.zeros
 			from ours as o, next as n
 			where m.revision = n.revision - 1 and o.catalog = $5
@@ -166,23 +166,23 @@ func NewEpoch(ctx context.Context, conn *pgx.Conn, b Beginning) (Position, error
 			returning true
 		), made as (
 			insert into freshlist.properties_marker (revision, epoch, term, system_identifier, database_oid,
-				cursor, catalog, agreed, orphans, fence_terms, fence_seqs, fence_batches)
+				position, catalog, agreed, uncaptured, fence_terms, fence_seqs, fence_batches)
 			select n.revision, $1, $2, o.system_identifier, o.database_oid,
-				o.present, o.catalog, $4, o.orphans, o.zeros, o.zeros, o.zeros
+				o.present, o.catalog, $4, o.uncaptured, o.zeros, o.zeros, o.zeros
 			from ours as o, next as n
 			where n.revision = 1 and o.catalog = $5
 			returning true
 		)
-		select o.catalog = $5, exists (select from renewed) or exists (select from made), o.present::text, o.orphans
+		select o.catalog = $5, exists (select from renewed) or exists (select from made), o.present::text, o.uncaptured
 		from ours as o`
 	at := Position{Epoch: b.Epoch, Term: b.Term, Catalog: b.Catalog, Agreed: b.Agreed, Fences: make([]Fence, b.Partitions)}
-	orphans := b.Orphans
-	if orphans == nil {
-		orphans = []uint64{}
+	uncaptured := b.Uncaptured
+	if uncaptured == nil {
+		uncaptured = []uint64{}
 	}
 	var same, written bool
-	err := conn.QueryRow(ctx, query, b.Epoch, b.Term, b.Partitions, b.Agreed, b.Catalog, orphans).
-		Scan(&same, &written, &at.Snapshot, &at.Orphans)
+	err := conn.QueryRow(ctx, query, b.Epoch, b.Term, b.Partitions, b.Agreed, b.Catalog, uncaptured).
+		Scan(&same, &written, &at.Snapshot, &at.Uncaptured)
 	switch {
 	case err != nil:
 	case !same:
@@ -207,13 +207,13 @@ func Fingerprint(ctx context.Context, conn *pgx.Conn) (catalog string, err error
 
 // Fault is what is wrong with capture.
 type Fault struct {
-	Why  caching.Reason // OK: nothing is
-	Said string         // what it is, "" if nothing is
+	Why  cachestate.Reason // OK: nothing is
+	Said string            // what it is, "" if nothing is
 }
 
-// Catalog returns the fingerprint of the table and its triggers, and what is wrong
+// CheckCapture returns the fingerprint of the table and its triggers, and what is wrong
 // with them.
-func Catalog(ctx context.Context, conn *pgx.Conn) (catalog string, fault Fault, err error) {
+func CheckCapture(ctx context.Context, conn *pgx.Conn) (catalog string, fault Fault, err error) {
 	const query = `
 		select coalesce(freshlist.properties_catalog(), ''), freshlist.properties_fault(), to_regclass('public.properties') is not null`
 	var table bool
@@ -222,9 +222,9 @@ func Catalog(ctx context.Context, conn *pgx.Conn) (catalog string, fault Fault, 
 	if errors.As(err, &pg) {
 		switch pg.Code {
 		case pgerrcode.InvalidSchemaName, pgerrcode.UndefinedFunction, pgerrcode.UndefinedTable:
-			return "", Fault{caching.NotInstalled, "the triggers are not installed"}, nil
+			return "", Fault{cachestate.NotInstalled, "the triggers are not installed"}, nil
 		case pgerrcode.InsufficientPrivilege:
-			return "", Fault{caching.NoRights, "this role has no rights in the schema freshlist"}, nil
+			return "", Fault{cachestate.NoRights, "this role has no rights in the schema freshlist"}, nil
 		}
 	}
 	if err != nil {
@@ -233,9 +233,9 @@ func Catalog(ctx context.Context, conn *pgx.Conn) (catalog string, fault Fault, 
 	switch {
 	case fault.Said == "":
 	case !table:
-		fault.Why = caching.NotInstalled
+		fault.Why = cachestate.NotInstalled
 	default:
-		fault.Why = caching.Capture
+		fault.Why = cachestate.Capture
 	}
 	return catalog, fault, nil
 }

@@ -13,7 +13,7 @@ import (
 func TestDrainStaysCheap(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	if err := feed.Settle(t.Context(), r.feed); err != nil {
+	if err := feed.ForceIndexPlans(t.Context(), r.feed); err != nil {
 		t.Fatal(err)
 	}
 	reader := r.begin()

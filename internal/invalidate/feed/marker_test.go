@@ -32,7 +32,7 @@ func TestTakeover(t *testing.T) {
 	if next.Term != r.at.Term+1 || next.Epoch != r.at.Epoch || next.Catalog != r.at.Catalog || next.Snapshot != r.at.Snapshot || !slices.Equal(next.Fences, r.at.Fences) {
 		t.Errorf("took over %+v\nfrom      %+v", next, r.at)
 	}
-	if again := must(feed.NewEpoch(t.Context(), r.feed, r.beginning("a later epoch", 9)))(t); again.Term != 9 || len(again.Fences) != 2 {
+	if again := must(feed.NewEpoch(t.Context(), r.feed, r.epochStart("a later epoch", 9)))(t); again.Term != 9 || len(again.Fences) != 2 {
 		t.Errorf("new epoch %+v", again)
 	}
 	if next, _, _ = feed.Takeover(t.Context(), r.feed, 2); next.Term != 10 {
@@ -56,12 +56,12 @@ func TestSuccession(t *testing.T) {
 	if err := feed.Advance(t.Context(), r.feed, r.at, batch.Xids); !errors.Is(err, feed.ErrTerm) {
 		t.Errorf("advance: %v, want ErrTerm", err)
 	}
-	if _, err := feed.NewEpoch(t.Context(), r.feed, r.beginning("mine", r.at.Term)); !errors.Is(err, feed.ErrTerm) {
+	if _, err := feed.NewEpoch(t.Context(), r.feed, r.epochStart("mine", r.at.Term)); !errors.Is(err, feed.ErrTerm) {
 		t.Errorf("new epoch: %v, want ErrTerm", err)
 	}
 	r.at = next
 	r.expect("update 1: price")
-	if _, err := feed.NewEpoch(t.Context(), r.feed, r.beginning("another", next.Term)); err != nil {
+	if _, err := feed.NewEpoch(t.Context(), r.feed, r.epochStart("another", next.Term)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := feed.Drain(t.Context(), r.feed, r.at, most(10), false); !errors.Is(err, feed.ErrMarker) {
@@ -93,7 +93,7 @@ func TestForeignMarker(t *testing.T) {
 		if _, found, err := feed.Takeover(t.Context(), r.feed, 0); found || err != nil {
 			t.Errorf("%s: take over: %t, %v", copied, found, err)
 		}
-		if r.at = must(feed.NewEpoch(t.Context(), r.feed, r.beginning("its own", 5)))(t); r.at.Term != 5 {
+		if r.at = must(feed.NewEpoch(t.Context(), r.feed, r.epochStart("its own", 5)))(t); r.at.Term != 5 {
 			t.Errorf("%s: term %d", copied, r.at.Term)
 		}
 		r.exec(raise(1))
@@ -122,7 +122,7 @@ func TestRestart(t *testing.T) {
 	if n := r.pending(); n != 0 {
 		t.Errorf("%d changes have survived a crash without their marker", n)
 	}
-	r.at = must(feed.NewEpoch(t.Context(), r.feed, r.beginning("after the crash", 2)))(t)
+	r.at = must(feed.NewEpoch(t.Context(), r.feed, r.epochStart("after the crash", 2)))(t)
 	r.exec(raise(3))
 	r.expect("update 3: price")
 }
@@ -134,7 +134,7 @@ func TestNewEpochBegins(t *testing.T) {
 	open := r.begin()
 	execOn(t, open.Conn(), raise(1))
 	r.exec(raise(2))
-	r.at = must(feed.NewEpoch(t.Context(), r.feed, r.beginning("next", 2)))(t)
+	r.at = must(feed.NewEpoch(t.Context(), r.feed, r.epochStart("next", 2)))(t)
 	r.exec(raise(3))
 	if err := open.Commit(t.Context()); err != nil {
 		t.Fatal(err)
@@ -152,7 +152,7 @@ func TestNewEpochOfAnotherCatalog(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	for name, marker := range map[string]bool{"with a marker": true, "without": false} {
-		looked := r.beginning("adopted", 2)
+		looked := r.epochStart("adopted", 2)
 		r.exec("alter table properties disable trigger freshlist_update; alter table properties enable always trigger freshlist_update")
 		if !marker {
 			r.exec("delete from freshlist.properties_marker")
@@ -163,7 +163,7 @@ func TestNewEpochOfAnotherCatalog(t *testing.T) {
 		if n := queryOn[int](t, r.owner, "select count(*) from freshlist.properties_marker where epoch = 'adopted'"); n != 0 {
 			t.Errorf("%s: the marker is written", name)
 		}
-		must(feed.NewEpoch(t.Context(), r.feed, r.beginning("looked at", 2)))(t)
+		must(feed.NewEpoch(t.Context(), r.feed, r.epochStart("looked at", 2)))(t)
 	}
 }
 
@@ -184,20 +184,20 @@ func TestOrphans(t *testing.T) {
 		t.Errorf("prepared are %v, want %v", listed, xids)
 	}
 	r.exec("commit prepared 'p1'")
-	b := r.beginning("another", 2)
-	b.Orphans = listed
+	b := r.epochStart("another", 2)
+	b.Uncaptured = listed
 	r.at = must(feed.NewEpoch(t.Context(), r.feed, b))(t)
 	next, _, err := feed.Takeover(t.Context(), r.feed, 0)
-	if err != nil || !slices.Equal(r.at.Orphans, xids[1:]) || !slices.Equal(next.Orphans, xids[1:]) {
-		t.Errorf("orphans are %v, taken over %v (%v), want %v", r.at.Orphans, next.Orphans, err, xids[1:])
+	if err != nil || !slices.Equal(r.at.Uncaptured, xids[1:]) || !slices.Equal(next.Uncaptured, xids[1:]) {
+		t.Errorf("orphans are %v, taken over %v (%v), want %v", r.at.Uncaptured, next.Uncaptured, err, xids[1:])
 	}
 	r.at = next
 	drain := func() *feed.Batch { return must(feed.Drain(t.Context(), r.feed, r.at, most(10), false))(t) }
-	if drain().Ended(r.at.Orphans) {
+	if drain().Ended(r.at.Uncaptured) {
 		t.Error("one is said to have ended that has not")
 	}
 	r.exec("rollback prepared 'p2'")
-	if !drain().Ended(r.at.Orphans) {
+	if !drain().Ended(r.at.Uncaptured) {
 		t.Error("its end is not noticed")
 	}
 }

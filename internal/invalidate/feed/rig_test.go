@@ -47,16 +47,16 @@ func rigOn(t testing.TB, db pgtest.Database) *rig {
 	r := &rig{TB: t, db: db}
 	r.owner, r.feed = r.connect(db.Owner), r.connect(db.Invalidator)
 	r.exec(threeListings)
-	r.at = must(feed.NewEpoch(t.Context(), r.feed, r.beginning("an epoch", 1)))(t)
+	r.at = must(feed.NewEpoch(t.Context(), r.feed, r.epochStart("an epoch", 1)))(t)
 	r.sweep()
 	return r
 }
 
-// beginning is that of an epoch of two partitions, with the catalog as it is.
-func (r *rig) beginning(epoch string, term int64) feed.Beginning {
+// epochStart is that of an epoch of two partitions, with the catalog as it is.
+func (r *rig) epochStart(epoch string, term int64) feed.EpochStart {
 	r.Helper()
 	catalog := must(feed.Fingerprint(r.Context(), r.feed))(r)
-	return feed.Beginning{Epoch: epoch, Term: term, Partitions: 2, Agreed: "as agreed", Catalog: catalog}
+	return feed.EpochStart{Epoch: epoch, Term: term, Partitions: 2, Agreed: "as agreed", Catalog: catalog}
 }
 
 // sweep deletes what is behind the position and returns in how many steps.

@@ -204,7 +204,7 @@ func TestSweepMany(t *testing.T) {
 	open := r.begin()
 	execOn(t, open.Conn(), raise(1))
 	r.exec(changesOfOneTransaction, 1000)
-	r.at = must(feed.NewEpoch(t.Context(), r.feed, r.beginning("another", 2)))(t)
+	r.at = must(feed.NewEpoch(t.Context(), r.feed, r.epochStart("another", 2)))(t)
 	r.exec(raise(3))
 	if err := open.Commit(t.Context()); err != nil {
 		t.Fatal(err)

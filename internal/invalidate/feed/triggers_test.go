@@ -11,7 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/freshlist/freshlist/internal/caching"
+	"github.com/freshlist/freshlist/internal/cachestate"
 	"github.com/freshlist/freshlist/internal/invalidate/feed"
 	"github.com/freshlist/freshlist/internal/schema"
 )
@@ -164,7 +164,7 @@ func TestGroundMoves(t *testing.T) {
 				want := slices.Repeat(append(test.want, strings.Replace(test.want[1], "4", "1", 1)), 2)
 				r.expect(want...)
 			}
-			_, fault, err := feed.Catalog(t.Context(), r.feed)
+			_, fault, err := feed.CheckCapture(t.Context(), r.feed)
 			if err != nil || !strings.Contains(fault.Said, test.fault) || (fault.Said == "") != (test.fault == "") {
 				t.Errorf("fault %+v, %v; want %q", fault, err, test.fault)
 			}
@@ -178,18 +178,18 @@ func cityOf(t *testing.T, conn *pgx.Conn) string {
 	return queryOn[string](t, conn, "select attname from pg_attribute where attrelid = 'properties'::regclass and attnum = 7")
 }
 
-// Twin: a function that does not look for the keystone fails its writer.
+// Twin: a function that does not look for the guard view fails its writer.
 func TestGroundMovesUnguarded(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.edit("080_update.sql", "to_regclass('freshlist.properties_keystone') IS NULL", "to_regclass('pg_catalog.pg_class') IS NULL")
+	r.edit("080_update.sql", "to_regclass('freshlist.properties_guard') IS NULL", "to_regclass('pg_catalog.pg_class') IS NULL")
 	r.exec("alter table properties drop column postal_code cascade")
 	if _, err := r.owner.Exec(t.Context(), raise(1)); err == nil {
 		t.Error("an unguarded capture function did not fail: the test before proves nothing")
 	}
 }
 
-// PostgreSQL itself refuses to take away what capture rests on, and names the keystone.
+// PostgreSQL itself refuses to take away what capture rests on, and names the guard view.
 func TestKeystone(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -206,7 +206,7 @@ func TestKeystone(t *testing.T) {
 		_, err := r.owner.Exec(t.Context(), sql)
 		var pg *pgconn.PgError
 		if !errors.As(err, &pg) || !strings.Contains(pg.Message+pg.Detail, "freshlist.properties_") {
-			t.Errorf("%s: %v, want a refusal that names the keystone", sql, err)
+			t.Errorf("%s: %v, want a refusal that names the guard view", sql, err)
 		}
 	}
 	r.exec(raise(1))
@@ -284,21 +284,21 @@ func TestCatalog(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
-			if _, fault, err := feed.Catalog(t.Context(), r.feed); err != nil || fault.Said != "" {
+			if _, fault, err := feed.CheckCapture(t.Context(), r.feed); err != nil || fault.Said != "" {
 				t.Fatalf("fault %+v, %v after an installation", fault, err)
 			}
 			r.exec(test.sql)
 			if batch, err := feed.Drain(t.Context(), r.feed, r.at, most(10), true); err == nil && batch.Catalog == r.at.Catalog {
 				t.Error("the fingerprint is the same")
 			}
-			if _, fault, err := feed.Catalog(t.Context(), r.feed); err != nil || !strings.Contains(fault.Said, test.fault) || (fault.Said == "") != (test.fault == "") {
+			if _, fault, err := feed.CheckCapture(t.Context(), r.feed); err != nil || !strings.Contains(fault.Said, test.fault) || (fault.Said == "") != (test.fault == "") {
 				t.Errorf("fault %+v, %v; want %q", fault, err, test.fault)
 			}
-			if _, fault, _ := feed.Catalog(t.Context(), r.feed); fault.Why != whyOf(test.name, test.fault) {
+			if _, fault, _ := feed.CheckCapture(t.Context(), r.feed); fault.Why != whyOf(test.name, test.fault) {
 				t.Errorf("fault %+v: want the reason %s", fault, whyOf(test.name, test.fault))
 			}
 			_, err := schema.Install(t.Context(), r.owner)
-			_, fault, _ := feed.Catalog(t.Context(), r.feed)
+			_, fault, _ := feed.CheckCapture(t.Context(), r.feed)
 			if mended := err == nil && fault.Said == ""; mended != test.mended {
 				t.Errorf("after an installation: fault %+v, %v", fault, err)
 			}
@@ -307,14 +307,14 @@ func TestCatalog(t *testing.T) {
 }
 
 // whyOf returns the reason that a test of TestCatalog expects.
-func whyOf(name, fault string) caching.Reason {
+func whyOf(name, fault string) cachestate.Reason {
 	switch {
 	case fault == "":
-		return caching.OK
+		return cachestate.OK
 	case name == "no table" || name == "uninstalled":
-		return caching.NotInstalled
+		return cachestate.NotInstalled
 	}
-	return caching.Capture
+	return cachestate.Capture
 }
 
 // The fingerprint stays the same while nothing happens to the table but its use.

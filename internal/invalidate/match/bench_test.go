@@ -26,10 +26,10 @@ type workload struct {
 	rng    *rand.Rand
 	table  []listing.Row
 	byCity [][]listing.Row
-	live   []liveQuery
+	live   []queryWithWindow
 }
 
-type liveQuery struct {
+type queryWithWindow struct {
 	text   string
 	window listing.Window
 }
@@ -95,11 +95,11 @@ func (w *workload) addPages(q listing.Query, rows []listing.Row, pages int) {
 	for p := range pages {
 		end := (p + 1) * q.Limit
 		if end >= len(keys) {
-			w.live = append(w.live, liveQuery{q.String(), listing.Window{}})
+			w.live = append(w.live, queryWithWindow{q.String(), listing.Window{}})
 			return
 		}
 		window := listing.Window{Bounded: true, Last: keys[end-1], Ahead: keys[end]}
-		w.live = append(w.live, liveQuery{q.String(), window})
+		w.live = append(w.live, queryWithWindow{q.String(), window})
 		q.After = listing.Some(window.Last)
 	}
 }

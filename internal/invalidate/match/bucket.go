@@ -84,7 +84,7 @@ func bucketOf(s shape, r *listing.Row, exists bool) (b bucket, ok bool) {
 	return b, true
 }
 
-func (ix *Index) insert(l *live) {
+func (ix *Index) insert(l *liveQuery) {
 	var buckets []bucket
 	l.exact = bucketsOf(&l.filter.Filter, func(b bucket) { buckets = append(buckets, b) })
 	l.single = l.exact && len(buckets) == 1
@@ -99,7 +99,7 @@ func (ix *Index) insert(l *live) {
 	}
 }
 
-func (ix *Index) remove(l *live) {
+func (ix *Index) remove(l *liveQuery) {
 	bucketsOf(&l.filter.Filter, func(b bucket) {
 		n := ix.buckets[b]
 		if n.remove(l); n.size == 0 {

@@ -2,47 +2,47 @@ package match
 
 import "github.com/freshlist/freshlist/internal/listing"
 
-// Touches reports whether the change may alter the query's answer, given the
+// Affects reports whether the change may alter the query's answer, given the
 // window of the cached answer (of a page; else the zero Window).
-func Touches(q *listing.Query, w listing.Window, c *Change) bool {
+func Affects(q *listing.Query, w listing.Window, c *Change) bool {
 	switch {
 	case !c.bounded():
 		return true
 	case q.Kind == listing.PropertyKind:
-		return touchesProperty(q.ID, c)
+		return affectsProperty(q.ID, c)
 	case c.Kind == BulkChange && q.Kind == listing.SummaryKind:
-		return c.Bulk.touchesSummary(&q.Filter)
+		return c.Bulk.affectsSummary(&q.Filter)
 	case c.Kind == BulkChange:
 		p := pageOf(q, w)
-		return c.Bulk.touchesPage(&q.Filter, &p)
+		return c.Bulk.affectsPage(&q.Filter, &p)
 	}
 	before := c.HasOld && q.Filter.Match(&c.Old)
 	after := c.HasNew && q.Filter.Match(&c.New)
 	e := effectOf(c.Changed, q.Filter.HasText())
 	if q.Kind == listing.SummaryKind {
-		return touchesSummary(before, after, e)
+		return affectsSummary(before, after, e)
 	}
 	p := pageOf(q, w)
-	return p.touched(c, before, after, e)
+	return p.affected(c, before, after, e)
 }
 
-// touchesProperty: a property's page shows every column.
-func touchesProperty(id int64, c *Change) bool {
+// affectsProperty: a property's page shows every column.
+func affectsProperty(id int64, c *Change) bool {
 	if c.Kind == BulkChange {
 		return c.Bulk.ID.meets(listing.Some(id), listing.Some(id))
 	}
 	return c.HasOld && c.Old.ID == id || c.HasNew && c.New.ID == id
 }
 
-// touchesSummary: a row came into the filter or left it, or is of it as before
+// affectsSummary: a row came into the filter or left it, or is of it as before
 // and differs in a column that is aggregated.
-func touchesSummary(before, after bool, e effect) bool {
+func affectsSummary(before, after bool, e effect) bool {
 	return before != after || before && (e.aggregated || e.searched)
 }
 
-// touched is the decision for a page, given whether the filter matches the row
+// affected is the decision for a page, given whether the filter matches the row
 // before and after.
-func (p *page) touched(c *Change, before, after bool, e effect) bool {
+func (p *page) affected(c *Change, before, after bool, e effect) bool {
 	from, to := out, out
 	if before {
 		from = p.class(&c.Old)

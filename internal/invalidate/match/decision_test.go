@@ -73,7 +73,7 @@ func TestPage(t *testing.T) {
 		{"next -> next: another price", changeOf(galt(500, 5), galt(450, 5)), false},
 		{"next -> next: another title", changeOf(galt(500, 5), galt(500, 5), listing.Title), false},
 	} {
-		if got := Touches(&q, w, &test.change); got != test.purged {
+		if got := Affects(&q, w, &test.change); got != test.purged {
 			t.Errorf("%s: purged %v, want %v", test.name, got, test.purged)
 		}
 	}
@@ -99,7 +99,7 @@ func TestPageWithSearch(t *testing.T) {
 		{"out by city", changeOf(folsom(300, 3), folsom(300, 3), listing.Description), false},
 		{"out -> next", changeOf(galt(900, 9), galt(450, 9), listing.Description), false},
 	} {
-		if got := Touches(&q, w, &test.change); got != test.purged {
+		if got := Affects(&q, w, &test.change); got != test.purged {
 			t.Errorf("%s: purged %v, want %v", test.name, got, test.purged)
 		}
 	}
@@ -178,7 +178,7 @@ func TestWidePage(t *testing.T) {
 		{"at the cursor", changeOf(nil, galt(200, 2)), false},
 		{"another city's", changeOf(nil, folsom(900, 9)), false},
 	} {
-		if got := Touches(&q, listing.Window{}, &test.change); got != test.purged {
+		if got := Affects(&q, listing.Window{}, &test.change); got != test.purged {
 			t.Errorf("%s: purged %v, want %v", test.name, got, test.purged)
 		}
 	}
@@ -215,12 +215,12 @@ func TestSummary(t *testing.T) {
 		{"another title", changeOf(large(nil), large(nil), listing.Title, listing.Description), false},
 		{"another city's", changeOf(nil, folsom(300, 3)), false},
 	} {
-		if got := Touches(&q, listing.Window{}, &test.change); got != test.purged {
+		if got := Affects(&q, listing.Window{}, &test.change); got != test.purged {
 			t.Errorf("%s: purged %v, want %v", test.name, got, test.purged)
 		}
 	}
 	q.Filter.Text = "pool"
-	if c := changeOf(large(nil), large(nil), listing.Description); !Touches(&q, listing.Window{}, &c) {
+	if c := changeOf(large(nil), large(nil), listing.Description); !Affects(&q, listing.Window{}, &c) {
 		t.Error("a search summary is kept though another description may not be found")
 	}
 }
@@ -242,7 +242,7 @@ func TestProperty(t *testing.T) {
 		{"another", changeOf(galt(300, 4), galt(310, 4)), false},
 		{"another, inserted", changeOf(nil, galt(300, 4)), false},
 	} {
-		if got := Touches(&q, listing.Window{}, &test.change); got != test.purged {
+		if got := Affects(&q, listing.Window{}, &test.change); got != test.purged {
 			t.Errorf("%s: purged %v, want %v", test.name, got, test.purged)
 		}
 	}
@@ -262,7 +262,7 @@ func TestUnknownChange(t *testing.T) {
 		}
 		for _, text := range texts {
 			q, err := listing.Parse(text)
-			if err != nil || !Touches(&q, listing.Window{}, &c) {
+			if err != nil || !Affects(&q, listing.Window{}, &c) {
 				t.Errorf("change of kind %d does not touch %s (%v)", c.Kind, text, err)
 			}
 		}

@@ -9,15 +9,15 @@ import (
 // An envelope's box holds every row of its statement, before and after. A query
 // whose own box does not meet it cannot have changed; any other is purged.
 
-// touchesSummary: a summary depends on the columns that it aggregates and on
+// affectsSummary: a summary depends on the columns that it aggregates and on
 // those that its filter compares.
-func (e *Envelope) touchesSummary(f *listing.Filter) bool {
+func (e *Envelope) affectsSummary(f *listing.Filter) bool {
 	return e.Changed&(listing.SummaryColumns|f.Columns()) != 0 && e.meets(f)
 }
 
-// touchesPage: a list shows every column that its filter compares, but for the
+// affectsPage: a list shows every column that its filter compares, but for the
 // description that a text search reads.
-func (e *Envelope) touchesPage(f *listing.Filter, p *page) bool {
+func (e *Envelope) affectsPage(f *listing.Filter, p *page) bool {
 	effect := effectOf(e.Changed, f.HasText())
 	return (effect.shown || effect.searched) && e.meets(f) && e.reaches(p)
 }

@@ -70,7 +70,7 @@ func TestEnvelopeLeavesOthersAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := Change{Kind: BulkChange, Bulk: &bulk}
-		if got := Touches(&q, test.window, &c); got != test.purged {
+		if got := Affects(&q, test.window, &c); got != test.purged {
 			t.Errorf("%s up to %s: purged %v, want %v", test.text, test.window, got, test.purged)
 		}
 	}
@@ -92,7 +92,7 @@ func TestEnvelopeOfOtherTypes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := Touches(&q, listing.Window{}, &Change{Kind: BulkChange, Bulk: &bulk}); got != purged {
+		if got := Affects(&q, listing.Window{}, &Change{Kind: BulkChange, Bulk: &bulk}); got != purged {
 			t.Errorf("%s: purged %t, want %t", text, got, purged)
 		}
 	}
@@ -121,7 +121,7 @@ func TestEnvelopeOfNulls(t *testing.T) {
 			{"the same, where all rows have one", last, end, &values, false},
 			{"a page that reaches the rows with one, too", first, end, &values, true},
 		} {
-			if got := Touches(&c.query, c.window, &Change{Kind: BulkChange, Bulk: c.bulk}); got != c.purged {
+			if got := Affects(&c.query, c.window, &Change{Kind: BulkChange, Bulk: c.bulk}); got != c.purged {
 				t.Errorf("sorted by %v: %s: purged %t, want %t", sort, c.what, got, c.purged)
 			}
 		}
@@ -144,7 +144,7 @@ func TestEnvelopeOfHiddenColumns(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := Touches(&q, listing.Window{}, &bulk); got != purged {
+		if got := Affects(&q, listing.Window{}, &bulk); got != purged {
 			t.Errorf("%s: purged %v, want %v", text, got, purged)
 		}
 	}
@@ -160,7 +160,7 @@ func TestEnvelopeCoversItsRows(t *testing.T) {
 		q := query(t)
 		w := window(t, &q)
 		for i := range changes {
-			if Touches(&q, w, &changes[i]) && !Touches(&q, w, &bulk) {
+			if Affects(&q, w, &changes[i]) && !Affects(&q, w, &bulk) {
 				t.Fatalf("%s up to %s: touched by %+v, not by the envelope %+v", q, w, changes[i], bulk.Bulk)
 			}
 		}

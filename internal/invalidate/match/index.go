@@ -9,19 +9,19 @@ import "github.com/freshlist/freshlist/internal/listing"
 //
 // The zero Index is empty and ready. It is not safe for concurrent use.
 type Index struct {
-	lists      map[string]*live   // pages and summaries, by canonical text
-	properties map[int64]string   // the texts of property queries, by id
-	unknown    map[string]bool    // texts that do not parse
-	filters    map[string]*shared // the filters of lists, by their canonical text
-	buckets    map[bucket]*node   // the lists, by the texts that their filters ask for
-	shapes     [shapeCount]int    // how many lists stand in buckets of each shape
-	round      uint64             // number of the present change
-	probe      probe              // the present one
+	lists        map[string]*liveQuery    // pages and summaries, by canonical text
+	properties   map[int64]string         // the texts of property queries, by id
+	unknown      map[string]bool          // texts that do not parse
+	filters      map[string]*sharedFilter // the filters of lists, by their canonical text
+	buckets      map[bucket]*node         // the lists, by the texts that their filters ask for
+	shapes       [shapeCount]int          // how many lists stand in buckets of each shape
+	changeNumber uint64                   // number of the present change
+	probe        probe                    // the present one
 }
 
-// shared is one filter and how many live queries have it: a filter's pages and
+// sharedFilter is one filter and how many live queries have it: a filter's pages and
 // its summary keep it in memory once.
-type shared struct {
+type sharedFilter struct {
 	listing.Filter
 	text string // its canonical text
 	uses int
@@ -56,16 +56,16 @@ func put[K comparable, V any](m *map[K]V, k K, v V) {
 }
 
 func (ix *Index) add(q *listing.Query, number int64, text string, w listing.Window) {
-	l := &live{
-		gist:   gist{page: pageOf(q, w), summary: q.Kind == listing.SummaryKind, hasText: q.Filter.HasText(), text: text},
-		filter: ix.acquire(&q.Filter),
-		number: number,
+	l := &liveQuery{
+		hotFields: hotFields{page: pageOf(q, w), summary: q.Kind == listing.SummaryKind, hasText: q.Filter.HasText(), text: text},
+		filter:    ix.acquire(&q.Filter),
+		number:    number,
 	}
 	put(&ix.lists, text, l)
 	ix.insert(l)
 }
 
-func (ix *Index) replace(l *live, number int64, w listing.Window) {
+func (ix *Index) replace(l *liveQuery, number int64, w listing.Window) {
 	if number < l.number {
 		return
 	}
@@ -124,12 +124,12 @@ func (ix *Index) Affected(c *Change, dst []string) []string {
 func (ix *Index) appendFromAll(dst []string, c *Change) []string {
 	whole := !c.bounded()
 	for _, l := range ix.lists {
-		if whole || l.touchedByEnvelope(c.Bulk) {
+		if whole || l.affectedByEnvelope(c.Bulk) {
 			dst = append(dst, l.text)
 		}
 	}
 	for id, text := range ix.properties {
-		if whole || touchesProperty(id, c) {
+		if whole || affectsProperty(id, c) {
 			dst = append(dst, text)
 		}
 	}
@@ -148,7 +148,7 @@ func (ix *Index) appendProperty(dst []string, id int64) []string {
 // cannot touch: lists show neither description nor updated_at, but a text search
 // reads the former.
 func (ix *Index) appendLists(dst []string, c *Change) []string {
-	ix.round++
+	ix.changeNumber++
 	before, after := pointOf(&c.Old), pointOf(&c.New)
 	for s := range shape(shapeCount) {
 		if e := effectOf(c.Changed, s&withSearch != 0); ix.shapes[s] == 0 || !e.shown && !e.searched {
@@ -188,13 +188,13 @@ func (ix *Index) find(b bucket, before, after point) []candidate {
 // after. Then its box says whether its filter matches, or all but that; filters
 // lie far away in memory and are not asked in vain.
 func (ix *Index) appendStaying(dst []string, c *Change, f *candidate) []string {
-	g := f.gist()
+	g := f.hotFields()
 	if !g.exact {
 		filter := f.live().filter
 		f.before = f.before && filter.Match(&c.Old)
 		f.after = f.after && filter.Match(&c.New)
 	}
-	if g.touchedBy(c, f.before, f.after) {
+	if g.affectedBy(c, f.before, f.after) {
 		dst = append(dst, g.text)
 	}
 	return dst
@@ -204,35 +204,35 @@ func (ix *Index) appendStaying(dst []string, c *Change, f *candidate) []string {
 // after. If that is not the list's only bucket, the row may be in another of them
 // on the other side; then the filter is asked about both, and the list only once.
 func (ix *Index) appendPassing(dst []string, c *Change, f *candidate, before, after bool) []string {
-	g := f.gist()
+	g := f.hotFields()
 	if !g.single {
 		l := f.live()
-		if l.round == ix.round {
+		if l.lastChange == ix.changeNumber {
 			return dst
 		}
-		l.round = ix.round
+		l.lastChange = ix.changeNumber
 		before = c.HasOld && l.filter.Match(&c.Old)
 		after = c.HasNew && l.filter.Match(&c.New)
 	}
-	if g.touchedBy(c, before, after) {
+	if g.affectedBy(c, before, after) {
 		dst = append(dst, g.text)
 	}
 	return dst
 }
 
 // acquire returns the one copy of a filter.
-func (ix *Index) acquire(f *listing.Filter) *shared {
+func (ix *Index) acquire(f *listing.Filter) *sharedFilter {
 	text := f.String()
 	s, ok := ix.filters[text]
 	if !ok {
-		s = &shared{Filter: *f, text: text}
+		s = &sharedFilter{Filter: *f, text: text}
 		put(&ix.filters, text, s)
 	}
 	s.uses++
 	return s
 }
 
-func (ix *Index) release(s *shared) {
+func (ix *Index) release(s *sharedFilter) {
 	if s.uses--; s.uses == 0 {
 		delete(ix.filters, s.text)
 	}

@@ -75,7 +75,7 @@ func TestIndexFindsWhatEveryQueryAskedWouldFind(t *testing.T) {
 				c := change().Draw(t, "change")
 				var want []string
 				for text, r := range live {
-					if !r.good || Touches(&r.query, r.window, &c) {
+					if !r.good || Affects(&r.query, r.window, &c) {
 						want = append(want, text)
 					}
 				}
@@ -132,17 +132,17 @@ func checkTree(t *rapid.T, n *node) (size int) {
 	if n == nil {
 		return 0
 	}
-	size = len(n.leaf.lives)
+	size = len(n.leaf.queries)
 	for _, part := range n.parts {
 		size += checkTree(t, part)
 	}
 	switch {
-	case size != n.size || n.inner && len(n.leaf.lives) > 0:
+	case size != n.size || n.inner && len(n.leaf.queries) > 0:
 		t.Fatalf("node says %d of %d queries", n.size, size)
 	case !n.inner:
 		checkLeaf(t, &n.leaf)
 	default:
-		if s := extent(n.parts[cross].gather(nil), n.axis); s.low < n.across.low || s.high > n.across.high {
+		if s := extent(n.parts[cross].collect(nil), n.axis); s.low < n.across.low || s.high > n.across.high {
 			t.Fatalf("boxes across the cut span %v, the node says %v", s, n.across)
 		}
 	}
@@ -151,12 +151,12 @@ func checkTree(t *rapid.T, n *node) (size int) {
 
 // checkLeaf compares every entry with its query, and every bit with its box.
 func checkLeaf(t *rapid.T, f *leaf) {
-	if len(f.entries) != len(f.lives) || words(len(f.lives)) > f.room {
-		t.Fatalf("%d entries, room for %d words, of %d queries", len(f.entries), f.room, len(f.lives))
+	if len(f.entries) != len(f.queries) || words(len(f.queries)) > f.room {
+		t.Fatalf("%d entries, room for %d words, of %d queries", len(f.entries), f.room, len(f.queries))
 	}
-	for i, l := range f.lives {
+	for i, l := range f.queries {
 		b := l.box()
-		if f.entries[i].gist != l.gist || f.lacksAxis(&b) {
+		if f.entries[i].hotFields != l.hotFields || f.lacksAxis(&b) {
 			t.Fatalf("entry %+v of query %+v with box %v", f.entries[i], l, b)
 		}
 	}
@@ -169,8 +169,8 @@ func checkLeaf(t *rapid.T, f *leaf) {
 			}
 			for i := range 64 * f.room {
 				reaches := false
-				if i < len(f.lives) {
-					side := f.lives[i].span(a.dimension)
+				if i < len(f.queries) {
+					side := f.queries[i].span(a.dimension)
 					reaches = side.low <= side.high && side.low <= cell.high && cell.low <= side.high
 					if side != f.side(i, k) {
 						t.Fatalf("side %v of query %d, want %v", f.side(i, k), i, side)

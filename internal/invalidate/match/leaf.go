@@ -11,15 +11,15 @@ import (
 // cell. The boxes that may hold a place are those that the bitmaps of its cells on all axes
 // have in common, found 64 at a glance; only these are compared.
 type leaf struct {
-	lives   []*live
-	entries []entry // of each query
-	more    []span  // the boxes on the axes that entries have no room for, query by query
-	blocks  []block // the cells' starts, axis by axis; a cell reaches to the next one's start
-	bitmaps []uint64
-	room    int              // words of each cell's bitmap
-	laid    int              // how many queries there were when the axes were cut
-	width   int              // the number of axes
-	axes    [dimensions]axis // at least one, if there are queries; no slice, which would be one more read to wait for
+	queries      []*liveQuery
+	entries      []entry // of each query
+	furtherBoxes []span  // the boxes on the axes that entries have no room for, query by query
+	blocks       []block // the cells' starts, axis by axis; a cell reaches to the next one's start
+	bitmaps      []uint64
+	room         int              // words of each cell's bitmap
+	laidOut      int              // how many queries there were when the axes were cut
+	width        int              // the number of axes
+	axes         [dimensions]axis // at least one, if there are queries; no slice, which would be one more read to wait for
 }
 
 // axis is one axis on which a box of the leaf has an end.
@@ -51,7 +51,7 @@ func (b *block) find(x int64) (at uint16) {
 // lines of a processor's cache: its box and its gist.
 type entry struct {
 	box [boxAxes]span // on the leaf's first axes
-	gist
+	hotFields
 }
 
 // boxAxes is on how many axes an entry has its box. Few filters bound more.
@@ -65,18 +65,18 @@ const (
 	endsSample  = 256
 )
 
-func newLeaf(lives []*live) leaf {
-	f := leaf{lives: slices.Clone(lives)}
-	f.lay()
+func newLeaf(lives []*liveQuery) leaf {
+	f := leaf{queries: slices.Clone(lives)}
+	f.layOut()
 	return f
 }
 
-// lay cuts the axes anew and writes all queries down, with room for as many more.
-func (f *leaf) lay() {
-	f.laid, f.room, f.width = len(f.lives), words(2*len(f.lives)), 0
-	f.blocks, f.more, f.entries = nil, nil, make([]entry, 0, len(f.lives))
-	boxes := make([]box, len(f.lives))
-	for i, l := range f.lives {
+// layOut cuts the axes anew and writes all queries down, with room for as many more.
+func (f *leaf) layOut() {
+	f.laidOut, f.room, f.width = len(f.queries), words(2*len(f.queries)), 0
+	f.blocks, f.furtherBoxes, f.entries = nil, nil, make([]entry, 0, len(f.queries))
+	boxes := make([]box, len(f.queries))
+	for i, l := range f.queries {
 		boxes[i] = l.box()
 	}
 	for d := range dimensions {
@@ -89,7 +89,7 @@ func (f *leaf) lay() {
 		f.cut(0, boxes)
 	}
 	f.bitmaps = make([]uint64, int(f.cells())*f.room)
-	for i, l := range f.lives {
+	for i, l := range f.queries {
 		f.write(l, &boxes[i])
 	}
 }
@@ -110,7 +110,7 @@ func (f *leaf) cut(d dimension, boxes []box) {
 	}
 	slices.Sort(ends)
 	ends = slices.Compact(ends)
-	cells := min(len(ends)+1, 1+f.laid/cellQueries, mostCells)
+	cells := min(len(ends)+1, 1+f.laidOut/cellQueries, mostCells)
 	f.axes[f.width] = axis{dimension: d, first: f.cells(), cells: uint16(cells), blocks: uint16(len(f.blocks))}
 	f.width++
 	starts := []int64{math.MinInt64}
@@ -167,13 +167,13 @@ func (f *leaf) cell(a axis, x int64) uint16 { return f.cellOf(a, f.blockOf(a, x)
 func (f *leaf) bitmap(cell uint16) []uint64 { return f.bitmaps[int(cell)*f.room:][:f.room] }
 
 // write appends the next query.
-func (f *leaf) write(l *live, b *box) {
-	e := entry{gist: l.gist}
+func (f *leaf) write(l *liveQuery, b *box) {
+	e := entry{hotFields: l.hotFields}
 	for k, a := range f.axes[:f.width] {
 		if k < boxAxes {
 			e.box[k] = b[a.dimension]
 		} else {
-			f.more = append(f.more, b[a.dimension])
+			f.furtherBoxes = append(f.furtherBoxes, b[a.dimension])
 		}
 	}
 	f.entries = append(f.entries, e)
@@ -185,7 +185,7 @@ func (f *leaf) side(i, k int) span {
 	if k < boxAxes {
 		return f.entries[i].box[k]
 	}
-	return f.more[i*f.further()+k-boxAxes]
+	return f.furtherBoxes[i*f.further()+k-boxAxes]
 }
 
 // further returns on how many axes the boxes stand in more.
@@ -204,11 +204,11 @@ func (f *leaf) flip(i int) {
 	}
 }
 
-func (f *leaf) insert(l *live) {
-	f.lives = append(f.lives, l)
+func (f *leaf) insert(l *liveQuery) {
+	f.queries = append(f.queries, l)
 	b := l.box()
-	if len(f.lives) > 2*f.laid || f.lacksAxis(&b) {
-		f.lay()
+	if len(f.queries) > 2*f.laidOut || f.lacksAxis(&b) {
+		f.layOut()
 		return
 	}
 	f.write(l, &b)
@@ -229,19 +229,19 @@ func (f *leaf) lacksAxis(b *box) bool {
 
 // remove takes a query out; the last one takes its place. A leaf that has become much smaller
 // gives up its room.
-func (f *leaf) remove(l *live) {
-	i, last, width := slices.Index(f.lives, l), len(f.lives)-1, f.further()
+func (f *leaf) remove(l *liveQuery) {
+	i, last, width := slices.Index(f.queries, l), len(f.queries)-1, f.further()
 	f.flip(i)
 	if i != last {
 		f.flip(last)
-		f.lives[i], f.entries[i] = f.lives[last], f.entries[last]
-		copy(f.more[i*width:], f.more[last*width:])
+		f.queries[i], f.entries[i] = f.queries[last], f.entries[last]
+		copy(f.furtherBoxes[i*width:], f.furtherBoxes[last*width:])
 		f.flip(i)
 	}
-	f.lives[last], f.entries[last] = nil, entry{}
-	f.lives, f.entries, f.more = f.lives[:last], f.entries[:last], f.more[:last*width]
-	if last > 0 && last < f.laid/4 {
-		f.lives = slices.Clone(f.lives)
-		f.lay()
+	f.queries[last], f.entries[last] = nil, entry{}
+	f.queries, f.entries, f.furtherBoxes = f.queries[:last], f.entries[:last], f.furtherBoxes[:last*width]
+	if last > 0 && last < f.laidOut/4 {
+		f.queries = slices.Clone(f.queries)
+		f.layOut()
 	}
 }

@@ -32,8 +32,8 @@ type candidate struct {
 	before, after bool
 }
 
-func (c *candidate) live() *live { return c.leaf.lives[c.at] }
-func (c *candidate) gist() *gist { return &c.leaf.entries[c.at].gist }
+func (c *candidate) live() *liveQuery      { return c.leaf.queries[c.at] }
+func (c *candidate) hotFields() *hotFields { return &c.leaf.entries[c.at].hotFields }
 
 // lineWords is how many words a line of a processor's cache has.
 const lineWords = 8
@@ -49,15 +49,15 @@ func (p *probe) stab(root *node) {
 		}
 	}
 	for i := range p.visits {
-		p.approach(&p.visits[i])
+		p.fetchBlocks(&p.visits[i])
 	}
 	for i := range p.visits {
-		p.locate(&p.visits[i])
+		p.fetchBitmaps(&p.visits[i])
 	}
 	for i := range p.visits {
-		p.glance(&p.visits[i])
+		p.intersect(&p.visits[i])
 	}
-	p.fetch()
+	p.fetchEntries()
 	p.compare()
 }
 
@@ -65,7 +65,7 @@ func (p *probe) stab(root *node) {
 func (p *probe) walk(n *node) {
 	for n != nil {
 		if !n.inner {
-			if len(n.leaf.lives) > 0 {
+			if len(n.leaf.queries) > 0 {
 				p.visits = append(p.visits, visit{leaf: &n.leaf})
 			}
 			return
@@ -84,8 +84,8 @@ func (p *probe) walk(n *node) {
 	}
 }
 
-// approach finds the blocks of the cells that the places lie in, and fetches them.
-func (p *probe) approach(v *visit) {
+// fetchBlocks finds the blocks of the cells that the places lie in, and fetches them.
+func (p *probe) fetchBlocks(v *visit) {
 	for k, a := range v.axes[:v.width] {
 		x, y := p.before[a.dimension], p.after[a.dimension]
 		v.before[k] = v.blockOf(a, x)
@@ -97,9 +97,9 @@ func (p *probe) approach(v *visit) {
 	}
 }
 
-// locate finds the cells that the places lie in, and fetches their bitmaps.
-func (p *probe) locate(v *visit) {
-	n := words(len(v.lives))
+// fetchBitmaps finds the cells that the places lie in, and fetches their bitmaps.
+func (p *probe) fetchBitmaps(v *visit) {
+	n := words(len(v.queries))
 	var fetched uint64
 	for k, a := range v.axes[:v.width] {
 		x, y := p.before[a.dimension], p.after[a.dimension]
@@ -117,13 +117,13 @@ func (p *probe) locate(v *visit) {
 	p.fetched += int64(fetched)
 }
 
-// glance finds the queries that the bitmaps show.
-func (p *probe) glance(v *visit) {
+// intersect finds the queries that the bitmaps show.
+func (p *probe) intersect(v *visit) {
 	var before, after [dimensions][]uint64
 	for k := range v.width {
 		before[k], after[k] = v.bitmap(v.before[k]), v.bitmap(v.after[k])
 	}
-	for w := range words(len(v.lives)) {
+	for w := range words(len(v.queries)) {
 		x, y := before[0][w], after[0][w]
 		for k := 1; k < v.width; k++ {
 			x &= before[k][w]
@@ -136,14 +136,14 @@ func (p *probe) glance(v *visit) {
 	}
 }
 
-// fetch fetches the entries of the queries found.
-func (p *probe) fetch() {
+// fetchEntries fetches the entries of the queries found.
+func (p *probe) fetchEntries() {
 	var fetched int64
 	for _, c := range p.found {
 		e := &c.leaf.entries[c.at]
 		fetched += e.box[0].low + int64(len(e.text))
 		if more := c.leaf.further(); more > 0 {
-			fetched += c.leaf.more[int(c.at)*more].low
+			fetched += c.leaf.furtherBoxes[int(c.at)*more].low
 		}
 	}
 	p.fetched += fetched

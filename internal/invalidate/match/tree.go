@@ -47,11 +47,11 @@ const leafSize = 2048
 // newTree returns a tree of no queries with leaves of at most so many.
 func newTree(most int) *node { return &node{most: most} }
 
-func (n *node) insert(l *live) {
+func (n *node) insert(l *liveQuery) {
 	n.size++
 	if !n.inner {
 		if n.size > max(n.most, n.tryAt) {
-			n.build(append(n.leaf.lives, l))
+			n.build(append(n.leaf.queries, l))
 		} else {
 			n.leaf.insert(l)
 		}
@@ -70,7 +70,7 @@ func (n *node) insert(l *live) {
 }
 
 // remove takes out a query that was inserted with the box that it still has.
-func (n *node) remove(l *live) {
+func (n *node) remove(l *liveQuery) {
 	n.size--
 	if !n.inner {
 		n.leaf.remove(l)
@@ -91,10 +91,10 @@ func (n *node) changed() {
 	}
 	if n.size > n.most && n.even() {
 		n.built, n.churn = n.size, 0
-		n.across = extent(n.parts[cross].gather(nil), n.axis)
+		n.across = extent(n.parts[cross].collect(nil), n.axis)
 		return
 	}
-	n.build(n.gather(make([]*live, 0, n.size)))
+	n.build(n.collect(make([]*liveQuery, 0, n.size)))
 }
 
 // even reports whether each part is smaller than the whole by an eighth.
@@ -111,7 +111,7 @@ func (n *node) even() bool {
 func mostOf(n int) int { return n - (n+7)/8 }
 
 // extent returns what the boxes of queries span together on an axis.
-func extent(lives []*live, d dimension) span {
+func extent(lives []*liveQuery, d dimension) span {
 	all := nothing()
 	for _, l := range lives {
 		all = all.join(l.span(d))
@@ -119,19 +119,19 @@ func extent(lives []*live, d dimension) span {
 	return all
 }
 
-func (n *node) gather(dst []*live) []*live {
+func (n *node) collect(dst []*liveQuery) []*liveQuery {
 	if n == nil {
 		return dst
 	}
-	dst = append(dst, n.leaf.lives...)
+	dst = append(dst, n.leaf.queries...)
 	for _, part := range n.parts {
-		dst = part.gather(dst)
+		dst = part.collect(dst)
 	}
 	return dst
 }
 
 // build makes the subtree of the given queries.
-func (n *node) build(lives []*live) {
+func (n *node) build(lives []*liveQuery) {
 	*n = node{most: n.most, size: len(lives), built: len(lives)}
 	if len(lives) > n.most {
 		if n.axis, n.at, n.inner = bestCut(lives); n.inner {
@@ -143,8 +143,8 @@ func (n *node) build(lives []*live) {
 	n.leaf = newLeaf(lives)
 }
 
-func (n *node) cut(lives []*live) {
-	var parts [partCount][]*live
+func (n *node) cut(lives []*liveQuery) {
+	var parts [partCount][]*liveQuery
 	for _, l := range lives {
 		i := l.span(n.axis).partOf(n.at)
 		parts[i] = append(parts[i], l)
@@ -163,7 +163,7 @@ const sampleSize = 64
 
 // bestCut chooses the axis and the value that leave the fewest queries to look
 // at, by a sample; false if none helps.
-func bestCut(lives []*live) (axis dimension, at int64, ok bool) {
+func bestCut(lives []*liveQuery) (axis dimension, at int64, ok bool) {
 	var sample [sampleSize]span
 	step := (len(lives) + sampleSize - 1) / sampleSize
 	least := 0

@@ -40,7 +40,7 @@ func TestPageBehindNull(t *testing.T) {
 
 // randomLive makes a live query from up to three random conditions; narrow ones, wide
 // ones and one-sided ones.
-func randomLive(rng *rand.Rand) *live {
+func randomLive(rng *rand.Rand) *liveQuery {
 	q := listing.Query{Sort: listing.Sort(rng.IntN(5)), Limit: listing.DefaultLimit}
 	f := &q.Filter
 	for range rng.IntN(4) {
@@ -61,7 +61,7 @@ func randomLive(rng *rand.Rand) *live {
 			f.Box = listing.Some(listing.Box{West: float64(-high), East: float64(-low), South: float64(low), North: float64(high)})
 		}
 	}
-	l := &live{gist: gist{page: pageOf(&q, listing.Window{}), summary: rng.IntN(5) == 0}, filter: &shared{Filter: *f}}
+	l := &liveQuery{hotFields: hotFields{page: pageOf(&q, listing.Window{}), summary: rng.IntN(5) == 0}, filter: &sharedFilter{Filter: *f}}
 	if from := rng.Int64N(100); rng.IntN(3) > 0 {
 		q.After = listing.Some(listing.Key{Value: listing.Some(from), ID: 1})
 		end := listing.Key{Value: listing.Some(from + rng.Int64N(10)), ID: 1}
@@ -91,7 +91,7 @@ func TestTree(t *testing.T) {
 		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
 		size := rapid.IntRange(1, 1500).Draw(t, "size")
 		root := newTree(rapid.SampledFrom([]int{16, 150, leafSize}).Draw(t, "most"))
-		var lives []*live
+		var lives []*liveQuery
 		for range 3 * size {
 			if i := rng.IntN(size); i < len(lives) {
 				root.remove(lives[i])
@@ -110,8 +110,8 @@ func TestTree(t *testing.T) {
 	})
 }
 
-func checkProbe(t *rapid.T, root *node, lives []*live, before, after point) {
-	within := func(l *live, p point) bool {
+func checkProbe(t *rapid.T, root *node, lives []*liveQuery, before, after point) {
+	within := func(l *liveQuery, p point) bool {
 		for d := range dimensions {
 			if s := l.span(d); p[d] < s.low || p[d] > s.high {
 				return false
@@ -121,7 +121,7 @@ func checkProbe(t *rapid.T, root *node, lives []*live, before, after point) {
 	}
 	for _, p := range []probe{{before: before, after: before}, {before: before, after: after}} {
 		p.stab(root)
-		found := map[*live]candidate{}
+		found := map[*liveQuery]candidate{}
 		for _, c := range p.found {
 			if _, twice := found[c.live()]; twice {
 				t.Fatal("found twice")
@@ -186,9 +186,9 @@ func lookedAt(ix *Index, r *listing.Row) (boxes, read int) {
 		p.walk(ix.buckets[b])
 		for i := range p.visits {
 			v := &p.visits[i]
-			p.locate(v)
-			p.glance(v)
-			read += v.width * words(len(v.lives))
+			p.fetchBitmaps(v)
+			p.intersect(v)
+			read += v.width * words(len(v.queries))
 		}
 		boxes += len(p.found)
 	}
@@ -242,11 +242,11 @@ func TestTreeStaysLow(t *testing.T) {
 	t.Parallel()
 	const n = 20_000
 	root := newTree(64)
-	var lives []*live
+	var lives []*liveQuery
 	for i := range int64(n) {
 		end := listing.Key{Value: listing.Some(10*i + 9)}
 		q := listing.Query{Sort: listing.PriceAsc, After: listing.Some(listing.Key{Value: listing.Some(10 * i)})}
-		l := &live{gist: gist{page: pageOf(&q, listing.Window{Bounded: true, Last: end, Ahead: end})}, filter: &shared{Filter: q.Filter}}
+		l := &liveQuery{hotFields: hotFields{page: pageOf(&q, listing.Window{Bounded: true, Last: end, Ahead: end})}, filter: &sharedFilter{Filter: q.Filter}}
 		lives = append(lives, l)
 		root.insert(l)
 	}

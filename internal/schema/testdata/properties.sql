@@ -207,10 +207,10 @@ CREATE UNLOGGED TABLE freshlist.properties_marker (
     term              bigint NOT NULL,
     system_identifier bigint NOT NULL,
     database_oid      oid NOT NULL,
-    cursor            pg_snapshot NOT NULL,
+    position          pg_snapshot NOT NULL,
     catalog           text NOT NULL,
     agreed            text NOT NULL,
-    orphans           xid8[] NOT NULL,
+    uncaptured        xid8[] NOT NULL,
     fence_terms       bigint[] NOT NULL,
     fence_seqs        bigint[] NOT NULL,
     fence_batches     bigint[] NOT NULL
@@ -228,10 +228,10 @@ COMMENT ON COLUMN freshlist.properties_marker.epoch IS 'generation of the whole 
 COMMENT ON COLUMN freshlist.properties_marker.term IS 'raised by whoever takes the lead';
 COMMENT ON COLUMN freshlist.properties_marker.system_identifier IS 'the cluster that wrote this row: a restored copy is another';
 COMMENT ON COLUMN freshlist.properties_marker.database_oid IS 'the database that wrote this row: a restored copy is another';
-COMMENT ON COLUMN freshlist.properties_marker.cursor IS 'all that this snapshot shows has reached Redis';
+COMMENT ON COLUMN freshlist.properties_marker.position IS 'all that this snapshot shows has reached Redis';
 COMMENT ON COLUMN freshlist.properties_marker.catalog IS 'fingerprint of the table and its triggers when the epoch began';
 COMMENT ON COLUMN freshlist.properties_marker.agreed IS 'the settings in which all processes must agree: with others begins a new epoch';
-COMMENT ON COLUMN freshlist.properties_marker.orphans IS
+COMMENT ON COLUMN freshlist.properties_marker.uncaptured IS
     'prepared transactions whose captured rows may have been lost: the end of one begins a new epoch';
 COMMENT ON COLUMN freshlist.properties_marker.fence_terms IS 'for each Redis partition, the term of the last write';
 COMMENT ON COLUMN freshlist.properties_marker.fence_seqs IS 'for each Redis partition, the sequence number of the last write';
@@ -271,7 +271,7 @@ END;
 
 REVOKE ALL ON FUNCTION freshlist.properties_image(public.properties) FROM PUBLIC;
 
--- 040_keystone.sql
+-- 040_guard.sql
 
 -- What capture rests on, in one view that nobody reads.
 --
@@ -284,7 +284,7 @@ REVOKE ALL ON FUNCTION freshlist.properties_image(public.properties) FROM PUBLIC
 -- through this view would mend that; but of a rule on a view that comes and goes, and takes
 -- changes away, PostgreSQL keeps no trace.)
 
-CREATE VIEW freshlist.properties_keystone AS
+CREATE VIEW freshlist.properties_guard AS
 SELECT c.xid, c.old_row, c.new_row, c.description_changed, c.sets
 FROM freshlist.properties_changes AS c
 WHERE false AND (
@@ -299,7 +299,7 @@ WHERE false AND (
     )
 );
 
-COMMENT ON VIEW freshlist.properties_keystone IS
+COMMENT ON VIEW freshlist.properties_guard IS
     'keeps watched columns from being dropped or retyped; to do so, run "invalidator uninstall" before and "invalidator install" after';
 
 -- 045_doorbell.sql
@@ -445,7 +445,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
     -- The ground is gone: see properties_update.
-    IF pg_catalog.to_regclass('freshlist.properties_keystone') IS NULL
+    IF pg_catalog.to_regclass('freshlist.properties_guard') IS NULL
         OR pg_catalog.to_regclass('freshlist.properties_changes') IS NULL
     THEN
         BEGIN
@@ -505,7 +505,7 @@ DECLARE
 BEGIN
     -- Somebody took away, with CASCADE or by renaming it, what capture rests on. No error may reach the
     -- writer, and none needs to: the invalidator sees it in the catalog and stops caching.
-    IF pg_catalog.to_regclass('freshlist.properties_keystone') IS NULL
+    IF pg_catalog.to_regclass('freshlist.properties_guard') IS NULL
         OR pg_catalog.to_regclass('freshlist.properties_changes') IS NULL
     THEN
         BEGIN
@@ -654,7 +654,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
     -- The ground is gone: see properties_update.
-    IF pg_catalog.to_regclass('freshlist.properties_keystone') IS NULL
+    IF pg_catalog.to_regclass('freshlist.properties_guard') IS NULL
         OR pg_catalog.to_regclass('freshlist.properties_changes') IS NULL
     THEN
         BEGIN
@@ -745,7 +745,7 @@ REVOKE ALL ON FUNCTION freshlist.properties_epoch() FROM PUBLIC;
 
 -- A fingerprint of everything that capture rests on: the table (rewritten, altered, renamed
 -- into place, partitioned, inherited, fed by logical replication, under row security), its
--- triggers and their functions, the tables of this schema and the keystone.
+-- triggers and their functions, the tables of this schema and the guard view.
 --
 -- It looks at xmin, the transaction that wrote a row of the catalog, since what comes and goes
 -- between two looks may leave everything else as it was:
@@ -870,7 +870,7 @@ BEGIN
         RETURN 'public.properties is fed by logical replication, which fires no statement triggers';
     END IF;
     fault := freshlist.properties_misfits();
-    IF pg_catalog.to_regclass('freshlist.properties_keystone') IS NULL THEN
+    IF pg_catalog.to_regclass('freshlist.properties_guard') IS NULL THEN
         RETURN concat_ws('; ', 'a watched column, or a table of freshlist, was dropped with CASCADE', nullif(fault, ''));
     END IF;
     IF fault <> '' THEN

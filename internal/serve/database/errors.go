@@ -90,7 +90,7 @@ func classify(err error) error {
 		return classifySQL(pg, err)
 	case errors.Is(err, context.Canceled):
 		return err
-	case errors.Is(err, context.DeadlineExceeded), lost(err):
+	case errors.Is(err, context.DeadlineExceeded), connectionLost(err):
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	default:
 		return err
@@ -145,8 +145,8 @@ func columnOf(pg *pgconn.PgError) string {
 	return pg.ColumnName
 }
 
-// lost tells that the connection, not the statement, has failed.
-func lost(err error) bool {
+// connectionLost tells that the connection, not the statement, has failed.
+func connectionLost(err error) bool {
 	var connect *pgconn.ConnectError
 	var network net.Error
 	return errors.As(err, &connect) || errors.As(err, &network) ||
@@ -154,17 +154,17 @@ func lost(err error) bool {
 		errors.Is(err, pgconn.ErrConnClosed)
 }
 
-// stale tells that a read failed for what its connection had become, not for
+// sessionStale tells that a read failed for what its connection had become, not for
 // what was asked: another connection may do.
-func stale(err error) bool {
+func sessionStale(err error) bool {
 	var pg *pgconn.PgError
 	switch {
-	case errors.Is(err, ErrInRecovery), misnamed(err):
+	case errors.Is(err, ErrInRecovery), movedBackend(err):
 		return true
 	case errors.As(err, &pg):
 		return strings.HasPrefix(pg.Code, "57P") || resultTypeChanged(pg)
 	}
-	return lost(err) && !errors.As(err, new(*pgconn.ConnectError))
+	return connectionLost(err) && !errors.As(err, new(*pgconn.ConnectError))
 }
 
 // resultTypeChanged tells that a prepared statement returns something else since DDL.
@@ -181,9 +181,9 @@ func onStandby(err error) bool {
 	return errors.As(err, &pg) && pg.Code == notSupported && pg.Routine == "get_relation_info"
 }
 
-// misnamed tells that a pooler has given a statement to another backend than the one
+// movedBackend tells that a pooler has given a statement to another backend than the one
 // before: a prepared statement was there already, or was not.
-func misnamed(err error) bool { return hasCode(err, duplicateStatement, unknownStatement) }
+func movedBackend(err error) bool { return hasCode(err, duplicateStatement, unknownStatement) }
 
 // noEpoch tells that the function that gives the epoch cannot be called.
 func noEpoch(err error) bool {

@@ -73,8 +73,8 @@ func (f *Fields) given() []field {
 	return given
 }
 
-// over returns p with the fields' values.
-func (f *Fields) over(p listing.Property) listing.Property {
+// appliedTo returns p with the fields' values.
+func (f *Fields) appliedTo(p listing.Property) listing.Property {
 	for _, c := range f.given() {
 		c.copy(&p, &f.Values)
 	}

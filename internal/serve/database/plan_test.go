@@ -63,7 +63,7 @@ func TestPagesReadNoMoreThanTheyShow(t *testing.T) {
 	for _, sort := range []listing.Sort{listing.Newest, listing.PriceAsc, listing.PriceDesc, listing.AreaAsc, listing.AreaDesc} {
 		for _, after := range middle(sort) {
 			q := listing.Query{Kind: listing.PageKind, Sort: sort, Limit: limit, After: after}
-			if got := explain(t, conn, pageStatement(q, noStamp)); got > 2*(limit+1) {
+			if got := explain(t, conn, pageStatement(q, noOrigin)); got > 2*(limit+1) {
 				t.Errorf("sort %s after %v: %v rows read for a page of %d", sort, after, got, limit)
 			}
 		}
@@ -72,16 +72,16 @@ func TestPagesReadNoMoreThanTheyShow(t *testing.T) {
 	for _, sort := range []listing.Sort{listing.Newest, listing.PriceAsc, listing.PriceDesc} {
 		for _, after := range middle(sort) {
 			q := listing.Query{Kind: listing.PageKind, Filter: city, Sort: sort, Limit: limit, After: after}
-			if got := explain(t, conn, pageStatement(q, noStamp)); got > limit+1 {
+			if got := explain(t, conn, pageStatement(q, noOrigin)); got > limit+1 {
 				t.Errorf("one city, sort %s after %v: %v rows read for a page of %d", sort, after, got, limit)
 			}
 		}
 	}
 	search := listing.Query{Kind: listing.PageKind, Filter: listing.Filter{Text: "house garden19999"}, Limit: limit}
-	if got := explain(t, conn, pageStatement(search, noStamp)); got > 10 {
+	if got := explain(t, conn, pageStatement(search, noOrigin)); got > 10 {
 		t.Errorf("a text search for one property: %v rows read", got)
 	}
-	if got := explain(t, conn, propertyStatement(10_000, noStamp)); got > 1 {
+	if got := explain(t, conn, propertyStatement(10_000, noOrigin)); got > 1 {
 		t.Errorf("a property: %v rows read", got)
 	}
 }
@@ -93,7 +93,7 @@ func TestPlansAreMadeForTheirValues(t *testing.T) {
 	t.Parallel()
 	conn := openBig(t)
 	q := listing.Query{Kind: listing.PageKind, Filter: listing.Filter{MaxPrice: listing.Some[int64](10_00)}, Limit: 10}
-	s := pageStatement(q, noStamp)
+	s := pageStatement(q, noOrigin)
 	if _, err := conn.Exec(t.Context(), "prepare page as "+s.text.String()); err != nil {
 		t.Fatal(err)
 	}

@@ -107,9 +107,9 @@ func Open(c Config) (*Pool, error) {
 func settings(c Config) session.Settings {
 	return session.For(c.Application).
 		With("plan_cache_mode", "force_custom_plan").
-		Yielding("statement_timeout", strconv.FormatInt(c.Timeout.Milliseconds(), 10)).
+		Overridable("statement_timeout", strconv.FormatInt(c.Timeout.Milliseconds(), 10)).
 		// A process that is stopped within a write must not keep the row locked.
-		Yielding("idle_in_transaction_session_timeout", "10s")
+		Overridable("idle_in_transaction_session_timeout", "10s")
 }
 
 // errPooler tells that a new session leads to a pooler.
@@ -137,7 +137,7 @@ func (p *Pool) afterConnect(ctx context.Context, conn *pgx.Conn) error {
 	if !session.InStartup(conn) {
 		return nil
 	}
-	behind, err := session.Behind(ctx, conn)
+	behind, err := session.BehindPooler(ctx, conn)
 	switch {
 	case err != nil:
 		return err
@@ -167,7 +167,7 @@ func (p *Pool) reset() {
 // uses. Its error is ErrInRecovery for a standby.
 func (p *Pool) Ping(ctx context.Context) error {
 	var standby bool
-	err := p.again(ctx, func() error {
+	err := p.retryOnce(ctx, func() error {
 		err := p.ask(ctx, p.probe, "select pg_is_in_recovery()", &standby)
 		if err == nil && standby {
 			return ErrInRecovery
@@ -275,29 +275,29 @@ func (r *batchedRows) Err() error {
 	return r.err
 }
 
-// again runs do once more if what fails is the session that it was given and not what
+// retryOnce runs do once more if what fails is the session that it was given and not what
 // it asks for. PostgreSQL must have done nothing in that case: do reads, or stale means
 // that nothing was written.
-func (p *Pool) again(ctx context.Context, do func() error) error {
+func (p *Pool) retryOnce(ctx context.Context, do func() error) error {
 	err := do()
-	if stale(err) && ctx.Err() == nil && p.renew(err) {
+	if sessionStale(err) && ctx.Err() == nil && p.resetSessions(err) {
 		err = do()
 	}
 	return err
 }
 
-// renew has every session closed, at once or when it is given back, after err on one of
+// resetSessions has every session closed, at once or when it is given back, after err on one of
 // them: new ones may lead to another server. It reports whether trying again makes sense.
 // All sessions may be stale ones of the same server, but where an address leads to a
 // standby only, new sessions every renewEvery are enough.
-func (p *Pool) renew(err error) bool {
+func (p *Pool) resetSessions(err error) bool {
 	switch {
-	case misnamed(err):
+	case movedBackend(err):
 		p.behindPooler(err)
 		return true
 	case errors.Is(err, ErrInRecovery):
 		last, now := p.renewed.Load(), time.Now()
-		if now.UnixNano() < last+int64(renewEvery) || !p.renewed.CompareAndSwap(last, now.UnixNano()) {
+		if now.UnixNano() < last+int64(resetEvery) || !p.renewed.CompareAndSwap(last, now.UnixNano()) {
 			return false
 		}
 	}
@@ -305,7 +305,7 @@ func (p *Pool) renew(err error) bool {
 	return true
 }
 
-const renewEvery = 100 * time.Millisecond
+const resetEvery = 100 * time.Millisecond
 
 // Close ends all sessions once those in use have been given back.
 func (p *Pool) Close() {

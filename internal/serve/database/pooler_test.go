@@ -111,7 +111,7 @@ func work(t *testing.T, reader *database.Reader, writer *database.Writer, other 
 		workers.Go(func() {
 			for n := range 25 {
 				i := (w + n) % len(queries)
-				qs, stamp, err := reader.ReadStamped(t.Context(), queries[i])
+				qs, stamp, err := reader.ReadWithOrigin(t.Context(), queries[i])
 				if err != nil {
 					t.Errorf("read %s: %v", queries[i], err)
 					return

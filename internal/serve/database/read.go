@@ -24,7 +24,7 @@ func NewReader(pool *Pool, count func()) *Reader { return &Reader{pool, count} }
 // Assigned reports whether PostgreSQL has given out transaction id xid.
 func (r *Reader) Assigned(ctx context.Context, xid uint64) (bool, error) {
 	var standby bool
-	err := r.pool.again(ctx, func() error {
+	err := r.pool.retryOnce(ctx, func() error {
 		conn, err := r.pool.acquire(ctx)
 		if err != nil {
 			return err
@@ -47,8 +47,8 @@ func (r *Reader) Assigned(ctx context.Context, xid uint64) (bool, error) {
 
 // Where a statement's epoch comes from.
 const (
-	noStamp    = "null::text"
-	epochStamp = "case when not row_security_active('public.properties') then " +
+	noOrigin         = "null::text"
+	originExpression = "case when not row_security_active('public.properties') then " +
 		"freshlist.properties_epoch() || ' ' || extract(epoch from pg_postmaster_start_time())" +
 		" || ' ' || (select system_identifier from pg_control_system())" +
 		" || '/' || (select oid from pg_database where datname = current_database()) end"
@@ -68,21 +68,21 @@ func unlessRecovering(epoch string) string {
 // Read returns the rows of q. It needs nothing of freshlist in the database but
 // the table.
 func (r *Reader) Read(ctx context.Context, q listing.Query) (listing.Queryset, error) {
-	qs, _, err := r.read(ctx, q, noStamp)
+	qs, _, err := r.read(ctx, q, noOrigin)
 	return qs, err
 }
 
-// ReadStamped returns the rows of q and, out of the same snapshot, the epoch in
+// ReadWithOrigin returns the rows of q and, out of the same snapshot, the epoch in
 // the marker, when the server started, in seconds since 1970, and which database it is,
 // with a space between them: empty if there is no marker, or if policies have decided
 // which rows this role sees, so that the answer is not everybody's. Its error is ErrNoEpoch where
 // freshlist is not installed.
-func (r *Reader) ReadStamped(ctx context.Context, q listing.Query) (listing.Queryset, string, error) {
-	qs, stamp, err := r.read(ctx, q, epochStamp)
+func (r *Reader) ReadWithOrigin(ctx context.Context, q listing.Query) (listing.Queryset, string, error) {
+	qs, origin, err := r.read(ctx, q, originExpression)
 	if noEpoch(err) {
 		err = withoutEpoch(err)
 	}
-	return qs, stamp, err
+	return qs, origin, err
 }
 
 // read tries a second time if the first connection turns out to be a stale one:
@@ -92,8 +92,8 @@ func (r *Reader) read(ctx context.Context, q listing.Query, epoch string) (listi
 	r.count()
 	epoch = unlessRecovering(epoch)
 	var a answer
-	err := r.pool.again(ctx, func() (err error) {
-		a, err = r.attempt(ctx, q, epoch)
+	err := r.pool.retryOnce(ctx, func() (err error) {
+		a, err = r.readOnce(ctx, q, epoch)
 		return err
 	})
 	if err != nil {
@@ -108,7 +108,7 @@ type answer struct {
 	epoch    pgtype.Text
 }
 
-func (r *Reader) attempt(ctx context.Context, q listing.Query, epoch string) (answer, error) {
+func (r *Reader) readOnce(ctx context.Context, q listing.Query, epoch string) (answer, error) {
 	conn, err := r.pool.acquire(ctx)
 	if err != nil {
 		return answer{}, err

@@ -333,7 +333,7 @@ func TestEpoch(t *testing.T) {
 	check := func(when, want string) {
 		t.Helper()
 		for _, q := range queries {
-			_, stamp, err := reader.ReadStamped(t.Context(), q)
+			_, stamp, err := reader.ReadWithOrigin(t.Context(), q)
 			if epoch, server, _ := strings.Cut(stamp, " "); err != nil || epoch != want || (server == "") != (want == "") {
 				t.Errorf("%s, %s: stamp %q, %v, want epoch %q and a server start", when, q, stamp, err, want)
 			}
@@ -357,7 +357,7 @@ func TestEpoch(t *testing.T) {
 func checkNoEpoch(t *testing.T, reader *database.Reader, when string, queries []listing.Query) {
 	t.Helper()
 	for _, q := range queries {
-		if _, _, err := reader.ReadStamped(t.Context(), q); !errors.Is(err, database.ErrNoEpoch) {
+		if _, _, err := reader.ReadWithOrigin(t.Context(), q); !errors.Is(err, database.ErrNoEpoch) {
 			t.Errorf("after %q, %s: %v, want ErrNoEpoch", when, q, err)
 		}
 		if _, err := reader.Read(t.Context(), q); err != nil {

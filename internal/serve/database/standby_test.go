@@ -29,7 +29,7 @@ func reads(t *testing.T, r *database.Reader, each func(what string, qs listing.Q
 	for _, q := range everyKind() {
 		qs, err := r.Read(t.Context(), q)
 		each("read "+q.String(), qs, err)
-		qs, _, err = r.ReadStamped(t.Context(), q)
+		qs, _, err = r.ReadWithOrigin(t.Context(), q)
 		each("read stamped "+q.String(), qs, err)
 	}
 }
@@ -55,7 +55,7 @@ func TestStandbyAnswersNothing(t *testing.T) {
 		}
 	}
 	reads(t, reader, func(what string, _ listing.Queryset, err error) { inRecovery(what, err) })
-	_, err := database.NewReader(open(t, at.Invalidator, 1), nothing).ReadSeen(t.Context(), anyPage())
+	_, err := database.NewReader(open(t, at.Invalidator, 1), nothing).ReadWithSnapshot(t.Context(), anyPage())
 	inRecovery("read seen", err)
 	_, err = reader.Assigned(t.Context(), 1<<40+5)
 	inRecovery("a token", err)
@@ -66,7 +66,7 @@ func TestStandbyAnswersNothing(t *testing.T) {
 	_, err = writer.Delete(t.Context(), 1, nil)
 	inRecovery("delete", err)
 	inRecovery("ping", pool.Ping(t.Context()))
-	s, err := reader.Stamp(t.Context())
+	s, err := reader.ServerState(t.Context())
 	if err != nil || !s.InRecovery || s.Epoch != "" {
 		t.Errorf("stamp of a standby: %+v, %v", s, err)
 	}
@@ -136,7 +136,7 @@ func TestStamp(t *testing.T) {
 	conn := connect(t, db.Superuser)
 	pool := open(t, db.API, 1)
 	reader := database.NewReader(pool, nothing)
-	var want database.Stamp
+	var want database.ServerState
 	err := conn.QueryRow(t.Context(), `select extract(epoch from pg_postmaster_start_time())::text,
 		(select system_identifier from pg_control_system()) || '/' || (select oid from pg_database where datname = current_database())`).
 		Scan(&want.Started, &want.Database)
@@ -146,7 +146,7 @@ func TestStamp(t *testing.T) {
 	want.Encoding = "UTF8"
 	expect := func(when string) {
 		t.Helper()
-		if got, err := reader.Stamp(t.Context()); err != nil || got != want {
+		if got, err := reader.ServerState(t.Context()); err != nil || got != want {
 			t.Errorf("%s: stamp %+v (%v), want %+v", when, got, err, want)
 		}
 	}
@@ -167,12 +167,12 @@ func TestStamp(t *testing.T) {
 	expect("with row security")
 
 	exec(t, conn, "revoke execute on function freshlist.properties_epoch() from freshlist_api")
-	got, err := reader.Stamp(t.Context())
+	got, err := reader.ServerState(t.Context())
 	if want.Epoch = ""; got != want || !errors.Is(err, database.ErrNoRights) || !errors.Is(err, database.ErrNoEpoch) {
 		t.Errorf("without the right: %+v, %v", got, err)
 	}
 	exec(t, conn, "drop schema freshlist cascade")
-	got, err = reader.Stamp(t.Context())
+	got, err = reader.ServerState(t.Context())
 	if got != want || errors.Is(err, database.ErrNoRights) || !errors.Is(err, database.ErrNoEpoch) {
 		t.Errorf("without a schema: %+v, %v", got, err)
 	}
@@ -188,7 +188,7 @@ func TestAgreedStamp(t *testing.T) {
 	standby.Promote(t)
 	proxy := faultproxy.New(t, db.API)
 	reader := database.NewReader(open(t, proxy.URL(db.API), 2), nothing)
-	old, err := reader.Stamp(t.Context())
+	old, err := reader.ServerState(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,7 +196,7 @@ func TestAgreedStamp(t *testing.T) {
 	if _, err := reader.Read(t.Context(), anyPage()); err != nil {
 		t.Fatal(err)
 	}
-	if again, err := reader.Stamp(t.Context()); err != nil || again != old {
+	if again, err := reader.ServerState(t.Context()); err != nil || again != old {
 		t.Errorf("stamp %+v (%v), want %+v: the session is still there", again, err, old)
 	}
 	if _, err := reader.AgreedStamp(t.Context()); !errors.Is(err, database.ErrDivided) || !errors.Is(err, database.ErrUnavailable) {

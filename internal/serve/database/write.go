@@ -46,7 +46,7 @@ func (w *Writer) Patch(ctx context.Context, id int64, f Fields, may Precondition
 	var patched Written
 	err := w.locked(ctx, id, may, func(tx pgx.Tx, current Written) error {
 		patched = current
-		wanted := f.over(current.Property)
+		wanted := f.appliedTo(current.Property)
 		if wanted.Same(&current.Property) {
 			return nil
 		}
@@ -97,7 +97,7 @@ func (w *Writer) locked(ctx context.Context, id int64, may Precondition, change 
 // Whatever else goes wrong may have happened after the commit.
 func (w *Writer) transact(ctx context.Context, do func(pgx.Tx) error) error {
 	err := w.once(ctx, do)
-	if (errors.Is(err, ErrInRecovery) || misnamed(err)) && ctx.Err() == nil && w.pool.renew(err) {
+	if (errors.Is(err, ErrInRecovery) || movedBackend(err)) && ctx.Err() == nil && w.pool.resetSessions(err) {
 		err = w.once(ctx, do)
 	}
 	return w.pool.explain(ctx, err)

@@ -30,21 +30,21 @@ type Cache[V any] struct {
 	entries *otter.Cache[string, *entry[V]]
 	life    time.Duration
 
-	mu       sync.Mutex
-	present  map[string]*mark // marks of queries by name, made since turned
-	previous map[string]*mark // marks made in the time before
-	turned   time.Time
-	deaf     bool // purges are not heard: nothing is stored
+	mu           sync.Mutex
+	current      map[string]*version // marks of queries by name, made since turned
+	previous     map[string]*version // marks made in the time before
+	rotatedAt    time.Time
+	disconnected bool // purges are not heard: nothing is stored
 }
 
-// mark stands for what one query showed at one time, in every entry made of it.
-type mark struct{ struck atomic.Bool }
+// version stands for what one query showed at one time, in every entry made of it.
+type version struct{ purged atomic.Bool }
 
 type entry[V any] struct {
-	value V
-	mark  *mark
-	until time.Time
-	wall  int64 // until by the wall clock: a suspended machine stops the monotonic one
+	value   V
+	version *version
+	until   time.Time
+	wall    int64 // until by the wall clock: a suspended machine stops the monotonic one
 }
 
 // Overhead is about what an entry takes besides its key and its value's own bytes.
@@ -61,13 +61,13 @@ func New[V any](maxBytes int64, life time.Duration, weigh func(V) int) *Cache[V]
 			return max(time.Until(e.Value.until), time.Nanosecond)
 		}),
 	})
-	return &Cache[V]{entries: entries, life: life, present: map[string]*mark{}, deaf: true}
+	return &Cache[V]{entries: entries, life: life, current: map[string]*version{}, disconnected: true}
 }
 
 // Get returns the value under key if it may be served at now.
 func (c *Cache[V]) Get(key string, now time.Time) (v V, ok bool) {
 	e, ok := c.entries.GetIfPresent(key)
-	if !ok || e.mark.struck.Load() || !now.Before(e.until) || now.UnixNano() >= e.wall {
+	if !ok || e.version.purged.Load() || !now.Before(e.until) || now.UnixNano() >= e.wall {
 		return v, false
 	}
 	return e.value, true
@@ -75,8 +75,8 @@ func (c *Cache[V]) Get(key string, now time.Time) (v V, ok bool) {
 
 // Fill is the right to store one value.
 type Fill[V any] struct {
-	cache *Cache[V]
-	mark  *mark
+	cache   *Cache[V]
+	version *version
 }
 
 // Begin begins a fill of a query; it must come before Redis is read. Nothing is
@@ -84,35 +84,35 @@ type Fill[V any] struct {
 func (c *Cache[V]) Begin(query string, now time.Time) Fill[V] {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.deaf {
+	if c.disconnected {
 		return Fill[V]{}
 	}
-	c.turn(now)
-	m, ok := c.present[query]
+	c.rotate(now)
+	m, ok := c.current[query]
 	if !ok {
 		if m, ok = c.previous[query]; !ok {
-			m = new(mark)
+			m = new(version)
 		}
-		c.present[query] = m
+		c.current[query] = m
 	}
 	return Fill[V]{c, m}
 }
 
-// turn forgets marks that no entry can bear any more: an entry's life is shorter
+// rotate forgets marks that no entry can bear any more: an entry's life is shorter
 // than the time between two turns.
-func (c *Cache[V]) turn(now time.Time) {
-	if now.Sub(c.turned) > c.life {
-		c.previous, c.present, c.turned = c.present, make(map[string]*mark, len(c.present)), now
+func (c *Cache[V]) rotate(now time.Time) {
+	if now.Sub(c.rotatedAt) > c.life {
+		c.previous, c.current, c.rotatedAt = c.current, make(map[string]*version, len(c.current)), now
 	}
 }
 
 // Store stores a value until its deadline, and reports whether it did: not if its
 // query has been purged since Begin.
 func (f Fill[V]) Store(key string, v V, until time.Time) bool {
-	if f.cache == nil || f.mark.struck.Load() || !time.Now().Before(until) {
+	if f.cache == nil || f.version.purged.Load() || !time.Now().Before(until) {
 		return false
 	}
-	f.cache.entries.Set(key, &entry[V]{value: v, mark: f.mark, until: until, wall: until.UnixNano()})
+	f.cache.entries.Set(key, &entry[V]{value: v, version: f.version, until: until, wall: until.UnixNano()})
 	return true
 }
 
@@ -120,10 +120,10 @@ func (f Fill[V]) Store(key string, v V, until time.Time) bool {
 func (c *Cache[V]) Purge(query string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, marks := range []map[string]*mark{c.present, c.previous} {
-		if m, ok := marks[query]; ok {
-			m.struck.Store(true)
-			delete(marks, query)
+	for _, versions := range []map[string]*version{c.current, c.previous} {
+		if m, ok := versions[query]; ok {
+			m.purged.Store(true)
+			delete(versions, query)
 		}
 	}
 }
@@ -136,21 +136,21 @@ func (c *Cache[V]) Clear() {
 }
 
 func (c *Cache[V]) clear() {
-	for _, marks := range []map[string]*mark{c.present, c.previous} {
-		for _, m := range marks {
-			m.struck.Store(true)
+	for _, versions := range []map[string]*version{c.current, c.previous} {
+		for _, m := range versions {
+			m.purged.Store(true)
 		}
 	}
-	c.present, c.previous = map[string]*mark{}, nil
+	c.current, c.previous = map[string]*version{}, nil
 	c.entries.InvalidateAll()
 }
 
-// Hear tells whether purges are heard. When they cease to be, everything goes;
+// Connected tells whether purges are heard. When they cease to be, everything goes;
 // until they are again, nothing is stored.
-func (c *Cache[V]) Hear(heard bool) {
+func (c *Cache[V]) Connected(connected bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.deaf = !heard
+	c.disconnected = !connected
 	c.clear()
 }
 

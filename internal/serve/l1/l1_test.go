@@ -22,7 +22,7 @@ func newCache(t *testing.T, maxBytes int64) *l1.Cache[string] {
 	t.Helper()
 	c := l1.New(maxBytes, 2*time.Second, func(v string) int { return len(v) })
 	t.Cleanup(c.Close)
-	c.Hear(true)
+	c.Connected(true)
 	return c
 }
 
@@ -41,7 +41,7 @@ func TestServedUntilItsDeadlineOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := l1.New(1<<20, 2*time.Second, func(v string) int { return len(v) })
 		defer c.Close()
-		c.Hear(true)
+		c.Connected(true)
 		if !store(c, key, query, "x") {
 			t.Fatal("not stored")
 		}
@@ -89,8 +89,8 @@ func TestFillUnderWayIsDisowned(t *testing.T) {
 	for name, event := range map[string]func(*l1.Cache[string]){
 		"by a purge":              func(c *l1.Cache[string]) { c.Purge(query) },
 		"by a new epoch":          func(c *l1.Cache[string]) { c.Clear() },
-		"by going deaf":           func(c *l1.Cache[string]) { c.Hear(false) },
-		"by having been deaf":     func(c *l1.Cache[string]) { c.Hear(false); c.Hear(true) },
+		"by going deaf":           func(c *l1.Cache[string]) { c.Connected(false) },
+		"by having been deaf":     func(c *l1.Cache[string]) { c.Connected(false); c.Connected(true) },
 		"by a purge after a turn": func(c *l1.Cache[string]) { c.Begin("other", time.Now().Add(3*time.Second)); c.Purge(query) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -109,7 +109,7 @@ func TestFillUnderWayIsDisowned(t *testing.T) {
 func TestNothingIsStoredWhileDeaf(t *testing.T) {
 	t.Parallel()
 	c := newCache(t, 1<<20)
-	c.Hear(false)
+	c.Connected(false)
 	if store(c, key, query, "x") || has(c, key) {
 		t.Error("stored while deaf")
 	}

@@ -71,8 +71,8 @@ func TestACopiedDatabaseIsAnother(t *testing.T) {
 // copySource is a Source whose database is a copy.
 type copySource struct{ readthrough.Source }
 
-func (s copySource) Stamp(ctx context.Context) (database.Stamp, error) {
-	stamp, err := s.Source.Stamp(ctx)
+func (s copySource) ServerState(ctx context.Context) (database.ServerState, error) {
+	stamp, err := s.Source.ServerState(ctx)
 	stamp.Database += "0"
 	return stamp, err
 }
@@ -110,15 +110,17 @@ type switched struct {
 	stamps atomic.Int64
 }
 
-func (s *switched) Stamp(ctx context.Context) (database.Stamp, error) {
+func (s *switched) ServerState(ctx context.Context) (database.ServerState, error) {
 	s.stamps.Add(1)
 	if s.itIs.Load() {
-		return s.then.Stamp(ctx)
+		return s.then.ServerState(ctx)
 	}
-	return s.Source.Stamp(ctx)
+	return s.Source.ServerState(ctx)
 }
 
-func (s *switched) AgreedStamp(ctx context.Context) (database.Stamp, error) { return s.Stamp(ctx) }
+func (s *switched) AgreedStamp(ctx context.Context) (database.ServerState, error) {
+	return s.ServerState(ctx)
+}
 
 // A standby is promoted while the invalidator still reaches the old primary, and beats. A
 // process that finds everything in the cache reads nothing of its database but the stamp,
@@ -132,7 +134,7 @@ func TestAProcessThatOnlyHitsNoticesItsNewDatabase(t *testing.T) {
 	wantStatus(d, api.Get(folsom, render.JSON), stored)
 	answer := api.Get(folsom, render.JSON)
 	wantStatus(d, answer, hit)
-	if !api.Stands(answer.Origin, time.Now()) {
+	if !api.StillValid(answer.Origin, time.Now()) {
 		t.Error("what has just been proved does not stand")
 	}
 	source.itIs.Store(true)
@@ -145,7 +147,7 @@ func TestAProcessThatOnlyHitsNoticesItsNewDatabase(t *testing.T) {
 		}
 		return status == bypassFor("other-deployment")
 	})
-	if api.Stands(answer.Origin, time.Now()) {
+	if api.StillValid(answer.Origin, time.Now()) {
 		t.Error("what was proved of the other database still stands")
 	}
 	if reads := source.stamps.Load(); reads > 100 {
@@ -215,7 +217,7 @@ func TestAReadThatContradictsTheStampEndsTheHits(t *testing.T) {
 			} else if c.miss != "" {
 				t.Errorf("the miss: %v", err)
 			}
-			if api.Stands(kept.Origin, time.Now()) {
+			if api.StillValid(kept.Origin, time.Now()) {
 				t.Error("what was kept in the process still stands")
 			}
 			hits := api.Metrics.Cache(telemetry.View, telemetry.Hit).Value()
@@ -254,17 +256,17 @@ type divided struct {
 	renewals atomic.Int64
 }
 
-func (s *divided) Stamp(ctx context.Context) (database.Stamp, error) {
-	got, err := s.Source.Stamp(ctx)
+func (s *divided) Stamp(ctx context.Context) (database.ServerState, error) {
+	got, err := s.Source.ServerState(ctx)
 	if s.itIs.Load() {
 		got.Started = "another"
 	}
 	return got, err
 }
 
-func (s *divided) AgreedStamp(ctx context.Context) (database.Stamp, error) {
+func (s *divided) AgreedStamp(ctx context.Context) (database.ServerState, error) {
 	if s.itIs.Load() {
-		return database.Stamp{}, database.ErrDivided
+		return database.ServerState{}, database.ErrDivided
 	}
 	return s.Source.AgreedStamp(ctx)
 }
@@ -300,11 +302,11 @@ type silent struct {
 	itIs atomic.Bool
 }
 
-func (s *silent) Stamp(ctx context.Context) (database.Stamp, error) {
+func (s *silent) ServerState(ctx context.Context) (database.ServerState, error) {
 	if s.itIs.Load() {
-		return database.Stamp{}, database.ErrUnavailable
+		return database.ServerState{}, database.ErrUnavailable
 	}
-	return s.Source.Stamp(ctx)
+	return s.Source.ServerState(ctx)
 }
 
 // Who cannot ask his database which one it is believes no proof for longer than B.
@@ -319,7 +321,7 @@ func TestNoHitWithoutAStamp(t *testing.T) {
 	wantStatus(d, answer, hit)
 	source.itIs.Store(true)
 	d.Await("the end of the hits", func() bool { return api.Get(folsom, render.JSON).CacheStatus == bypassFor("database-down") })
-	if api.Stands(answer.Origin, time.Now()) {
+	if api.StillValid(answer.Origin, time.Now()) {
 		t.Error("what was proved stands without a stamp")
 	}
 	source.itIs.Store(false)
@@ -422,7 +424,7 @@ func TestWhatIsKeptEndsWithItsProof(t *testing.T) {
 	wantStatus(d, d.API().Get("properties/1", render.JSON), stored)
 	wantStatus(d, d.API().Get(folsom, render.JSON), stored)
 	i.Stop() // so that the beat is the last one
-	end := time.UnixMicro(d.Beat(0).Until())
+	end := time.UnixMicro(d.Beat(0).End())
 	for _, c := range []struct {
 		query  string
 		format render.Format
@@ -451,7 +453,7 @@ func TestRedisIsFull(t *testing.T) {
 	for range 10 {
 		wantStatus(d, api.Get(folsom, render.JSON), bypassFor("redis-full"))
 	}
-	d.Settle(d.Exec("update properties set price = 101 where id = 1"))
+	d.AwaitApplied(d.Exec("update properties set price = 101 where id = 1"))
 	d.Must(d.Redis.ConfigSet(d.Context(), "maxmemory", "0").Err())
 	wantStatus(d, api.Get(folsom, render.JSON), stored)
 	wantStatus(d, api.Get(folsom, render.JSON), hit)

@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/freshlist/freshlist/internal/cache"
-	"github.com/freshlist/freshlist/internal/caching"
+	"github.com/freshlist/freshlist/internal/cachestate"
+	"github.com/freshlist/freshlist/internal/rediscache"
 )
 
 // errOpen tells that Redis has failed repeatedly and is being left alone.
@@ -51,10 +51,10 @@ func (b *breaker) do(f func() error) error {
 // isFailure reports whether err says that Redis does not work, as opposed to its
 // answer being a no.
 func isFailure(err error) bool {
-	for _, no := range []error{cache.ErrHeld, cache.ErrFull, cache.ErrNoFence, cache.ErrDisowned, cache.ErrEpoch} {
+	for _, no := range []error{rediscache.ErrHeld, rediscache.ErrFull, rediscache.ErrNoFence, rediscache.ErrLeaseLost, rediscache.ErrEpoch} {
 		if errors.Is(err, no) {
 			return false
 		}
 	}
-	return err != nil && whyRedis(err) == caching.RedisDown
+	return err != nil && reasonOfRedis(err) == cachestate.RedisDown
 }

@@ -13,9 +13,9 @@ import (
 	"errors"
 	"time"
 
-	"github.com/freshlist/freshlist/internal/cache"
-	"github.com/freshlist/freshlist/internal/caching"
+	"github.com/freshlist/freshlist/internal/cachestate"
 	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/rediscache"
 	"github.com/freshlist/freshlist/internal/serve/database"
 	"github.com/freshlist/freshlist/internal/serve/render"
 	"github.com/freshlist/freshlist/internal/telemetry"
@@ -25,16 +25,16 @@ import (
 type Source interface {
 	// Read returns the answer to a query as of now.
 	Read(ctx context.Context, q listing.Query) (listing.Queryset, error)
-	// ReadStamped returns besides which data that was: the epoch of the cache as the
+	// ReadWithOrigin returns besides which data that was: the epoch of the cache as the
 	// database has it in the same snapshot, when the server started and which database it
 	// is, with a space between them, or nothing; the error is database.ErrNoEpoch if it has
 	// no epoch.
-	ReadStamped(ctx context.Context, q listing.Query) (listing.Queryset, string, error)
-	// Stamp says which server this is, and in which state.
-	Stamp(ctx context.Context) (database.Stamp, error)
+	ReadWithOrigin(ctx context.Context, q listing.Query) (listing.Queryset, string, error)
+	// ServerState says which server this is, and in which state.
+	ServerState(ctx context.Context) (database.ServerState, error)
 	// AgreedStamp is a Stamp that a session of the reads has given too; the error is
 	// database.ErrDivided if it gave another.
-	AgreedStamp(ctx context.Context) (database.Stamp, error)
+	AgreedStamp(ctx context.Context) (database.ServerState, error)
 	// Renew has everything asked on new sessions from now on.
 	Renew()
 	// Assigned reports whether the database has given out transaction id xid.
@@ -43,14 +43,14 @@ type Source interface {
 
 // Config says how a Cache works. Every field but Patience and Off must be set.
 type Config struct {
-	Store   *cache.Reader
+	Store   *rediscache.Reader
 	Source  Source
 	Render  func(render.Format, listing.Queryset) (status int, body []byte)
 	Metrics *telemetry.API
 
 	Bound    time.Duration // B, the bound on staleness
 	Timeout  time.Duration // of one load, whoever waits for it
-	Patience time.Duration // how long a request waits for the holder of the lease to fill; 0 = half a second
+	FillWait time.Duration // how long a request waits for the holder of the lease to fill; 0 = half a second
 	Off      bool          // every read goes to the database
 }
 
@@ -58,16 +58,16 @@ type Config struct {
 type Cache struct {
 	Config
 	breaker breaker
-	flights flights
-	stamps  stamps
+	loads   sharedLoads
+	origins originCache
 }
 
 // New returns a Cache.
 func New(c Config) *Cache {
-	if c.Patience == 0 {
-		c.Patience = fillerWait
+	if c.FillWait == 0 {
+		c.FillWait = fillerWait
 	}
-	return &Cache{Config: c, stamps: stamps{
+	return &Cache{Config: c, origins: originCache{
 		source: c.Source, bound: c.Bound, timeout: min(c.Timeout, max(c.Bound, time.Second)), longest: c.Timeout,
 	}}
 }
@@ -93,26 +93,26 @@ const (
 )
 
 // statusBypass says that no cache was asked, and why.
-func statusBypass(why caching.Reason) string {
+func statusBypass(why cachestate.Reason) string {
 	return "freshlist-view; fwd=bypass; detail=" + why.String()
 }
 
 // proof is what makes a cached value an answer: a beat that agrees with all that this
 // process knows, as of when it was found.
 type proof struct {
-	beat   *cache.Beat
+	beat   *rediscache.Beat
 	origin *Origin
 	noted  time.Time // the beat's time by this process's clock, or an earlier one
 }
 
 // proofOf returns the proof in a beat that was age old at some instant after sent.
-func proofOf(beat *cache.Beat, origin *Origin, sent time.Time, age time.Duration) proof {
+func proofOf(beat *rediscache.Beat, origin *Origin, sent time.Time, age time.Duration) proof {
 	return proof{beat, origin, sent.Add(-age)}
 }
 
-// allow lets an answer be kept until the proof's end. It is of the proof's noted time, or
+// keepUntilEnd lets an answer be kept until the proof's end. It is of the proof's noted time, or
 // of a later one.
-func (p proof) allow(a Answer, bound time.Duration) Answer {
+func (p proof) keepUntilEnd(a Answer, bound time.Duration) Answer {
 	a.Until, a.Origin = p.noted.Add(bound), p.origin
 	return a
 }
@@ -120,7 +120,7 @@ func (p proof) allow(a Answer, bound time.Duration) Answer {
 // found is what a look at the view has shown.
 type found struct {
 	proof
-	view *cache.View // nil: miss
+	view *rediscache.View // nil: miss
 }
 
 // hit returns the view as an answer.
@@ -138,22 +138,22 @@ func (c *Cache) Get(ctx context.Context, req Request) (Answer, error) {
 	case req.NoStore:
 		return c.direct(ctx, req, statusRequest)
 	case c.Off:
-		return c.bypass(ctx, req, begun, caching.Off)
+		return c.bypass(ctx, req, begun, cachestate.Off)
 	}
 	query := req.Query.String()
-	seen, why := c.look(ctx, req.Format, query)
-	if why == caching.OK && !sees(seen.beat, req.Token) {
+	seen, why := c.lookup(ctx, req.Format, query)
+	if why == cachestate.OK && !sees(seen.beat, req.Token) {
 		var err error
 		if seen, why, err = c.awaitToken(ctx, &req, query, seen); err != nil {
 			return c.direct(ctx, req, statusToken)
 		}
 	}
 	switch {
-	case why != caching.OK:
+	case why != cachestate.OK:
 		return c.bypass(ctx, req, begun, why)
 	case seen.view != nil:
 		c.Metrics.Cache(telemetry.View, telemetry.Hit).Inc()
-		return seen.allow(seen.hit(statusHit), c.Bound), nil
+		return seen.keepUntilEnd(seen.hit(statusHit), c.Bound), nil
 	}
 	c.Metrics.Cache(telemetry.View, telemetry.Miss).Inc()
 	return c.miss(ctx, req, query, begun, seen.proof)
@@ -165,21 +165,21 @@ var errNotApplied = errors.New("the transaction has not been applied")
 // awaitToken looks until a beat proves that the transaction of the request's token
 // has been applied. A token that the database has not given out yet is dropped
 // from the request. It returns errNotApplied if the wait was in vain.
-func (c *Cache) awaitToken(ctx context.Context, req *Request, query string, seen found) (found, caching.Reason, error) {
+func (c *Cache) awaitToken(ctx context.Context, req *Request, query string, seen found) (found, cachestate.Reason, error) {
 	for pause, end := firstPause, time.Now().Add(appliedWait); time.Now().Before(end); pause *= 2 {
 		if err := sleep(ctx, pause); err != nil {
-			return found{}, caching.OK, errNotApplied
+			return found{}, cachestate.OK, errNotApplied
 		}
-		var why caching.Reason
-		if seen, why = c.look(ctx, req.Format, query); why != caching.OK || seen.beat.Sees(req.Token) {
+		var why cachestate.Reason
+		if seen, why = c.lookup(ctx, req.Format, query); why != cachestate.OK || seen.beat.Sees(req.Token) {
 			return seen, why, nil
 		}
 	}
 	if assigned, err := c.Source.Assigned(ctx, req.Token); err == nil && !assigned {
 		req.Token = 0
-		return seen, caching.OK, nil
+		return seen, cachestate.OK, nil
 	}
-	return found{}, caching.OK, errNotApplied
+	return found{}, cachestate.OK, errNotApplied
 }
 
 // miss loads a view that is not in Redis, once for all requests of this process
@@ -190,7 +190,7 @@ func (c *Cache) miss(ctx context.Context, req Request, query string, begun time.
 	load := func(ctx context.Context) (Answer, error) {
 		a, err := c.load(ctx, req, query)
 		if a.CacheStatus == statusStored {
-			a = before.allow(a, c.Bound)
+			a = before.keepUntilEnd(a, c.Bound)
 		}
 		return a, err
 	}
@@ -202,7 +202,7 @@ func (c *Cache) miss(ctx context.Context, req Request, query string, begun time.
 
 // bypass reads the database and stores nothing, once for all requests of this
 // process that ask for the same at about the same time.
-func (c *Cache) bypass(ctx context.Context, req Request, begun time.Time, why caching.Reason) (Answer, error) {
+func (c *Cache) bypass(ctx context.Context, req Request, begun time.Time, why cachestate.Reason) (Answer, error) {
 	c.Metrics.Cache(telemetry.View, telemetry.Bypass).Inc()
 	c.Metrics.Bypass(why).Inc()
 	read := func(ctx context.Context) (Answer, error) { return c.read(ctx, req, statusBypass(why)) }
@@ -223,7 +223,7 @@ func (c *Cache) read(ctx context.Context, req Request, status string) (Answer, e
 	asOf := time.Now()
 	qs, err := c.Source.Read(ctx, req.Query)
 	if err != nil {
-		c.stamps.learnFailed(asOf, err)
+		c.origins.learnFailed(asOf, err)
 		return Answer{}, err
 	}
 	a := answer(c.render(req.Format, qs), status)
@@ -231,27 +231,27 @@ func (c *Cache) read(ctx context.Context, req Request, status string) (Answer, e
 	return a, nil
 }
 
-func answer(v cache.View, status string) Answer {
+func answer(v rediscache.View, status string) Answer {
 	return Answer{Status: v.Status, ETag: v.ETag, Body: v.Body, Gzip: v.Gzip, CacheStatus: status}
 }
 
-// look reads the view and the beat, unless Redis is known to be down, and says why the
+// lookup reads the view and the beat, unless Redis is known to be down, and says why the
 // beat proves nothing, or OK.
-func (c *Cache) look(ctx context.Context, f render.Format, query string) (found, caching.Reason) {
-	var sight cache.Sight
+func (c *Cache) lookup(ctx context.Context, f render.Format, query string) (found, cachestate.Reason) {
+	var result rediscache.LookupResult
 	sent := time.Now()
 	err := c.breaker.do(func() (err error) {
-		sight, err = c.Store.Look(ctx, f.String(), query)
+		result, err = c.Store.Lookup(ctx, f.String(), query)
 		return err
 	})
 	if err != nil {
-		return found{}, whyRedis(err)
+		return found{}, reasonOfRedis(err)
 	}
-	origin, why := c.judge(ctx, sight.Beat, sent)
-	if why != caching.OK {
+	origin, why := c.checkBeat(ctx, result.Beat, sent)
+	if why != cachestate.OK {
 		return found{}, why
 	}
-	return found{proofOf(sight.Beat, origin, sent, sight.Age), sight.View}, caching.OK
+	return found{proofOf(result.Beat, origin, sent, result.Age), result.View}, cachestate.OK
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

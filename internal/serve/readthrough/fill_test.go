@@ -215,10 +215,10 @@ func TestPageIsJudgedByItsNewWindow(t *testing.T) {
 		}
 		d.Invalidate(tampers...)
 		api := d.API(when(twin, keepWindow...))
-		wantStatus(d, api.Get(page, render.JSON), stored)       // 10 and 20, 30 is ahead
-		d.Settle(d.Exec("delete from properties where id = 2")) //
-		wantStatus(d, api.Get(page, render.JSON), stored)       // 10 and 30, 40 is ahead
-		d.Settle(d.Exec("update properties set title = 'Its new title' where id = 3"))
+		wantStatus(d, api.Get(page, render.JSON), stored)             // 10 and 20, 30 is ahead
+		d.AwaitApplied(d.Exec("delete from properties where id = 2")) //
+		wantStatus(d, api.Get(page, render.JSON), stored)             // 10 and 30, 40 is ahead
+		d.AwaitApplied(d.Exec("update properties set title = 'Its new title' where id = 3"))
 		return isStale(d, page, render.JSON)
 	})
 }

@@ -7,8 +7,8 @@ import (
 	"encoding/base64"
 	"sync"
 
-	"github.com/freshlist/freshlist/internal/cache"
 	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/rediscache"
 	"github.com/freshlist/freshlist/internal/serve/render"
 )
 
@@ -24,9 +24,9 @@ func ETag(body []byte) string {
 }
 
 // render makes the finished view of a queryset: body, entity tag and gzip.
-func (c *Cache) render(f render.Format, qs listing.Queryset) cache.View {
+func (c *Cache) render(f render.Format, qs listing.Queryset) rediscache.View {
 	status, body := c.Render(f, qs)
-	return cache.View{Status: status, ETag: ETag(body), Body: string(body), Gzip: compress(body)}
+	return rediscache.View{Status: status, ETag: ETag(body), Body: string(body), Gzip: compress(body)}
 }
 
 var gzipWriters = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}

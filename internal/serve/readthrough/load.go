@@ -5,9 +5,9 @@ import (
 	"errors"
 	"time"
 
-	"github.com/freshlist/freshlist/internal/cache"
-	"github.com/freshlist/freshlist/internal/caching"
+	"github.com/freshlist/freshlist/internal/cachestate"
 	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/rediscache"
 	"github.com/freshlist/freshlist/internal/serve/database"
 	"github.com/freshlist/freshlist/internal/telemetry"
 )
@@ -16,10 +16,10 @@ import (
 // the database under a lease if this process gets one, from what the holder of
 // the lease fills, or, if that takes too long, from the database without storing.
 func (c *Cache) load(ctx context.Context, req Request, query string) (Answer, error) {
-	end := time.Now().Add(c.Patience)
+	end := time.Now().Add(c.FillWait)
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		a, err := c.attempt(ctx, req, query)
-		if !errors.Is(err, cache.ErrHeld) {
+		if !errors.Is(err, rediscache.ErrHeld) {
 			return a, err
 		}
 		if time.Now().After(end) {
@@ -29,8 +29,8 @@ func (c *Cache) load(ctx context.Context, req Request, query string) (Answer, er
 		if err := sleep(ctx, pause); err != nil {
 			return Answer{}, err
 		}
-		seen, why := c.look(ctx, req.Format, query)
-		if why == caching.OK && seen.view != nil && sees(seen.beat, req.Token) {
+		seen, why := c.lookup(ctx, req.Format, query)
+		if why == cachestate.OK && seen.view != nil && sees(seen.beat, req.Token) {
 			c.Metrics.Cache(telemetry.Queryset, telemetry.Miss).Inc()
 			return seen.hit(statusCollapsed), nil
 		}
@@ -38,12 +38,12 @@ func (c *Cache) load(ctx context.Context, req Request, query string) (Answer, er
 }
 
 // sees reports whether a beat proves that transaction token has been applied.
-func sees(b *cache.Beat, token uint64) bool { return token == 0 || b.Sees(token) }
+func sees(b *rediscache.Beat, token uint64) bool { return token == 0 || b.Sees(token) }
 
 // attempt tries once; cache.ErrHeld says that somebody else is filling the query.
 func (c *Cache) attempt(ctx context.Context, req Request, query string) (Answer, error) {
-	var lease *cache.Lease
-	var stored *cache.Stored
+	var lease *rediscache.Lease
+	var stored *rediscache.Stored
 	sent := time.Now()
 	err := c.breaker.do(func() (err error) {
 		lease, stored, err = c.Store.Acquire(ctx, query)
@@ -51,9 +51,9 @@ func (c *Cache) attempt(ctx context.Context, req Request, query string) (Answer,
 	})
 	switch {
 	case err == nil && stored != nil:
-		origin, why := c.judge(ctx, &stored.Beat, sent)
+		origin, why := c.checkBeat(ctx, &stored.Beat, sent)
 		switch {
-		case why != caching.OK:
+		case why != cachestate.OK:
 			return c.uncached(ctx, req, why)
 		case !sees(&stored.Beat, req.Token):
 			return c.read(ctx, req, statusToken)
@@ -62,19 +62,19 @@ func (c *Cache) attempt(ctx context.Context, req Request, query string) (Answer,
 	case err == nil && lease != nil:
 		c.Metrics.Cache(telemetry.Queryset, telemetry.Miss).Inc()
 		return c.fill(ctx, req, lease)
-	case errors.Is(err, cache.ErrHeld):
+	case errors.Is(err, rediscache.ErrHeld):
 		return Answer{}, err
-	case errors.Is(err, cache.ErrFull):
+	case errors.Is(err, rediscache.ErrFull):
 		c.Metrics.Cache(telemetry.Queryset, telemetry.Miss).Inc()
 		return c.read(ctx, req, statusMiss)
-	case err == nil || errors.Is(err, cache.ErrNoFence):
-		return c.uncached(ctx, req, caching.NoBeat)
+	case err == nil || errors.Is(err, rediscache.ErrNoFence):
+		return c.uncached(ctx, req, cachestate.NoBeat)
 	}
-	return c.uncached(ctx, req, whyRedis(err))
+	return c.uncached(ctx, req, reasonOfRedis(err))
 }
 
 // uncached reads the database for a request that has found Redis in order until now.
-func (c *Cache) uncached(ctx context.Context, req Request, why caching.Reason) (Answer, error) {
+func (c *Cache) uncached(ctx context.Context, req Request, why cachestate.Reason) (Answer, error) {
 	c.Metrics.Cache(telemetry.Queryset, telemetry.Bypass).Inc()
 	c.Metrics.Bypass(why).Inc()
 	return c.read(ctx, req, statusBypass(why))
@@ -82,7 +82,7 @@ func (c *Cache) uncached(ctx context.Context, req Request, why caching.Reason) (
 
 // fromQueryset renders a view from a queryset in Redis, and stores it. The answer may be
 // kept to the end of the proof that was found with the queryset.
-func (c *Cache) fromQueryset(ctx context.Context, req Request, query string, stored *cache.Stored, p proof) (Answer, error) {
+func (c *Cache) fromQueryset(ctx context.Context, req Request, query string, stored *rediscache.Stored, p proof) (Answer, error) {
 	qs, err := listing.DecodeQueryset(req.Query, []byte(stored.Value))
 	if err != nil {
 		// A value of this build's tag that this build cannot read: leave it to expire.
@@ -99,27 +99,27 @@ func (c *Cache) fromQueryset(ctx context.Context, req Request, query string, sto
 		return a, nil
 	}
 	a.CacheStatus = statusQueryset
-	return p.allow(a, c.Bound), nil
+	return p.keepUntilEnd(a, c.Bound), nil
 }
 
 // fill reads the database under a lease and stores queryset and view, if nothing
 // has made the lease void meanwhile; the answer is right in either case.
-func (c *Cache) fill(ctx context.Context, req Request, lease *cache.Lease) (Answer, error) {
+func (c *Cache) fill(ctx context.Context, req Request, lease *rediscache.Lease) (Answer, error) {
 	asOf := time.Now()
-	qs, stamp, err := c.Source.ReadStamped(ctx, req.Query)
+	qs, origin, err := c.Source.ReadWithOrigin(ctx, req.Query)
 	if err != nil {
-		c.stamps.learnFailed(asOf, err)
+		c.origins.learnFailed(asOf, err)
 		_ = c.breaker.do(func() error { return c.Store.Release(context.WithoutCancel(ctx), lease) })
 		if errors.Is(err, database.ErrNoEpoch) {
-			return c.uncached(ctx, req, whyDatabase(err))
+			return c.uncached(ctx, req, reasonOfDatabase(err))
 		}
 		return Answer{}, err
 	}
-	c.stamps.learnRead(asOf, stamp)
+	c.origins.recordRead(asOf, origin)
 	view := c.render(req.Format, qs)
 	err = c.breaker.do(func() error {
-		return c.Store.Fill(ctx, lease, cache.Entry{
-			Stamp: stamp, Window: qs.Window().String(), Queryset: qs.Encode(), Format: req.Format.String(), View: view,
+		return c.Store.Fill(ctx, lease, rediscache.Entry{
+			Origin: origin, Window: qs.Window().String(), Queryset: qs.Encode(), Format: req.Format.String(), View: view,
 		})
 	})
 	a := answer(view, statusStored)

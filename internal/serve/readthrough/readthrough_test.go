@@ -37,7 +37,7 @@ func listing100(t *testing.T, o deployment.Options) *deployment.Deployment {
 // raise commits a price of 101 and waits until it has been applied.
 func raise(d *deployment.Deployment) {
 	d.Helper()
-	d.Settle(d.Exec("update properties set price = 101 where id = 1"))
+	d.AwaitApplied(d.Exec("update properties set price = 101 where id = 1"))
 }
 
 // pending is a request under way.

@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// flights are the loads under way by what they load, so that requests for the same can
+// sharedLoads are the loads under way by what they load, so that requests for the same can
 // share one.
-type flights struct {
+type sharedLoads struct {
 	mu   sync.Mutex
-	open map[string]*flight
+	open map[string]*sharedLoad
 }
 
-// flight is one load.
-type flight struct {
+// sharedLoad is one load.
+type sharedLoad struct {
 	begun  time.Time
 	done   chan struct{} // closed when answer and err are set
 	answer Answer
@@ -25,22 +25,22 @@ type flight struct {
 
 // join returns the load of key that is under way, if it began less than bound before now;
 // otherwise one that the caller must make.
-func (f *flights) join(key string, now time.Time, bound time.Duration) (load *flight, leads bool) {
+func (f *sharedLoads) join(key string, now time.Time, bound time.Duration) (load *sharedLoad, leads bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if load, found := f.open[key]; found && elapsed(load.begun, now) < bound {
 		return load, false
 	}
-	load = &flight{begun: time.Now(), done: make(chan struct{})}
+	load = &sharedLoad{begun: time.Now(), done: make(chan struct{})}
 	if f.open == nil {
-		f.open = map[string]*flight{}
+		f.open = map[string]*sharedLoad{}
 	}
 	f.open[key] = load
 	return load, true
 }
 
-// land ends a load.
-func (f *flights) land(key string, load *flight) {
+// finish ends a load.
+func (f *sharedLoads) finish(key string, load *sharedLoad) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.open[key] == load {
@@ -58,9 +58,9 @@ func (f *flights) land(key string, load *flight) {
 // one had ended always gives such an answer, so the second try is the last.
 func (c *Cache) share(ctx context.Context, key string, begun time.Time, load func(context.Context) (Answer, error)) (Answer, error) {
 	for range 2 {
-		f, leads := c.flights.join(key, begun, c.Bound)
+		f, leads := c.loads.join(key, begun, c.Bound)
 		if leads {
-			go c.fly(context.WithoutCancel(ctx), key, f, load)
+			go c.runLoad(context.WithoutCancel(ctx), key, f, load)
 		}
 		select {
 		case <-ctx.Done():
@@ -73,17 +73,17 @@ func (c *Cache) share(ctx context.Context, key string, begun time.Time, load fun
 		case leads:
 			return f.answer, nil
 		case elapsed(f.answer.asOf, begun) < c.Bound:
-			return f.answer.joined(), nil
+			return f.answer.asJoined(), nil
 		}
 	}
 	return load(ctx)
 }
 
-// fly makes a load.
-func (c *Cache) fly(ctx context.Context, key string, f *flight, load func(context.Context) (Answer, error)) {
+// runLoad makes a load.
+func (c *Cache) runLoad(ctx context.Context, key string, f *sharedLoad, load func(context.Context) (Answer, error)) {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
-	defer c.flights.land(key, f)
+	defer c.loads.finish(key, f)
 	defer func() {
 		if cause := recover(); cause != nil {
 			f.err = fmt.Errorf("panic in a shared load: %v\n%s", cause, debug.Stack())
@@ -92,9 +92,9 @@ func (c *Cache) fly(ctx context.Context, key string, f *flight, load func(contex
 	f.answer, f.err = load(ctx)
 }
 
-// joined returns the answer as it is given to those who did not make the load: the fill, and
+// asJoined returns the answer as it is given to those who did not make the load: the fill, and
 // the right to keep it in this process, is the leader's.
-func (a Answer) joined() Answer {
+func (a Answer) asJoined() Answer {
 	a.Until, a.Origin = time.Time{}, nil
 	if a.CacheStatus == statusStored {
 		a.CacheStatus = statusCollapsed

@@ -19,8 +19,8 @@ type slowSource struct {
 	enough func() bool
 }
 
-func (s slowSource) ReadStamped(ctx context.Context, q listing.Query) (listing.Queryset, string, error) {
-	qs, epoch, err := s.Source.ReadStamped(ctx, q)
+func (s slowSource) ReadWithOrigin(ctx context.Context, q listing.Query) (listing.Queryset, string, error) {
+	qs, epoch, err := s.Source.ReadWithOrigin(ctx, q)
 	for tick := time.NewTicker(time.Millisecond); !s.enough() && ctx.Err() == nil; <-tick.C {
 	}
 	return qs, epoch, err
@@ -57,7 +57,7 @@ func TestStampedeIsOneRead(t *testing.T) {
 					Script: "acquire", Old: "  return {'HELD'}\n", New: "",
 				}, anyFill()), func(p *deployment.Process) {
 					p.Source = slowSource{p.Source, enough}
-					p.Patience = time.Minute // for a fill on a busy machine
+					p.FillWait = time.Minute // for a fill on a busy machine
 				}))
 			}
 			wantStatus(d, d.API().Get(folsom, render.JSON), stored)
@@ -87,7 +87,7 @@ func TestWhatCacheStatusSays(t *testing.T) {
 	d := listing100(t, deployment.Options{})
 	d.Invalidate()
 	gate := deployment.NewGate()
-	filler, waiter := d.API(gate.Install), d.API(func(p *deployment.Process) { p.Patience = time.Minute })
+	filler, waiter := d.API(gate.Install), d.API(func(p *deployment.Process) { p.FillWait = time.Minute })
 	first := ask(d, filler, folsom, render.JSON)
 	read := <-gate.Reads
 	second := ask(d, waiter, folsom, render.JSON)

@@ -57,7 +57,7 @@ func TestATokenSharesNoRead(t *testing.T) {
 			first := ask(d, api, folsom, render.JSON)
 			old := <-gate.Reads
 			xid := d.Exec(raised)
-			d.Settle(xid)
+			d.AwaitApplied(xid)
 			second := askToken(d, api, folsom, xid)
 			d.Await("the second request to come", func() bool { return asked.Value() == 2 })
 			old.Resume()
@@ -106,7 +106,7 @@ func rememberAndRaise(d *deployment.Deployment, names ...string) (was past, xid 
 		was[name] = value
 	}
 	xid = d.Exec(raised)
-	d.Settle(xid)
+	d.AwaitApplied(xid)
 	i.Stop()
 	return was, xid
 }
@@ -124,7 +124,7 @@ func TestATokenOutlivesARollbackWhileItWaits(t *testing.T) {
 	d := listing100(t, deployment.Options{Bound: time.Minute})
 	was, xid := rememberAndRaise(d, d.Space.View("json", folsom))
 	d.Must(d.Redis.Set(d.Context(), d.Space.Lease(folsom), "somebody else's", time.Minute).Err())
-	api := d.API(func(p *deployment.Process) { p.Patience = 2 * time.Second })
+	api := d.API(func(p *deployment.Process) { p.FillWait = 2 * time.Second })
 	request := askToken(d, api, folsom, xid)
 	d.Await("the request to miss", func() bool { return api.Metrics.Cache(telemetry.View, telemetry.Miss).Value() == 1 })
 	was.comeBack(d)

@@ -25,7 +25,7 @@ func tagOf(files ...fs.FS) string {
 	for _, f := range files {
 		hashFiles(h, f)
 	}
-	for _, s := range specimens() {
+	for _, s := range samples() {
 		for _, f := range []Format{JSON, HTML} {
 			status, body := Body(f, s.queryset)
 			fmt.Fprintf(h, "%s %s %d %d\n%s", s.name, f, status, len(body), body)

@@ -6,17 +6,17 @@ import (
 	"github.com/freshlist/freshlist/internal/listing"
 )
 
-// Specimen is a specimen as the tests see it.
-type Specimen struct {
+// Sample is a specimen as the tests see it.
+type Sample struct {
 	Name     string
 	Queryset listing.Queryset
 }
 
-// Specimens are the querysets that BuildTag looks at the rendering of.
-func Specimens() []Specimen {
-	var all []Specimen
-	for _, s := range specimens() {
-		all = append(all, Specimen{s.name, s.queryset})
+// Samples are the querysets that BuildTag looks at the rendering of.
+func Samples() []Sample {
+	var all []Sample
+	for _, s := range samples() {
+		all = append(all, Sample{s.name, s.queryset})
 	}
 	return all
 }

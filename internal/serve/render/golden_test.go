@@ -22,7 +22,7 @@ var assetHash = regexp.MustCompile(`(/static/\w+)\.[0-9a-f]{12}\.`)
 // are there to be read: a change of any page or body shows in review.
 func TestGolden(t *testing.T) {
 	t.Parallel()
-	for _, s := range render.Specimens() {
+	for _, s := range render.Samples() {
 		for _, f := range []render.Format{render.JSON, render.HTML} {
 			if s.Queryset.Query.Kind == summaryKind && f == render.HTML {
 				continue // has no page
@@ -41,10 +41,10 @@ func TestGoldenProblems(t *testing.T) {
 	}
 }
 
-// specimen returns the specimen of a name.
-func specimen(t *testing.T, name string) listing.Queryset {
+// sample returns the specimen of a name.
+func sample(t *testing.T, name string) listing.Queryset {
 	t.Helper()
-	for _, s := range render.Specimens() {
+	for _, s := range render.Samples() {
 		if s.Name == name {
 			return s.Queryset
 		}

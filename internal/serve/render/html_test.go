@@ -42,7 +42,7 @@ func problems() map[string]render.Problem {
 // Every page is sound: see checkPage.
 func TestPagesAreSound(t *testing.T) {
 	t.Parallel()
-	for _, s := range render.Specimens() {
+	for _, s := range render.Samples() {
 		if s.Queryset.Query.Kind != summaryKind {
 			_, body := render.Body(render.HTML, s.Queryset)
 			checkPage(t, s.Name, body)
@@ -78,7 +78,7 @@ func checkPage(t failer, name string, body []byte) {
 		t.Fatalf("%s: %v", name, err)
 	}
 	c := pageChecker{failer: t, page: name, ids: set{}, labelled: set{}, count: map[string]int{}}
-	c.gather(page)
+	c.collect(page)
 	c.check(page)
 	for _, element := range []string{"title", "h1", "main", "header", "footer"} {
 		if c.count[element] != 1 {
@@ -103,7 +103,7 @@ type pageChecker struct {
 
 type set map[string]bool
 
-func (c *pageChecker) gather(n *html.Node) {
+func (c *pageChecker) collect(n *html.Node) {
 	if n.Type == html.ElementNode {
 		c.count[n.Data]++
 		if id, ok := attribute(n, "id"); ok {
@@ -117,7 +117,7 @@ func (c *pageChecker) gather(n *html.Node) {
 		}
 	}
 	for child := range n.ChildNodes() {
-		c.gather(child)
+		c.collect(child)
 	}
 }
 

@@ -247,7 +247,7 @@ func TestAbsentProperty(t *testing.T) {
 func TestPageAllocations(t *testing.T) {
 	qs := listing.Queryset{Query: listing.Query{Limit: listing.DefaultLimit}}
 	for range qs.Query.Limit {
-		qs.Items = append(qs.Items, specimen(t, "page").Items[0])
+		qs.Items = append(qs.Items, sample(t, "page").Items[0])
 	}
 	if got := testing.AllocsPerRun(100, func() { render.Body(render.JSON, qs) }); got > 1 {
 		t.Errorf("a page of %d items takes %.0f allocations", len(qs.Items), got)

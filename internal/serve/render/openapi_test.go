@@ -69,7 +69,7 @@ func TestOpenAPIReferences(t *testing.T) {
 func TestOpenAPIParameters(t *testing.T) {
 	t.Parallel()
 	doc := document(t)
-	values, err := url.ParseQuery(specimen(t, "page-last").Query.RawQuery()) // which has all
+	values, err := url.ParseQuery(sample(t, "page-last").Query.RawQuery()) // which has all
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func TestOpenAPIMembers(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, schema := range map[string]string{"property": "Property", "page": "Page", "summary": "Summary"} {
-		_, body := render.Body(render.JSON, specimen(t, name))
+		_, body := render.Body(render.JSON, sample(t, name))
 		has, documented := members(t, body), members(t, doc.Components.Schemas[schema].Properties)
 		if !slices.Equal(has, documented) {
 			t.Errorf("%s: documented %v, there are %v", schema, documented, has)

@@ -1,0 +1,189 @@
+package rediscache
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/freshlist/freshlist/internal/rediskey"
+)
+
+// Auditor reads what is cached, to hold it against the database. It changes
+// nothing, and is safe for concurrent use.
+type Auditor struct {
+	rdb   *redis.Client
+	space rediskey.Space
+}
+
+// NewAuditor returns an Auditor of one deployment's cache.
+func NewAuditor(rdb *redis.Client, space rediskey.Space) *Auditor { return &Auditor{rdb, space} }
+
+// Sample returns up to n live queries, each once, drawn at random by Redis. The
+// partitions, between which a hash divides the queries, give one in turn; turn says
+// which begins.
+func (a *Auditor) Sample(ctx context.Context, n, turn int) ([]string, error) {
+	pipe := a.rdb.Pipeline()
+	drawn := make([]*redis.StringSliceCmd, a.space.Partitions)
+	for p := range drawn {
+		drawn[p] = pipe.ZRandMember(ctx, a.space.Live(p), n)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, fmt.Errorf("draw from the live queries: %w", err)
+	}
+	var queries []string
+	for i := range n {
+		for p := range drawn {
+			if q := drawn[(turn+p)%len(drawn)].Val(); i < len(q) && len(queries) < n {
+				queries = append(queries, q[i])
+			}
+		}
+	}
+	return queries, nil
+}
+
+// Walk calls visit with the live queries, some hundreds at a time, in the order of
+// their registration. What is registered meanwhile is left out.
+func (a *Auditor) Walk(ctx context.Context, visit func([]string) error) error {
+	for p := range a.space.Partitions {
+		if err := a.walk(ctx, a.space.Live(p), visit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *Auditor) walk(ctx context.Context, live string, visit func([]string) error) error {
+	last, err := a.rdb.ZRangeArgsWithScores(ctx, redis.ZRangeArgs{Key: live, Start: 0, Stop: 0, Rev: true}).Result()
+	for after := 0.0; err == nil && len(last) > 0; {
+		var found []redis.Z
+		found, err = a.rdb.ZRangeArgsWithScores(ctx, redis.ZRangeArgs{
+			Key: live, Start: fmt.Sprintf("(%.0f", after), Stop: fmt.Sprintf("%.0f", last[0].Score), ByScore: true, Count: scansPerCall,
+		}).Result()
+		if err != nil || len(found) == 0 {
+			break
+		}
+		after = found[len(found)-1].Score
+		queries := make([]string, len(found))
+		for i, z := range found {
+			queries[i], _ = z.Member.(string)
+		}
+		if err := visit(queries); err != nil {
+			return err
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("walk the live queries: %w", err)
+	}
+	return nil
+}
+
+// QueryState is what Redis holds of one query at one instant.
+type QueryState struct {
+	Now    int64 // by Redis' clock, just before; microseconds since 1970
+	Beat   *Beat // nil: no living one, so that nobody is served the values
+	Values []Value
+}
+
+// Value is one cached value. Two are equal (==) if they are the same bytes of the
+// same fill.
+type Value struct {
+	Name string // "queryset", or the format of a view
+	raw  string
+}
+
+// QuerysetName is the name of the value that is no view.
+const QuerysetName = "queryset"
+
+// Head returns what the value begins with; the zero Stamp if that is unreadable.
+func (v Value) Head() ValueHead {
+	s, _ := parseHead(v.raw)
+	return s
+}
+
+// Queryset returns the encoded rows of a queryset with a readable stamp.
+func (v Value) Queryset() []byte { return []byte(v.raw[headWidth:]) }
+
+// View reads a view with a readable stamp.
+func (v Value) View() (View, error) { return parseView(v.raw) }
+
+// Plain returns the view's Gzip decompressed.
+func (v View) Plain() ([]byte, error) {
+	r, err := gzip.NewReader(strings.NewReader(v.Gzip))
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	if _, err := io.Copy(&b, r); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), r.Close()
+}
+
+// Read reads everything that is cached of a query, and the beat, by one MGET.
+func (a *Auditor) Read(ctx context.Context, query string) (QueryState, error) {
+	names := append([]string{QuerysetName}, rediskey.Formats[:]...)
+	keys := []string{a.space.Queryset(query)}
+	for _, format := range rediskey.Formats {
+		keys = append(keys, a.space.View(format, query))
+	}
+	keys = append(keys, a.space.Beat(a.space.Partition(query)))
+	pipe := a.rdb.Pipeline()
+	before := pipe.Time(ctx)
+	found := pipe.MGet(ctx, keys...)
+	after := pipe.Time(ctx)
+	if _, err := pipe.Exec(ctx); err != nil {
+		return QueryState{}, fmt.Errorf("read what is cached of %s: %w", query, err)
+	}
+	held := QueryState{Now: before.Val().UnixMicro(), Beat: validBeat(found.Val()[len(names)], after.Val())}
+	for i, name := range names {
+		if raw, ok := found.Val()[i].(string); ok {
+			held.Values = append(held.Values, Value{Name: name, raw: raw})
+		}
+	}
+	return held, nil
+}
+
+// Covers reports whether the applied snapshot sees all that snapshot, a
+// pg_snapshot in its text form, sees. An unreadable one covers nothing and is
+// covered by nothing.
+func (b Beat) Covers(snapshot string) bool {
+	xmax, running, ok := parseSnapshot(snapshot)
+	appliedMax, stillRunning, appliedOK := parseSnapshot(b.Applied)
+	if !ok || !appliedOK || appliedMax < xmax {
+		return false
+	}
+	for _, xid := range stillRunning {
+		if xid < xmax && !slices.Contains(running, xid) {
+			return false
+		}
+	}
+	return true
+}
+
+// parseSnapshot reads "xmin:xmax:xip,xip,...": seen is what is below xmax and not
+// running. (xmin is the least of all these.)
+func parseSnapshot(text string) (xmax uint64, running []uint64, ok bool) {
+	_, rest, _ := strings.Cut(text, ":")
+	high, list, found := strings.Cut(rest, ":")
+	xmax, err := strconv.ParseUint(high, 10, 64)
+	if !found || err != nil {
+		return 0, nil, false
+	}
+	for list != "" {
+		var one string
+		one, list, _ = strings.Cut(list, ",")
+		xid, err := strconv.ParseUint(one, 10, 64)
+		if err != nil {
+			return 0, nil, false
+		}
+		running = append(running, xid)
+	}
+	return xmax, running, true
+}

@@ -1,0 +1,113 @@
+package rediscache
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Beat is the invalidator's proof of freshness: everything that was visible in
+// Database at Noted has been applied to the cache of Epoch. It says besides all that
+// processes must agree on, so that nobody takes another deployment's proof for his own.
+type Beat struct {
+	Noted      int64 // by Redis' clock, microseconds since 1970
+	Bound      time.Duration
+	Epoch      string
+	Server     string // which start of PostgreSQL
+	Database   string // "<system identifier>/<oid>"
+	Partitions int
+	Applied    string // the pg_snapshot that has been applied, in its text form
+}
+
+// beatVersion is what the value of a beat begins with. Who knows another layout finds
+// no beat in it.
+const beatVersion = "beat2"
+
+// End returns the end of the proof by Redis' clock: it says nothing from then on.
+func (b Beat) End() int64 { return b.Noted + b.Bound.Microseconds() }
+
+// validAt reports whether the proof counts at an instant by Redis' clock. One from the
+// future tells that the clock has been set back: nobody knows how old it is.
+func (b Beat) validAt(now int64) bool { return b.Noted <= now && now < b.End() }
+
+// age returns how long before now the beat was noted.
+func (b Beat) age(now time.Time) time.Duration {
+	return time.Duration(now.UnixMicro()-b.Noted) * time.Microsecond
+}
+
+// Encode returns the value of the beat's key:
+// "beat2 <noted> <bound, us> <epoch> <server> <database> <partitions> <applied>".
+func (b Beat) Encode() string {
+	return fmt.Sprintf("%s %d %d %s %s %s %d %s", beatVersion,
+		b.Noted, b.Bound.Microseconds(), b.Epoch, b.Server, b.Database, b.Partitions, b.Applied)
+}
+
+var errBeat = errors.New("not a beat")
+
+// ParseBeat reads the value of a beat's key.
+func ParseBeat(value string) (Beat, error) {
+	var words [8]string
+	more := true
+	for i := range words {
+		if !more {
+			return Beat{}, errBeat
+		}
+		words[i], value, more = strings.Cut(value, " ")
+	}
+	if more || words[0] != beatVersion || len(words[3]) != epochWidth {
+		return Beat{}, errBeat
+	}
+	noted, err1 := strconv.ParseInt(words[1], 10, 64)
+	bound, err2 := strconv.ParseInt(words[2], 10, 64)
+	partitions, err3 := strconv.Atoi(words[6])
+	if err1 != nil || err2 != nil || err3 != nil {
+		return Beat{}, errBeat
+	}
+	return Beat{
+		Noted: noted, Bound: time.Duration(bound) * time.Microsecond,
+		Epoch: words[3], Server: words[4], Database: words[5], Partitions: partitions, Applied: words[7],
+	}, nil
+}
+
+// validBeat reads what Redis had under a beat's key; nil if it is nothing, or unreadable, or
+// does not hold at now. That must come out of the same exchange: a key tells nothing of
+// its age, also where it has a TTL, which MIGRATE and RESTORE begin anew.
+func validBeat(value any, now time.Time) *Beat {
+	text, ok := value.(string)
+	if !ok {
+		return nil
+	}
+	beat, err := ParseBeat(text)
+	if err != nil || !beat.validAt(now.UnixMicro()) {
+		return nil
+	}
+	return &beat
+}
+
+// Sees reports whether the applied snapshot sees transaction xid as finished:
+// whatever it committed has been applied. It reads the text form of PostgreSQL's
+// pg_snapshot, "xmin:xmax:xip,xip,..." (section "Transaction ID and Snapshot
+// Information Functions" of its manual). An unreadable snapshot sees nothing.
+func (b Beat) Sees(xid uint64) bool {
+	low, rest, _ := strings.Cut(b.Applied, ":")
+	high, running, ok := strings.Cut(rest, ":")
+	xmin, err1 := strconv.ParseUint(low, 10, 64)
+	xmax, err2 := strconv.ParseUint(high, 10, 64)
+	switch {
+	case !ok || err1 != nil || err2 != nil || xid >= xmax:
+		return false
+	case xid < xmin:
+		return true
+	}
+	want := strconv.FormatUint(xid, 10)
+	for running != "" {
+		var one string
+		one, running, _ = strings.Cut(running, ",")
+		if one == want {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,118 @@
+package rediscache
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+)
+
+// A value in Redis begins with a head of fixed width, in ASCII:
+//
+//	FL1 <build tag, 16> <epoch, 32> <token of its fill, 32>\n
+//
+// then, of a queryset, its encoding; of a view:
+//
+//	<status, 3> <entity tag, 22> <length of the body, 8 hex digits>\n<body><gzip of the body>
+const (
+	magic      = "FL1 "
+	buildWidth = 16
+	epochWidth = 32
+	tokenWidth = 32
+	epochAt    = len(magic) + buildWidth + 1
+	tokenAt    = epochAt + epochWidth + 1
+	headWidth  = tokenAt + tokenWidth + 1
+
+	statusWidth = 3
+	tagWidth    = 22
+	lengthWidth = 8
+	tagAt       = headWidth + statusWidth + 1
+	lengthAt    = tagAt + tagWidth + 1
+	bodyAt      = lengthAt + lengthWidth + 1
+)
+
+// errOtherBuild tells that a value is not one that this build has written; it is
+// treated as if it were not there.
+var errOtherBuild = errors.New("not a value of this build")
+
+// Token is the random name of one attempt to fill one query.
+type Token string
+
+// NewToken returns a token that no other attempt has.
+func NewToken() Token { return Token(randomHex(tokenWidth / 2)) }
+
+// NewEpoch returns a name for a new epoch.
+func NewEpoch() string { return randomHex(epochWidth / 2) }
+
+// randomHex returns 2n random hexadecimal digits.
+func randomHex(n int) string {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails
+	return hex.EncodeToString(b)
+}
+
+// ValueHead is what every value of one fill begins with: the build that wrote it,
+// the epoch and the token under which it was filled.
+type ValueHead struct {
+	Build string // 16 hexadecimal digits
+	Epoch string
+	Token Token
+}
+
+// text returns the stamp's text.
+func (s ValueHead) text() string {
+	return magic + s.Build + " " + s.Epoch + " " + string(s.Token) + "\n"
+}
+
+// parseHead reads the head of a value.
+func parseHead(value string) (ValueHead, error) {
+	if len(value) < headWidth || value[:len(magic)] != magic || value[headWidth-1] != '\n' {
+		return ValueHead{}, errOtherBuild
+	}
+	return ValueHead{
+		Build: value[len(magic) : len(magic)+buildWidth],
+		Epoch: value[epochAt : epochAt+epochWidth],
+		Token: Token(value[tokenAt : tokenAt+tokenWidth]),
+	}, nil
+}
+
+// View is a rendered response.
+type View struct {
+	Status int
+	ETag   string // the entity tag of the body without coding, unquoted, 22 characters
+	Body   string
+	Gzip   string // the body compressed; empty if that would not pay
+}
+
+// encode returns the view's value.
+func (v View) encode(s ValueHead) []byte {
+	b := make([]byte, 0, bodyAt+len(v.Body)+len(v.Gzip))
+	b = append(b, s.text()...)
+	b = fmt.Appendf(b, "%03d %s %08x\n", v.Status, v.ETag, len(v.Body))
+	b = append(b, v.Body...)
+	return append(b, v.Gzip...)
+}
+
+// parseView reads what follows the head of a view. Body and Gzip are parts of
+// value, not copies.
+func parseView(value string) (View, error) {
+	if len(value) < bodyAt || value[bodyAt-1] != '\n' {
+		return View{}, errOtherBuild
+	}
+	status, err := strconv.Atoi(value[headWidth : headWidth+statusWidth])
+	if err != nil {
+		return View{}, errOtherBuild
+	}
+	length, err := strconv.ParseUint(value[lengthAt:lengthAt+lengthWidth], 16, 32)
+	if err != nil || uint64(len(value)-bodyAt) < length {
+		return View{}, errOtherBuild
+	}
+	end := bodyAt + int(length)
+	return View{
+		Status: status,
+		ETag:   value[tagAt : tagAt+tagWidth],
+		Body:   value[bodyAt:end],
+		Gzip:   value[end:],
+	}, nil
+}

@@ -1,0 +1,95 @@
+package rediscache
+
+import (
+	"context"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// LookupResult is what one look at Redis showed. A View is there only if it is proved:
+// the beat that was read with it is of its epoch.
+type LookupResult struct {
+	Beat *Beat         // nil: there is no proof, nothing may be served or stored
+	View *View         // nil: miss
+	Age  time.Duration // of the beat, as of the look or a moment after it
+}
+
+// lookup is what one caller wants to see.
+type lookup struct {
+	partition int
+	key       string       // of the view
+	result    LookupResult // set when the exchange has ended
+}
+
+// maxLookups is how many views are read at once: some hundred kilobytes.
+const maxLookups = 64
+
+// Lookup reads the view of a query, and the beat, by one MGET: read one after the
+// other, either order can pair a value with a beat that does not prove it.
+func (r *Reader) Lookup(ctx context.Context, format, query string) (LookupResult, error) {
+	l := &lookup{partition: r.space.Partition(query), key: r.space.View(format, query)}
+	if err := r.lookups.do(ctx, l); err != nil {
+		return LookupResult{}, failed("read view", err)
+	}
+	return l.result, nil
+}
+
+// lookup reads what several callers want to see in one round trip: the views of each
+// partition, none of them twice, with its beat, and then Redis' clock.
+func (r *Reader) lookup(ctx context.Context, lookups []*lookup) error {
+	pipe := r.rdb.Pipeline()
+	reads := make([]viewsLookup, r.space.Partitions)
+	places := make([]int, len(lookups))
+	for i, l := range lookups {
+		places[i] = reads[l.partition].add(l.key)
+	}
+	for p := range reads {
+		if keys := reads[p].keys; len(keys) > 0 {
+			reads[p].found = pipe.MGet(ctx, append(keys, r.space.Beat(p))...)
+		}
+	}
+	now := pipe.Time(ctx)
+	if _, err := pipe.Exec(ctx); err != nil {
+		return err
+	}
+	for i, l := range lookups {
+		values := reads[l.partition].found.Val()
+		l.result = r.result(values[places[i]], values[len(values)-1], now.Val())
+	}
+	return nil
+}
+
+// viewsLookup is one MGET of the views of a partition.
+type viewsLookup struct {
+	keys  []string
+	found *redis.SliceCmd
+}
+
+// add returns the place of a key among the keys.
+func (v *viewsLookup) add(key string) int {
+	for i := range v.keys {
+		if v.keys[i] == key {
+			return i
+		}
+	}
+	v.keys = append(v.keys, key)
+	return len(v.keys) - 1
+}
+
+// result judges the value of a view by that of a beat.
+func (r *Reader) result(value, beatValue any, now time.Time) LookupResult {
+	beat := validBeat(beatValue, now)
+	if beat == nil {
+		return LookupResult{}
+	}
+	s := LookupResult{Beat: beat, Age: beat.age(now)}
+	text, _ := value.(string)
+	if !r.ofEpoch(text, beat) {
+		return s
+	}
+	if view, err := parseView(text); err == nil {
+		s.View = &view
+	}
+	return s
+}

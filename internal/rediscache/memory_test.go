@@ -1,0 +1,186 @@
+package rediscache_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/freshlist/freshlist/internal/rediscache"
+)
+
+// takeOver has a daemon take over, and returns whether it knows Redis.
+func (w *world) takeOver(d *rediscache.Purger, l rediscache.Leader, stored []rediscache.Fence) (known bool) {
+	w.Helper()
+	known, err := d.TakeOver(w.ctx, l, stored)
+	w.must(err)
+	return known
+}
+
+func second[T any](_ T, err error) error { return err }
+
+// again has the world's daemon take over from itself.
+func (w *world) again() (known bool) {
+	w.Helper()
+	w.leader.Term++
+	return w.takeOver(w.daemon, w.leader, w.daemon.Fences())
+}
+
+// lead has another daemon take over.
+func (w *world) lead(d *rediscache.Purger) {
+	w.Helper()
+	w.leader.Term++
+	w.takeOver(d, w.leader, w.daemon.Fences())
+}
+
+// A daemon that leads again goes on behind the registrations that it knows, unless anybody
+// else has led meanwhile, or Redis is elsewhere than it was left.
+func TestMemory(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		meanwhile func(*world)
+		known     bool
+	}{
+		"nothing":                  {func(*world) {}, true},
+		"a query was registered":   {func(w *world) { w.store("properties/3", "z") }, true},
+		"another one has led":      {func(w *world) { w.lead(w.newPurger()) }, false},
+		"Redis forgot a purge":     {func(w *world) { w.must(w.daemon.Purge(w.ctx, nil, ignore)); w.forget("seq", -1) }, false},
+		"an answer did not arrive": {func(w *world) { w.forget("seq", 1) }, false},
+		// Interleaving E5: what this daemon last had is (term 1, seq 1). Redis goes back to
+		// before that; another one leads, learns another query and comes to seq 1 as well.
+		"Redis went back, and another came to the same seq": {func(w *world) {
+			w.forget("seq", -1)
+			other := w.newPurger()
+			w.leader.Term++
+			stored := w.daemon.Fences()
+			stored[0].Seq = 0
+			w.takeOver(other, w.leader, stored)
+			w.must(other.Registrations(w.ctx, ignore))
+		}, false},
+		"a new epoch has begun": {func(w *world) {
+			w.leader.Term++
+			w.leader.Epoch = rediscache.NewEpoch()
+			w.must(w.newPurger().BeginEpoch(w.ctx, w.leader))
+		}, false},
+		"it began a new epoch itself": {func(w *world) {
+			w.leader.Term++
+			w.leader.Epoch = rediscache.NewEpoch()
+			w.must(w.daemon.BeginEpoch(w.ctx, w.leader))
+			w.store("properties/4", "z")
+		}, true}, // of that epoch it knows all
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, 1)
+			w.store("properties/1", "x")
+			w.store("properties/2", "y")
+			w.registrations()
+			c.meanwhile(w)
+			w.leader.Term++
+			stored := w.daemon.Fences()
+			stored[0] = rediscache.Fence{} // as far back as can be: this is not about the stored position
+			stored[0].Batch = w.batch()
+			if known := w.takeOver(w.daemon, w.leader, stored); known != c.known {
+				t.Errorf("known is %t, want %t", known, c.known)
+			}
+			told := len(w.registrations())
+			if all := int(w.live()); !c.known && told != all {
+				t.Errorf("%d registrations are told, want all %d", told, all)
+			} else if c.known && told > 1 {
+				t.Errorf("%d registrations are told again", told)
+			}
+			w.registrations()
+			if !w.again() {
+				t.Error("it does not know what it has just read")
+			}
+		})
+	}
+}
+
+// A takeover that fails in one partition must not pass for known at the next try.
+func TestMemoryOfSomePartitions(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 3)
+	for p := range 3 {
+		w.store(w.queryOf(p), "x")
+	}
+	w.registrations()
+	w.lead(w.newPurger())
+	fence, stored := w.space.Fence(2), w.daemon.Fences()
+	w.must(w.rdb.Rename(w.ctx, fence, fence+"gone").Err())
+	w.leader.Term++
+	w.want(second(w.daemon.TakeOver(w.ctx, w.leader, stored)), rediscache.ErrStateLost)
+	w.must(w.rdb.Rename(w.ctx, fence+"gone", fence).Err())
+	w.leader.Term++
+	if w.takeOver(w.daemon, w.leader, stored) {
+		t.Error("it takes Redis for known")
+	}
+	if told := len(w.registrations()); told != 3 {
+		t.Errorf("%d registrations are told, want 3", told)
+	}
+}
+
+// What was learned before an interruption is not read again.
+func TestLearningGoesOn(t *testing.T) {
+	t.Parallel()
+	const many = 2100
+	w := newWorld(t, 1)
+	w.limits.Live = many
+	w.reader = rediscache.NewReader(w.rdb, w.space, build, w.limits)
+	var want []string
+	for id := range many {
+		q := propertyOf(id + 1)
+		w.acquire(q)
+		want = append(want, q)
+	}
+	var seen []string
+	see := func(r rediscache.Registration) { seen = append(seen, r.Query) }
+	enough, cancel := context.WithCancel(w.ctx)
+	calls := 0
+	w.daemon = rediscache.NewPurger(w.rdb, w.space, bound, func(context.Context) error {
+		if calls++; calls == 2 {
+			cancel()
+		}
+		return enough.Err()
+	})
+	w.leader.Term++
+	w.takeOver(w.daemon, w.leader, []rediscache.Fence{{}})
+	w.want(w.daemon.Registrations(enough, see), context.Canceled)
+	if n := len(seen); n == 0 || n == many {
+		t.Fatalf("%d registrations were told before the interruption", n)
+	}
+	enough = w.ctx
+	if !w.again() {
+		t.Error("it does not know what it has read")
+	}
+	w.must(w.daemon.Registrations(w.ctx, see))
+	if !slices.Equal(seen, want) {
+		t.Errorf("%d registrations were told, want %d, each once", len(seen), many)
+	}
+}
+
+// forget changes a number in the fence, as a Redis that went back would.
+func (w *world) forget(field string, by int64) {
+	w.Helper()
+	w.must(w.rdb.HIncrBy(w.ctx, w.space.Fence(0), field, by).Err())
+}
+
+func (w *world) batch() int64 {
+	w.Helper()
+	n, err := w.rdb.HGet(w.ctx, w.space.Fence(0), "batch").Int64()
+	w.must(err)
+	return n
+}
+
+func (w *world) live() int64 {
+	w.Helper()
+	n, err := w.rdb.ZCard(w.ctx, w.space.Live(0)).Result()
+	if err != redis.Nil {
+		w.must(err)
+	}
+	return n
+}
+
+func propertyOf(id int) string { return fmt.Sprintf("properties/%d", id) }

@@ -1,0 +1,108 @@
+package serve
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/serve/l1"
+	"github.com/freshlist/freshlist/internal/serve/readthrough"
+	"github.com/freshlist/freshlist/internal/telemetry"
+)
+
+// PurgeSubscriber is who must be told of purges for the cache in this process; nil if there is
+// no such cache.
+type PurgeSubscriber interface {
+	Connected(bool)
+	Purge(query string)
+	Clear()
+}
+
+// PurgeSubscriber returns the cache in this process as one that hears of purges.
+func (s *Server) PurgeSubscriber() PurgeSubscriber {
+	if s.l1 == nil {
+		return nil
+	}
+	return s.l1
+}
+
+// Close ends what works in the background for the cache in this process. The server must
+// not be used any more.
+func (s *Server) Close() {
+	if s.l1 != nil {
+		s.l1.Close()
+	}
+}
+
+// What Cache-Status says of the cache in this process.
+const (
+	l1Hit       = "freshlist-l1; hit"
+	l1Stored    = ", freshlist-l1; fwd=miss; stored"
+	l1Forwarded = ", freshlist-l1; fwd="
+)
+
+// serveL1 answers a request from the cache in this process, if it can: no parsing,
+// no routing, no rendering.
+func (s *Server) serveL1(rec *recorder, r *http.Request) bool {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead || bypassesL1(r.Header) {
+		return false
+	}
+	a, ok := s.l1.Get(r.RequestURI, rec.begun)
+	if !ok || !s.Reads.StillValid(a.origin, rec.begun) {
+		return false
+	}
+	s.Metrics.Cache(telemetry.L1, telemetry.Hit).Inc()
+	a.writeTo(rec, r)
+	return true
+}
+
+// bypassesL1 reports whether a request's header asks for what only the routes can
+// decide: an answer that shows one's own writes, or one past all caches.
+func bypassesL1(h http.Header) bool {
+	return len(h["Consistency-Token"]) > 0 || len(h["Cache-Control"]) > 0 && len(h["Authorization"]) > 0
+}
+
+// beginFill must come before Reads is asked.
+func (s *Server) beginFill(q listing.Query) l1.Fill[*response] {
+	if s.l1 == nil {
+		return l1.Fill[*response]{}
+	}
+	return s.l1.Begin(q.String(), time.Now())
+}
+
+// storeL1 stores an answer in this process if its proof allows that, and says in its
+// Cache-Status what has come of it.
+func (s *Server) storeL1(fill l1.Fill[*response], target string, a *response, from *readthrough.Answer) {
+	if s.l1 == nil {
+		return
+	}
+	entry := *a
+	entry.cacheStatus, entry.origin = [1]string{l1Hit}, from.Origin
+	if fill.Store(target, &entry, from.Until) {
+		s.Metrics.Cache(telemetry.L1, telemetry.Miss).Inc()
+		a.cacheStatus[0] += l1Stored
+		return
+	}
+	word := forwardedFor(a.cacheStatus[0])
+	result := telemetry.Bypass
+	if word == "miss" {
+		result = telemetry.Miss
+	}
+	s.Metrics.Cache(telemetry.L1, result).Inc()
+	a.cacheStatus[0] += l1Forwarded + word
+}
+
+// forwardedFor returns why the layer that Cache-Status names last has forwarded the
+// request; a hit there was a miss here.
+func forwardedFor(status string) string {
+	_, last, found := strings.Cut(status[strings.LastIndex(status, ",")+1:], "fwd=")
+	if !found {
+		return "miss"
+	}
+	word, _, _ := strings.Cut(last, ";")
+	return word
+}
+
+// weight is about how many bytes of memory an answer takes.
+func (a *response) weight() int { return len(a.plain.body) + len(a.gzip.body) }

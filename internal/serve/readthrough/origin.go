@@ -1,0 +1,283 @@
+package readthrough
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/freshlist/freshlist/internal/cachestate"
+	"github.com/freshlist/freshlist/internal/rediscache"
+	"github.com/freshlist/freshlist/internal/serve/database"
+)
+
+// Origin names whose data a proof speaks of: one generation of the cache, one start of
+// PostgreSQL, one database. There is one Origin for as long as they stay the same.
+type Origin struct{ epoch, server, database string }
+
+// of reports whether a beat speaks of the origin.
+func (o *Origin) of(b *rediscache.Beat) bool {
+	return o.epoch == b.Epoch && o.server == b.Server && o.database == b.Database
+}
+
+// knownOrigin is what this process knew of its own PostgreSQL at one instant.
+type knownOrigin struct {
+	origin  *Origin           // nil: nothing, in doubt
+	reason  cachestate.Reason // not OK: nothing of this database may be cached
+	asked   time.Time         // before PostgreSQL was
+	doubted bool              // not before two new sessions agree is anything believed
+	renewed time.Time         // when sessions were last renewed for a doubt
+}
+
+// trusted reports whether the stamp, nil if there is none, may bear out a proof.
+func (p *knownOrigin) trusted() bool { return p != nil && !p.doubted && p.reason == cachestate.OK }
+
+// originCache keeps the stamp that this process has last read. A proof is believed only if it
+// agrees with one that was asked for less than B ago: a process that finds everything in
+// the cache would otherwise never notice that its database is another one by now. A read
+// for a fill brings one along. Otherwise PostgreSQL is asked once in B/2, and only while
+// there are requests.
+//
+// The question goes over another session than the reads, and after a failover the two may
+// lead to different servers. So what one says against the other, or against what was so
+// before, ends all trust: sessions are renewed, and nothing is believed before a new session
+// for the question and a new one for reads say the same.
+type originCache struct {
+	source  Source
+	bound   time.Duration
+	timeout time.Duration // of one question
+	longest time.Duration // of one in doubt: it waits for a session among the reads
+
+	current  atomic.Pointer[knownOrigin]
+	tried    atomic.Int64 // when one was last asked for in the background, UnixNano
+	asking   singleflight.Group
+	doubting sync.Mutex   // one doubt at a time
+	reunited atomic.Int64 // when divided sessions were last renewed, UnixNano
+}
+
+// How often PostgreSQL is asked.
+const (
+	askAgainAfter = 20 * time.Millisecond // if a proof contradicts the present stamp
+	triesPerBound = 16                    // in the background within B, if it does not answer
+
+	reuniteEvery = time.Second // if its sessions lead to different servers
+)
+
+// elapsed returns the time between two instants: the longer by either clock, since a
+// suspended machine stops the monotonic one.
+func elapsed(from, to time.Time) time.Duration {
+	return max(to.Sub(from), time.Duration(to.UnixNano()-from.UnixNano()))
+}
+
+// recent returns the present stamp if it was asked for less than B before now, else nil. An
+// older one than B/2 is renewed in the background.
+func (s *originCache) recent(now time.Time) *knownOrigin {
+	p := s.current.Load()
+	if p == nil || p.origin == nil {
+		return nil
+	}
+	age := elapsed(p.asked, now)
+	if age >= s.bound/2 {
+		s.renew(now)
+	}
+	if age >= s.bound {
+		return nil
+	}
+	return p
+}
+
+// renew asks PostgreSQL in the background, unless that has just been tried.
+func (s *originCache) renew(now time.Time) {
+	last := s.tried.Load()
+	if now.UnixNano()-last >= int64(s.bound/triesPerBound) && s.tried.CompareAndSwap(last, now.UnixNano()) {
+		go s.refresh(context.Background()) // it ends by its timeout
+	}
+}
+
+// recentOrAsk returns a stamp that was asked for less than B before now, or later; nil if PostgreSQL
+// does not answer.
+func (s *originCache) recentOrAsk(ctx context.Context, now time.Time) *knownOrigin {
+	if p := s.recent(now); p != nil {
+		return p
+	}
+	s.refresh(ctx)
+	return s.recent(now)
+}
+
+// newer returns a stamp that may be newer than one which a proof contradicts: a new epoch
+// is in PostgreSQL before any beat says so.
+func (s *originCache) newer(ctx context.Context, than *knownOrigin) *knownOrigin {
+	if s.current.Load() == than && elapsed(than.asked, time.Now()) >= askAgainAfter {
+		s.refresh(ctx)
+	}
+	if p := s.current.Load(); p.origin != nil {
+		return p
+	}
+	return nil
+}
+
+// refresh asks PostgreSQL, once for all who want to know, and returns when it has answered,
+// ctx is done, or that takes too long.
+func (s *originCache) refresh(ctx context.Context) {
+	answered := s.asking.DoChan("", func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.longest)
+		defer cancel()
+		_, _ = s.inquire(ctx) // it has taken in either
+		return nil, nil
+	})
+	enough, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	select {
+	case <-enough.Done():
+	case <-answered:
+	}
+}
+
+// inquire asks PostgreSQL, takes in the answer and returns it.
+func (s *originCache) inquire(ctx context.Context) (database.ServerState, error) {
+	before := s.current.Load()
+	if before == nil || !before.doubted {
+		asked := time.Now()
+		short, cancel := context.WithTimeout(ctx, s.timeout)
+		got, err := s.source.ServerState(short)
+		cancel()
+		if err != nil || !before.trusted() || before.origin.server == got.Started && before.origin.database == got.Database {
+			s.record(asked, got, err, false)
+			return got, err
+		}
+		s.doubt(before)
+	}
+	asked := time.Now()
+	got, err := s.source.AgreedStamp(ctx)
+	s.record(asked, got, err, true)
+	if errors.Is(err, database.ErrDivided) {
+		s.reunite()
+	}
+	return got, err
+}
+
+// reunite has sessions renewed that lead to different servers: those that were begun while an
+// address led to both would live on, and disagree, for as long as sessions are kept. Where an
+// address always leads to several, new ones every reuniteEvery are enough.
+func (s *originCache) reunite() {
+	now := time.Now()
+	last := s.reunited.Load()
+	if elapsed(time.Unix(0, last), now) >= reuniteEvery && s.reunited.CompareAndSwap(last, now.UnixNano()) {
+		s.source.Renew()
+	}
+}
+
+// record takes in PostgreSQL's answer, on which two sessions have agreed or not. An error that
+// says nothing of the database leaves the present stamp to grow old.
+func (s *originCache) record(asked time.Time, got database.ServerState, err error, agreed bool) {
+	p := &knownOrigin{asked: asked, origin: &Origin{got.Epoch, got.Started, got.Database}}
+	switch {
+	case err != nil:
+		if p.reason = reasonOfDatabase(err); p.reason == cachestate.DatabaseDown {
+			return
+		}
+	case got.InRecovery:
+		p.reason = cachestate.InRecovery
+	case got.RowSecurity:
+		p.reason = cachestate.RowSecurity
+	}
+	s.replace(p, agreed)
+}
+
+// recordRead takes in what a read for a fill has brought along: "<epoch> <server> <database>",
+// or nothing where nothing may be cached.
+func (s *originCache) recordRead(asked time.Time, text string) {
+	var read *Origin
+	if words := strings.Fields(text); len(words) == 3 {
+		read = &Origin{words[0], words[1], words[2]}
+	}
+	for {
+		p := s.current.Load()
+		switch {
+		case !p.trusted() || !asked.After(p.renewed): // on a session that has been given up since
+			return
+		case read != nil && *read == *p.origin:
+			s.replace(&knownOrigin{asked: asked, origin: read}, false)
+			return
+		}
+		s.doubt(p) // in vain if there is another stamp by now
+	}
+}
+
+// learnFailed takes in the error of a read: it may say that nothing may be cached.
+func (s *originCache) learnFailed(asked time.Time, err error) {
+	if why := reasonOfDatabase(err); why != cachestate.DatabaseDown {
+		s.recordRead(asked, "")
+	}
+}
+
+// doubt ends the trust in a stamp, if that is still what is trusted.
+func (s *originCache) doubt(than *knownOrigin) {
+	s.doubting.Lock()
+	defer s.doubting.Unlock()
+	if p := s.current.Load(); !p.trusted() || p.origin != than.origin {
+		return
+	}
+	s.source.Renew()
+	now := time.Now() // what was asked sooner may have gone over an old session
+	s.current.Store(&knownOrigin{asked: now, renewed: now, doubted: true})
+	s.asking.Forget("")
+}
+
+// replace makes a stamp the present one, unless that was asked for later or is a doubt that this
+// one does not end.
+func (s *originCache) replace(p *knownOrigin, agreed bool) {
+	for {
+		current := s.current.Load()
+		if current != nil {
+			if !p.asked.After(current.asked) || current.doubted && !agreed {
+				return
+			}
+			p.renewed, p.doubted = current.renewed, current.doubted && p.reason != cachestate.OK
+			if current.origin != nil && *current.origin == *p.origin {
+				p.origin = current.origin
+			}
+		}
+		if s.current.CompareAndSwap(current, p) {
+			return
+		}
+	}
+}
+
+// checkBeat returns why a beat, which a request found that had begun at begun, proves nothing
+// to this process; or OK, and whose data it speaks of. All that processes must agree on is
+// compared here.
+func (c *Cache) checkBeat(ctx context.Context, beat *rediscache.Beat, begun time.Time) (*Origin, cachestate.Reason) {
+	switch {
+	case beat == nil:
+		return nil, cachestate.NoBeat
+	case beat.Partitions != c.Store.Partitions():
+		return nil, cachestate.OtherDeployment
+	}
+	s := c.origins.recentOrAsk(ctx, begun)
+	if s != nil && s.reason == cachestate.OK && !s.origin.of(beat) {
+		s = c.origins.newer(ctx, s)
+	}
+	switch {
+	case s == nil:
+		return nil, cachestate.DatabaseDown
+	case s.reason != cachestate.OK:
+		return nil, s.reason
+	case !s.origin.of(beat):
+		return nil, cachestate.OtherDeployment
+	case beat.Bound != c.Bound.Truncate(time.Microsecond):
+		return nil, cachestate.Bound
+	}
+	return s.origin, cachestate.OK
+}
+
+// StillValid reports whether what was proved of an origin may still be served at now: the
+// origin is that of this process's database, as it was less than B ago.
+func (c *Cache) StillValid(o *Origin, now time.Time) bool {
+	s := c.origins.recent(now)
+	return s != nil && s.origin == o && s.reason == cachestate.OK
+}

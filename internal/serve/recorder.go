@@ -1,0 +1,113 @@
+package serve
+
+import (
+	"crypto/rand"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+// slow is how long a request takes at least to be logged for it.
+const slow = time.Second
+
+// recorder notes what was answered.
+type recorder struct {
+	http.ResponseWriter
+	id     string
+	begun  time.Time
+	status int   // 0: nothing yet
+	bytes  int64 // of the body
+	err    error // why the status is what it is; nil if that speaks for itself
+}
+
+// WriteHeader notes the status.
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 && status >= http.StatusOK {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+// Write notes how much is written.
+func (r *recorder) Write(b []byte) (int, error) {
+	r.implicit()
+	n, err := r.ResponseWriter.Write(b)
+	r.bytes += int64(n)
+	return n, err
+}
+
+// WriteString writes a text without copying it, where the connection can.
+func (r *recorder) WriteString(text string) (int, error) {
+	r.implicit()
+	n, err := io.WriteString(r.ResponseWriter, text)
+	r.bytes += int64(n)
+	return n, err
+}
+
+// implicit is the status of a body without one.
+func (r *recorder) implicit() {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+}
+
+// Unwrap is for http.ResponseController.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// log writes a line for a request that went wrong or took long, and at level
+// debug for every one.
+func (s *Server) log(rec *recorder, r *http.Request, took time.Duration) {
+	level := slog.LevelDebug
+	switch {
+	case rec.status == unansweredStatus && clientGone(r): // nobody is to be alarmed by that
+	case rec.status == unansweredStatus:
+		level = slog.LevelError
+	case rec.status >= http.StatusInternalServerError && rec.status != http.StatusServiceUnavailable:
+		level = slog.LevelError
+	case rec.status >= http.StatusInternalServerError, took >= slow:
+		level = slog.LevelWarn
+	}
+	ctx := r.Context()
+	if !s.Log.Enabled(ctx, level) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("id", rec.id), slog.String("method", r.Method), slog.String("target", r.RequestURI),
+		slog.Int("status", rec.status), slog.Int64("bytes", rec.bytes), slog.Duration("took", took),
+	}
+	if cache := rec.Header()["Cache-Status"]; len(cache) > 0 {
+		attrs = append(attrs, slog.String("cache", cache[0]))
+	}
+	if rec.err != nil {
+		attrs = append(attrs, slog.Any("error", rec.err))
+	}
+	s.Log.LogAttrs(ctx, level, "request", attrs...)
+}
+
+// maxRequestID is the length of the longest request id that is taken over.
+const maxRequestID = 64
+
+// requestID returns the client's own id for the request, if it can stand in a
+// log as it is, and a random one otherwise.
+func requestID(h http.Header) string {
+	if given := h["X-Request-Id"]; len(given) == 1 && plain(given[0]) {
+		return given[0]
+	}
+	return rand.Text()
+}
+
+func plain(id string) bool {
+	if id == "" || len(id) > maxRequestID {
+		return false
+	}
+	for i := range len(id) {
+		switch c := id[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case c == '-', c == '_', c == '.', c == ':':
+		default:
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,110 @@
+package serve
+
+import (
+	"io"
+	"net/http"
+	"strconv"
+
+	"github.com/freshlist/freshlist/internal/serve/readthrough"
+	"github.com/freshlist/freshlist/internal/serve/render"
+)
+
+// sharedHeaders are header values that many answers have in common. An
+// http.Header may hold the same slice as another: nobody changes one in place,
+// and appending to a full one copies it.
+type sharedHeaders struct {
+	nosniff, noStore, revalidate, vary, gzip, policy []string
+}
+
+func newSharedHeaders() sharedHeaders {
+	return sharedHeaders{
+		nosniff:    []string{"nosniff"},
+		noStore:    []string{"no-store"},
+		revalidate: []string{"public, max-age=0, must-revalidate"},
+		vary:       []string{"Accept-Encoding"},
+		gzip:       []string{"gzip"},
+		policy:     []string{render.ContentSecurityPolicy},
+	}
+}
+
+// response is an answer of Reads as it goes over the wire: header values made
+// once, so that writing it again costs no formatting. It is not changed after
+// finish has returned it and may be written by many requests at once.
+type response struct {
+	status      int
+	plain       encodedBody
+	gzip        encodedBody // its body is empty where only the plain one is to be had
+	contentType [1]string
+	cacheStatus [1]string
+	policy      []string // nil for no page
+	shared      *sharedHeaders
+
+	origin *readthrough.Origin // what it was proved of, if it is kept in this process
+}
+
+// encodedBody is one coding of an answer: a body and what is said of it.
+type encodedBody struct {
+	body   string
+	etag   [1]string // quoted
+	length [1]string
+}
+
+func newEncodedBody(body, etag string) encodedBody {
+	return encodedBody{body: body, etag: [1]string{`"` + etag + `"`}, length: [1]string{strconv.Itoa(len(body))}}
+}
+
+// gzipSuffix tells the entity tag of the compressed body from that of the plain
+// one: they are two representations, and strong tags must differ.
+const gzipSuffix = "-gzip"
+
+// newResponse makes an answer ready for the wire.
+func (s *Server) newResponse(f render.Format, a *readthrough.Answer) *response {
+	made := &response{
+		status:      a.Status,
+		plain:       newEncodedBody(a.Body, a.ETag),
+		contentType: [1]string{f.ContentType(a.Status)},
+		cacheStatus: [1]string{a.CacheStatus},
+		shared:      &s.shared,
+	}
+	if a.Gzip != "" {
+		made.gzip = newEncodedBody(a.Gzip, a.ETag+gzipSuffix)
+	}
+	if f == render.HTML {
+		made.policy = s.shared.policy
+	}
+	return made
+}
+
+// writeTo answers a GET or HEAD request, or tells that the client has the answer
+// already.
+func (a *response) writeTo(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	chosen := &a.plain
+	if a.gzip.body != "" && acceptsGzip(r.Header["Accept-Encoding"]) {
+		chosen = &a.gzip
+	}
+	h["Etag"] = chosen.etag[:]
+	h["Vary"] = a.shared.vary
+	h["Cache-Control"] = a.shared.revalidate
+	h["Cache-Status"] = a.cacheStatus[:]
+	if a.policy != nil {
+		h["Content-Security-Policy"] = a.policy
+	}
+	if a.status == http.StatusOK && noneMatch(r.Header["If-None-Match"], chosen.etag[0]) {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	h["Content-Type"] = a.contentType[:]
+	h["Content-Length"] = chosen.length[:]
+	if chosen == &a.gzip {
+		h["Content-Encoding"] = a.shared.gzip
+	}
+	w.WriteHeader(a.status)
+	if r.Method == http.MethodHead {
+		return
+	}
+	if c, ok := r.Context().Value(connKey{}).(*bufferedConn); ok {
+		c.announce(len(chosen.body))
+	}
+	_, _ = io.WriteString(w, chosen.body) // the client may be gone
+}
