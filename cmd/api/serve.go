@@ -63,9 +63,8 @@ func serveAPI(ctx context.Context, getenv config.Getenv, stderr io.Writer) (err 
 		Timeout:    c.RequestTimeout,
 		L1MaxBytes: l1Bytes(c),
 		L1Life:     c.StalenessBound + c.RequestTimeout,
-		KeyspaceStats: func(ctx context.Context) (serve.KeyspaceStats, error) {
-			k, err := rediscache.ReadKeyspaceStats(ctx, rdb)
-			return serve.KeyspaceStats(k), err
+		KeyspaceStats: func(ctx context.Context) (rediscache.KeyspaceStats, error) {
+			return rediscache.ReadKeyspaceStats(ctx, rdb)
 		},
 		Metrics: metrics,
 		Log:     log,
@@ -75,7 +74,7 @@ func serveAPI(ctx context.Context, getenv config.Getenv, stderr io.Writer) (err 
 	if err != nil {
 		return fmt.Errorf("listen on HTTP_ADDR: %w", err)
 	}
-	defer follow(ctx, rdb, spaceOf(c), server.PurgeSubscriber())()
+	defer subscribe(ctx, rdb, spaceOf(c), server.PurgeSubscriber())()
 	log.InfoContext(ctx, "serving", "address", listener.Addr().String(), "cache", c.Cache)
 	return server.Run(ctx, listener, drainTime)
 }
@@ -97,16 +96,16 @@ func l1Bytes(c config.API) int64 {
 	return c.L1MaxBytes
 }
 
-// follow tells ear of purges until the function that it returns is called.
-func follow(ctx context.Context, rdb *redis.Client, space rediskey.Space, ear serve.PurgeSubscriber) (stop func()) {
-	if ear == nil {
+// subscribe passes purges on until the function that it returns is called.
+func subscribe(ctx context.Context, rdb *redis.Client, space rediskey.Space, subscriber rediscache.PurgeSubscriber) (stop func()) {
+	if subscriber == nil {
 		return func() {}
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		rediscache.Subscribe(ctx, rdb, space, ear)
+		rediscache.Subscribe(ctx, rdb, space, subscriber)
 	}()
 	return func() {
 		cancel()
@@ -118,7 +117,7 @@ func spaceOf(c config.API) rediskey.Space {
 	return rediskey.Space{Prefix: c.RedisPrefix, Partitions: c.RedisPartitions}
 }
 
-// reads makes the way from a request to an answer: Redis, and behind it PostgreSQL.
+// reads returns what answers requests: from Redis, or from PostgreSQL.
 func reads(c config.API, rdb *redis.Client, pool *database.Pool, metrics *telemetry.API) *readthrough.Cache {
 	limits := rediscache.Limits{Lease: leaseTime, View: c.ViewTTL, Queryset: c.QuerysetTTL, Live: c.LiveMax}
 	return readthrough.New(readthrough.Config{

@@ -1,4 +1,4 @@
-// Package audit holds what is cached against the database.
+// Package audit compares what is cached with the database.
 //
 // A cached value that differs from what PostgreSQL says is no fault by itself: an
 // edit may be on its way. When it is one:

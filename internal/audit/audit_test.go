@@ -276,7 +276,7 @@ type editing struct {
 	after  func(database.SnapshotRead)
 }
 
-func (e editing) ReadSeen(ctx context.Context, q listing.Query) (database.SnapshotRead, error) {
+func (e editing) ReadWithSnapshot(ctx context.Context, q listing.Query) (database.SnapshotRead, error) {
 	e.before()
 	seen, err := e.Source.ReadWithSnapshot(ctx, q)
 	if e.after != nil {

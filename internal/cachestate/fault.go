@@ -8,7 +8,7 @@ type Fault struct {
 	Err    error
 }
 
-// Wrap wraps an error with the reason that it stands for. It returns nil for nil.
+// Wrap gives an error the reason that it stands for. It returns nil for nil.
 func Wrap(r Reason, err error) error {
 	if err == nil {
 		return nil

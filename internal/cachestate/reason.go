@@ -1,10 +1,10 @@
 // Package cachestate answers one question: why is nothing cached? It has the table of all
-// reasons, and the state of a process: which reason holds, and since when. The log line,
-// /readyz, /status, the metrics, Cache-Status and the doctor are all made of this table,
-// so they cannot disagree.
+// reasons, and the state of a process: which reason holds, and since when. The log, /readyz,
+// /status, the metrics, Cache-Status and the doctor all read this table, so they cannot
+// disagree.
 //
-// Its invariant: a process has one state, and what it says of that state anywhere was read
-// from there.
+// Its invariant: a process has one state, and everything that it reports of that state was
+// read from there.
 package cachestate
 
 import "fmt"

@@ -198,7 +198,7 @@ func (c *tally) stale() int {
 	return len(c.violations)
 }
 
-// String reports the census.
+// String reports the counts.
 func (c *tally) String() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()

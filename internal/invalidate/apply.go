@@ -10,10 +10,10 @@ import (
 	"github.com/freshlist/freshlist/internal/rediscache"
 )
 
-// apply purges what some changes touch and what is left of earlier ones, at most most
-// queries of all that are known, and then whatever had registered by the end of that
-// purge. A reader whose snapshot missed a change had registered before that change could
-// be seen here, so it is among them.
+// apply purges the known queries that some changes affect and those that remain of earlier
+// changes, at most most of them. Then it purges the affected queries that had registered by
+// the end of that purge. A reader whose snapshot did not see a change had registered before
+// that change could be drained, so its query is among them.
 func (l *leadership) apply(ctx context.Context, changes []match.Change, most int) error {
 	l.backlog(len(changes))
 	known, err := l.affected(ctx, &l.index, changes, l.remaining)
@@ -49,9 +49,10 @@ func (l *leadership) apply(ctx context.Context, changes []match.Change, most int
 	return nil
 }
 
-// purge removes queries from Redis, and when that is certain from the index; what has
-// registered by then it learns, and returns. A query that is forgotten before it has been
-// purged would stay in Redis for good if the purge never came there.
+// purge removes queries from Redis, and from the index when the purge has succeeded. It
+// returns the registrations that were read behind the purge, and adds them to the index. A
+// query that is removed from the index before its purge would stay in Redis for good if the
+// purge failed.
 func (l *leadership) purge(ctx context.Context, queries []string) (fresh []rediscache.Registration, err error) {
 	failed := l.purger.Purge(ctx, queries, func(r rediscache.Registration) { fresh = append(fresh, r) })
 	err = l.computeKeepingAlive(ctx, len(queries)+len(fresh), func() {
@@ -63,14 +64,14 @@ func (l *leadership) purge(ctx context.Context, queries []string) (fresh []redis
 	return fresh, cmp.Or(failed, err)
 }
 
-// removeFromIndex takes queries out of the index.
+// removeFromIndex removes queries from the index.
 func (l *leadership) removeFromIndex(queries []string) {
 	for _, q := range queries {
 		l.index.Remove(q)
 	}
 }
 
-// readRegistrations learns all that has registered. It may be very many.
+// readRegistrations reads all new registrations, which may be very many, into the index.
 func (l *leadership) readRegistrations(ctx context.Context) error {
 	for {
 		some, more, err := l.purger.SomeRegistrations(ctx)
@@ -86,7 +87,7 @@ func (l *leadership) readRegistrations(ctx context.Context) error {
 	}
 }
 
-// addToIndex takes registrations into the index.
+// addToIndex adds registrations to the index.
 func (l *leadership) addToIndex(some []rediscache.Registration) {
 	for i := range some {
 		addRegistration(&l.index, &some[i])
@@ -94,7 +95,7 @@ func (l *leadership) addToIndex(some []rediscache.Registration) {
 	l.Metrics.Registrations.Add(len(some))
 }
 
-// addRegistration takes a registration into an index. A window that this build cannot read is
+// addRegistration adds a registration to an index. A window that this build cannot read is
 // taken for wide.
 func addRegistration(index *match.Index, r *rediscache.Registration) {
 	w, err := listing.ParseWindow(r.Window)
@@ -104,8 +105,8 @@ func addRegistration(index *match.Index, r *rediscache.Registration) {
 	index.Set(r.Number, r.Query, w)
 }
 
-// affected returns the queries of an index that the changes touch, but for some. Those of
-// changes that touch few come first: they need not wait for the others.
+// affected returns the queries of an index that the changes affect, except those in but.
+// Queries of changes that affect few come first: they need not wait for the others.
 func (l *leadership) affected(ctx context.Context, index *match.Index, changes []match.Change, but []string) (queries []string, err error) {
 	err = l.computeKeepingAlive(ctx, len(changes), func() { queries = affected(index, changes, but) })
 	return queries, err

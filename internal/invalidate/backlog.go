@@ -31,7 +31,7 @@ type backlog struct {
 // stays so, whatever ends this leadership.
 func (l *leadership) consume(ctx context.Context, batch *feed.Batch, so *backlog) error {
 	l.beatPrevented(cachestate.CatchingUp, fmt.Sprintf("%d changes are done", so.consumed+len(batch.Changes)))
-	l.position.Fences = fencesOf(l.purger.Fences())
+	l.position.Fences = l.purger.Fences()
 	err := l.runKeepingAlive(ctx, l.partTimeout(), func(ctx context.Context) error {
 		return feed.Consume(ctx, l.drains, l.position, batch)
 	})

@@ -9,8 +9,8 @@ import (
 	"github.com/freshlist/freshlist/internal/rediscache"
 )
 
-// readClock reads Redis' clock, for the beat at the end of the round, and makes sure
-// that Redis has not been told to evict what it must keep.
+// readClock reads Redis' clock, for the beat at the end of the round, and checks the
+// eviction policy of Redis.
 func (l *leadership) readClock(ctx context.Context) error {
 	l.certifiedAt = time.Now()
 	clock, err := l.purger.ReadClock(ctx)
@@ -24,7 +24,8 @@ func (l *leadership) readClock(ctx context.Context) error {
 	return nil
 }
 
-// publishBeat publishes the proof, and then looks at some live queries that may have gone.
+// publishBeat publishes the beat. Then it scans some live queries, and removes those of
+// which nothing is left.
 func (l *leadership) publishBeat(ctx context.Context) error {
 	err := l.purger.PublishBeat(ctx, rediscache.Proof{Noted: l.certified, Applied: l.position.Snapshot})
 	switch {
@@ -46,15 +47,15 @@ func (l *leadership) publishBeat(ctx context.Context) error {
 	return err
 }
 
-// A beat looks at least at minScans live queries, and at all of them within
-// scanBeats beats.
+// Each beat scans at least minScans live queries, and scanBeats beats scan all of them.
 const (
 	minScans  = 20
 	scanBeats = 500
 )
 
-// republishEvery is how often a beat is renewed while changes keep coming, for those who
-// wait to see their own write. Where very many come, they read it from the database.
+// republishEvery is how often a beat is published again while changes keep coming. It serves
+// those who wait to see their own write. Where very many changes come, they read from the
+// database.
 func (l *leadership) republishEvery() time.Duration {
 	if !l.doorbell.ringing() {
 		return l.beatEvery() / 4
@@ -62,9 +63,9 @@ func (l *leadership) republishEvery() time.Duration {
 	return 15 * time.Millisecond
 }
 
-// republishBeat publishes the present beat with what has been applied since. As for any proof,
-// the catalog must have been read: a transaction that went past disabled triggers is in
-// the applied snapshot like any other, but nothing of it has been applied.
+// republishBeat publishes the present beat again, with what has been applied since. As for
+// any beat, the catalog must have been read: a transaction that went past disabled triggers
+// is in the applied snapshot like any other, but nothing of it has been applied.
 func (l *leadership) republishBeat(ctx context.Context) error {
 	l.dirty, l.republishedAt = false, time.Now()
 	if l.certified == 0 {
@@ -90,7 +91,7 @@ func (l *leadership) checkCatalog(ctx context.Context) error {
 	})
 }
 
-// isRefusedForTime reports whether a beat was refused for its time only.
+// isRefusedForTime reports whether a beat was refused only for its time.
 func isRefusedForTime(err error) bool {
 	return errors.Is(err, rediscache.ErrLate) || errors.Is(err, rediscache.ErrFuture)
 }

@@ -37,7 +37,7 @@ func (i *Invalidator) connect(ctx context.Context, purpose string, settings map[
 	return conn, nil
 }
 
-// closeTimeout bounds the farewell of a connection that may be dead.
+// closeTimeout bounds the closing of a connection that may be dead.
 const closeTimeout = 100 * time.Millisecond
 
 // closeConn closes a connection without waiting long for the other side.

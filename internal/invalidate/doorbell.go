@@ -5,30 +5,31 @@ import (
 	"time"
 )
 
-// doorbell is the invalidator's half of the protocol by which writers ring only
-// while it sleeps. Writers try to take the doorbell's lock shared and notify if they cannot.
+// doorbell is the invalidator's half of the protocol by which writers send a NOTIFY (they
+// "ring") only while it waits for one. A writer tries to take the doorbell lock shared, and
+// rings if it cannot.
 //
-//   - awake: nobody holds the lock exclusively, writers are silent, changes are found by looking.
-//   - asking: the lock has been asked for; that alone makes every later writer ring. Those
-//     that were silent before the latest asking may still have to be found by looking.
-//   - withdrawing: so much comes that ringing would harm the writers. It looks as when awake,
-//     and waits for the answer: only that says whether the lock was granted meanwhile, in
-//     which case it is given back. Then it is awake.
-//   - asleep: the lock is held, so no silent writer is left; one more look, then every
-//     change rings. Or nearly every one: who would have to wait for another's ring stays
-//     silent. So where a ring finds others in progress, a few looks follow.
+//   - awake: nobody holds the lock exclusively, and writers do not ring. The loop polls.
+//   - requesting: the lock has been requested; that alone makes every later writer ring.
+//     Writers from before the latest request may still be silent, so the loop polls, too.
+//   - withdrawing: there are so many changes that ringing would slow the writers down.
+//     The loop polls as when awake, and waits for the answer to the request: only that
+//     says whether the lock was granted meanwhile. If it was, it is released. Then the
+//     state is awake.
+//   - asleep: the lock is held, so no silent writer is left. After one more poll, every
+//     change rings.
 //
-// One asking ends by itself after a while, granted or not, so that an answer is never far.
-// Who falls silent between two askings is found by a beat.
+// One request ends by itself after a while, granted or not. A writer that does not ring
+// between two requests is found by the next beat.
 //
-// The asking occupies its connection: meanwhile the loop drains on another one.
+// The request occupies its connection. Meanwhile the loop drains on another one.
 type doorbell struct {
-	ask     func(context.Context) (held bool, err error) // asks for the lock and waits, for a while at most
-	release func(context.Context) error                  // gives it back
+	ask     func(context.Context) (held bool, err error) // requests the lock, and waits for a while
+	release func(context.Context) error                  // releases it
 
 	state     doorbellState
-	request   func()        // asks once more
-	granted   chan answer   // answers the asking
+	request   func()        // requests the lock again
+	granted   chan answer   // receives the answer to the request
 	pollDue   bool          // the lock was granted within a round: one more look is due
 	pause     time.Duration // until the next look while asking, or asleep behind a ring; 0 for none
 	polledAt  time.Time     // when the loop last began to look
@@ -49,7 +50,7 @@ const (
 	asleep
 )
 
-// answer is what came of one asking for the lock.
+// answer is the result of one request for the lock.
 type answer struct {
 	held bool
 	err  error
@@ -86,18 +87,19 @@ const (
 	retryMax   = 16 * time.Second
 )
 
-// busy reports whether the connection is occupied by an asking.
+// busy reports whether a request occupies the connection.
 func (b *doorbell) busy() bool { return b.state == requesting || b.state == withdrawing }
 
 // ringing reports whether writers ring.
 func (b *doorbell) ringing() bool { return b.state == requesting || b.state == asleep }
 
-// sleepDue reports whether it is time to ask for the lock.
+// sleepDue reports whether it is time to request the lock.
 func (b *doorbell) sleepDue(now time.Time) bool {
 	return b.state == awake && b.levelNow(now) == 0 && !now.Before(b.retryAt)
 }
 
-// requestLock asks for the lock without waiting for it; ctx is that of all the askings to come.
+// requestLock requests the lock and does not wait. ctx is that of all requests until the
+// state is awake again.
 func (b *doorbell) requestLock(ctx context.Context) {
 	b.state, b.pause = requesting, pollMin
 	b.request = func() {
@@ -111,8 +113,8 @@ func (b *doorbell) requestLock(ctx context.Context) {
 	b.request()
 }
 
-// answered takes in the answer to an asking: the lock is held, or the time for one asking is
-// over and it is asked for again, unless the request is being withdrawn.
+// answered handles the answer to a request. If the lock is held, the state is asleep. If the
+// request has timed out, the lock is requested again, unless the request is being withdrawn.
 func (b *doorbell) answered(ctx context.Context, now time.Time, a answer) error {
 	b.granted = nil
 	switch {
@@ -135,8 +137,8 @@ func (b *doorbell) answered(ctx context.Context, now time.Time, a answer) error 
 	return nil
 }
 
-// wake has the writers fall silent: at once if the lock is held, and if it is asked for, as
-// soon as that is answered.
+// wake keeps writers from ringing: at once if the lock is held, else as soon as the request
+// is answered.
 func (b *doorbell) wake(ctx context.Context, now time.Time) error {
 	switch b.state {
 	case requesting:
@@ -151,12 +153,12 @@ func (b *doorbell) wake(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// startPolling begins to look for changes.
+// startPolling makes the state awake.
 func (b *doorbell) startPolling(now time.Time) {
 	b.state, b.pollDue, b.pollEvery, b.level, b.levelAt = awake, false, pollMin, maxAwakeLevel, now
 }
 
-// awaitAnswer waits for the answer to an asking whose context has been cancelled.
+// awaitAnswer waits for the answer to a request whose context has been cancelled.
 func (b *doorbell) awaitAnswer() {
 	if b.granted != nil {
 		<-b.granted
@@ -164,11 +166,11 @@ func (b *doorbell) awaitAnswer() {
 	}
 }
 
-// levelNow returns the debt as of now.
+// levelNow returns the level of the leaky bucket at now.
 func (b *doorbell) levelNow(now time.Time) time.Duration { return max(0, b.level-now.Sub(b.levelAt)) }
 
-// addTransactions notes that a drain found changes of so many transactions, while so many others
-// were in progress, and reports whether that is too much for writers to ring for.
+// addTransactions records that a drain found changes of so many transactions, while so many
+// others were in progress. It reports whether that is too much for writers to ring for.
 func (b *doorbell) addTransactions(now time.Time, transactions, inProgress int) (burst bool) {
 	b.adjustInterval(now.Sub(b.levelAt) * pollFinds / time.Duration(transactions))
 	b.level, b.levelAt = b.levelNow(now)+time.Duration(transactions)*(transactionCost+time.Duration(min(inProgress, maxWaiters))*waiterCost), now
@@ -182,7 +184,7 @@ func (b *doorbell) addTransactions(now time.Time, transactions, inProgress int) 
 	return b.level > wakeLevel
 }
 
-// adjustInterval moves the time from one look to the next towards what suits the latest changes:
+// adjustInterval moves the time between two polls towards what suits the latest changes:
 // quickly when more come, and slowly when fewer do, which may be a pause only.
 func (b *doorbell) adjustInterval(suits time.Duration) {
 	switch suits = min(max(suits, pollMin), pollMax); {
@@ -193,8 +195,8 @@ func (b *doorbell) adjustInterval(suits time.Duration) {
 	}
 }
 
-// pollIn returns how long to wait before looking again without having been rung;
-// 0 means until the next beat.
+// pollIn returns how long to wait before the next poll if nobody rings; 0 means until the
+// next beat.
 func (b *doorbell) pollIn(now time.Time, polling bool, beat time.Duration) time.Duration {
 	switch {
 	case b.state == awake && polling && b.levelNow(now) == 0:

@@ -254,11 +254,11 @@ func TestHearing(t *testing.T) {
 	r.now = r.now.Add(1)
 	r.expect(false, "a ring was not heard")
 	if r.overdue(r.now) {
-		t.Error("deaf after a second")
+		t.Error("overdue after a second")
 	}
 	r.now = r.now.Add(overdueAfter)
 	if !r.overdue(r.now) {
-		t.Error("not deaf after long")
+		t.Error("not overdue after long")
 	}
 	r.disconnected()
 	if r.overdue(r.now) {
@@ -284,7 +284,7 @@ func TestHungRingIsNoDeafness(t *testing.T) {
 	r.send(r.now)
 	r.now = r.now.Add(time.Hour)
 	if r.overdue(r.now) {
-		t.Error("deaf, though nothing was rung")
+		t.Error("overdue, though no ping was sent")
 	}
 }
 

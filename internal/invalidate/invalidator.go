@@ -1,11 +1,11 @@
-// Package invalidate is the write path: it hears of changes that anybody has
-// committed to the listings, and removes from Redis exactly what they change.
+// Package invalidate is the write path. It reads the changes that anybody has committed to
+// the listings, and removes from Redis exactly the answers that they change.
 //
-// Its invariant: a beat is published only after everything that was visible in
-// PostgreSQL at the beat's noted time has been purged. One loop does it all, in
-// one order: note the time, drain the changes, match and purge, read the new
-// registrations, match and purge those, store the cursor, beat. Whatever goes wrong, there
-// is no beat, and the work is taken up again from the stored cursor.
+// Its invariant: a beat is published only after everything that was visible in PostgreSQL at
+// the beat's noted time has been purged. One loop does it all, in this order: read Redis'
+// clock, drain the changes, match and purge, read the new registrations, match and purge
+// those, store the position, publish the beat. After any error there is no beat, and the
+// work is taken up again from the stored position.
 package invalidate
 
 import (

@@ -27,10 +27,10 @@ type leadership struct {
 
 	position      feed.Position // how far the cache has come; PostgreSQL may have stored less
 	sweep         *feed.Sweep   // deletes what is behind the position that the work began with
-	remaining     []string      // queries that drained changes touch and that are still to be purged
+	remaining     []string      // queries that drained changes affect and that are still to be purged
 	pending       []uint64      // transactions purged but not yet stored as done
 	stored        time.Time     // when the position was last stored
-	certified     int64         // the time that the last beat certified, Redis' microseconds
+	certified     int64         // the time that the last beat certified, by Redis' clock, in microseconds
 	certifiedAt   time.Time     // when that was noted, by this process's clock; or before
 	republishedAt time.Time     // when that beat was last published again
 	dirty         bool          // changes have been applied since
@@ -43,10 +43,10 @@ func (i *Invalidator) newLeadership(locks, drains *pgx.Conn) *leadership {
 	return l
 }
 
-// keepAlive uses the leader's connection if it has been idle for a while: a session
-// that does nothing for B/2 is ended by PostgreSQL, and its locks go to the
-// standby. It must be called between the parts of anything that takes long. While K
-// is asked for, to use it is to take in the answer.
+// keepAlive uses the connection with the locks if it has been idle for a while. PostgreSQL
+// ends a session that does nothing for B/2, and its locks go to the standby. keepAlive must
+// be called between the parts of anything that takes long. While the doorbell lock is
+// requested, it handles the answer instead.
 func (l *leadership) keepAlive(ctx context.Context) error {
 	if l.doorbell.busy() {
 		select {
@@ -71,16 +71,17 @@ func (l *leadership) keepAlive(ctx context.Context) error {
 	return nil
 }
 
-// answered takes in the answer to the request for K, which has used the leader's connection.
+// answered handles the answer to the request for the doorbell lock, which has used the
+// connection with the locks.
 func (l *leadership) answered(ctx context.Context, a answer) error {
 	l.used = time.Now()
 	return l.doorbell.answered(ctx, l.used, a)
 }
 
-// runKeepingAlive does one step that may take long, and meanwhile keeps the session of the locks in
-// use, for at most so long. That session does nothing but hold them. If it did more, the
-// process might be stopped while PostgreSQL sends it something large; then the session
-// would not be idle, and so never end.
+// runKeepingAlive runs one step that may take long, at most for so long, and meanwhile keeps
+// the session with the locks in use. That session only holds locks. If it did more, the
+// process might be stopped while PostgreSQL sends it something large. The session would then
+// not be idle, and so never end.
 func (l *leadership) runKeepingAlive(ctx context.Context, most time.Duration, step func(context.Context) error) error {
 	limited, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
@@ -105,8 +106,8 @@ func (l *leadership) runKeepingAlive(ctx context.Context, most time.Duration, st
 	}
 }
 
-// computeKeepingAlive does something with so many queries or changes that takes no connection, and
-// cannot be cancelled.
+// computeKeepingAlive runs a computation on size queries or changes. It uses no connection
+// and cannot be cancelled.
 func (l *leadership) computeKeepingAlive(ctx context.Context, size int, do func()) error {
 	const fewest = 64 // fewer take no time
 	if size < fewest {
@@ -122,9 +123,9 @@ const computeTimeout = time.Minute
 // partTimeout bounds a step that may have much to read or to delete.
 func (l *leadership) partTimeout() time.Duration { return 10 * l.stepTimeout() }
 
-// begin takes over what the last leader left, or begins a new epoch if that
-// cannot be trusted. While capture is not in order it waits: then nothing may be
-// cached. Then it learns which queries are live.
+// begin takes over what the last leader left, or begins a new epoch if that cannot be
+// trusted. While capture is not in order it waits: nothing may be cached then. At the end it
+// reads which queries are live.
 func (l *leadership) begin(ctx context.Context) error {
 	for {
 		catalog, err := l.awaitCapture(ctx)
@@ -180,7 +181,7 @@ func (l *leadership) takeOver(ctx context.Context, catalog string) error {
 	if err != nil {
 		return err
 	}
-	unchanged, err := l.purger.TakeOver(ctx, next, positionsOf(stored.Fences))
+	unchanged, err := l.purger.TakeOver(ctx, next, stored.Fences)
 	if errors.Is(err, rediscache.ErrStateLost) {
 		l.Metrics.Lost.Inc()
 		return l.newEpoch(ctx, beginning, telemetry.RedisLost)
@@ -214,7 +215,7 @@ func (l *leadership) unseen(ctx context.Context, orphans []uint64) ([]uint64, er
 	return slices.Compact(all), nil
 }
 
-// startFrom begins to work from a position. What was done behind another one is no concern of it.
+// startFrom begins to work from a position. State of an earlier position is dropped.
 func (l *leadership) startFrom(at feed.Position) {
 	l.position, l.sweep = at, feed.NewSweep(at)
 	l.certified, l.remaining, l.pending = 0, nil, nil
@@ -257,8 +258,8 @@ func (l *leadership) awaitCapture(ctx context.Context) (catalog string, err erro
 	}
 }
 
-// checkOtherDatabase returns rediscache.ErrOtherDatabase while an invalidator of another database beats
-// under the same names.
+// checkOtherDatabase returns rediscache.ErrOtherDatabase while the invalidator of another
+// database publishes beats under the same names.
 func (l *leadership) checkOtherDatabase(ctx context.Context) error {
 	self, err := l.leader(ctx, feed.Position{})
 	if err != nil {
@@ -291,7 +292,7 @@ func (l *leadership) repair(ctx context.Context) (repaired bool, err error) {
 	return did != "", err
 }
 
-// backoff says when something is due that is done less and less often.
+// backoff says when something is due that is retried less and less often.
 type backoff struct {
 	first, most time.Duration
 	pause       time.Duration
@@ -327,9 +328,9 @@ func (l *leadership) renewEpoch(ctx context.Context, reason telemetry.EpochReaso
 	})
 }
 
-// newEpoch voids the cache: first in PostgreSQL, where the marker and the cursor
-// are written by one transaction, then in Redis. A change that commits between the
-// two is behind the cursor and so not lost.
+// newEpoch voids the cache: first in PostgreSQL, where one transaction writes the marker and
+// the position, then in Redis. A change that commits between the two is behind the position,
+// so it is not lost.
 func (l *leadership) newEpoch(ctx context.Context, b feed.EpochStart, reason telemetry.EpochReason) error {
 	b.Epoch, b.Partitions, b.Agreed = rediscache.NewEpoch(), l.Space.Partitions, l.agreed()
 	at, err := feed.NewEpoch(ctx, l.drains, b)
@@ -348,20 +349,4 @@ func (l *leadership) newEpoch(ctx context.Context, b feed.EpochStart, reason tel
 	l.Metrics.Epoch(reason)
 	l.Log.InfoContext(ctx, "new epoch", "epoch", at.Epoch, "reason", reason.String(), "uncaptured", len(at.Uncaptured))
 	return nil
-}
-
-func positionsOf(fences []feed.Fence) []rediscache.Fence {
-	positions := make([]rediscache.Fence, len(fences))
-	for p, f := range fences {
-		positions[p] = rediscache.Fence{Term: f.Term, Seq: f.Seq, Batch: f.Batch}
-	}
-	return positions
-}
-
-func fencesOf(positions []rediscache.Fence) []feed.Fence {
-	fences := make([]feed.Fence, len(positions))
-	for p, c := range positions {
-		fences[p] = feed.Fence{Term: c.Term, Seq: c.Seq, Batch: c.Batch}
-	}
-	return fences
 }

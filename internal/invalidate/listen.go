@@ -13,20 +13,20 @@ import (
 	"github.com/jackc/pgxlisten"
 )
 
-// The channels: writers ring on the first; on the second the invalidator rings
-// to itself, to know that it would hear the first.
+// The channels. Writers ring on the first. On the second the invalidator sends pings to
+// itself, which show that rings on the first would arrive.
 const (
 	changesChannel = "freshlist"
 	pingChannel    = "freshlist_ping"
 )
 
-// listener keeps one LISTEN connection and turns what it hears into rings. A
-// connection that is open but dead hears nothing and fails nowhere, so the listener
-// also rings to itself, on a connection of its own: that may hang for hours, and neither
-// the loop nor the lead may wait for it.
+// listener keeps one LISTEN connection and passes notifications on as rings. A connection
+// that is open but dead receives nothing and returns no error. So the listener also sends
+// pings to itself, on a connection of its own: a ping may hang for hours, and neither the
+// loop nor the leadership may wait for it.
 type listener struct {
 	rings   chan struct{} // one ring is waiting, or none: rings carry nothing
-	pingNow chan struct{} // ring to oneself now
+	pingNow chan struct{} // send a ping now
 	connect func(ctx context.Context, purpose string) (*pgx.Conn, error)
 	report  func(error)
 
@@ -53,7 +53,7 @@ func startListener(ctx context.Context, connect func(context.Context, string) (*
 	return l
 }
 
-// handler handles what is heard on a channel; begun is called when it is listened to.
+// handler handles the notifications of a channel; begun is called when it is listened to.
 type handler struct {
 	pgxlisten.HandlerFunc
 	begun func()
@@ -87,14 +87,14 @@ func (l *listener) receivePing(_ context.Context, n *pgconn.Notification, _ *pgx
 	return nil
 }
 
-// disconnected notes that the connection has gone. The loop must know at once that it cannot
-// rely on being rung.
+// disconnected records that the connection is lost. The loop must know at once that it
+// cannot rely on rings.
 func (l *listener) disconnected() {
 	l.update((*pings).disconnected)
 	l.wakeLoop()
 }
 
-// wakeLoop has the loop look.
+// wakeLoop makes the loop poll.
 func (l *listener) wakeLoop() { _ = l.ring(context.Background(), nil, nil) }
 
 func (l *listener) update(what func(*pings)) {
@@ -109,13 +109,13 @@ func (l *listener) healthy(now time.Time) (healthy bool) {
 	return healthy
 }
 
-// overdue reports whether the listener is to be given up.
+// overdue reports whether the listener must be replaced.
 func (l *listener) overdue(now time.Time) (overdue bool) {
 	l.update(func(h *pings) { overdue = h.overdue(now) })
 	return overdue
 }
 
-// pingSoon has it ring to itself now, unless it does.
+// pingSoon sends a ping now, unless one is under way.
 func (l *listener) pingSoon() {
 	select {
 	case l.pingNow <- struct{}{}:
@@ -123,11 +123,11 @@ func (l *listener) pingSoon() {
 	}
 }
 
-// pingTimeout is how long a ring to oneself may take. It must end some time, since the link
-// may be dead; and each that is ended so leaves a line in PostgreSQL's log.
+// pingTimeout bounds one ping. The connection may be dead, so it must end some time; and
+// each ping that is ended so leaves a line in PostgreSQL's log.
 const pingTimeout = 5 * time.Minute
 
-// pingLoop rings to itself now and then, until ctx is done.
+// pingLoop sends pings until ctx is done.
 func (l *listener) pingLoop(ctx context.Context) {
 	var conn *pgx.Conn
 	defer func() {
@@ -153,7 +153,7 @@ func (l *listener) pingLoop(ctx context.Context) {
 	}
 }
 
-// pingOnce rings to itself and waits until that is committed.
+// pingOnce sends a ping and waits until it is committed.
 func (l *listener) pingOnce(ctx context.Context, conn **pgx.Conn) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
@@ -170,7 +170,7 @@ func (l *listener) pingOnce(ctx context.Context, conn **pgx.Conn) (err error) {
 	})
 	defer hangs.Stop()
 	if _, err := (*conn).Exec(ctx, "select pg_notify($1, $2)", pingChannel, strconv.FormatUint(number, 10)); err != nil {
-		return fmt.Errorf("ring to oneself: %w", err)
+		return fmt.Errorf("send a ping: %w", err)
 	}
 	l.update(func(h *pings) { h.committed(time.Now()) })
 	return nil

@@ -18,9 +18,9 @@ import (
 	"github.com/freshlist/freshlist/internal/rediscache"
 )
 
-// beatState is what keeps this process, or the leader that it stands by for, from proving
-// anything at present. A proof counts for B, so the cache is out of use only once the last
-// one has ended: what is overcome sooner is no state.
+// beatState is whether the last beat of this process still counts, and what keeps the next
+// one from being published. A beat counts for B, so the cache is out of use only once the
+// last one has ended. A trouble that ends sooner is not reported.
 type beatState struct {
 	mu         sync.Mutex
 	validUntil time.Time         // the end of the last proof of this process, by its clock
@@ -29,7 +29,7 @@ type beatState struct {
 	redisFull  bool // Redis stores nothing
 }
 
-// beatPublished notes that a proof was published whose time was noted at noted or later.
+// beatPublished records that a beat was published whose time was noted at noted or later.
 func (i *Invalidator) beatPublished(noted time.Time) {
 	h := &i.beatState
 	h.mu.Lock()
@@ -40,7 +40,7 @@ func (i *Invalidator) beatPublished(noted time.Time) {
 	}
 }
 
-// beatPrevented notes what keeps the next proof from being published.
+// beatPrevented records what keeps the next beat from being published.
 func (i *Invalidator) beatPrevented(why cachestate.Reason, detail string) {
 	h := &i.beatState
 	h.mu.Lock()
@@ -52,7 +52,7 @@ func (i *Invalidator) beatPrevented(why cachestate.Reason, detail string) {
 	}
 }
 
-// leaderBeats notes that another process's proofs are there.
+// leaderBeats records that the beats of another process are valid.
 func (i *Invalidator) leaderBeats() {
 	h := &i.beatState
 	h.mu.Lock()
@@ -63,8 +63,8 @@ func (i *Invalidator) leaderBeats() {
 	}
 }
 
-// beatExpired ends the state of caching with the last proof. withdrawn says that the proof is
-// not in Redis any more.
+// beatExpired changes the state when the last beat has ended. withdrawn says that the beat
+// is no longer in Redis.
 func (i *Invalidator) beatExpired(withdrawn bool) {
 	h := &i.beatState
 	h.mu.Lock()
@@ -82,7 +82,7 @@ func (i *Invalidator) beatExpired(withdrawn bool) {
 	}
 }
 
-// setRedisFull notes whether Redis stores nothing, though what it may evict has been evicted.
+// setRedisFull records whether Redis stores nothing, even after it has evicted what it may.
 func (i *Invalidator) setRedisFull(full bool, detail string) {
 	h := &i.beatState
 	h.mu.Lock()
@@ -93,7 +93,7 @@ func (i *Invalidator) setRedisFull(full bool, detail string) {
 	}
 }
 
-// Interrupted takes in an error that keeps this process from its work.
+// Interrupted reports an error that keeps this process from its work.
 func (i *Invalidator) Interrupted(ctx context.Context, err error) {
 	why := reasonOf(err)
 	if errors.Is(err, rediscache.ErrFenced) {
@@ -192,7 +192,7 @@ func (i *Invalidator) Watch(ctx context.Context) {
 	}
 }
 
-// beatsRead takes in what a look at the beats has shown. What they say is for checkLeader to judge.
+// beatsRead handles the result of reading the beats. checkLeader compares their contents.
 func (i *Invalidator) beatsRead(err error) {
 	why, _ := cachestate.ReasonOf(err)
 	i.setRedisFull(why == cachestate.RedisFull, fmt.Sprint(err))
@@ -205,7 +205,7 @@ func (i *Invalidator) beatsRead(err error) {
 	}
 }
 
-// checkLeader finds out whether the leader that this process stands by for proves anything.
+// checkLeader finds out whether the present leader publishes valid beats.
 func (i *Invalidator) checkLeader(ctx context.Context, conn *pgx.Conn) error {
 	if time.Since(i.leaderChecked) < i.watchEvery() {
 		return nil

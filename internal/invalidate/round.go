@@ -9,9 +9,10 @@ import (
 	"github.com/freshlist/freshlist/internal/rediscache"
 )
 
-// round is one pass from noting the time to the beat; one without beat only applies
-// what is there. The order of its steps is what the guarantee rests on. A round that meets a
-// large backlog goes on until nothing is left, and then ends in a beat, if it was due or not.
+// round is one pass from reading the clock to the beat. One in which no beat is due only
+// applies what is there. The guarantee rests on the order of its steps. A round that meets a
+// large backlog goes on until nothing is left, and then publishes a beat even if none was
+// due.
 func (l *leadership) round(ctx context.Context, beatDue bool) (published bool, err error) {
 	if beatDue {
 		if err := l.readRegistrations(ctx); err != nil { // which may take long, so before the time is noted
@@ -77,10 +78,10 @@ const (
 	evenPart    = 4
 )
 
-// step drains and purges about most queries. The rest is left for the next step, so that
+// step drains, and purges about most queries. The rest is left for the next step, so that
 // those who commit meanwhile need not wait for all of an edit that very many queries show.
-// Nothing is stored or certified before nothing is left. After a drain that is not all there
-// is, nothing is left, and the position is still before it.
+// Nothing is stored or certified while anything is left. After a drain that reached its
+// limits, nothing is left, and the position is still before it.
 func (l *leadership) step(ctx context.Context, catalog bool, most int) (*feed.Batch, error) {
 	l.doorbell.polledAt = time.Now()
 	batch, err := l.pollOnce(ctx, catalog)
@@ -106,8 +107,8 @@ func (l *leadership) step(ctx context.Context, catalog bool, most int) (*feed.Ba
 	return batch, l.answerBurst(ctx, batch)
 }
 
-// pollOnce drains. When writers ring there is most likely a change, so that meanwhile it
-// learns which queries are live: then nearly always one purge is enough.
+// pollOnce drains. When writers ring there is probably a change, so it reads the new
+// registrations at the same time: then one purge is nearly always enough.
 func (l *leadership) pollOnce(ctx context.Context, catalog bool) (*feed.Batch, error) {
 	if l.doorbell.state != asleep {
 		return l.drain(ctx, catalog)

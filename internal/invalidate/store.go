@@ -33,7 +33,7 @@ func (l *leadership) store(ctx context.Context, beatDue bool) error {
 
 // save writes the position now.
 func (l *leadership) save(ctx context.Context) error {
-	l.position.Fences = fencesOf(l.purger.Fences())
+	l.position.Fences = l.purger.Fences()
 	if err := feed.Advance(ctx, l.drains, l.position, l.pending); err != nil {
 		return err
 	}
@@ -42,10 +42,9 @@ func (l *leadership) save(ctx context.Context) error {
 	return nil
 }
 
-// saveOnExit stores the position when the process is told to stop, so that the next
-// leader need not apply again what has been applied. If it fails, that one will, as it
-// will if the position is ahead of what has been purged, or if a purge was cut short: what
-// it has left in which partition is not known then.
+// saveOnExit stores the position when the process is told to stop, so that the next leader
+// need not apply again what has been applied. If it fails, the next leader does that. It
+// does nothing while the position is ahead of what has been purged.
 func (l *leadership) saveOnExit(ctx context.Context) {
 	if len(l.pending) == 0 || len(l.remaining) > 0 || !l.purger.Answered() {
 		return

@@ -38,7 +38,7 @@ func TestPreparedTransactionOutlivesACrash(t *testing.T) {
 					}
 					epoch := awaitEpoch(d, before)
 					if n := i.Report().Uncaptured; n != 1 {
-						t.Errorf("%d orphans are reported, want 1", n)
+						t.Errorf("%d uncaptured transactions are reported, want 1", n)
 					}
 					if successor {
 						i.Stop()
@@ -48,7 +48,7 @@ func TestPreparedTransactionOutlivesACrash(t *testing.T) {
 					finish(d, ending, "lost")
 					last := awaitEpoch(d, epoch)
 					if n := i.Report().Uncaptured; n != 0 {
-						t.Errorf("%d orphans are reported when it has ended", n)
+						t.Errorf("%d uncaptured transactions are reported when it has ended", n)
 					}
 					keeps(d, last, "again", 3)
 				})
@@ -188,14 +188,14 @@ func TestWriterOutlivesAFaultOfCapture(t *testing.T) {
 			d.Exec(fault[1])
 			epoch := awaitEpoch(d, before)
 			if n := i.Report().Uncaptured; n != 1 {
-				t.Errorf("%d orphans are reported, want 1", n)
+				t.Errorf("%d uncaptured transactions are reported, want 1", n)
 			}
 			query := propertyOf(1)
 			fill(d, []string{query})
 			run("commit")
 			last := awaitEpoch(d, epoch)
 			if n := i.Report().Uncaptured; n != 0 {
-				t.Errorf("%d orphans are reported when it has ended", n)
+				t.Errorf("%d uncaptured transactions are reported when it has ended", n)
 			}
 			d.AwaitApplied(d.Exec("update properties set price = price + 1 where id = 2"))
 			if now := d.Beat(0).Epoch; now != last {

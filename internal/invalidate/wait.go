@@ -10,8 +10,8 @@ import (
 	"github.com/freshlist/freshlist/internal/invalidate/feed"
 )
 
-// awaitEvent waits for whatever comes first of a ring, the next look, the next beat and
-// the answer to the request for the doorbell's lock, and tells whether it was the beat.
+// awaitEvent waits for a ring, the next poll, the next beat or the answer to the request for
+// the doorbell lock, whichever comes first. It reports whether that was the beat.
 func (l *leadership) awaitEvent(ctx context.Context, beatTimer <-chan time.Time) (beatDue bool, err error) {
 	if l.doorbell.pollDue {
 		l.doorbell.pollDue = false
@@ -50,7 +50,7 @@ func (l *leadership) maintain(ctx context.Context) error {
 	now := time.Now()
 	if l.listener.overdue(now) {
 		l.Metrics.ListenerRestarts.Inc()
-		l.Log.WarnContext(ctx, "the listener does not hear its own ring, beginning another")
+		l.Log.WarnContext(ctx, "the listener does not receive its own pings and is replaced")
 		l.listener.stop()
 		l.listener = l.listen(ctx)
 	}
@@ -64,14 +64,14 @@ func (l *leadership) maintain(ctx context.Context) error {
 	return nil
 }
 
-// askForDoorbell asks for the doorbell's lock once.
+// askForDoorbell requests the doorbell lock once.
 func (l *leadership) askForDoorbell(ctx context.Context) (held bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, l.stepTimeout()+l.lockWait())
 	defer cancel()
 	return askForDoorbellLock(ctx, l.locks)
 }
 
-// releaseDoorbell gives the doorbell's lock back.
+// releaseDoorbell releases the doorbell lock.
 func (l *leadership) releaseDoorbell(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, l.stepTimeout())
 	defer cancel()
@@ -88,8 +88,8 @@ func (l *leadership) listen(ctx context.Context) *listener {
 	})
 }
 
-// answerBurst wakes up if changes come so fast that ringing would cost the writers
-// more than looking costs the invalidator.
+// answerBurst wakes the doorbell if changes come so fast that ringing would cost the writers
+// more than polling costs the invalidator.
 func (l *leadership) answerBurst(ctx context.Context, batch *feed.Batch) error {
 	now := time.Now()
 	if batch.Ringing && l.doorbell.ringing() {

@@ -22,6 +22,7 @@ var pure = map[string][]string{
 	"internal/listing":          nil,
 	"internal/description":      {"github.com/goccy/go-yaml/ast", "github.com/goccy/go-yaml/lexer", "github.com/goccy/go-yaml/parser", "github.com/goccy/go-yaml/token"},
 	"internal/rediskey":         nil,
+	"internal/pgsnapshot":       nil,
 	"internal/invalidate/match": {module + "internal/listing"},
 }
 

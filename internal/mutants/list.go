@@ -78,8 +78,8 @@ var guards = []Mutant{
 		"./internal/rediscache", "Beat"},
 	{"hit/beat of the future", []Edit{{"internal/rediscache/beat.go", "b.Noted <= now && now < b.End()", "now < b.End()"}},
 		"./internal/rediscache", "Beat"},
-	{"token/transaction in progress", []Edit{{"internal/rediscache/beat.go", "		if one == want {\n			return false\n", "		if one == want {\n			return true\n"}},
-		"./internal/rediscache", "Sees"},
+	{"token/transaction in progress", []Edit{{"internal/pgsnapshot/pgsnapshot.go", " && !slices.Contains(s.Running, xid)", ""}},
+		"./internal/pgsnapshot", "Sees"},
 	{"follow/subscription made again", []Edit{{"internal/rediscache/subscribe.go",
 		"if confirmed++; confirmed > len(channels) {", "if confirmed++; false {"}},
 		"./internal/rediscache", "Follow"},
@@ -190,7 +190,7 @@ var guards = []Mutant{
 		"./internal/serve/readthrough", "TwoDatabases|OnlyHits"},
 	{"agree/database", []Edit{{readthrough + "origin.go", " && o.database == b.Database", ""}},
 		"./internal/serve/readthrough", "Copied"},
-	{"agree/stamp of any age", []Edit{{readthrough + "origin.go", "	if age >= s.bound {\n		return nil\n	}\n", ""}},
+	{"agree/origin of any age", []Edit{{readthrough + "origin.go", "	if age >= s.bound {\n		return nil\n	}\n", ""}},
 		"./internal/serve/readthrough", "NoHitWithoutAStamp"},
 	{"agree/not in the process", []Edit{{"internal/serve/l1cache.go", " || !s.Reads.StillValid(a.origin, rec.begun)", ""}},
 		"./internal/serve", "ServesOnlyWhatStands"},
@@ -198,7 +198,7 @@ var guards = []Mutant{
 		"./internal/serve/readthrough", "ContradictsTheStamp"},
 	{"agree/row security", []Edit{{readthrough + "origin.go", "	case got.RowSecurity:\n		p.reason = cachestate.RowSecurity\n", ""}},
 		"./internal/serve/readthrough", "RowSecurity"},
-	{"agree/another's living beat", []Edit{{invalidate + "leadership.go", "	if err := l.checkOtherDatabase(ctx); err != nil {\n		return err\n	}\n", ""}},
+	{"agree/another's valid beat", []Edit{{invalidate + "leadership.go", "	if err := l.checkOtherDatabase(ctx); err != nil {\n		return err\n	}\n", ""}},
 		"./internal/serve/readthrough", "TwoDatabases"},
 
 	// The cache in the process.
@@ -209,9 +209,9 @@ var guards = []Mutant{
 	{"l1/purged fill stored", []Edit{
 		{"internal/serve/l1/l1.go", "f.cache == nil || f.version.purged.Load() ||", "f.cache == nil ||"},
 		{"internal/serve/l1/l1.go", "version: f.version,", "version: new(version),"}}, "./internal/serve/l1", ""},
-	{"l1/stored while deaf", []Edit{{"internal/serve/l1/l1.go", "	if c.disconnected {\n		return Fill[V]{}\n	}\n", ""}}, "./internal/serve/l1", ""},
-	{"l1/kept when deaf", []Edit{{"internal/serve/l1/l1.go", "	c.disconnected = !connected\n	c.clear()\n", "	c.disconnected = !connected\n"}}, "./internal/serve/l1", ""},
-	{"l1/marks forgotten too early", []Edit{{"internal/serve/l1/l1.go", "c.rotatedAt = c.current, make(", "c.rotatedAt = nil, make("}}, "./internal/serve/l1", ""},
+	{"l1/stored while disconnected", []Edit{{"internal/serve/l1/l1.go", "	if c.disconnected {\n		return Fill[V]{}\n	}\n", ""}}, "./internal/serve/l1", ""},
+	{"l1/kept when disconnected", []Edit{{"internal/serve/l1/l1.go", "	c.disconnected = !connected\n	c.clear()\n", "	c.disconnected = !connected\n"}}, "./internal/serve/l1", ""},
+	{"l1/versions forgotten too early", []Edit{{"internal/serve/l1/l1.go", "c.rotatedAt = c.current, make(", "c.rotatedAt = nil, make("}}, "./internal/serve/l1", ""},
 
 	// Writes.
 	{"write/no row lock", []Edit{{"internal/serve/database/write.go", `"::bigint for update")`, `"::bigint")`}},
@@ -238,7 +238,7 @@ var guards = []Mutant{
 		"./internal/invalidate", "LongRound"},
 	{"loop/catalog not compared", []Edit{{invalidate + "round.go", "	case catalog && batch.Catalog != l.position.Catalog:\n		return nil, feed.ErrCatalog\n", ""}},
 		"./internal/invalidate", "Triggers|Capture|Catalog"},
-	{"loop/orphans not asked for", []Edit{{invalidate + "round.go", "	case batch.Ended(l.position.Uncaptured):\n		return nil, feed.ErrUncaptured\n", ""}},
+	{"loop/uncaptured transactions not asked for", []Edit{{invalidate + "round.go", "	case batch.Ended(l.position.Uncaptured):\n		return nil, feed.ErrUncaptured\n", ""}},
 		"./internal/invalidate", "Prepared.*/commit,_crash_of_the_server,_successor_false"},
 	{"loop/renewed without the catalog", []Edit{{invalidate + "round.go", "		if err := l.checkCatalog(ctx); err != nil {\n			return false, err\n		}\n		return false, l.republishBeat(ctx)\n", "		return false, l.republishBeat(ctx)\n"}},
 		"./internal/invalidate", "Renewal"},

@@ -232,7 +232,7 @@ func settings() (all []Mutant) {
 		`{Name: "array_nulls", Value: "on"}`, `{Name: "search_path", Value: OwnPath}`, `{Name: "standard_conforming_strings", Value: "on"}`,
 		`{Name: "quote_all_identifiers", Value: "off"}`, `{Name: "transform_null_equals", Value: "off"}`,
 		`{Name: "gin_fuzzy_search_limit", Value: "0"}`, `{Name: "row_security", Value: "on"}`,
-		`{Name: "default_transaction_isolation", Value: "read committed"}`, `{Name: "default_transaction_read_only", Value: "off", Yields: true}`,
+		`{Name: "default_transaction_isolation", Value: "read committed"}`, `{Name: "default_transaction_read_only", Value: "off", Overridable: true}`,
 		`{Name: "default_transaction_deferrable", Value: "off"}`, `{Name: "statement_timeout", Value: "0"}`, `{Name: "lock_timeout", Value: "0"}`,
 		`{Name: "idle_in_transaction_session_timeout", Value: "0"}`, `{Name: "idle_session_timeout", Value: "0"}`, `{Name: "exit_on_error", Value: "off"}`,
 	} {

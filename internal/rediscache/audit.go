@@ -6,12 +6,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/freshlist/freshlist/internal/pgsnapshot"
 	"github.com/freshlist/freshlist/internal/rediskey"
 )
 
@@ -107,10 +106,10 @@ func (v Value) Head() ValueHead {
 	return s
 }
 
-// Queryset returns the encoded rows of a queryset with a readable stamp.
+// Queryset returns the encoded rows of a queryset with a readable head.
 func (v Value) Queryset() []byte { return []byte(v.raw[headWidth:]) }
 
-// View reads a view with a readable stamp.
+// View reads a view with a readable head.
 func (v Value) View() (View, error) { return parseView(v.raw) }
 
 // Plain returns the view's Gzip decompressed.
@@ -150,40 +149,10 @@ func (a *Auditor) Read(ctx context.Context, query string) (QueryState, error) {
 	return held, nil
 }
 
-// Covers reports whether the applied snapshot sees all that snapshot, a
-// pg_snapshot in its text form, sees. An unreadable one covers nothing and is
-// covered by nothing.
+// Covers reports whether the applied snapshot sees all that snapshot, a pg_snapshot in its text
+// form, sees. An unreadable one covers nothing and is covered by nothing.
 func (b Beat) Covers(snapshot string) bool {
-	xmax, running, ok := parseSnapshot(snapshot)
-	appliedMax, stillRunning, appliedOK := parseSnapshot(b.Applied)
-	if !ok || !appliedOK || appliedMax < xmax {
-		return false
-	}
-	for _, xid := range stillRunning {
-		if xid < xmax && !slices.Contains(running, xid) {
-			return false
-		}
-	}
-	return true
-}
-
-// parseSnapshot reads "xmin:xmax:xip,xip,...": seen is what is below xmax and not
-// running. (xmin is the least of all these.)
-func parseSnapshot(text string) (xmax uint64, running []uint64, ok bool) {
-	_, rest, _ := strings.Cut(text, ":")
-	high, list, found := strings.Cut(rest, ":")
-	xmax, err := strconv.ParseUint(high, 10, 64)
-	if !found || err != nil {
-		return 0, nil, false
-	}
-	for list != "" {
-		var one string
-		one, list, _ = strings.Cut(list, ",")
-		xid, err := strconv.ParseUint(one, 10, 64)
-		if err != nil {
-			return 0, nil, false
-		}
-		running = append(running, xid)
-	}
-	return xmax, running, true
+	applied, err1 := pgsnapshot.Parse(b.Applied)
+	other, err2 := pgsnapshot.Parse(snapshot)
+	return err1 == nil && err2 == nil && applied.Covers(other)
 }

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/freshlist/freshlist/internal/pgsnapshot"
 )
 
 // Beat is the invalidator's proof of freshness: everything that was visible in
@@ -28,8 +30,8 @@ const beatVersion = "beat2"
 // End returns the end of the proof by Redis' clock: it says nothing from then on.
 func (b Beat) End() int64 { return b.Noted + b.Bound.Microseconds() }
 
-// validAt reports whether the proof counts at an instant by Redis' clock. One from the
-// future tells that the clock has been set back: nobody knows how old it is.
+// validAt reports whether the beat counts at an instant by Redis' clock. A beat from the
+// future shows that the clock was set back: its age is unknown.
 func (b Beat) validAt(now int64) bool { return b.Noted <= now && now < b.End() }
 
 // age returns how long before now the beat was noted.
@@ -71,9 +73,9 @@ func ParseBeat(value string) (Beat, error) {
 	}, nil
 }
 
-// validBeat reads what Redis had under a beat's key; nil if it is nothing, or unreadable, or
-// does not hold at now. That must come out of the same exchange: a key tells nothing of
-// its age, also where it has a TTL, which MIGRATE and RESTORE begin anew.
+// validBeat parses the value of a beat's key. It returns nil if there is none, if it is
+// unreadable, or if it does not count at now. now must come from the same exchange: a key's
+// TTL does not tell its age, since MIGRATE and RESTORE restart it.
 func validBeat(value any, now time.Time) *Beat {
 	text, ok := value.(string)
 	if !ok {
@@ -86,28 +88,9 @@ func validBeat(value any, now time.Time) *Beat {
 	return &beat
 }
 
-// Sees reports whether the applied snapshot sees transaction xid as finished:
-// whatever it committed has been applied. It reads the text form of PostgreSQL's
-// pg_snapshot, "xmin:xmax:xip,xip,..." (section "Transaction ID and Snapshot
-// Information Functions" of its manual). An unreadable snapshot sees nothing.
+// Sees reports whether the applied snapshot sees transaction xid as finished: whatever it
+// committed has been applied. An unreadable snapshot sees nothing.
 func (b Beat) Sees(xid uint64) bool {
-	low, rest, _ := strings.Cut(b.Applied, ":")
-	high, running, ok := strings.Cut(rest, ":")
-	xmin, err1 := strconv.ParseUint(low, 10, 64)
-	xmax, err2 := strconv.ParseUint(high, 10, 64)
-	switch {
-	case !ok || err1 != nil || err2 != nil || xid >= xmax:
-		return false
-	case xid < xmin:
-		return true
-	}
-	want := strconv.FormatUint(xid, 10)
-	for running != "" {
-		var one string
-		one, running, _ = strings.Cut(running, ",")
-		if one == want {
-			return false
-		}
-	}
-	return true
+	applied, err := pgsnapshot.Parse(b.Applied)
+	return err == nil && applied.Sees(xid)
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/freshlist/freshlist/internal/rediskey"
 )
 
-// BeatReader looks whether Redis proves anything at present. It is what a process asks that
-// wants to know its state without a request at hand.
+// BeatReader reads the valid beats without a request at hand. A process uses it to learn its
+// own state.
 type BeatReader struct {
 	rdb   *redis.Client
 	space rediskey.Space
@@ -26,8 +26,8 @@ func NewBeatReader(rdb *redis.Client, space rediskey.Space) *BeatReader {
 // BeatReader returns a Watch on what the reader reads.
 func (r *Reader) BeatReader() *BeatReader { return NewBeatReader(r.rdb, r.space) }
 
-// Beats returns the living beats. If a partition has none, or Redis would store nothing, the
-// error is a caching.Fault.
+// Beats returns the valid beats. If a partition has none, or Redis would store nothing, the
+// error is a cachestate.Fault.
 func (w *BeatReader) Beats(ctx context.Context) ([]Beat, error) {
 	if _, err := w.probe.run(ctx, w.rdb, nil); err != nil {
 		return nil, err

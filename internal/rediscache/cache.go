@@ -1,18 +1,18 @@
-// Package rediscache is all that freshlist does with Redis: the layout of the values,
-// and the Lua scripts that change them. The API uses its Reader, the invalidator
-// its Daemon; the two programs meet nowhere else.
+// Package rediscache is the cache in Redis: the layout of its values, and the Lua scripts
+// that change them. The API uses the Reader, the invalidator the Purger. The two programs
+// share nothing else.
 //
-// What the scripts keep true, whoever calls them and in whatever order:
+// The scripts keep these true, in whatever order they are called:
 //
 //   - A value is stored only under a lease that was taken before its rows were
 //     read, in one epoch throughout, and that no purge has removed since.
-//   - A query is in `live` from before its read until it has no value left, and
-//     its window is that of its value, or wide.
-//   - A beat stands only while (term, epoch, seq) are those of the one daemon
-//     that has applied everything visible at the beat's noted time.
+//   - A query is in `live` from before its read until it has no value left. Its
+//     window is that of its value, or wide.
+//   - A beat is published only while (term, epoch, seq) are those of the one
+//     purger that has applied everything visible at the beat's noted time.
 //
-// So a value and a beat of the same epoch, read by one MGET, prove that the value
-// is right as of the beat's noted time. See docs/guarantee.md for the argument.
+// So a value and a beat of the same epoch, read by one MGET, prove that the value is right
+// as of the beat's noted time. See docs/guarantee.md for the argument.
 package rediscache
 
 import (
@@ -35,15 +35,15 @@ var (
 	ErrHeld = errors.New("the lease is held")
 	// ErrFull: LIVE_MAX queries are live; this one is answered but not stored.
 	ErrFull = errors.New("as many live queries as are allowed")
-	// ErrLeaseLost: a purge or the end of the lease came before the fill.
+	// ErrLeaseLost: a purge removed the lease before the fill, or it expired.
 	ErrLeaseLost = errors.New("the lease is gone")
 	// ErrEpoch: lease, database and fence are not of the same epoch.
 	ErrEpoch = errors.New("another epoch has begun")
 	// ErrFenced: another invalidator leads; the caller must stop.
 	ErrFenced = errors.New("another invalidator leads")
-	// ErrStateLost: Redis is not where this invalidator left it; a new epoch is due.
+	// ErrStateLost: Redis does not hold what this invalidator wrote last; a new epoch is due.
 	ErrStateLost = errors.New("redis is not in the state it was left in")
-	// ErrOtherDatabase: another database's invalidator certifies under the same names.
+	// ErrOtherDatabase: the invalidator of another database publishes beats under the same names.
 	ErrOtherDatabase = errors.New("a living beat in Redis is of another database; give each deployment a REDIS_PREFIX of its own")
 	// ErrLate: the beat's noted time is older than the bound or than the present beat.
 	ErrLate = errors.New("the beat came too late")
@@ -79,7 +79,7 @@ func plain(name string) script {
 	return script{name, redis.NewScript(source(name))}
 }
 
-// checked returns a script of the daemon: check.lua goes in front of it. It may
+// checked returns a script of the Purger: check.lua goes in front of it. It may
 // run when Redis is over maxmemory, or a full Redis could never be used again.
 func checked(name string) script {
 	return script{name, redis.NewScript("#!lua flags=allow-oom\n" + source("check") + source(name))}

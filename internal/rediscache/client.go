@@ -15,8 +15,8 @@ import (
 )
 
 // Connect returns a client whose every call ends within budget, without a retry:
-// the API serves the page without Redis rather than wait for it, and the daemon
-// must know when it knows nothing. It does not connect yet. The error never
+// the API serves the page without Redis rather than wait for it, and the invalidator
+// must notice at once. It does not connect yet. The error never
 // shows the address, which may hold a password.
 func Connect(address string, budget time.Duration) (*redis.Client, error) {
 	o, err := redis.ParseURL(address)

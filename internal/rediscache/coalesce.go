@@ -7,10 +7,9 @@ import (
 	"time"
 )
 
-// coalescer joins into one exchange with Redis what several callers want at the same
-// time: while as many exchanges as there may be are under way, whoever comes takes part
-// in the next one, and a system call then serves many. Whoever comes alone waits for
-// nobody. An exchange is closed before it is sent, so that nobody is shown anything
+// coalescer joins the calls of several goroutines into one exchange with Redis. A call is
+// sent at once if a slot is free. Else it joins the next exchange, so that one system call
+// serves many. An exchange takes no more calls once it is sent, so nobody gets a result
 // older than the call.
 type coalescer[T any] struct {
 	slots    chan struct{} // one taken for each exchange under way
@@ -33,11 +32,12 @@ func newCoalescer[T any](atOnce, maxParts int, timeout time.Duration, send func(
 	return &coalescer[T]{slots: make(chan struct{}, atOnce), maxParts: maxParts, timeout: timeout, send: send}
 }
 
-// errStalled tells that the exchanges before this one have not ended in time.
+// errStalled: no slot became free in time.
 var errStalled = errors.New("redis does not keep up")
 
-// do returns when an exchange with the part has ended, with the error of the whole.
-// Who opens an exchange sends it, even if its own context ends, for the others' sake.
+// do returns when an exchange with the part has ended, with the error of the whole exchange.
+// The caller that opens an exchange sends it, even if its own context ends: the others wait
+// for it.
 func (g *coalescer[T]) do(ctx context.Context, part T) error {
 	x, opens := g.join(part)
 	if !opens {

@@ -32,8 +32,7 @@ const (
 	bodyAt      = lengthAt + lengthWidth + 1
 )
 
-// errOtherBuild tells that a value is not one that this build has written; it is
-// treated as if it were not there.
+// errOtherBuild: this build did not write the value. It is treated as missing.
 var errOtherBuild = errors.New("not a value of this build")
 
 // Token is the random name of one attempt to fill one query.
@@ -52,15 +51,15 @@ func randomHex(n int) string {
 	return hex.EncodeToString(b)
 }
 
-// ValueHead is what every value of one fill begins with: the build that wrote it,
-// the epoch and the token under which it was filled.
+// ValueHead is the head of every value of one fill: the build that wrote it, the epoch, and
+// the token of the fill.
 type ValueHead struct {
 	Build string // 16 hexadecimal digits
 	Epoch string
 	Token Token
 }
 
-// text returns the stamp's text.
+// text returns the head as it is stored.
 func (s ValueHead) text() string {
 	return magic + s.Build + " " + s.Epoch + " " + string(s.Token) + "\n"
 }

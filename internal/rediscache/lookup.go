@@ -7,15 +7,15 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// LookupResult is what one look at Redis showed. A View is there only if it is proved:
-// the beat that was read with it is of its epoch.
+// LookupResult is what one lookup found. View is set only if the beat that was read with
+// it is of the same epoch.
 type LookupResult struct {
-	Beat *Beat         // nil: there is no proof, nothing may be served or stored
+	Beat *Beat         // nil: there is no valid beat; nothing may be served or stored
 	View *View         // nil: miss
-	Age  time.Duration // of the beat, as of the look or a moment after it
+	Age  time.Duration // of the beat, at the lookup or a moment after it
 }
 
-// lookup is what one caller wants to see.
+// lookup is the request of one caller.
 type lookup struct {
 	partition int
 	key       string       // of the view
@@ -35,8 +35,8 @@ func (r *Reader) Lookup(ctx context.Context, format, query string) (LookupResult
 	return l.result, nil
 }
 
-// lookup reads what several callers want to see in one round trip: the views of each
-// partition, none of them twice, with its beat, and then Redis' clock.
+// lookup reads the views of several callers in one round trip: those of each partition, none
+// twice, with the partition's beat, and then Redis' clock.
 func (r *Reader) lookup(ctx context.Context, lookups []*lookup) error {
 	pipe := r.rdb.Pipeline()
 	reads := make([]viewsLookup, r.space.Partitions)
@@ -77,7 +77,7 @@ func (v *viewsLookup) add(key string) int {
 	return len(v.keys) - 1
 }
 
-// result judges the value of a view by that of a beat.
+// result compares the value of a view with the value of a beat.
 func (r *Reader) result(value, beatValue any, now time.Time) LookupResult {
 	beat := validBeat(beatValue, now)
 	if beat == nil {

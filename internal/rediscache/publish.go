@@ -8,14 +8,14 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Proof is what a beat says.
+// Proof is what a beat certifies.
 type Proof struct {
 	Noted   int64  // from Note, before the drain
 	Applied string // pg_snapshot of the drain
 }
 
-// PublishBeat publishes the proof in every partition. ErrLate and ErrFuture leave the
-// daemon usable: the next round has a new chance.
+// PublishBeat publishes a beat in every partition. ErrLate and ErrFuture leave the Purger
+// usable: the next round can try again.
 func (d *Purger) PublishBeat(ctx context.Context, proof Proof) error {
 	pipe := d.rdb.Pipeline()
 	sent := d.sendBeats(ctx, pipe, proof)

@@ -34,18 +34,18 @@ type Leader struct {
 // even in a copy of the database that was made with its marker, is not stored.
 func (l Leader) origin() string { return l.Server + " " + l.Database }
 
-// Fence is how far one partition has come, as it is stored in PostgreSQL with
-// the cursor: a takeover compares it with what it finds in Redis. Batch is the last
-// one that touched the partition; partition 0 is touched by every batch.
+// Fence is how far one partition has come, as it is stored in PostgreSQL with the position.
+// A takeover compares it with what Redis holds. Batch is the last batch that touched the
+// partition; every batch touches partition 0.
 type Fence struct{ Term, Seq, Batch int64 }
 
-// Purger is the invalidator's side of the cache during one leadership. It is not
-// safe for concurrent use: one loop does everything from noting the time to the
-// beat, or a beat could certify changes that are drained but not yet purged.
+// Purger is the invalidator's side of the cache during one leadership. It is not safe for
+// concurrent use. One loop does everything from reading the clock to the beat: otherwise a
+// beat could certify changes that are drained but not yet purged.
 //
-// After any error but ErrLate and ErrFuture its view of Redis may be wrong, and
-// it must not be used further: take over again. One Daemon serves all leaderships of
-// a process, so that it need not read again what it knows: see TakeOver.
+// After any error but ErrLate and ErrFuture its view of Redis may be wrong. It must not be
+// used further: take over again. One Purger serves all leaderships of a process, so that it
+// need not read again what it knows: see TakeOver.
 type Purger struct {
 	rdb       *redis.Client
 	space     rediskey.Space
@@ -56,13 +56,13 @@ type Purger struct {
 	asked     bool  // a purge has been sent, and not all of its answers have come
 	keepAlive func(context.Context) error
 	parts     []progress
-	unknown   bool // what is in Redis is not, or not only, what this daemon has seen
+	unknown   bool // what is in Redis is not, or not only, what this Purger has written and read
 	scripts   purgerScripts
 }
 
-// progress is what the daemon knows of one partition.
+// progress is what the Purger knows of one partition.
 type progress struct {
-	term      int64  // of this daemon's last leadership there
+	term      int64  // of this Purger's last leadership there
 	epoch     string // likewise
 	seq       int64
 	batch     int64  // the last batch that touched it
@@ -101,12 +101,13 @@ func (d *Purger) HighestTerm(ctx context.Context) (int64, error) {
 	return highest, nil
 }
 
-// TakeOver makes the fences the leader's and keeps what is cached, if every
-// partition is where stored says that the last leader left it. Otherwise ErrStateLost
-// (begin an epoch) or ErrFenced (another one leads).
+// TakeOver makes the fences the leader's and keeps what is cached, if every partition is
+// where stored says that the last leader left it. Otherwise it returns ErrStateLost (begin
+// an epoch) or ErrFenced (another process leads).
 //
-// known tells that Redis is also where this daemon left it: Registrations goes on behind
-// the last one seen. If not, it tells all of them anew, and those of before may mislead.
+// unchanged reports that Redis is also where this Purger left it: Registrations goes on
+// behind the last one seen. Otherwise Registrations returns all of them again, and the
+// caller must forget those it knows.
 func (d *Purger) TakeOver(ctx context.Context, l Leader, stored []Fence) (unchanged bool, err error) {
 	if len(stored) != len(d.parts) {
 		return false, fmt.Errorf("%d partitions are stored, %d configured: %w", len(stored), len(d.parts), ErrStateLost)
@@ -120,9 +121,9 @@ func (d *Purger) TakeOver(ctx context.Context, l Leader, stored []Fence) (unchan
 	})
 }
 
-// BeginEpoch voids all that is cached. The epoch must stand in PostgreSQL's
-// marker already, with a cursor of the same transaction: a change between the two
-// steps is then drained, the other way round it would be lost.
+// BeginEpoch voids all that is cached. The epoch must be in PostgreSQL's marker already,
+// with a position of the same transaction. A change between the two steps is then drained;
+// in the other order it would be lost.
 func (d *Purger) BeginEpoch(ctx context.Context, l Leader) error {
 	d.batch, d.unknown = 0, true
 	_, err := d.begin(ctx, l, d.scripts.epoch, func(p int) ([]string, []any) {
@@ -158,10 +159,10 @@ func (d *Purger) begin(ctx context.Context, l Leader, s script, call func(p int)
 	return unchanged, nil
 }
 
-// setProgress adopts what takeover or epoch answered: seq and batch, and the term before. If
-// that, the epoch and seq are what this daemon last had, nobody has led meanwhile and Redis
-// has forgotten nothing. The term is needed: a Redis that went back may have come to the
-// same seq again, with another leader and other queries.
+// setProgress stores what takeover or epoch answered: seq and batch, and the term before. If
+// that term, the epoch and seq are those that this Purger last had, nobody has led meanwhile
+// and Redis has lost nothing. The term is needed: a Redis that went back may have reached
+// the same seq again, under another leader and with other queries.
 func (d *Purger) setProgress(p int, values []any) error {
 	var answered [3]int64 // seq, batch, term before; of a new epoch only seq
 	for i, v := range values[:min(len(values), len(answered))] {
@@ -183,8 +184,8 @@ func number(v any) (int64, error) {
 	return strconv.ParseInt(text, 10, 64)
 }
 
-// Fences returns how far each partition has come, to be stored with the cursor.
-// When that has succeeded, call Settle.
+// Fences returns how far each partition has come, to be stored with the position. Call
+// BatchStored when that has succeeded.
 func (d *Purger) Fences() []Fence {
 	fences := make([]Fence, len(d.parts))
 	for p, part := range d.parts {
@@ -202,7 +203,7 @@ func (d *Purger) Fences() []Fence {
 // takeover find Redis elsewhere: ErrStateLost.
 func (d *Purger) Answered() bool { return !d.asked }
 
-// BatchStored ends the batch: PostgreSQL has stored the cursor behind all that has been
+// BatchStored ends the batch: PostgreSQL has stored the position behind all that has been
 // purged. What is purged from now on belongs to the next batch.
 func (d *Purger) BatchStored() {
 	if d.batchOpen {

@@ -12,23 +12,23 @@ import (
 	"github.com/freshlist/freshlist/internal/rediskey"
 )
 
-// PurgeSubscriber is who wants to know of purges as soon as they are made.
+// PurgeSubscriber is told of purges as soon as they are published.
 type PurgeSubscriber interface {
-	Connected(bool)     // purges are heard from now on, or no longer: some may have been missed
+	Connected(bool)     // purges arrive from now on, or no longer: some may have been missed
 	Purge(query string) // everything made of this query is stale
 	Clear()             // everything is: a new epoch has begun
 }
 
-// How Follow keeps its subscription.
+// The timing of a subscription.
 const (
 	pingEvery           = time.Second           // a link that has gone silent is noticed within twice that
 	subscribeAgainAfter = 50 * time.Millisecond // pause before subscribing again
 	allQueries          = "*"                   // the message of a new epoch
 )
 
-// Subscribe tells ear of all purges until ctx is done. A subscription that breaks is
-// made again, and ear is told that it was broken: go-redis would reconnect without
-// a word, and what was published meanwhile would be missed unnoticed.
+// Subscribe passes all purges to subscriber until ctx is done. When a subscription breaks it
+// calls Connected(false) and subscribes again. go-redis would reconnect silently, and the
+// subscriber would miss what was published meanwhile.
 func Subscribe(ctx context.Context, rdb *redis.Client, space rediskey.Space, subscriber PurgeSubscriber) {
 	channels := make([]string, space.Partitions)
 	for p := range channels {

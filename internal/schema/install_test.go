@@ -48,6 +48,23 @@ func TestInstallTwice(t *testing.T) {
 	}
 }
 
+// An installation over a former version, which had another name for the guard view, removes that
+// view. The table of changes, on which the view depends, could not be dropped otherwise.
+func TestInstallDropsFormerNames(t *testing.T) {
+	t.Parallel()
+	db := migrated.New(t)
+	conn := connect(t, db.Owner)
+	exec(t, conn, "alter view freshlist.properties_guard rename to properties_keystone")
+	exec(t, conn, "comment on schema freshlist is 'of a former version'")
+	if changed, err := schema.Install(t.Context(), conn); !changed || err != nil {
+		t.Fatalf("install over the former version: %t, %v", changed, err)
+	}
+	views := list[string](t, conn, "select viewname from pg_views where schemaname = 'freshlist'")
+	if !slices.Equal(views, []string{"properties_guard"}) {
+		t.Errorf("the views are %q, want properties_guard alone", views)
+	}
+}
+
 // Somebody has put a wrong function in place, a writer has run it and is still open:
 // the repair waits for that writer, whose change nobody will see but a new epoch.
 func TestInstallWaits(t *testing.T) {

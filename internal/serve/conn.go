@@ -7,13 +7,12 @@ import (
 	"sync"
 )
 
-// bufferedConn is a client's connection that can send a whole answer by one system call.
-// net/http passes on what its buffer of 4 kB holds each time that it is full, and every
-// further call with its packet costs about as much as all else that is done for an
-// answer out of memory.
+// bufferedConn is a client's connection that sends a whole answer by one system call.
+// net/http writes whenever its buffer of 4 kB is full. Each further call, with its packet,
+// costs about as much as everything else that is done for an answer from memory.
 //
-// What is held back is a head and as much body as was announced, so that nothing is
-// held for longer than net/http takes to write it.
+// It holds back a head and as much body as was announced, so nothing is held for longer than
+// net/http takes to write it.
 type bufferedConn struct {
 	net.Conn
 	body int     // announced length; 0: nothing is held back
@@ -30,8 +29,7 @@ const (
 	largeAnswer = 256 << 10
 )
 
-// announce tells that the next that will be written is a head and a body of so many
-// bytes.
+// announce says that the next write is a head and a body of so many bytes.
 func (w *bufferedConn) announce(body int) {
 	if smallAnswer < body && body <= largeAnswer {
 		w.body = body
@@ -69,7 +67,7 @@ func (w *bufferedConn) CloseWrite() error {
 	return nil
 }
 
-// bufferedListener makes a wire of every connection that it accepts.
+// bufferedListener makes a bufferedConn of every connection.
 type bufferedListener struct{ net.Listener }
 
 func (l bufferedListener) Accept() (net.Conn, error) {
@@ -80,7 +78,7 @@ func (l bufferedListener) Accept() (net.Conn, error) {
 	return &bufferedConn{Conn: c}, nil
 }
 
-// connKey is under what a request's context has its wire.
+// connKey is the context key of a request's connection.
 type connKey struct{}
 
 func withConn(ctx context.Context, c net.Conn) context.Context {

@@ -6,21 +6,15 @@ import (
 	"time"
 
 	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/rediscache"
 	"github.com/freshlist/freshlist/internal/serve/l1"
 	"github.com/freshlist/freshlist/internal/serve/readthrough"
 	"github.com/freshlist/freshlist/internal/telemetry"
 )
 
-// PurgeSubscriber is who must be told of purges for the cache in this process; nil if there is
-// no such cache.
-type PurgeSubscriber interface {
-	Connected(bool)
-	Purge(query string)
-	Clear()
-}
-
-// PurgeSubscriber returns the cache in this process as one that hears of purges.
-func (s *Server) PurgeSubscriber() PurgeSubscriber {
+// PurgeSubscriber returns the cache in this process, which wants to know of purges; nil if there
+// is none.
+func (s *Server) PurgeSubscriber() rediscache.PurgeSubscriber {
 	if s.l1 == nil {
 		return nil
 	}
@@ -57,8 +51,8 @@ func (s *Server) serveL1(rec *recorder, r *http.Request) bool {
 	return true
 }
 
-// bypassesL1 reports whether a request's header asks for what only the routes can
-// decide: an answer that shows one's own writes, or one past all caches.
+// bypassesL1 reports whether only the routes can answer a request: it asks for its own
+// writes, or to go past all caches.
 func bypassesL1(h http.Header) bool {
 	return len(h["Consistency-Token"]) > 0 || len(h["Cache-Control"]) > 0 && len(h["Authorization"]) > 0
 }
@@ -71,8 +65,8 @@ func (s *Server) beginFill(q listing.Query) l1.Fill[*response] {
 	return s.l1.Begin(q.String(), time.Now())
 }
 
-// storeL1 stores an answer in this process if its proof allows that, and says in its
-// Cache-Status what has come of it.
+// storeL1 stores an answer in this process if its proof allows that, and adds the outcome to
+// its Cache-Status.
 func (s *Server) storeL1(fill l1.Fill[*response], target string, a *response, from *readthrough.Answer) {
 	if s.l1 == nil {
 		return

@@ -10,14 +10,11 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/freshlist/freshlist/internal/rediscache"
 	"github.com/freshlist/freshlist/internal/serve/readthrough"
 	"github.com/freshlist/freshlist/internal/serve/render"
 	"github.com/freshlist/freshlist/internal/telemetry"
 )
-
-// KeyspaceStats is what Redis counts itself, since it started: every key that was
-// looked up, of any client.
-type KeyspaceStats struct{ Hits, Misses uint64 }
 
 // level is what this process has counted at one level of the cache.
 type level struct {
@@ -49,12 +46,12 @@ const (
 // Redis more.
 type keyspaceCache struct {
 	mu    sync.Mutex
-	value KeyspaceStats
+	value rediscache.KeyspaceStats
 	err   error
 	taken time.Time
 }
 
-func (m *keyspaceCache) get(ctx context.Context, ask func(context.Context) (KeyspaceStats, error)) (KeyspaceStats, error) {
+func (m *keyspaceCache) get(ctx context.Context, ask func(context.Context) (rediscache.KeyspaceStats, error)) (rediscache.KeyspaceStats, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if now := time.Now(); m.taken.IsZero() || now.Sub(m.taken) >= keyspaceAge {

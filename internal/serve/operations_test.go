@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/freshlist/freshlist/internal/cachestate"
+	"github.com/freshlist/freshlist/internal/rediscache"
 	"github.com/freshlist/freshlist/internal/serve"
 	"github.com/freshlist/freshlist/internal/telemetry"
 )
@@ -88,16 +89,16 @@ func TestCacheMetrics(t *testing.T) {
 func TestCacheMetricsOfNothing(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		keyspace serve.KeyspaceStats
+		keyspace rediscache.KeyspaceStats
 		err      error
 		want     string
 	}{
-		{serve.KeyspaceStats{}, nil, `{"keyspace_hits":0,"keyspace_misses":0,"hit_ratio":0,`},
-		{serve.KeyspaceStats{Misses: 4}, nil, `{"keyspace_hits":0,"keyspace_misses":4,"hit_ratio":0,`},
-		{serve.KeyspaceStats{}, errors.New("redis is down"), `{"keyspace_hits":null,"keyspace_misses":null,"hit_ratio":null,`},
+		{rediscache.KeyspaceStats{}, nil, `{"keyspace_hits":0,"keyspace_misses":0,"hit_ratio":0,`},
+		{rediscache.KeyspaceStats{Misses: 4}, nil, `{"keyspace_hits":0,"keyspace_misses":4,"hit_ratio":0,`},
+		{rediscache.KeyspaceStats{}, errors.New("redis is down"), `{"keyspace_hits":null,"keyspace_misses":null,"hit_ratio":null,`},
 	} {
 		a := start(t, func(o *serve.Options) {
-			o.KeyspaceStats = func(context.Context) (serve.KeyspaceStats, error) { return c.keyspace, c.err }
+			o.KeyspaceStats = func(context.Context) (rediscache.KeyspaceStats, error) { return c.keyspace, c.err }
 		})
 		if r := a.get("/v1/cache/metrics"); r.StatusCode != 200 || !strings.HasPrefix(r.body, c.want) {
 			t.Errorf("%+v, %v: %d %s, want %s", c.keyspace, c.err, r.StatusCode, r.body, c.want)
@@ -114,9 +115,9 @@ func TestKeyspaceIsOneSecondOld(t *testing.T) {
 		var o serve.Options
 		log.use(&o)
 		o.Metrics = telemetry.NewAPI()
-		o.KeyspaceStats = func(context.Context) (serve.KeyspaceStats, error) {
+		o.KeyspaceStats = func(context.Context) (rediscache.KeyspaceStats, error) {
 			asked++
-			return serve.KeyspaceStats{Hits: asked}, nil
+			return rediscache.KeyspaceStats{Hits: asked}, nil
 		}
 		s := serve.New(o)
 		for _, want := range []uint64{1, 1, 2, 2, 3} {

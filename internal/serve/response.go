@@ -27,9 +27,9 @@ func newSharedHeaders() sharedHeaders {
 	}
 }
 
-// response is an answer of Reads as it goes over the wire: header values made
-// once, so that writing it again costs no formatting. It is not changed after
-// finish has returned it and may be written by many requests at once.
+// response is an answer of Reads as it is sent: its header values are made once, so that
+// sending it again costs no formatting. It is not changed after newResponse has returned it.
+// Many requests may write it at once.
 type response struct {
 	status      int
 	plain       encodedBody
@@ -57,7 +57,7 @@ func newEncodedBody(body, etag string) encodedBody {
 // one: they are two representations, and strong tags must differ.
 const gzipSuffix = "-gzip"
 
-// newResponse makes an answer ready for the wire.
+// newResponse makes an answer ready to be sent.
 func (s *Server) newResponse(f render.Format, a *readthrough.Answer) *response {
 	made := &response{
 		status:      a.Status,

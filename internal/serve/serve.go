@@ -1,11 +1,9 @@
-// Package serve is the API over HTTP: routes, parameters, conditional requests,
-// problems, writes, probes. What a route shows it gets as a finished answer from
-// Reads; here it is only put on the wire.
+// Package serve is the API over HTTP: routes, parameters, conditional requests, problems,
+// writes, health checks. Reads gives it finished answers; this package sends them.
 //
-// Every request passes ServeHTTP, which does what all answers have in common,
-// and then Echo, which finds the route. Every answer of Reads is written by
-// finished.writeTo, wherever it comes from, so that an answer's headers cannot
-// depend on the level that it was found in.
+// Every request passes ServeHTTP, which does what all answers have in common, and then Echo,
+// which finds the route. Every answer of Reads is written by response.writeTo. So an
+// answer's headers cannot depend on the cache level that it came from.
 package serve
 
 import (
@@ -21,6 +19,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/freshlist/freshlist/internal/cachestate"
+	"github.com/freshlist/freshlist/internal/rediscache"
 	"github.com/freshlist/freshlist/internal/serve/database"
 	"github.com/freshlist/freshlist/internal/serve/l1"
 	"github.com/freshlist/freshlist/internal/serve/readthrough"
@@ -52,9 +51,9 @@ type Options struct {
 	L1MaxBytes int64                       // bound of the cache in this process; 0 = none
 	L1Life     time.Duration               // longest time that Reads can allow an answer to be kept, from its beginning
 
-	State         *cachestate.State                                 // why the cache is not used
-	Examine       func(context.Context) (cachestate.Reason, string) // finds that out
-	KeyspaceStats func(context.Context) (KeyspaceStats, error)      // Redis' own counts
+	State         *cachestate.State                                       // why the cache is not used
+	Examine       func(context.Context) (cachestate.Reason, string)       // finds that out
+	KeyspaceStats func(context.Context) (rediscache.KeyspaceStats, error) // Redis' own counts
 	Metrics       *telemetry.API
 	Log           *slog.Logger
 }
@@ -71,8 +70,8 @@ type Server struct {
 	draining  atomic.Bool
 }
 
-// New returns a server. Its cache in the process stores nothing before it is told,
-// by Ear, that purges are heard.
+// New returns a server. Its in-process cache stores nothing until PurgeSubscriber has been
+// told that purges arrive.
 func New(o Options) *Server {
 	s := &Server{Options: o, token: sha256.Sum256([]byte(o.WriteToken)), shared: newSharedHeaders()}
 	s.recorders.New = func() any { return new(recorder) }

@@ -17,6 +17,7 @@ import (
 	"github.com/freshlist/freshlist/internal/cachestate"
 	"github.com/freshlist/freshlist/internal/pgtest"
 	"github.com/freshlist/freshlist/internal/pgtest/migrated"
+	"github.com/freshlist/freshlist/internal/rediscache"
 	"github.com/freshlist/freshlist/internal/serve"
 	"github.com/freshlist/freshlist/internal/serve/database"
 	"github.com/freshlist/freshlist/internal/serve/readthrough"
@@ -56,8 +57,8 @@ func start(t testing.TB, change ...func(*serve.Options)) *api {
 		Ready:      pool.Ping,
 		WriteToken: token,
 		Timeout:    time.Minute,
-		KeyspaceStats: func(context.Context) (serve.KeyspaceStats, error) {
-			return serve.KeyspaceStats{Hits: 3, Misses: 1}, nil
+		KeyspaceStats: func(context.Context) (rediscache.KeyspaceStats, error) {
+			return rediscache.KeyspaceStats{Hits: 3, Misses: 1}, nil
 		},
 		Metrics: metrics,
 		Log:     slog.New(slog.NewTextHandler(testLog{t}, nil)),

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/freshlist/freshlist/internal/cachestate"
+	"github.com/freshlist/freshlist/internal/rediscache"
 	"github.com/freshlist/freshlist/internal/serve"
 	"github.com/freshlist/freshlist/internal/telemetry"
 )
@@ -51,8 +52,8 @@ func TestTrafficIsLogged(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m := telemetry.NewAPI()
-		o := serve.Options{Metrics: m, KeyspaceStats: func(context.Context) (serve.KeyspaceStats, error) {
-			return serve.KeyspaceStats{Hits: 30, Misses: 10}, nil
+		o := serve.Options{Metrics: m, KeyspaceStats: func(context.Context) (rediscache.KeyspaceStats, error) {
+			return rediscache.KeyspaceStats{Hits: 30, Misses: 10}, nil
 		}}
 		watched(t, o, func(log *logBuffer) {
 			minute := func() string {

@@ -82,7 +82,7 @@ func (s *Server) remove(c echo.Context) error {
 	return nil
 }
 
-// requireToken lets requests through that bear the write token.
+// requireToken rejects requests without the write token.
 func (s *Server) requireToken(h echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if err := s.authorize(c.Request()); err != nil {

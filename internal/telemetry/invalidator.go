@@ -38,7 +38,7 @@ type Invalidator struct {
 	Lost             Counter // times that Redis did not hold what was written to it
 	Sleeps           Counter // times that writers were asked to ring
 	Rings            Counter // times that a writer rang
-	ListenerRestarts Counter // listening connections that stopped hearing
+	ListenerRestarts Counter // listening connections that stopped receiving
 	AuditChecked     Counter // cached entries recomputed from the database
 	AuditMismatches  Counter // of them, entries that differed: 0, or a fault in freshlist
 
@@ -64,7 +64,7 @@ func NewInvalidator() *Invalidator {
 	m.counter(&m.Lost, "freshlist_lost_total", "Times that Redis did not hold what was written to it.")
 	m.counter(&m.Sleeps, "freshlist_doorbell_sleeps_total", "Times that writers were asked to ring.")
 	m.counter(&m.Rings, "freshlist_doorbell_rings_total", "Times that a writer rang.")
-	m.counter(&m.ListenerRestarts, "freshlist_listener_restarts_total", "Listening connections that stopped hearing.")
+	m.counter(&m.ListenerRestarts, "freshlist_listener_restarts_total", "Listening connections that stopped receiving.")
 	m.counter(&m.AuditChecked, "freshlist_audit_checked_total", "Cached entries recomputed from the database.")
 	m.counter(&m.AuditMismatches, "freshlist_audit_mismatches_total", "Cached entries that differed from the database.")
 	m.gauge(&m.Leader, "freshlist_leader", "1 while this process leads, else 0.")
@@ -72,7 +72,7 @@ func NewInvalidator() *Invalidator {
 	m.gauge(&m.Unparsable, "freshlist_unparsable_queries", "Live queries that this build cannot read; each change purges them.")
 	m.gauge(&m.Backlog, "freshlist_backlog_rows", "Changes captured and not yet purged for.")
 	m.gauge(&m.LastBeat, "freshlist_last_beat_timestamp_seconds", "When the last beat was published.")
-	m.delay = m.histogram("freshlist_purge_delay_seconds", "From hearing of a change to its purge.",
+	m.delay = m.histogram("freshlist_purge_delay_seconds", "From reading a change to its purge.",
 		[]float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10})
 	for reason := range reasons {
 		m.counter(&m.epochs[reason], "freshlist_epochs_total", "Epochs begun, each with an empty cache.", "reason", reason.String())

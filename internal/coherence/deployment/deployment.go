@@ -7,7 +7,7 @@
 //	d.Invalidate()
 //	api := d.API()
 //	api.Get("properties?city=FOLSOM", render.JSON)
-//	d.Settle(d.Exec("update properties set price = price + 1 where id = 7"))
+//	d.AwaitApplied(d.Exec("update properties set price = price + 1 where id = 7"))
 //
 // Nothing in it sleeps to let something happen: a test waits for an event, or
 // until a condition holds, and fails if it never does.
@@ -172,8 +172,8 @@ func (d *Deployment) Beat(partition int) *rediscache.Beat {
 	return &beat
 }
 
-// AwaitApplied waits until a transaction has been applied in every partition, and beats
-// say so.
+// AwaitApplied waits until beats show that a transaction has been applied in every
+// partition.
 func (d *Deployment) AwaitApplied(xid uint64) {
 	d.Helper()
 	for p := range d.Partitions {

@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/freshlist/freshlist/internal/invalidate/match"
+	"github.com/freshlist/freshlist/internal/pgsnapshot"
 )
 
 // Batch is what one drain read, all in one snapshot.
@@ -28,30 +28,16 @@ type Batch struct {
 // InProgress returns how many transactions had begun to write, anywhere on the server, and
 // not ended when the batch was read; of those that began after the latest to end had
 // begun, the snapshot knows nothing.
-func (b *Batch) InProgress() int { return len(b.running()) }
+func (b *Batch) InProgress() int { return len(b.snapshot().Running) }
 
 // Ended reports whether one of some transactions, all of which began before the batch was
 // read, had ended by then.
-func (b *Batch) Ended(xids []uint64) bool {
-	if len(xids) == 0 {
-		return false
-	}
-	_, rest, _ := strings.Cut(b.Snapshot, ":")
-	next, _, _ := strings.Cut(rest, ":")
-	later, _ := strconv.ParseUint(next, 10, 64) // from here on none has ended
-	running := b.running()
-	return slices.ContainsFunc(xids, func(x uint64) bool {
-		return x < later && !slices.Contains(running, strconv.FormatUint(x, 10))
-	})
-}
+func (b *Batch) Ended(xids []uint64) bool { return slices.ContainsFunc(xids, b.snapshot().Sees) }
 
-// running returns the transactions that the snapshot saw in progress.
-func (b *Batch) running() []string {
-	list := b.Snapshot[strings.LastIndexByte(b.Snapshot, ':')+1:] // xmin:xmax:xid,xid,...
-	if list == "" {
-		return nil
-	}
-	return strings.Split(list, ",")
+// snapshot parses Snapshot, which PostgreSQL has written.
+func (b *Batch) snapshot() pgsnapshot.Snapshot {
+	s, _ := pgsnapshot.Parse(b.Snapshot) // an unreadable one sees nothing
+	return s
 }
 
 // Limits bound what one drain reads.
@@ -182,12 +168,12 @@ func Count(ctx context.Context, conn *pgx.Conn, after Position, limit int) (rows
 	return rows, nil
 }
 
-// indexPlansForced is the key under which a connection remembers that it has been settled.
-const indexPlansForced = "freshlist feed is settled"
+// indexPlansForced is the key of a connection whose plans have been set.
+const indexPlansForced = "freshlist feed forces index plans"
 
-// forceIndexPlans tells the planner, once for a connection, what no statistics of a table that
-// is empty most of the time can tell it: always go by the index, and keep the plan. A
-// sequential scan would read all the dead rows that an open transaction keeps.
+// forceIndexPlans makes the planner use the index and keep its plan, once for a connection.
+// The statistics of a table that is empty most of the time mislead it. A sequential scan
+// would read all dead rows that an open transaction keeps.
 func forceIndexPlans(ctx context.Context, conn *pgx.Conn) error {
 	if conn.PgConn().CustomData()[indexPlansForced] != nil {
 		return nil
@@ -196,7 +182,7 @@ func forceIndexPlans(ctx context.Context, conn *pgx.Conn) error {
 		set enable_seqscan = off; set enable_bitmapscan = off; set max_parallel_workers_per_gather = 0;
 		set plan_cache_mode = force_generic_plan; set jit = off`
 	if _, err := conn.Exec(ctx, query); err != nil {
-		return fmt.Errorf("settle the connection's plans: %w", err)
+		return fmt.Errorf("set how the connection plans: %w", err)
 	}
 	conn.PgConn().CustomData()[indexPlansForced] = true
 	return nil

@@ -23,6 +23,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/freshlist/freshlist/internal/cachestate"
+	"github.com/freshlist/freshlist/internal/rediscache"
 )
 
 // Errors that mean something to the caller; others are the database's.
@@ -42,15 +43,12 @@ var (
 type Position struct {
 	Epoch      string
 	Term       int64
-	Snapshot   string   // pg_snapshot: what it sees has been applied
-	Catalog    string   // fingerprint of the table and its triggers when the epoch began
-	Agreed     string   // the settings in which all processes must agree
-	Uncaptured []uint64 // transactions in progress whose changes may have been lost
-	Fences     []Fence
+	Snapshot   string             // pg_snapshot: what it sees has been applied
+	Catalog    string             // fingerprint of the table and its triggers when the epoch began
+	Agreed     string             // the settings in which all processes must agree
+	Uncaptured []uint64           // transactions in progress whose changes may have been lost
+	Fences     []rediscache.Fence // what Redis held of each partition when the position was stored
 }
-
-// Fence is what Redis held of one partition when the position was stored.
-type Fence struct{ Term, Seq, Batch int64 }
 
 // Takeover raises the stored term by one and returns the stored position under the
 // new term. found is false if there is no marker, one that another cluster or database
@@ -75,7 +73,7 @@ func Takeover(ctx context.Context, conn *pgx.Conn, known int64) (at Position, fo
 		return Position{}, false, nil
 	}
 	for p := range terms {
-		at.Fences = append(at.Fences, Fence{Term: terms[p], Seq: seqs[p], Batch: batches[p]})
+		at.Fences = append(at.Fences, rediscache.Fence{Term: terms[p], Seq: seqs[p], Batch: batches[p]})
 	}
 	return at, true, nil
 }
@@ -131,7 +129,7 @@ func Writing(ctx context.Context, conn *pgx.Conn) (xids []uint64, err error) {
 	return xids, nil
 }
 
-// EpochStart is what an epoch begins with.
+// EpochStart is what a new epoch begins with.
 type EpochStart struct {
 	Epoch      string
 	Term       int64
@@ -142,8 +140,8 @@ type EpochStart struct {
 }
 
 // NewEpoch writes the marker of a new epoch, whose position is the present. One statement,
-// and so one snapshot, gives the position, compares the catalog and tells which orphans are
-// still in progress. It returns ErrCatalog if the catalog is not the one that was looked at,
+// and so one snapshot, gives the position, compares the catalog and tells which of the
+// transactions in Uncaptured are still in progress. It returns ErrCatalog if the catalog is not the one that was looked at,
 // and ErrTerm if a later term has begun.
 func NewEpoch(ctx context.Context, conn *pgx.Conn, b EpochStart) (Position, error) {
 	const query = `
@@ -175,7 +173,7 @@ func NewEpoch(ctx context.Context, conn *pgx.Conn, b EpochStart) (Position, erro
 		)
 		select o.catalog = $5, exists (select from renewed) or exists (select from made), o.present::text, o.uncaptured
 		from ours as o`
-	at := Position{Epoch: b.Epoch, Term: b.Term, Catalog: b.Catalog, Agreed: b.Agreed, Fences: make([]Fence, b.Partitions)}
+	at := Position{Epoch: b.Epoch, Term: b.Term, Catalog: b.Catalog, Agreed: b.Agreed, Fences: make([]rediscache.Fence, b.Partitions)}
 	uncaptured := b.Uncaptured
 	if uncaptured == nil {
 		uncaptured = []uint64{}

@@ -10,6 +10,7 @@ import (
 	"github.com/freshlist/freshlist/internal/local"
 	"github.com/freshlist/freshlist/internal/pgtest"
 	"github.com/freshlist/freshlist/internal/pgtest/migrated"
+	"github.com/freshlist/freshlist/internal/rediscache"
 )
 
 func TestTakeover(t *testing.T) {
@@ -19,7 +20,7 @@ func TestTakeover(t *testing.T) {
 		t.Errorf("the API reads epoch %q", epoch)
 	}
 	r.exec(raise(1))
-	r.at.Fences = []feed.Fence{{Term: 1, Seq: 2, Batch: 3}, {Term: 4, Seq: 5, Batch: 6}}
+	r.at.Fences = []rediscache.Fence{{Term: 1, Seq: 2, Batch: 3}, {Term: 4, Seq: 5, Batch: 6}}
 	r.expect("update 1: price")
 
 	if _, found, err := feed.Takeover(t.Context(), r.feed, r.at.Term+1); found || err != nil {
@@ -189,7 +190,7 @@ func TestOrphans(t *testing.T) {
 	r.at = must(feed.NewEpoch(t.Context(), r.feed, b))(t)
 	next, _, err := feed.Takeover(t.Context(), r.feed, 0)
 	if err != nil || !slices.Equal(r.at.Uncaptured, xids[1:]) || !slices.Equal(next.Uncaptured, xids[1:]) {
-		t.Errorf("orphans are %v, taken over %v (%v), want %v", r.at.Uncaptured, next.Uncaptured, err, xids[1:])
+		t.Errorf("the uncaptured are %v, taken over %v (%v), want %v", r.at.Uncaptured, next.Uncaptured, err, xids[1:])
 	}
 	r.at = next
 	drain := func() *feed.Batch { return must(feed.Drain(t.Context(), r.feed, r.at, most(10), false))(t) }

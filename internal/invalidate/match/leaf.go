@@ -9,7 +9,7 @@ import (
 // D. Quass, Improved Query Performance with Variant Indexes, 1997). Every axis is cut into
 // cells, and each cell has a bitmap, a bit for each query: whether its box reaches into the
 // cell. The boxes that may hold a place are those that the bitmaps of its cells on all axes
-// have in common, found 64 at a glance; only these are compared.
+// have in common, found 64 at a time; only these are compared.
 type leaf struct {
 	queries      []*liveQuery
 	entries      []entry // of each query
@@ -48,7 +48,7 @@ func (b *block) find(x int64) (at uint16) {
 }
 
 // entry is what is read of a query while a change is judged, in one place and as large as two
-// lines of a processor's cache: its box and its gist.
+// lines of a processor's cache: its box and its hot fields.
 type entry struct {
 	box [boxAxes]span // on the leaf's first axes
 	hotFields

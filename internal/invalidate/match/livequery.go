@@ -8,7 +8,8 @@ type liveQuery struct {
 	number     int64 // of its registration
 }
 
-// hotFields is what says of a live query, but for its filter, whether a change touches it.
+// hotFields is what is read of a live query for each change: all that decides whether the
+// change affects it, except its filter. The leaves keep copies of it side by side.
 type hotFields struct {
 	page           // of a summary: not used
 	summary bool   // whether it is one

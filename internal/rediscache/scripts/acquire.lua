@@ -10,7 +10,7 @@
 -- A lease of another epoch is nobody's: its fill is refused in any case, and its holder
 -- may be gone, so that nobody should wait for it.
 --
--- The registration is always new and its window wide: what the daemon knows of
+-- The registration is always new and its window wide: what the Purger knows of
 -- an earlier content of the query must not judge the one now being read.
 local epoch = redis.call('HGET', KEYS[1], 'epoch')
 if not epoch then

@@ -1,10 +1,10 @@
--- check.lua: what every script of the daemon does first. It is put in front of
+-- check.lua: the beginning of every script of the Purger. It is put in front of
 -- each of them and is no script by itself.
 --
 -- KEYS[1] fence   KEYS[2] live
 -- ARGV[1] term    ARGV[2] epoch    ARGV[3] seq: what the caller believes
 --
--- A higher term in the fence: another daemon leads, the caller must stop.
+-- A higher term in the fence: another invalidator leads, the caller must stop.
 -- Anything else that differs: Redis is not where the caller left it (it lost
 -- writes, was restored, or evicted `live`), so nothing in it can be trusted.
 local fence = redis.call('HMGET', KEYS[1], 'term', 'epoch', 'seq', 'live')

@@ -1,8 +1,8 @@
--- cleanup: look at some live queries and remove those of which nothing is left:
--- no lease, no queryset, no view.
+-- cleanup: scan some live queries and remove those that have no lease, no queryset
+-- and no view left.
 --
 -- KEYS[3] windows  KEYS[4] channel
--- ARGV[4] number to look behind  ARGV[5] most queries to look at
+-- ARGV[4] registration number to start behind  ARGV[5] most queries to scan
 -- ARGV[6] number of stems  ARGV[7...] the stems of an entry's names
 --
 -- Returns the number to go on from ('' after the last) and what it removed. An

@@ -13,7 +13,7 @@
 -- fence are not of one epoch, of a start of PostgreSQL that a leader has taken over,
 -- and of one database: what was read of a server that is put back to an older state
 -- before its leader comes would stay, and a copy of a database has the same epoch. Value, window and a new registration number change
--- together, so the daemon never judges this content by another one's window;
+-- together, so the Purger never judges this content by another one's window;
 -- views of an earlier content go for the same reason.
 if redis.call('GET', KEYS[4]) ~= ARGV[1] .. ARGV[2] then
   return {'NOLEASE'}

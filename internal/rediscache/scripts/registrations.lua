@@ -3,7 +3,7 @@
 --
 -- KEYS[3] windows  ARGV[4] last number seen  ARGV[5] most queries to return
 --
--- Raises seq if it returns anything: what the daemon knows is fenced too, or a
+-- Raises seq if it returns anything: what the Purger knows is fenced too, or a
 -- Redis that forgot a registration and gave its number to another query would
 -- pass for unchanged.
 local found = redis.call('ZRANGE', KEYS[2], '(' .. ARGV[4], '+inf', 'BYSCORE', 'LIMIT', 0, ARGV[5], 'WITHSCORES')

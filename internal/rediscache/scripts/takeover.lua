@@ -3,12 +3,12 @@
 -- the last leader left it.
 --
 -- KEYS[1] fence  KEYS[2] live
--- ARGV[1] new term  ARGV[2] epoch  ARGV[3] term, ARGV[4] seq, ARGV[5] batch as stored with the cursor
+-- ARGV[1] new term  ARGV[2] epoch  ARGV[3] term, ARGV[4] seq, ARGV[5] batch as stored with the position
 -- ARGV[6] server: which PostgreSQL start this is  ARGV[7] the last batch stored of all partitions
 --
 -- Behind the stored (term, seq): Redis has forgotten purges. The batch is the last
 -- one that touched this partition: as stored, or the one after the last of all,
--- purged by a leader that died before it stored the cursor. That may be only if
+-- purged by a leader that died before it stored the position. That may be only if
 -- PostgreSQL has not been restarted since; otherwise, and if it is any other, it is
 -- PostgreSQL that has gone back (an old data directory was put in place).
 --

@@ -154,8 +154,8 @@ func connectionLost(err error) bool {
 		errors.Is(err, pgconn.ErrConnClosed)
 }
 
-// sessionStale tells that a read failed for what its connection had become, not for
-// what was asked: another connection may do.
+// sessionStale reports whether a read failed because of its session and not because of what
+// was asked: another session may succeed.
 func sessionStale(err error) bool {
 	var pg *pgconn.PgError
 	switch {
@@ -181,8 +181,8 @@ func onStandby(err error) bool {
 	return errors.As(err, &pg) && pg.Code == notSupported && pg.Routine == "get_relation_info"
 }
 
-// movedBackend tells that a pooler has given a statement to another backend than the one
-// before: a prepared statement was there already, or was not.
+// movedBackend reports whether a pooler has given a statement to another backend than the
+// one before: a prepared statement was there already, or was missing.
 func movedBackend(err error) bool { return hasCode(err, duplicateStatement, unknownStatement) }
 
 // noEpoch tells that the function that gives the epoch cannot be called.

@@ -275,9 +275,9 @@ func (r *batchedRows) Err() error {
 	return r.err
 }
 
-// retryOnce runs do once more if what fails is the session that it was given and not what
-// it asks for. PostgreSQL must have done nothing in that case: do reads, or stale means
-// that nothing was written.
+// retryOnce runs do once more if its session failed and not what it asked for. PostgreSQL
+// must have done nothing in that case: do reads, or sessionStale means that nothing was
+// written.
 func (p *Pool) retryOnce(ctx context.Context, do func() error) error {
 	err := do()
 	if sessionStale(err) && ctx.Err() == nil && p.resetSessions(err) {
@@ -286,10 +286,10 @@ func (p *Pool) retryOnce(ctx context.Context, do func() error) error {
 	return err
 }
 
-// resetSessions has every session closed, at once or when it is given back, after err on one of
-// them: new ones may lead to another server. It reports whether trying again makes sense.
-// All sessions may be stale ones of the same server, but where an address leads to a
-// standby only, new sessions every renewEvery are enough.
+// resetSessions closes every session, at once or when it is given back, after err on one of
+// them: new ones may lead to another server. It reports whether a retry makes sense. All
+// sessions may be stale ones of the same server; but where an address leads to a standby
+// only, new sessions every resetEvery are enough.
 func (p *Pool) resetSessions(err error) bool {
 	switch {
 	case movedBackend(err):

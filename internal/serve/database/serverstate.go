@@ -18,22 +18,22 @@ type ServerState struct {
 	Encoding    string // of the database
 }
 
-// ServerState asks the server, on a session that no read or write uses: it is told also
-// while all of those are busy. Where freshlist is not installed, or this role may not
-// ask for the epoch, the error is ErrNoEpoch and the rest of the stamp is there all the same.
+// ServerState asks the server, on a session that no read or write uses: it works also while
+// all of those are busy. Where freshlist is not installed, or this role may not ask for the
+// epoch, the error is ErrNoEpoch and the rest of the state is returned all the same.
 func (r *Reader) ServerState(ctx context.Context) (ServerState, error) {
-	return r.pool.stampOf(ctx, r.pool.probe)
+	return r.pool.stateOf(ctx, r.pool.probe)
 }
 
-// AgreedStamp asks on a session that no read or write uses and on one that they use. Its
+// AgreedState asks on a session that no read or write uses and on one that they use. Its
 // error is ErrDivided if those say different things.
-func (r *Reader) AgreedStamp(ctx context.Context) (ServerState, error) {
+func (r *Reader) AgreedState(ctx context.Context) (ServerState, error) {
 	for try := 0; ; try++ {
-		s, err := r.pool.stampOf(ctx, r.pool.probe)
+		s, err := r.pool.stateOf(ctx, r.pool.probe)
 		if err != nil {
 			return s, err
 		}
-		other, err := r.pool.stampOf(ctx, r.pool.pgx)
+		other, err := r.pool.stateOf(ctx, r.pool.pgx)
 		switch {
 		case err != nil || other == s:
 			return other, err
@@ -47,8 +47,8 @@ func (r *Reader) AgreedStamp(ctx context.Context) (ServerState, error) {
 // is asked on new ones.
 func (r *Reader) Renew() { r.pool.reset() }
 
-// stampOf asks on a session of one of the pools.
-func (p *Pool) stampOf(ctx context.Context, from *pgxpool.Pool) (ServerState, error) {
+// stateOf asks on a session of one of the pools.
+func (p *Pool) stateOf(ctx context.Context, from *pgxpool.Pool) (ServerState, error) {
 	s, err := p.serverState(ctx, from, "case when not pg_is_in_recovery() then freshlist.properties_epoch() end")
 	if !noEpoch(err) {
 		return s, err
@@ -76,7 +76,7 @@ func (p *Pool) serverState(ctx context.Context, from *pgxpool.Pool, epoch string
 			&marker, &s.Started, &s.Database, &s.InRecovery, &s.RowSecurity, &s.Encoding)
 	})
 	if err != nil {
-		return ServerState{}, fmt.Errorf("read the stamp of the database: %w", classify(err))
+		return ServerState{}, fmt.Errorf("read the state of the database: %w", classify(err))
 	}
 	s.Epoch = marker.String
 	if s.InRecovery {

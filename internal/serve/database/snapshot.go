@@ -7,7 +7,7 @@ import (
 	"github.com/freshlist/freshlist/internal/listing"
 )
 
-// SnapshotRead is an answer with what it was read from, all of one snapshot.
+// SnapshotRead is an answer with the epoch and the snapshot that it was read in.
 type SnapshotRead struct {
 	Queryset listing.Queryset
 	Epoch    string // "": no marker, or row security hides rows from this role

@@ -180,7 +180,7 @@ func TestStamp(t *testing.T) {
 
 // Sessions of one address lead to two servers. The question on one of them is answered, that
 // on both is not, until new sessions all lead to the same.
-func TestAgreedStamp(t *testing.T) {
+func TestAgreedState(t *testing.T) {
 	t.Parallel()
 	primary := pgtest.Start(t)
 	db := migrated.On(t, primary)
@@ -199,11 +199,11 @@ func TestAgreedStamp(t *testing.T) {
 	if again, err := reader.ServerState(t.Context()); err != nil || again != old {
 		t.Errorf("stamp %+v (%v), want %+v: the session is still there", again, err, old)
 	}
-	if _, err := reader.AgreedStamp(t.Context()); !errors.Is(err, database.ErrDivided) || !errors.Is(err, database.ErrUnavailable) {
+	if _, err := reader.AgreedState(t.Context()); !errors.Is(err, database.ErrDivided) || !errors.Is(err, database.ErrUnavailable) {
 		t.Errorf("two servers: %v, want ErrDivided", err)
 	}
 	reader.Renew()
-	got, err := reader.AgreedStamp(t.Context())
+	got, err := reader.AgreedState(t.Context())
 	if err != nil || got.Started == old.Started || got.Database != old.Database {
 		t.Errorf("after renewal: %+v (%v), want another start than %s", got, err, old.Started)
 	}

@@ -1,20 +1,19 @@
-// Package l1 is the cache inside one API process: finished responses by the raw
-// target of the request.
+// Package l1 is the cache inside one API process: finished responses by the raw target of
+// the request.
 //
-// Its invariant needs no message to arrive: an entry is served only until the
-// deadline of the proof that was read together with it, so none is older than the
-// bound on staleness, whatever happens to the channel on which purges are
-// published. The messages only remove entries earlier, as a rule within a
-// millisecond.
+// Its invariant needs no message to arrive. An entry is served only until the end of the
+// beat that was read together with its content, so none is older than the bound on
+// staleness, whatever happens to the channel on which purges are published. The messages
+// only remove entries earlier, usually within a millisecond.
 //
 // A fill that is under way when its query is purged must not be stored after it:
 //
-//  1. a request misses, and reads view and beat from Redis;
-//  2. a change is purged from Redis, and its message arrives here;
-//  3. the request stores what it read in 1.
+//  1. A request misses, and reads view and beat from Redis.
+//  2. A change is purged from Redis, and its message arrives here.
+//  3. The request stores what it read in 1.
 //
-// So a fill is begun before Redis is read and bears a mark of its query, which the
-// message in 2 strikes out; a struck mark stores nothing and serves nothing.
+// So a fill begins before Redis is read, and holds the current version of its query. The
+// message in 2 marks that version as purged. A purged version is neither stored nor served.
 package l1
 
 import (
@@ -31,13 +30,13 @@ type Cache[V any] struct {
 	life    time.Duration
 
 	mu           sync.Mutex
-	current      map[string]*version // marks of queries by name, made since turned
-	previous     map[string]*version // marks made in the time before
+	current      map[string]*version // by query, made since rotatedAt
+	previous     map[string]*version // made in the period before
 	rotatedAt    time.Time
-	disconnected bool // purges are not heard: nothing is stored
+	disconnected bool // purges do not arrive: nothing is stored
 }
 
-// version stands for what one query showed at one time, in every entry made of it.
+// version is one version of a query's answer. Every entry made of it points to it.
 type version struct{ purged atomic.Bool }
 
 type entry[V any] struct {
@@ -50,9 +49,9 @@ type entry[V any] struct {
 // Overhead is about what an entry takes besides its key and its value's own bytes.
 const Overhead = 512
 
-// New returns a Cache of at most maxBytes, as weigh counts a value's. life is the
-// longest time from the beginning of a fill to the deadline of what it stores: B
-// and what a request may take. The cache is deaf until Hear is called.
+// New returns a Cache of at most maxBytes, as weigh counts a value's. life is the longest
+// time from the beginning of a fill to the deadline of what it stores: B plus the time that
+// a request may take. The cache stores nothing until Connected(true) is called.
 func New[V any](maxBytes int64, life time.Duration, weigh func(V) int) *Cache[V] {
 	entries := otter.Must(&otter.Options[string, *entry[V]]{
 		MaximumWeight: uint64(maxBytes),
@@ -79,8 +78,8 @@ type Fill[V any] struct {
 	version *version
 }
 
-// Begin begins a fill of a query; it must come before Redis is read. Nothing is
-// stored while the cache is deaf.
+// Begin begins a fill of a query. It must come before Redis is read. Nothing is stored while
+// the cache is disconnected.
 func (c *Cache[V]) Begin(query string, now time.Time) Fill[V] {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -98,8 +97,8 @@ func (c *Cache[V]) Begin(query string, now time.Time) Fill[V] {
 	return Fill[V]{c, m}
 }
 
-// rotate forgets marks that no entry can bear any more: an entry's life is shorter
-// than the time between two turns.
+// rotate forgets versions that no entry can point to any more: an entry's life is shorter
+// than the time between two rotations.
 func (c *Cache[V]) rotate(now time.Time) {
 	if now.Sub(c.rotatedAt) > c.life {
 		c.previous, c.current, c.rotatedAt = c.current, make(map[string]*version, len(c.current)), now
@@ -116,7 +115,7 @@ func (f Fill[V]) Store(key string, v V, until time.Time) bool {
 	return true
 }
 
-// Purge removes what was made of a query, and disowns the fills under way.
+// Purge removes the entries of a query, and keeps its fills under way from being stored.
 func (c *Cache[V]) Purge(query string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -128,7 +127,7 @@ func (c *Cache[V]) Purge(query string) {
 	}
 }
 
-// Clear removes everything, and disowns all fills under way.
+// Clear removes everything, and keeps all fills under way from being stored.
 func (c *Cache[V]) Clear() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -145,8 +144,8 @@ func (c *Cache[V]) clear() {
 	c.entries.InvalidateAll()
 }
 
-// Connected tells whether purges are heard. When they cease to be, everything goes;
-// until they are again, nothing is stored.
+// Connected is called when purges begin or cease to arrive. Either way everything is
+// removed. While they do not arrive, nothing is stored.
 func (c *Cache[V]) Connected(connected bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -87,11 +87,11 @@ func TestPurgeRemovesEveryTargetOfItsQueryOnly(t *testing.T) {
 func TestFillUnderWayIsDisowned(t *testing.T) {
 	t.Parallel()
 	for name, event := range map[string]func(*l1.Cache[string]){
-		"by a purge":              func(c *l1.Cache[string]) { c.Purge(query) },
-		"by a new epoch":          func(c *l1.Cache[string]) { c.Clear() },
-		"by going deaf":           func(c *l1.Cache[string]) { c.Connected(false) },
-		"by having been deaf":     func(c *l1.Cache[string]) { c.Connected(false); c.Connected(true) },
-		"by a purge after a turn": func(c *l1.Cache[string]) { c.Begin("other", time.Now().Add(3*time.Second)); c.Purge(query) },
+		"by a purge":                 func(c *l1.Cache[string]) { c.Purge(query) },
+		"by a new epoch":             func(c *l1.Cache[string]) { c.Clear() },
+		"by losing the subscription": func(c *l1.Cache[string]) { c.Connected(false) },
+		"by having lost it":          func(c *l1.Cache[string]) { c.Connected(false); c.Connected(true) },
+		"by a purge after a turn":    func(c *l1.Cache[string]) { c.Begin("other", time.Now().Add(3*time.Second)); c.Purge(query) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -111,7 +111,7 @@ func TestNothingIsStoredWhileDeaf(t *testing.T) {
 	c := newCache(t, 1<<20)
 	c.Connected(false)
 	if store(c, key, query, "x") || has(c, key) {
-		t.Error("stored while deaf")
+		t.Error("stored while disconnected")
 	}
 }
 

@@ -118,7 +118,7 @@ func (s *switched) ServerState(ctx context.Context) (database.ServerState, error
 	return s.Source.ServerState(ctx)
 }
 
-func (s *switched) AgreedStamp(ctx context.Context) (database.ServerState, error) {
+func (s *switched) AgreedState(ctx context.Context) (database.ServerState, error) {
 	return s.ServerState(ctx)
 }
 
@@ -256,7 +256,7 @@ type divided struct {
 	renewals atomic.Int64
 }
 
-func (s *divided) Stamp(ctx context.Context) (database.ServerState, error) {
+func (s *divided) ServerState(ctx context.Context) (database.ServerState, error) {
 	got, err := s.Source.ServerState(ctx)
 	if s.itIs.Load() {
 		got.Started = "another"
@@ -264,11 +264,11 @@ func (s *divided) Stamp(ctx context.Context) (database.ServerState, error) {
 	return got, err
 }
 
-func (s *divided) AgreedStamp(ctx context.Context) (database.ServerState, error) {
+func (s *divided) AgreedState(ctx context.Context) (database.ServerState, error) {
 	if s.itIs.Load() {
 		return database.ServerState{}, database.ErrDivided
 	}
-	return s.Source.AgreedStamp(ctx)
+	return s.Source.AgreedState(ctx)
 }
 
 func (s *divided) Renew() {

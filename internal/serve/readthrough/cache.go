@@ -1,11 +1,10 @@
-// Package readthrough answers reads of listings through the cache: from a view
-// in Redis, from a queryset there, or from PostgreSQL, filling both on the way.
+// Package readthrough answers reads of listings through the cache: from a view in Redis,
+// from a queryset there, or from PostgreSQL, filling both on the way.
 //
-// It keeps the reader's half of the protocol: a value is served only with a proof
-// of its freshness that was read together with it, and what is read from the
-// database is stored only under a lease that was taken before. Where there is no
-// proof (no invalidator, no Redis) it reads the database and stores nothing: slower,
-// never wrong.
+// It is the reader's half of the protocol. A value is served only with a valid beat that was
+// read together with it. What is read from the database is stored only under a lease that
+// was taken before. Without a valid beat (no invalidator, no Redis) it reads the database
+// and stores nothing: slower, never wrong.
 package readthrough
 
 import (
@@ -32,9 +31,9 @@ type Source interface {
 	ReadWithOrigin(ctx context.Context, q listing.Query) (listing.Queryset, string, error)
 	// ServerState says which server this is, and in which state.
 	ServerState(ctx context.Context) (database.ServerState, error)
-	// AgreedStamp is a Stamp that a session of the reads has given too; the error is
+	// AgreedState is a Stamp that a session of the reads has given too; the error is
 	// database.ErrDivided if it gave another.
-	AgreedStamp(ctx context.Context) (database.ServerState, error)
+	AgreedState(ctx context.Context) (database.ServerState, error)
 	// Renew has everything asked on new sessions from now on.
 	Renew()
 	// Assigned reports whether the database has given out transaction id xid.
@@ -97,8 +96,8 @@ func statusBypass(why cachestate.Reason) string {
 	return "freshlist-view; fwd=bypass; detail=" + why.String()
 }
 
-// proof is what makes a cached value an answer: a beat that agrees with all that this
-// process knows, as of when it was found.
+// proof is what makes a cached value an answer: a beat that passed checkBeat, and when it
+// was found.
 type proof struct {
 	beat   *rediscache.Beat
 	origin *Origin
@@ -117,7 +116,7 @@ func (p proof) keepUntilEnd(a Answer, bound time.Duration) Answer {
 	return a
 }
 
-// found is what a look at the view has shown.
+// found is the result of a lookup of the view.
 type found struct {
 	proof
 	view *rediscache.View // nil: miss
@@ -162,9 +161,9 @@ func (c *Cache) Get(ctx context.Context, req Request) (Answer, error) {
 // errNotApplied tells that the transaction of a token has not been applied in time.
 var errNotApplied = errors.New("the transaction has not been applied")
 
-// awaitToken looks until a beat proves that the transaction of the request's token
-// has been applied. A token that the database has not given out yet is dropped
-// from the request. It returns errNotApplied if the wait was in vain.
+// awaitToken looks up the view until a beat shows that the transaction of the request's
+// token has been applied. A token that the database has not given out yet is dropped from
+// the request. It returns errNotApplied if the wait was in vain.
 func (c *Cache) awaitToken(ctx context.Context, req *Request, query string, seen found) (found, cachestate.Reason, error) {
 	for pause, end := firstPause, time.Now().Add(appliedWait); time.Now().Before(end); pause *= 2 {
 		if err := sleep(ctx, pause); err != nil {
@@ -235,8 +234,8 @@ func answer(v rediscache.View, status string) Answer {
 	return Answer{Status: v.Status, ETag: v.ETag, Body: v.Body, Gzip: v.Gzip, CacheStatus: status}
 }
 
-// lookup reads the view and the beat, unless Redis is known to be down, and says why the
-// beat proves nothing, or OK.
+// lookup reads the view and the beat, unless Redis is known to be down. It returns OK, or
+// why the beat does not count.
 func (c *Cache) lookup(ctx context.Context, f render.Format, query string) (found, cachestate.Reason) {
 	var result rediscache.LookupResult
 	sent := time.Now()

@@ -15,8 +15,8 @@ import (
 	"github.com/freshlist/freshlist/internal/serve/database"
 )
 
-// Origin names whose data a proof speaks of: one generation of the cache, one start of
-// PostgreSQL, one database. There is one Origin for as long as they stay the same.
+// Origin names the data that a beat is about: one epoch, one start of PostgreSQL, one
+// database. There is one Origin for as long as they stay the same.
 type Origin struct{ epoch, server, database string }
 
 // of reports whether a beat speaks of the origin.
@@ -24,7 +24,7 @@ func (o *Origin) of(b *rediscache.Beat) bool {
 	return o.epoch == b.Epoch && o.server == b.Server && o.database == b.Database
 }
 
-// knownOrigin is what this process knew of its own PostgreSQL at one instant.
+// knownOrigin is what PostgreSQL told this process of itself at one instant.
 type knownOrigin struct {
 	origin  *Origin           // nil: nothing, in doubt
 	reason  cachestate.Reason // not OK: nothing of this database may be cached
@@ -36,16 +36,10 @@ type knownOrigin struct {
 // trusted reports whether the stamp, nil if there is none, may bear out a proof.
 func (p *knownOrigin) trusted() bool { return p != nil && !p.doubted && p.reason == cachestate.OK }
 
-// originCache keeps the stamp that this process has last read. A proof is believed only if it
-// agrees with one that was asked for less than B ago: a process that finds everything in
-// the cache would otherwise never notice that its database is another one by now. A read
-// for a fill brings one along. Otherwise PostgreSQL is asked once in B/2, and only while
-// there are requests.
-//
-// The question goes over another session than the reads, and after a failover the two may
-// lead to different servers. So what one says against the other, or against what was so
-// before, ends all trust: sessions are renewed, and nothing is believed before a new session
-// for the question and a new one for reads say the same.
+// originCache keeps the latest knownOrigin of this process. A beat counts only if it agrees
+// with one that is younger than B. Otherwise a process that finds everything in the cache
+// would never notice that its database has been replaced. The read of a fill brings one
+// along. Else PostgreSQL is asked once in B/2, and only while there are requests.
 type originCache struct {
 	source  Source
 	bound   time.Duration
@@ -61,7 +55,7 @@ type originCache struct {
 
 // How often PostgreSQL is asked.
 const (
-	askAgainAfter = 20 * time.Millisecond // if a proof contradicts the present stamp
+	askAgainAfter = 20 * time.Millisecond // if a beat contradicts the known origin
 	triesPerBound = 16                    // in the background within B, if it does not answer
 
 	reuniteEvery = time.Second // if its sessions lead to different servers
@@ -73,8 +67,8 @@ func elapsed(from, to time.Time) time.Duration {
 	return max(to.Sub(from), time.Duration(to.UnixNano()-from.UnixNano()))
 }
 
-// recent returns the present stamp if it was asked for less than B before now, else nil. An
-// older one than B/2 is renewed in the background.
+// recent returns the known origin if it was asked for less than B before now, else nil. One
+// older than B/2 is renewed in the background.
 func (s *originCache) recent(now time.Time) *knownOrigin {
 	p := s.current.Load()
 	if p == nil || p.origin == nil {
@@ -98,8 +92,8 @@ func (s *originCache) renew(now time.Time) {
 	}
 }
 
-// recentOrAsk returns a stamp that was asked for less than B before now, or later; nil if PostgreSQL
-// does not answer.
+// recentOrAsk returns an origin that was asked for less than B before now, or later; nil if
+// PostgreSQL does not answer.
 func (s *originCache) recentOrAsk(ctx context.Context, now time.Time) *knownOrigin {
 	if p := s.recent(now); p != nil {
 		return p
@@ -108,8 +102,8 @@ func (s *originCache) recentOrAsk(ctx context.Context, now time.Time) *knownOrig
 	return s.recent(now)
 }
 
-// newer returns a stamp that may be newer than one which a proof contradicts: a new epoch
-// is in PostgreSQL before any beat says so.
+// newer asks PostgreSQL again when a beat contradicts the known origin: a new epoch is in
+// PostgreSQL before any beat names it.
 func (s *originCache) newer(ctx context.Context, than *knownOrigin) *knownOrigin {
 	if s.current.Load() == than && elapsed(than.asked, time.Now()) >= askAgainAfter {
 		s.refresh(ctx)
@@ -152,7 +146,7 @@ func (s *originCache) inquire(ctx context.Context) (database.ServerState, error)
 		s.doubt(before)
 	}
 	asked := time.Now()
-	got, err := s.source.AgreedStamp(ctx)
+	got, err := s.source.AgreedState(ctx)
 	s.record(asked, got, err, true)
 	if errors.Is(err, database.ErrDivided) {
 		s.reunite()
@@ -171,8 +165,8 @@ func (s *originCache) reunite() {
 	}
 }
 
-// record takes in PostgreSQL's answer, on which two sessions have agreed or not. An error that
-// says nothing of the database leaves the present stamp to grow old.
+// record stores PostgreSQL's answer. An error that says nothing of the database leaves the
+// known origin as it is.
 func (s *originCache) record(asked time.Time, got database.ServerState, err error, agreed bool) {
 	p := &knownOrigin{asked: asked, origin: &Origin{got.Epoch, got.Started, got.Database}}
 	switch {
@@ -188,8 +182,8 @@ func (s *originCache) record(asked time.Time, got database.ServerState, err erro
 	s.replace(p, agreed)
 }
 
-// recordRead takes in what a read for a fill has brought along: "<epoch> <server> <database>",
-// or nothing where nothing may be cached.
+// recordRead stores the origin that the read of a fill has returned, if it did: "<epoch>
+// <server> <database>".
 func (s *originCache) recordRead(asked time.Time, text string) {
 	var read *Origin
 	if words := strings.Fields(text); len(words) == 3 {
@@ -228,8 +222,7 @@ func (s *originCache) doubt(than *knownOrigin) {
 	s.asking.Forget("")
 }
 
-// replace makes a stamp the present one, unless that was asked for later or is a doubt that this
-// one does not end.
+// replace makes p the known origin, unless the present one was asked for later.
 func (s *originCache) replace(p *knownOrigin, agreed bool) {
 	for {
 		current := s.current.Load()
@@ -248,9 +241,9 @@ func (s *originCache) replace(p *knownOrigin, agreed bool) {
 	}
 }
 
-// checkBeat returns why a beat, which a request found that had begun at begun, proves nothing
-// to this process; or OK, and whose data it speaks of. All that processes must agree on is
-// compared here.
+// checkBeat compares a beat, found by a request that began at begun, with all that processes
+// must agree on. It returns the origin and OK, or why the beat does not count for this
+// process.
 func (c *Cache) checkBeat(ctx context.Context, beat *rediscache.Beat, begun time.Time) (*Origin, cachestate.Reason) {
 	switch {
 	case beat == nil:
@@ -275,8 +268,8 @@ func (c *Cache) checkBeat(ctx context.Context, beat *rediscache.Beat, begun time
 	return s.origin, cachestate.OK
 }
 
-// StillValid reports whether what was proved of an origin may still be served at now: the
-// origin is that of this process's database, as it was less than B ago.
+// StillValid reports whether an answer of an origin may still be served at now: the origin
+// is that of this process's database, as of less than B ago.
 func (c *Cache) StillValid(o *Origin, now time.Time) bool {
 	s := c.origins.recent(now)
 	return s != nil && s.origin == o && s.reason == cachestate.OK

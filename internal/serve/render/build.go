@@ -11,10 +11,9 @@ import (
 	"github.com/freshlist/freshlist/internal/listing"
 )
 
-// BuildTag returns 16 hex digits that differ between builds whose cached bytes
-// must not be mistaken for each other: it is a hash of the querysets' encoding,
-// the templates, the static files, and of what this build makes of the
-// specimens. So a change of the code that writes the bodies shows as well.
+// BuildTag returns 16 hex digits that differ between builds whose cached bytes differ. It is
+// a hash of the querysets' encoding, the templates, the static files, and of how each sample
+// is rendered. So a change of the code that writes the bodies changes it, too.
 func BuildTag() string { return buildTag() }
 
 var buildTag = sync.OnceValue(func() string { return tagOf(templateFiles, staticFiles) })

@@ -6,7 +6,7 @@ import (
 	"github.com/freshlist/freshlist/internal/listing"
 )
 
-// Sample is a specimen as the tests see it.
+// Sample is a sample as the tests see it.
 type Sample struct {
 	Name     string
 	Queryset listing.Queryset

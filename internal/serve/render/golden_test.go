@@ -18,7 +18,7 @@ var update = flag.Bool("update", false, "write the golden files from what the co
 // content. Golden files leave it out: a new style is no new page.
 var assetHash = regexp.MustCompile(`(/static/\w+)\.[0-9a-f]{12}\.`)
 
-// TestGolden holds the specimens' bodies against the files in testdata, which
+// TestGolden holds the samples' bodies against the files in testdata, which
 // are there to be read: a change of any page or body shows in review.
 func TestGolden(t *testing.T) {
 	t.Parallel()
@@ -41,7 +41,7 @@ func TestGoldenProblems(t *testing.T) {
 	}
 }
 
-// sample returns the specimen of a name.
+// sample returns the sample of a name.
 func sample(t *testing.T, name string) listing.Queryset {
 	t.Helper()
 	for _, s := range render.Samples() {
@@ -49,7 +49,7 @@ func sample(t *testing.T, name string) listing.Queryset {
 			return s.Queryset
 		}
 	}
-	t.Fatalf("there is no specimen %s", name)
+	t.Fatalf("there is no sample %s", name)
 	return listing.Queryset{}
 }
 

@@ -7,13 +7,13 @@ import (
 	"github.com/freshlist/freshlist/internal/listing"
 )
 
-// sample is a queryset that BuildTag looks at the rendering of.
+// sample is a queryset whose rendering BuildTag hashes.
 type sample struct {
 	name     string
 	queryset listing.Queryset
 }
 
-// samples are querysets that show, between them, every part of a cached body.
+// samples are querysets that together show every part of a cached body.
 func samples() []sample {
 	full, bare := sampleProperty(), bareProperty()
 	narrow := listing.Query{Filter: sampleFilter(), Sort: listing.PriceDesc, Limit: 50}
