@@ -57,7 +57,7 @@ func TestAProofCountsForItsBound(t *testing.T) {
 		time.Sleep(r.Bound - 1) // of the bubble
 		r.beatExpired(false)
 		r.expect(cachestate.OK, "")
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		r.beatExpired(false)
 		r.expect(cachestate.OtherLeader, "for a moment")
 		r.beatPrevented(cachestate.CatchingUp, "many")
