@@ -30,15 +30,15 @@ type doorbell struct {
 	state     doorbellState
 	request   func()        // requests the lock again
 	granted   chan answer   // receives the answer to the request
-	pollDue   bool          // the lock was granted within a round: one more look is due
-	pause     time.Duration // until the next look while asking, or asleep behind a ring; 0 for none
-	polledAt  time.Time     // when the loop last began to look
-	pollEvery time.Duration // from one look to the next while awake
-	level     time.Duration // of the leaky bucket, less the time gone by since hit
-	levelAt   time.Time     // when changes were last found, or it woke up: the debt is as of then
+	pollDue   bool          // the lock was granted within a round: one more poll is due
+	pause     time.Duration // until the next poll while requesting, or asleep after a ring; 0 for none
+	polledAt  time.Time     // when the latest poll began
+	pollEvery time.Duration // from one poll to the next while awake
+	level     time.Duration // of the leaky bucket, as of levelAt; it drains with time
+	levelAt   time.Time     // when changes were last found, or it woke up
 
-	retryPause time.Duration // how long to leave it after the latest asking in vain
-	retryAt    time.Time     // not to be asked for before
+	retryPause time.Duration // how long the latest withdrawn request is not repeated
+	retryAt    time.Time     // no request before
 }
 
 type doorbellState uint8
@@ -56,32 +56,32 @@ type answer struct {
 	err  error
 }
 
-// How the loop looks for changes. A look costs the same whether it finds one transaction
-// or ten, so while awake it looks about once for every pollFinds of them.
+// How often the loop polls. A poll costs the same whether it finds one transaction or ten.
+// So while awake the loop polls about once for every pollFinds of them.
 const (
 	pollFinds = 2
-	pollMin   = 4 * time.Millisecond  // from one look to the next, however many changes come
+	pollMin   = 4 * time.Millisecond  // from one poll to the next, however many changes come
 	pollMax   = 20 * time.Millisecond // likewise, however few
 	pollPause = 1 * time.Millisecond  // from the end of one to the next, however long it took
 	pollOnly  = 5 * time.Millisecond  // likewise where writers never ring, while no changes come
 )
 
-// Looking costs both servers something whether there is a change or not, and a ring costs
-// as much as a look; but ringing also makes concurrent writers commit one after another,
-// each as long as a flush. Which is dearer is told by a leaky bucket: each transaction
-// found counts once for itself, and less for each that was under way then and may have had
-// to wait. It counts transactions and not drains: a slow drain judges like a fast one.
+// A ring costs as much as a poll, but it also makes concurrent writers commit one after
+// another, each for as long as a flush takes. A poll costs both servers something even if there
+// is no change. A leaky bucket decides which is cheaper. Each transaction that is found adds
+// transactionCost, and waiterCost for each that was in progress then and may have had to wait.
+// It counts transactions, not drains, so a slow drain decides like a fast one.
 const (
-	transactionCost = 12500 * time.Microsecond // per transaction: looking pays above some 80 a second
-	waiterCost      = 5 * time.Millisecond     // per transaction under way
-	maxWaiters      = 3                        // count as waiting; a few others are just long
-	wakeLevel       = 12 * transactionCost     // while writers ring: look instead above it
-	maxAwakeLevel   = 3 * transactionCost      // awake: the most there can be; ask for the lock once it is paid
+	transactionCost = 12500 * time.Microsecond // polling is cheaper above some 80 transactions a second
+	waiterCost      = 5 * time.Millisecond     // for each transaction in progress
+	maxWaiters      = 3                        // count as waiting; others are just long
+	wakeLevel       = 12 * transactionCost     // above it writers stop ringing, and the loop polls
+	maxAwakeLevel   = 3 * transactionCost      // the most while awake; the lock is requested at 0
 )
 
-// Somebody who stays silent for long keeps the lock from being granted, and whenever it is
-// asked for all the others ring. If that had to be given up since much came, it is left for
-// a while, longer each time.
+// A silent transaction that stays open keeps the lock from being granted. While it is
+// requested all others ring. A request that was withdrawn is repeated after a pause, which
+// doubles each time.
 const (
 	retryFirst = time.Second
 	retryMax   = 16 * time.Second
