@@ -11,13 +11,13 @@ var definitions = []fault{
 	{name: "triggers disabled for a load", do: func(r *rig, _ *rand.Rand) { r.loadUncaptured() }},
 	{name: "definition comes and goes", do: func(r *rig, random *rand.Rand) {
 		for range 2 {
-			r.edit(withLock(fmt.Sprintf(comeAndGo[random.IntN(len(comeAndGo))], 3+10*random.IntN(9))))
+			r.define(fmt.Sprintf(comeAndGo[random.IntN(len(comeAndGo))], 3+10*random.IntN(9)))
 			r.hold(random)
 		}
 	}},
 	{name: "definition comes and goes in steps", do: func(r *rig, random *rand.Rand) {
 		for step := range strings.SplitSeq(fmt.Sprintf(inherited, 3+10*random.IntN(9)), ";") {
-			r.edit(withLock(step)) // several may pass between two beats
+			r.define(step) // several may pass between two beats
 		}
 	}},
 	{name: "table rewritten", do: func(r *rig, random *rand.Rand) {
@@ -28,10 +28,6 @@ var definitions = []fault{
 	}},
 	{name: "column swapped by renames", do: (*rig).swapColumn},
 }
-
-// withLock has DDL give up the lock that it cannot have soon; edit tries again. Whoever
-// waits for a lock of all the table keeps everybody else from it.
-func withLock(sql string) string { return "set local lock_timeout = '300ms'; " + sql }
 
 // inherited edits a row that a child table holds, which fires no trigger of the parent.
 const inherited = `create table par (id bigint, price numeric(14, 2));
@@ -75,18 +71,18 @@ var comeAndGo = []string{
 func (r *rig) swapColumn(random *rand.Rand) {
 	r.Helper()
 	refused := r.journal.failed.Load()
-	r.edit(withLock(`alter table public.properties add column price_new numeric(14, 2);
+	r.define(`alter table public.properties add column price_new numeric(14, 2);
 		alter table public.properties alter column price drop not null;
 		update public.properties set price_new = price;
 		alter table public.properties rename column price to price_old;
-		alter table public.properties rename column price_new to price`))
+		alter table public.properties rename column price_new to price`)
 	r.edit("update public.properties set price = price + 10 where id = 3")
 	r.hold(random)
-	r.edit(withLock(`alter table public.properties rename column price to price_new;
+	r.define(`alter table public.properties rename column price to price_new;
 		alter table public.properties rename column price_old to price;
 		update public.properties set price = price_new;
 		alter table public.properties drop column price_new;
-		alter table public.properties alter column price set not null`))
+		alter table public.properties alter column price set not null`)
 	if n := r.journal.failed.Load() - refused; n > 100 {
 		r.tally.fail(fmt.Sprintf("%d edits were refused while a column was swapped", n))
 	}

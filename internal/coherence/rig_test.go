@@ -145,10 +145,22 @@ func (r *rig) connect() *pgx.Conn {
 // the random writers is no news, nor is a lock that the SQL waits for no longer.
 func (r *rig) edit(sql string) write {
 	r.Helper()
+	return r.editBy(r.journal.run, sql)
+}
+
+// define is edit for DDL, which keeps readers out until it commits. It gives up a lock
+// that it cannot have soon, and tries again.
+func (r *rig) define(sql string) write {
+	r.Helper()
+	return r.editBy(r.journal.runAlone, "set local lock_timeout = '300ms'; "+sql)
+}
+
+func (r *rig) editBy(run func(context.Context, *pgx.Conn, func(pgx.Tx) error) error, sql string) write {
+	r.Helper()
 	conn := r.connect()
 	defer conn.Close(context.Background())
 	for {
-		err := r.journal.run(context.Background(), conn, func(tx pgx.Tx) error {
+		err := run(context.Background(), conn, func(tx pgx.Tx) error {
 			_, err := tx.Exec(context.Background(), sql)
 			return err
 		})

@@ -51,6 +51,22 @@ func (j *journal) run(ctx context.Context, conn *pgx.Conn, do func(pgx.Tx) error
 	return j.finish(ctx, conn, tx)
 }
 
+// runAlone is run for what keeps readers out until it commits: nobody else commits from
+// its beginning, since reading the table is part of everybody's commit. It must give up
+// the locks that it cannot have soon, for others hold theirs until they may commit.
+func (j *journal) runAlone(ctx context.Context, conn *pgx.Conn, do func(pgx.Tx) error) error {
+	j.commit.Lock()
+	defer j.commit.Unlock()
+	tx, err := conn.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	if err := do(tx); err != nil {
+		return errors.Join(err, tx.Rollback(ctx))
+	}
+	return j.finish(ctx, conn, tx)
+}
+
 // finish commits. The mutex is held.
 func (j *journal) finish(ctx context.Context, conn *pgx.Conn, tx pgx.Tx) error {
 	now, err := readTable(ctx, conn)
@@ -135,27 +151,11 @@ var errRollBack = errors.New("rolled back on purpose")
 // edit does one random transaction. Its error says that the connection is lost.
 func (j *journal) edit(ctx context.Context, conn *pgx.Conn, random *rand.Rand) error {
 	e := editor{random: random, rows: int(j.rows.Load())}
-	locked := false
+	run, do := j.run, e.transaction
 	if j.truncates && random.IntN(80) == 0 {
-		// A TRUNCATE keeps readers out until it commits, and reading the table is part
-		// of everybody's commit.
-		locked = true
-		j.commit.Lock()
-		defer j.commit.Unlock()
+		run, do = j.runAlone, e.truncate
 	}
-	err := func() error {
-		if !locked {
-			return j.run(ctx, conn, func(tx pgx.Tx) error { return e.transaction(ctx, tx) })
-		}
-		tx, err := conn.Begin(ctx)
-		if err != nil {
-			return err
-		}
-		if err := e.truncate(ctx, tx); err != nil {
-			return errors.Join(err, tx.Rollback(ctx))
-		}
-		return j.finish(ctx, conn, tx)
-	}()
+	err := run(ctx, conn, func(tx pgx.Tx) error { return do(ctx, tx) })
 	var refused *pgconn.PgError
 	switch {
 	case errors.Is(err, errRollBack):
