@@ -21,8 +21,7 @@ func TestDrainStaysCheap(t *testing.T) {
 	writer := r.begin()
 	execOn(t, writer.Conn(), changesOfOneTransaction, 20_000)
 	r.drain()
-	r.drain()                  // passes over what the writer has written
-	r.pagesOf(feed.DrainQuery) // fills the session's catalog cache
+	r.drain() // passes over what the writer has written
 	before := r.pagesOf(feed.DrainQuery)
 	for range 1000 {
 		r.exec(raise(2))
@@ -42,18 +41,24 @@ func TestDrainStaysCheap(t *testing.T) {
 	}
 }
 
-// pagesOf returns how many pages one execution of a drain touches.
-func (r *rig) pagesOf(query string) int {
+// pagesOf returns how many pages one execution of a drain touches: the least of a few, since
+// pages of the catalog count too where the session reads them anew.
+func (r *rig) pagesOf(query string) (pages int) {
 	r.Helper()
-	text := queryOn[[]byte](r, r.feed, "explain (analyze, buffers, format json) "+query, r.at.Snapshot, 100, false, 1<<20)
-	var plans []struct {
-		Plan struct {
-			Hit  int `json:"Shared Hit Blocks"`
-			Read int `json:"Shared Read Blocks"`
+	for range 5 {
+		text := queryOn[[]byte](r, r.feed, "explain (analyze, buffers, format json) "+query, r.at.Snapshot, 100, false, 1<<20)
+		var plans []struct {
+			Plan struct {
+				Hit  int `json:"Shared Hit Blocks"`
+				Read int `json:"Shared Read Blocks"`
+			}
+		}
+		if err := json.Unmarshal(text, &plans); err != nil {
+			r.Fatal(err)
+		}
+		if touched := plans[0].Plan.Hit + plans[0].Plan.Read; pages == 0 || touched < pages {
+			pages = touched
 		}
 	}
-	if err := json.Unmarshal(text, &plans); err != nil {
-		r.Fatal(err)
-	}
-	return plans[0].Plan.Hit + plans[0].Plan.Read
+	return pages
 }
