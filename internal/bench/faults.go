@@ -481,12 +481,6 @@ func (b *bench) term(ctx context.Context) (term int64, err error) {
 	return term, err
 }
 
-// starting starts an invalidator and does not wait until it leads.
-func (b *bench) starting(ctx context.Context) (*process, error) {
-	return b.start(ctx, "invalidator", b.programs.invalidator, "INVALIDATOR_ADDR", "/healthz",
-		[]string{"DATABASE_URL=" + b.postgres.Roles(captured).Invalidator})
-}
-
 // awaitBeat waits for a beat that was noted after an instant. It asks Redis: to ask the process
 // would cost that time.
 func (b *bench) awaitBeat(ctx context.Context, after time.Time) error {

@@ -39,8 +39,7 @@ func (r *rig) api(ctx context.Context, env ...string) (*process, error) {
 // invalidator starts an invalidator and returns when it leads and has certified the
 // cache for the first time.
 func (r *rig) invalidator(ctx context.Context) (*process, error) {
-	env := []string{"DATABASE_URL=" + r.postgres.Roles(captured).Invalidator}
-	p, err := r.start(ctx, "invalidator", r.programs.invalidator, "INVALIDATOR_ADDR", "/readyz", env)
+	p, err := r.starting(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -48,6 +47,12 @@ func (r *rig) invalidator(ctx context.Context) (*process, error) {
 		beats, err := p.metric(ctx, "freshlist_beats_total")
 		return beats > 0, err
 	})
+}
+
+// starting starts an invalidator and does not wait until it leads.
+func (r *rig) starting(ctx context.Context) (*process, error) {
+	return r.start(ctx, "invalidator", r.programs.invalidator, "INVALIDATOR_ADDR", "/healthz",
+		[]string{"DATABASE_URL=" + r.postgres.Roles(captured).Invalidator})
 }
 
 // pair starts an invalidator and then an API process.

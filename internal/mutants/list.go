@@ -194,7 +194,7 @@ var guards = []Mutant{
 		"./internal/serve/readthrough", "NoHitWithoutAStamp"},
 	{"agree/not in the process", []Edit{{"internal/serve/l1cache.go", " || !s.Reads.StillValid(a.origin, rec.begun)", ""}},
 		"./internal/serve", "ServesOnlyWhatStands"},
-	{"agree/a read that contradicts ends nothing", []Edit{{readthrough + "origin.go", "		s.doubt(p) // in vain if there is another stamp by now\n", "		return\n"}},
+	{"agree/a read that contradicts ends nothing", []Edit{{readthrough + "origin.go", "		s.doubt(p) // in vain if another origin is known by now\n", "		return\n"}},
 		"./internal/serve/readthrough", "ContradictsTheStamp"},
 	{"agree/row security", []Edit{{readthrough + "origin.go", "	case got.RowSecurity:\n		p.reason = cachestate.RowSecurity\n", ""}},
 		"./internal/serve/readthrough", "RowSecurity"},

@@ -38,7 +38,7 @@ func (r *Reader) AgreedState(ctx context.Context) (ServerState, error) {
 		case err != nil || other == s:
 			return other, err
 		case try > 0: // an epoch that began between the two has not begun between these too
-			return ServerState{}, fmt.Errorf("compare the stamps of two sessions: %w", ErrDivided)
+			return ServerState{}, fmt.Errorf("compare what two sessions say: %w", ErrDivided)
 		}
 	}
 }

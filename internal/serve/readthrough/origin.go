@@ -33,7 +33,7 @@ type knownOrigin struct {
 	renewed time.Time         // when sessions were last renewed for a doubt
 }
 
-// trusted reports whether the stamp, nil if there is none, may bear out a proof.
+// trusted reports whether a beat of the origin counts; p is nil if none is known.
 func (p *knownOrigin) trusted() bool { return p != nil && !p.doubted && p.reason == cachestate.OK }
 
 // originCache keeps the latest knownOrigin of this process. A beat counts only if it agrees
@@ -198,7 +198,7 @@ func (s *originCache) recordRead(asked time.Time, text string) {
 			s.replace(&knownOrigin{asked: asked, origin: read}, false)
 			return
 		}
-		s.doubt(p) // in vain if there is another stamp by now
+		s.doubt(p) // in vain if another origin is known by now
 	}
 }
 
@@ -209,7 +209,7 @@ func (s *originCache) learnFailed(asked time.Time, err error) {
 	}
 }
 
-// doubt ends the trust in a stamp, if that is still what is trusted.
+// doubt ends the trust in an origin, if that is still what is trusted.
 func (s *originCache) doubt(than *knownOrigin) {
 	s.doubting.Lock()
 	defer s.doubting.Unlock()
