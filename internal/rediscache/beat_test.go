@@ -43,6 +43,10 @@ func (w *world) readers() map[string]func() bool {
 			w.must(err)
 			return state.Partitions[0].Beat != nil
 		},
+		"beats": func() bool {
+			beats, _ := w.reader.BeatReader().Beats(w.ctx)
+			return len(beats) > 0
+		},
 	}
 }
 
