@@ -46,7 +46,7 @@ func serveAPI(ctx context.Context, getenv config.Getenv, stderr io.Writer) (err 
 		return err
 	}
 	defer pool.Close()
-	rdb, err := rediscache.Connect(c.RedisURL.Reveal(), redisBudget)
+	rdb, err := rediscache.Connect(c.RedisURL.Reveal(), redisBudget, c.RedisTLS.Config())
 	if err != nil {
 		return err
 	}

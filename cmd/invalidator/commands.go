@@ -80,7 +80,7 @@ func verify(ctx context.Context, args []string, getenv config.Getenv, stdout, st
 	if err != nil {
 		return err
 	}
-	rdb, err := rediscache.Connect(c.RedisURL.Reveal(), commandBudget)
+	rdb, err := rediscache.Connect(c.RedisURL.Reveal(), commandBudget, c.RedisTLS.Config())
 	if err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func examine(ctx context.Context, getenv config.Getenv, stdout io.Writer) (err e
 	if err != nil {
 		return err
 	}
-	rdb, err := rediscache.Connect(c.RedisURL.Reveal(), commandBudget)
+	rdb, err := rediscache.Connect(c.RedisURL.Reveal(), commandBudget, c.RedisTLS.Config())
 	if err != nil {
 		return err
 	}

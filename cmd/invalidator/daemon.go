@@ -42,7 +42,7 @@ func runDaemon(ctx context.Context, getenv config.Getenv, stderr io.Writer) (err
 		debug.SetGCPercent(garbageRatio)
 	}
 	log := telemetry.NewLogger(stderr, c.Log)
-	rdb, err := rediscache.Connect(c.RedisURL.Reveal(), max(c.StalenessBound/2, 250*time.Millisecond))
+	rdb, err := rediscache.Connect(c.RedisURL.Reveal(), max(c.StalenessBound/2, 250*time.Millisecond), c.RedisTLS.Config())
 	if err != nil {
 		return err
 	}

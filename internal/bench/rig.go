@@ -77,7 +77,7 @@ func (r *rig) open(ctx context.Context, base string, settings []string) (err err
 	if err != nil {
 		return err
 	}
-	if r.rdb, err = rediscache.Connect(r.redisDB.URL(), 5*time.Second); err != nil {
+	if r.rdb, err = rediscache.Connect(r.redisDB.URL(), 5*time.Second, nil); err != nil {
 		return err
 	}
 	if err := r.findPrograms(); err != nil {

@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -127,4 +130,56 @@ func awaitReplayed(t *testing.T, primary, standby string) {
 		one(standby, "select pg_last_wal_replay_lsn() >= $1::text::pg_lsn", &done, written)
 		return done
 	})
+}
+
+// Both programs get their secrets from files, and Redis asks for their certificate.
+func TestSecretsAndTLS(t *testing.T) {
+	t.Parallel()
+	files := redistest.NewCertificates(t)
+	port, err := local.FreePort(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address, err := url.Parse(redistest.Start(t, files.Settings(port)...).URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	address.Scheme, address.Host = "rediss", fmt.Sprintf("127.0.0.1:%d", port)
+	db := migrated.New(t)
+	write := func(content string) string {
+		path := filepath.Join(t.TempDir(), "secret")
+		if err := os.WriteFile(path, []byte(content+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	settings := func(database string) fleet.Config {
+		return fleet.Config{Prefix: "freshlist", Bound: 5 * time.Second, Env: []string{
+			"DATABASE_URL=", "DATABASE_URL_FILE=" + write(database),
+			"REDIS_URL=", "REDIS_URL_FILE=" + write(address.String()),
+			"WRITE_TOKEN=", "WRITE_TOKEN_FILE=" + write(fleet.WriteToken),
+			"REDIS_CA_FILE=" + files.CA, "REDIS_CERT_FILE=" + files.ClientCert, "REDIS_KEY_FILE=" + files.ClientKey,
+		}}
+	}
+	commitAt(t, db.Owner, "insert into properties (id, title, property_type, price, city) values (1, 't', 'Condo', 1, 'c')")
+	invalidator, api := settings(db.Invalidator).Invalidator(t), settings(db.API).API(t)
+	awaitHit := func(price string) {
+		t.Helper()
+		fleet.Await(t, "a hit that shows the price "+price, func() bool {
+			_, status, body := ask(t, api)
+			return strings.Contains(status, "; hit") && strings.Contains(body, `"price":`+price)
+		})
+	}
+	awaitHit("1.00")
+	patch(t, api, "/v1/properties/1", `{"price": 2}`) // by the token of the file
+	awaitHit("2.00")
+	password, _ := address.User.Password()
+	for _, p := range []*fleet.Process{invalidator, api} {
+		if log := p.Log(); strings.Contains(log, password) || strings.Contains(log, fleet.WriteToken) {
+			t.Errorf("a secret shows:\n%s", log)
+		}
+	}
+	if said, well := settings(db.Invalidator).Doctor(t, api, invalidator); !well || strings.Contains(said, password) {
+		t.Errorf("the doctor says:\n%s", said)
+	}
 }

@@ -8,14 +8,18 @@ import (
 	"log/slog"
 	"runtime"
 	"time"
+
+	"github.com/freshlist/freshlist/internal/redisurl"
 )
 
 // Shared is what both processes need.
 type Shared struct {
 	DatabaseURL     Secret        // DATABASE_URL: PostgreSQL, as this process' role
-	RedisURL        Secret        // REDIS_URL: the one Redis of the deployment
+	RedisURL        Secret        // REDIS_URL: the Redis of the deployment, as package redisurl reads it
+	RedisCluster    bool          // REDIS_URL leads to a cluster
+	RedisTLS        TLS           // REDIS_CA_FILE, REDIS_CERT_FILE, REDIS_KEY_FILE
 	RedisPrefix     string        // REDIS_PREFIX: first word of every key and channel
-	RedisPartitions int           // REDIS_PARTITIONS: the same for all processes, 1 to 100
+	RedisPartitions int           // REDIS_PARTITIONS: the same for all processes, 1 to 100; default 1, with a cluster 16
 	StalenessBound  time.Duration // STALENESS_BOUND: B, no answer is older; 200ms to 1m
 	Log             Log
 }
@@ -58,7 +62,8 @@ type Database struct {
 	Log Log
 }
 
-// Getenv looks up a variable, as os.Getenv does. Empty counts as not set.
+// Getenv looks up a variable, as os.Getenv does. Empty counts as not set. Files that variables
+// name are read once, with the rest.
 type Getenv func(name string) string
 
 // LoadAPI reads the configuration of bin/api serve. Its error is Faults.
@@ -111,15 +116,26 @@ func LoadInvalidatorAddr(getenv Getenv) (string, error) {
 }
 
 func (e *environment) shared() Shared {
-	return Shared{
-		DatabaseURL:     e.databaseURL(),
-		RedisURL:        e.redisURL(),
-		RedisPrefix:     e.prefix("REDIS_PREFIX", "freshlist"),
-		RedisPartitions: e.integer("REDIS_PARTITIONS", 1, 1, 100),
-		StalenessBound:  e.duration("STALENESS_BOUND", time.Second, 200*time.Millisecond, time.Minute),
-		Log:             e.log(),
+	s := Shared{
+		DatabaseURL:    e.databaseURL(),
+		RedisPrefix:    e.prefix("REDIS_PREFIX", "freshlist"),
+		StalenessBound: e.duration("STALENESS_BOUND", time.Second, 200*time.Millisecond, time.Minute),
+		Log:            e.log(),
 	}
+	var address redisurl.Address
+	s.RedisURL, address = e.redisURL()
+	s.RedisTLS = e.redisTLS(address.TLS)
+	s.RedisCluster = address.Kind == redisurl.Cluster
+	partitions := 1
+	if s.RedisCluster {
+		partitions = clusterPartitions
+	}
+	s.RedisPartitions = e.integer("REDIS_PARTITIONS", partitions, 1, 100)
+	return s
 }
+
+// clusterPartitions is the default with a cluster: each of up to 16 masters has some.
+const clusterPartitions = 16
 
 func (e *environment) log() Log {
 	levels := map[string]slog.Level{
@@ -129,14 +145,6 @@ func (e *environment) log() Log {
 		Format: e.oneOf("LOG_FORMAT", "", FormatText, FormatJSON),
 		Level:  levels[e.oneOf("LOG_LEVEL", "info", "debug", "info", "warn", "error")],
 	}
-}
-
-func (e *environment) databaseURL() Secret {
-	return e.url("DATABASE_URL", "postgres://freshlist_api:password@127.0.0.1:5432/freshlist", "postgres", "postgresql")
-}
-
-func (e *environment) redisURL() Secret {
-	return e.url("REDIS_URL", "redis://:password@127.0.0.1:6379/0", "redis", "rediss", "unix")
 }
 
 func (e *environment) apiAddr() string { return e.addr("HTTP_ADDR", "127.0.0.1:8080") }

@@ -6,12 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/freshlist/freshlist/internal/config"
+	"github.com/freshlist/freshlist/internal/redistest"
 )
 
 // required is what has no default.
@@ -182,5 +185,156 @@ func TestSecretsStayHidden(t *testing.T) {
 	}
 	if s := config.Secret("").String(); s != "" {
 		t.Errorf("no secret prints as %q", s)
+	}
+}
+
+// write writes a file and returns its path.
+func write(t *testing.T, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// A secret may stand in a file, which ends with a newline or not.
+func TestSecretsFromFiles(t *testing.T) {
+	t.Parallel()
+	files := map[string]string{
+		"DATABASE_URL_FILE": write(t, "postgres://api:s3cret@db/freshlist\n"),
+		"REDIS_URL_FILE":    write(t, "redis://:s3cret@redis:6379/0\r\n"),
+		"WRITE_TOKEN_FILE":  write(t, "t0ken"),
+	}
+	c, err := config.LoadAPI(func(name string) string { return files[name] })
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := config.LoadAPI(required("WRITE_TOKEN", "t0ken"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c != want {
+		t.Errorf("%s %s %s", c.DatabaseURL.Reveal(), c.RedisURL.Reveal(), c.WriteToken.Reveal())
+	}
+	if d, err := config.LoadDatabase(func(name string) string { return files[name] }); err != nil || d.URL != want.DatabaseURL {
+		t.Errorf("of the other commands: %v", err)
+	}
+}
+
+// faultsOf loads the API's configuration and returns its faults by name.
+func faultsOf(t *testing.T, getenv config.Getenv) map[string]string {
+	t.Helper()
+	_, err := config.LoadAPI(getenv)
+	var faults config.Faults
+	if err != nil && !errors.As(err, &faults) {
+		t.Fatal(err)
+	}
+	if err != nil && strings.Contains(err.Error(), "s3cret") {
+		t.Errorf("a secret shows: %v", err)
+	}
+	named := map[string]string{}
+	for _, f := range faults {
+		named[f.Name] += f.Detail + "; " + f.Hint
+	}
+	return named
+}
+
+func TestFaultsOfSecretFiles(t *testing.T) {
+	t.Parallel()
+	missing := filepath.Join(t.TempDir(), "missing")
+	for name, test := range map[string]struct {
+		set  map[string]string
+		want map[string]string
+	}{
+		"both": {
+			map[string]string{
+				"DATABASE_URL": "postgres://a:s3cret@db/x", "DATABASE_URL_FILE": write(t, "postgres://a:s3cret@db/x"),
+				"REDIS_URL": "redis://:s3cret@r", "REDIS_URL_FILE": write(t, "redis://:s3cret@r"),
+				"WRITE_TOKEN": "s3cret", "WRITE_TOKEN_FILE": write(t, "s3cret"),
+			},
+			map[string]string{"DATABASE_URL": "DATABASE_URL_FILE", "REDIS_URL": "REDIS_URL_FILE", "WRITE_TOKEN": "WRITE_TOKEN_FILE"},
+		},
+		"not there": {
+			map[string]string{"DATABASE_URL_FILE": missing, "REDIS_URL_FILE": missing, "WRITE_TOKEN_FILE": missing},
+			map[string]string{"DATABASE_URL_FILE": missing, "REDIS_URL_FILE": missing, "WRITE_TOKEN_FILE": missing},
+		},
+		"empty": {
+			map[string]string{"DATABASE_URL_FILE": write(t, "\n"), "REDIS_URL_FILE": write(t, ""), "WRITE_TOKEN_FILE": write(t, "\n")},
+			map[string]string{"DATABASE_URL_FILE": "empty", "REDIS_URL_FILE": "empty", "WRITE_TOKEN_FILE": "empty"},
+		},
+		"malformed": {
+			map[string]string{"DATABASE_URL_FILE": write(t, "s3cret"), "REDIS_URL_FILE": write(t, "redis://h:s3cret"),
+				"WRITE_TOKEN_FILE": write(t, "s3cret two")},
+			map[string]string{"DATABASE_URL_FILE": "postgres://", "REDIS_URL_FILE": "port", "WRITE_TOKEN_FILE": "blanks"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := faultsOf(t, func(name string) string { return test.set[name] })
+			if len(got) != len(test.want) {
+				t.Errorf("faults %v, want %v", got, test.want)
+			}
+			for name, says := range test.want {
+				if !strings.Contains(got[name], says) {
+					t.Errorf("%s: %q, want %q in it", name, got[name], says)
+				}
+			}
+		})
+	}
+}
+
+func TestPartitionsOfACluster(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]int{
+		"redis://h": 1, "redis+sentinel://h/main": 1, "redis+cluster://a,b": 16, "rediss+cluster://a,b": 16,
+	} {
+		c, err := config.LoadInvalidator(required("REDIS_URL", address))
+		if err != nil || c.RedisPartitions != want || c.RedisCluster != (want == 16) {
+			t.Errorf("%s: %d partitions (%v), want %d", address, c.RedisPartitions, err, want)
+		}
+	}
+	if c, err := config.LoadInvalidator(required("REDIS_URL", "redis+cluster://a", "REDIS_PARTITIONS", "3")); err != nil || c.RedisPartitions != 3 {
+		t.Errorf("%d partitions (%v), want 3", c.RedisPartitions, err)
+	}
+}
+
+func TestFaultsOfTLS(t *testing.T) {
+	t.Parallel()
+	files := redistest.NewCertificates(t)
+	text, missing := write(t, "no certificate"), filepath.Join(t.TempDir(), "missing")
+	const address = "rediss://:s3cret@redis"
+	for name, test := range map[string]struct {
+		set  []string
+		want map[string]string
+	}{
+		"all well":        {[]string{"REDIS_URL", address, "REDIS_CA_FILE", files.CA, "REDIS_CERT_FILE", files.ClientCert, "REDIS_KEY_FILE", files.ClientKey}, nil},
+		"no TLS":          {[]string{"REDIS_CA_FILE", files.CA}, map[string]string{"REDIS_CA_FILE": "rediss"}},
+		"no key":          {[]string{"REDIS_URL", address, "REDIS_CERT_FILE", files.ClientCert}, map[string]string{"REDIS_KEY_FILE": "REDIS_CERT_FILE"}},
+		"no certificate":  {[]string{"REDIS_URL", address, "REDIS_KEY_FILE", files.ClientKey}, map[string]string{"REDIS_CERT_FILE": "REDIS_KEY_FILE"}},
+		"another's key":   {[]string{"REDIS_URL", address, "REDIS_CERT_FILE", files.ClientCert, "REDIS_KEY_FILE", files.ServerKey}, map[string]string{"REDIS_CERT_FILE": "belong together"}},
+		"no PEM":          {[]string{"REDIS_URL", address, "REDIS_CA_FILE", text}, map[string]string{"REDIS_CA_FILE": "PEM"}},
+		"not there":       {[]string{"REDIS_URL", address, "REDIS_CA_FILE", missing}, map[string]string{"REDIS_CA_FILE": missing}},
+		"no good address": {[]string{"REDIS_URL", "rediss://:s3cret@h:x", "REDIS_CA_FILE", files.CA}, map[string]string{"REDIS_URL": "port"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := faultsOf(t, required(test.set...))
+			if len(got) != len(test.want) {
+				t.Errorf("faults %v, want %v", got, test.want)
+			}
+			for name, says := range test.want {
+				if !strings.Contains(got[name], says) {
+					t.Errorf("%s: %q, want %q in it", name, got[name], says)
+				}
+			}
+		})
+	}
+	c, err := config.LoadAPI(required("REDIS_URL", address, "REDIS_CERT_FILE", files.ClientCert, "REDIS_KEY_FILE", files.ClientKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if encoded, err := json.Marshal(c); err != nil || strings.Contains(string(encoded)+fmt.Sprintf("%v %+v %#v", c, c, c), "PrivateKey") {
+		t.Errorf("the key shows: %s (%v)", encoded, err)
 	}
 }

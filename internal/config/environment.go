@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/freshlist/freshlist/internal/redisurl"
 )
 
 // Fault is one variable that is missing or wrong.
@@ -145,29 +147,78 @@ func (e *environment) prefix(name, fallback string) string {
 	return value
 }
 
-// url reads the address of a server. It may hold a password, so no fault shows it.
-func (e *environment) url(name, example string, schemes ...string) Secret {
-	value, ok := e.get(name)
+// secret returns the value of a variable that may also be given as a file, by the name and
+// "_FILE", and the name of the one that is set. A fault has been reported if that is "".
+func (e *environment) secret(name string) (value, from string) {
+	value, direct := e.get(name)
+	path, byFile := e.get(name + "_FILE")
+	switch {
+	case direct && byFile:
+		e.fault(name, "and "+name+"_FILE are both set", "unset one of them")
+		return "", ""
+	case !byFile:
+		return value, name
+	}
+	name += "_FILE"
+	content, ok := e.file(name)
 	if !ok {
-		e.fault(name, "is not set", "for example "+name+"="+example)
+		return "", ""
+	}
+	value = strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r")
+	if value == "" {
+		e.fault(name, "names an empty file: "+path, "write the value to it, or unset it")
+		return "", ""
+	}
+	return value, name
+}
+
+// requiredSecret is secret for what has no default.
+func (e *environment) requiredSecret(name, example string) (value, from string) {
+	value, from = e.secret(name)
+	if from == name && value == "" {
+		e.fault(name, "is not set", "for example "+name+"="+example+", or "+name+"_FILE with a file that holds it")
+		return "", ""
+	}
+	return value, from
+}
+
+// databaseURL reads the address of PostgreSQL. It may hold a password, so no fault shows it.
+func (e *environment) databaseURL() Secret {
+	const example = "postgres://freshlist_api:password@127.0.0.1:5432/freshlist"
+	value, from := e.requiredSecret("DATABASE_URL", example)
+	if from == "" {
 		return ""
 	}
 	u, err := url.Parse(value)
-	if err != nil || !slices.Contains(schemes, u.Scheme) || u.Host == "" && u.Path == "" {
-		e.fault(name, "is not an address that begins with "+strings.Join(schemes, ":// or ")+"://",
-			"for example "+name+"="+example+" (escape special characters of a password: %40 for @)")
+	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" || u.Host == "" && u.Path == "" {
+		e.fault(from, "is not an address that begins with postgres:// or postgresql://",
+			"for example DATABASE_URL="+example+" (escape special characters of a password: %40 for @)")
 		return ""
 	}
 	return Secret(value)
+}
+
+// redisURL reads the address of Redis, likewise.
+func (e *environment) redisURL() (Secret, redisurl.Address) {
+	value, from := e.requiredSecret("REDIS_URL", "redis://:password@127.0.0.1:6379/0")
+	if from == "" {
+		return "", redisurl.Address{TLS: true} // nobody knows: no further fault comes of it
+	}
+	address, err := redisurl.Parse(value)
+	if err != nil {
+		e.fault(from, err.Error(), "for example "+redisurl.Example)
+		return "", redisurl.Address{TLS: true}
+	}
+	return Secret(value), address
 }
 
 var visible = regexp.MustCompile(`^[!-~]+$`)
 
 // token reads a bearer token, which a header must be able to carry.
 func (e *environment) token(name string) Secret {
-	value, ok := e.get(name)
-	if ok && !visible.MatchString(value) {
-		e.fault(name, "holds blanks or characters outside ASCII", "make one with: openssl rand -hex 32")
+	value, from := e.secret(name)
+	if value != "" && !visible.MatchString(value) {
+		e.fault(from, "holds blanks or characters outside ASCII", "make one with: openssl rand -hex 32")
 		return ""
 	}
 	return Secret(value)

@@ -27,7 +27,7 @@ var pure = map[string][]string{
 }
 
 // leaves are packages that anybody may import, so they import the standard library alone.
-var leaves = []string{"internal/cachestate"}
+var leaves = []string{"internal/cachestate", "internal/redisurl"}
 
 // reserved packages, with their subpackages, and who alone may import them, tests
 // aside.

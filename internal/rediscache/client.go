@@ -2,6 +2,7 @@ package rediscache
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"strconv"
@@ -12,19 +13,34 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"github.com/freshlist/freshlist/internal/cachestate"
+	"github.com/freshlist/freshlist/internal/redisurl"
 )
 
 // Connect returns a client whose every call ends within budget, without a retry:
 // the API serves the page without Redis rather than wait for it, and the invalidator
-// must notice at once. It does not connect yet. The error never
-// shows the address, which may hold a password.
-func Connect(address string, budget time.Duration) (*redis.Client, error) {
-	o, err := redis.ParseURL(address)
+// must notice at once. It does not connect yet. certificates is nil for the system's own
+// authorities and no client certificate. The error never shows the address, which may hold a
+// password.
+func Connect(address string, budget time.Duration, certificates *tls.Config) (*redis.Client, error) {
+	a, err := redisurl.Parse(address)
 	if err != nil {
-		return nil, errors.New("the address of Redis is malformed; write redis://[:password@]host:port[/db] or rediss:// for TLS")
+		return nil, fmt.Errorf("the address of Redis %w", err)
 	}
 	logging.Disable() // it would print to stderr, past the log, what the errors of its calls say
-	o.DialTimeout = max(budget, 250*time.Millisecond)
+	switch a.Kind {
+	case redisurl.Cluster:
+		return nil, errors.New("the address of Redis names a cluster, which cannot be used")
+	case redisurl.Sentinel:
+		return connectBySentinels(a, budget, tlsOf(a, certificates)), nil
+	}
+	o, err := redis.ParseURL(address)
+	if err != nil {
+		return nil, errors.New("the address of Redis has a parameter behind the ? that is not known, or not well written")
+	}
+	if certificates != nil && o.TLSConfig != nil {
+		o.TLSConfig.RootCAs, o.TLSConfig.Certificates = certificates.RootCAs, certificates.Certificates
+	}
+	o.DialTimeout = dialTimeout(budget)
 	o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = budget, budget, budget
 	o.MaxRetries = -1
 	o.DialerRetries = 1 // attempts in all
@@ -33,6 +49,53 @@ func Connect(address string, budget time.Duration) (*redis.Client, error) {
 	o.DisableIdentity = true
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	return redis.NewClient(o), nil
+}
+
+// dialTimeout bounds the making of a connection.
+func dialTimeout(budget time.Duration) time.Duration { return max(budget, 250*time.Millisecond) }
+
+// connectBySentinels returns a client of the master that sentinels name. When they name
+// another one, the client closes its connections to the old one.
+func connectBySentinels(a redisurl.Address, budget time.Duration, config *tls.Config) *redis.Client {
+	return redis.NewFailoverClient(&redis.FailoverOptions{
+		MasterName: a.Master, SentinelAddrs: a.Hosts, DB: a.DB,
+		Username: a.User, Password: a.Password, SentinelUsername: a.SentinelUser, SentinelPassword: a.SentinelPassword,
+		Protocol: a.Protocol, TLSConfig: config,
+		DialTimeout: dialTimeout(budget), ReadTimeout: budget, WriteTimeout: budget, PoolTimeout: budget,
+		MaxRetries: -1, DialerRetries: 1, ContextTimeoutEnabled: true, DisableIdentity: true,
+		OnConnect: refuseReplica, ConnMaxLifetime: connectionLife,
+	})
+}
+
+// connectionLife is for how long a connection to the master is kept. A master that has become
+// a replica closes its connections as a rule, and the client closes them too when a sentinel
+// says so; what is left is one that nobody closed.
+const connectionLife = time.Minute
+
+// refuseReplica gives up a new connection that leads to a replica. It may show what is past,
+// and takes no writes.
+func refuseReplica(ctx context.Context, conn *redis.Conn) error {
+	role, err := conn.Do(ctx, "role").Slice()
+	if err != nil {
+		return fmt.Errorf("ask a server for its role: %w", err)
+	}
+	if len(role) == 0 || role[0] != "master" {
+		return errors.New("the sentinels name a server that is no master (any more)")
+	}
+	return nil
+}
+
+// tlsOf returns how connections to an address are encrypted, nil if they are not. Each server
+// must have a certificate for the name or number by which it is reached.
+func tlsOf(a redisurl.Address, certificates *tls.Config) *tls.Config {
+	if !a.TLS {
+		return nil
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: a.SkipVerify}
+	if certificates != nil {
+		config.RootCAs, config.Certificates = certificates.RootCAs, certificates.Certificates
+	}
+	return config
 }
 
 // CheckServer refuses a Redis that the guarantee cannot rest on: older than 7, or

@@ -52,7 +52,7 @@ func run(getenv func(string) string) error {
 	e.HideBanner, e.HidePort = true, true
 	handler := constant(a)
 	if key := getenv("BASELINE_KEY"); key != "" {
-		rdb, err := rediscache.Connect(getenv("REDIS_URL"), redisBudget)
+		rdb, err := rediscache.Connect(getenv("REDIS_URL"), redisBudget, nil)
 		if err != nil {
 			return err
 		}

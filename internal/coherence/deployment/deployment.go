@@ -188,7 +188,7 @@ func (d *Deployment) AwaitApplied(xid uint64) {
 // tampered with.
 func (d *Deployment) Client(budget time.Duration, tampers ...Tamper) *redis.Client {
 	d.Helper()
-	rdb, err := rediscache.Connect(d.redisURL, budget)
+	rdb, err := rediscache.Connect(d.redisURL, budget, nil)
 	d.Must(err)
 	d.Cleanup(func() { _ = rdb.Close() })
 	if len(tampers) > 0 {
