@@ -51,7 +51,7 @@ func serveAPI(ctx context.Context, getenv config.Getenv, stderr io.Writer) (err 
 		return err
 	}
 	defer func() { err = errors.Join(err, rdb.Close()) }()
-	warnOfRedis(ctx, rdb, log)
+	warnOfRedis(ctx, rdb, spaceOf(c), log)
 	cached := reads(c, rdb, pool, metrics)
 	server := serve.New(serve.Options{
 		Reads:      cached,
@@ -81,9 +81,10 @@ func serveAPI(ctx context.Context, getenv config.Getenv, stderr io.Writer) (err 
 
 // warnOfRedis logs what is not as it should be with Redis. What the state will say anyway,
 // such as that it is down, is left to that.
-func warnOfRedis(ctx context.Context, rdb *redis.Client, log *slog.Logger) {
-	warning, err := rediscache.CheckServer(ctx, rdb)
-	if why, _ := cachestate.ReasonOf(err); why == cachestate.Unfit || warning != "" {
+func warnOfRedis(ctx context.Context, rdb redis.UniversalClient, space rediskey.Space, log *slog.Logger) {
+	warning, err := rediscache.CheckServer(ctx, rdb, space)
+	var misfit *rediscache.Misfit
+	if why, _ := cachestate.ReasonOf(err); why == cachestate.Unfit || errors.As(err, &misfit) || warning != "" {
 		log.WarnContext(ctx, "the cache may be unusable; reads go on from PostgreSQL", "warning", warning, "error", err)
 	}
 }
@@ -97,7 +98,7 @@ func l1Bytes(c config.API) int64 {
 }
 
 // subscribe passes purges on until the function that it returns is called.
-func subscribe(ctx context.Context, rdb *redis.Client, space rediskey.Space, subscriber rediscache.PurgeSubscriber) (stop func()) {
+func subscribe(ctx context.Context, rdb redis.UniversalClient, space rediskey.Space, subscriber rediscache.PurgeSubscriber) (stop func()) {
 	if subscriber == nil {
 		return func() {}
 	}
@@ -114,11 +115,11 @@ func subscribe(ctx context.Context, rdb *redis.Client, space rediskey.Space, sub
 }
 
 func spaceOf(c config.API) rediskey.Space {
-	return rediskey.Space{Prefix: c.RedisPrefix, Partitions: c.RedisPartitions}
+	return rediskey.Space{Prefix: c.RedisPrefix, Partitions: c.RedisPartitions, Cluster: c.RedisCluster}
 }
 
 // reads returns what answers requests: from Redis, or from PostgreSQL.
-func reads(c config.API, rdb *redis.Client, pool *database.Pool, metrics *telemetry.API) *readthrough.Cache {
+func reads(c config.API, rdb redis.UniversalClient, pool *database.Pool, metrics *telemetry.API) *readthrough.Cache {
 	limits := rediscache.Limits{Lease: leaseTime, View: c.ViewTTL, Queryset: c.QuerysetTTL, Live: c.LiveMax}
 	return readthrough.New(readthrough.Config{
 		Store:   rediscache.NewReader(rdb, spaceOf(c), render.BuildTag(), limits),

@@ -133,7 +133,7 @@ func awaitServers(ctx context.Context, servers doctor.Config, daemon *invalidate
 }
 
 // examination says what the doctor looks at.
-func examination(c config.Invalidator, rdb *redis.Client) doctor.Config {
+func examination(c config.Invalidator, rdb redis.UniversalClient) doctor.Config {
 	return doctor.Config{
 		DatabaseURL: c.DatabaseURL.Reveal(), Redis: rdb, Space: spaceOf(c),
 		Bound: c.StalenessBound, Open: openForLong, Now: time.Now,
@@ -141,7 +141,7 @@ func examination(c config.Invalidator, rdb *redis.Client) doctor.Config {
 }
 
 func spaceOf(c config.Invalidator) rediskey.Space {
-	return rediskey.Space{Prefix: c.RedisPrefix, Partitions: c.RedisPartitions}
+	return rediskey.Space{Prefix: c.RedisPrefix, Partitions: c.RedisPartitions, Cluster: c.RedisCluster}
 }
 
 // closed leaves out the error that a server ends with when it is closed.

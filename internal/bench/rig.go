@@ -36,7 +36,7 @@ type rig struct {
 	programs programs
 	postgres *local.Postgres
 	redisDB  *local.Redis
-	rdb      *redis.Client // the bench's own
+	rdb      redis.UniversalClient // the bench's own
 	running  []*process
 	started  int // processes, for the names of their logs
 }

@@ -81,7 +81,7 @@ var table = [reasons]entry{
 	RedisDown: {"redis-down", Both, "Redis does not answer, or refuses commands.",
 		"start Redis, or correct REDIS_URL: address, user, password"},
 	RedisPolicy: {"redis-policy", Both, "The maxmemory-policy of Redis may evict what the proof rests on.",
-		"CONFIG SET maxmemory-policy volatile-lfu, and the same in redis.conf"},
+		"CONFIG SET maxmemory-policy volatile-lfu, and the same in redis.conf; of a managed service in its parameters"},
 	RedisFull: {"redis-full", Both, "Redis is full of what it may not evict.",
 		"raise maxmemory, or remove the other data"},
 	OtherLeader: {"other-leader", Invalidator, "Another invalidator leads, and no proof of freshness comes from it.",

@@ -54,6 +54,7 @@ type options struct {
 	programs           fleet.Programs
 	env                []string
 	redis              []string // further lines of redis.conf
+	redisURL           string   // of servers of the test's own; "" = one that the rig starts
 	postgres           []string // further settings of PostgreSQL
 }
 
@@ -62,8 +63,11 @@ func newRig(t testing.TB, o options) *rig {
 	t.Helper()
 	// Somebody's COMMIT is made to wait for a standby that is not there: for nobody else.
 	settings := append([]string{"synchronous_commit=local"}, o.postgres...)
-	r := &rig{TB: t, bound: o.bound, postgres: pgtest.Start(t, settings...), redisServer: redistest.Start(t, o.redis...)}
-	r.redis = r.redisServer.Client(t)
+	r := &rig{TB: t, bound: o.bound, postgres: pgtest.Start(t, settings...)}
+	if o.redisURL == "" {
+		r.redisServer = redistest.Start(t, o.redis...)
+		r.redis, o.redisURL = r.redisServer.Client(t), r.redisServer.URL()
+	}
 	r.database = migrated.On(t, r.postgres)
 	r.database.Owner, r.database.Superuser = steady(r.database.Owner), steady(r.database.Superuser)
 	r.exec(setup)
@@ -75,7 +79,7 @@ func newRig(t testing.TB, o options) *rig {
 	r.journal.history = newHistory(topics, views, first)
 	r.tally = &tally{bound: o.bound}
 	r.config = fleet.Config{
-		Database: r.database.Roles, Redis: r.redisServer.URL(), Prefix: "freshlist", Bound: o.bound,
+		Database: r.database.Roles, Redis: o.redisURL, Prefix: "freshlist", Bound: o.bound,
 		Programs: o.programs, Env: append([]string{"DATABASE_MAX_CONNS=20"}, o.env...),
 	}
 	for range o.invalidators {

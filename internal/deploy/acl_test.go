@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/freshlist/freshlist/internal/coherence/fleet"
 	"github.com/freshlist/freshlist/internal/pgtest/migrated"
@@ -22,10 +23,22 @@ import (
 // them and no others, through what each of them does there.
 func TestACL(t *testing.T) {
 	t.Parallel()
-	db, server := migrated.New(t), redistest.Start(t)
-	rdb := server.Client(t)
+	t.Run("one server", func(t *testing.T) {
+		t.Parallel()
+		server := redistest.Start(t)
+		aclSuffices(t, server.URL(), server.Client(t))
+	})
+	t.Run("cluster", func(t *testing.T) {
+		t.Parallel()
+		c := redistest.StartCluster(t, 3, false)
+		aclSuffices(t, c.URL(), c.Client(0), c.Client(1), c.Client(2))
+	})
+}
+
+func aclSuffices(t *testing.T, server string, nodes ...*redis.Client) {
+	db := migrated.New(t)
 	address := func(user string) string {
-		u, err := url.Parse(server.URL())
+		u, err := url.Parse(server)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -37,8 +50,10 @@ func TestACL(t *testing.T) {
 		for word := range strings.FieldsSeq(strings.ReplaceAll(user, ">PASSWORD", ">secret")) {
 			words = append(words, word)
 		}
-		if err := rdb.Do(t.Context(), words...).Err(); err != nil {
-			t.Fatalf("ACL SETUSER %s: %v", user, err)
+		for _, rdb := range nodes {
+			if err := rdb.Do(t.Context(), words...).Err(); err != nil {
+				t.Fatalf("ACL SETUSER %s: %v", user, err)
+			}
 		}
 	}
 	c := fleet.Config{Database: db.Roles, Redis: address("freshlist-invalidator"), Prefix: "freshlist", Bound: 5 * time.Second}
@@ -59,12 +74,14 @@ func TestACL(t *testing.T) {
 	fleet.Await(t, "the edit", func() bool { return strings.Contains(body(t, api.URL+"/v1/properties/1"), `"title":"a"`) })
 	body(t, api.URL+"/v1/cache/metrics")
 
-	denied, err := rdb.Do(t.Context(), "acl", "log").Slice()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, entry := range denied {
-		t.Errorf("denied: %v", entry)
+	for _, rdb := range nodes {
+		denied, err := rdb.Do(t.Context(), "acl", "log").Slice()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, entry := range denied {
+			t.Errorf("denied: %v", entry)
+		}
 	}
 }
 

@@ -25,7 +25,7 @@ import (
 // Config says what to examine. Every field but API and Invalidator must be set.
 type Config struct {
 	DatabaseURL string
-	Redis       *redis.Client
+	Redis       redis.UniversalClient // as rediscache.Connect returns it
 	Space       rediskey.Space
 	Bound       time.Duration // B
 	LiveMax     int           // most live queries
@@ -177,7 +177,10 @@ func (c Config) Ready(ctx context.Context) (warnings []Finding, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, f := range []Finding{named("redis version", redisVersion(state)), named("eviction policy", redisPolicy(state))} {
+	for _, f := range []Finding{
+		named("redis version", ofAll(state, redisVersion)), named("redis role", ofAll(state, redisRole)),
+		named("eviction policy", ofAll(state, redisPolicy)),
+	} {
 		if warnings, err = admit(warnings, "REDIS_URL", f); err != nil {
 			return nil, err
 		}

@@ -351,7 +351,7 @@ func TestEpochsAndBeats(t *testing.T) {
 	p.Space.Partitions = 1
 
 	// The other deployment's beats stand under this one's prefix.
-	other := patientOf(t, migrated.New(t), p.Redis, p.Space.Prefix)
+	other := patientOf(t, migrated.New(t), redistest.New(t).Client, p.Space.Prefix)
 	other.want("epoch", doctor.Fail, "another database")
 	stop()
 

@@ -9,5 +9,5 @@ var (
 )
 
 func JudgeRedisVersion(version string) Finding {
-	return redisVersion(rediscache.Inspection{Version: version})
+	return redisVersion(rediscache.ServerState{Name: "Redis", Version: version})
 }

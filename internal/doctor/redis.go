@@ -22,59 +22,104 @@ func (c Config) examineRedis(ctx context.Context) []Finding {
 	before := c.Now()
 	state, err := c.inspect(ctx)
 	if err != nil {
-		return []Finding{unreachable("redis", cachestate.RedisDown, err)}
+		return []Finding{redisUnreachable(err)}
 	}
 	after := c.Now()
 	return []Finding{
-		named("redis version", redisVersion(state)),
-		named("redis role", redisRole(state)),
-		named("eviction policy", redisPolicy(state)),
+		named("redis version", ofAll(state, redisVersion)),
+		named("redis role", ofAll(state, redisRole)),
+		named("eviction policy", ofAll(state, redisPolicy)),
 		named("redis memory", c.redisMemory(ctx, state)),
 		named("redis rights", c.redisRights(ctx)),
-		named("redis clock", judgeClock("Redis", state.Clock, before, after)),
+		named("redis clock", ofAll(state, func(s rediscache.ServerState) Finding { return judgeClock("Redis", s.Clock, before, after) })),
 		named("epoch", c.epoch(ctx)),
 		named("beat", c.beat(state)),
 		named("live queries", c.live(state)),
 	}
 }
 
-func redisVersion(state rediscache.Inspection) Finding {
-	if err := rediscache.CheckVersion(state.Version); err != nil {
-		return fail(err.Error(), "upgrade it, or point REDIS_URL at another")
+// redisUnreachable tells a server that is not one to work with from one that does not answer.
+func redisUnreachable(err error) Finding {
+	var m *rediscache.Misfit
+	if errors.As(err, &m) {
+		return named("redis", fail(fmt.Sprintf("%s (%v)", m.Said, m.Err), m.Remedy))
 	}
-	return ok("Redis %s", state.Version)
+	why, known := cachestate.ReasonOf(err)
+	if !known {
+		why = cachestate.RedisDown
+	}
+	return unreachable("redis", why, err)
 }
 
-func redisRole(state rediscache.Inspection) Finding {
-	if state.Replica {
-		return fail("the server is a replica, which takes no writes", "point REDIS_URL at the primary")
+// ofAll judges each server, and returns the worst finding; of a cluster with the node's address.
+func ofAll(state rediscache.Inspection, judge func(rediscache.ServerState) Finding) Finding {
+	worst := judge(state.Servers[0])
+	at := state.Servers[0].Address
+	for _, s := range state.Servers[1:] {
+		if f := judge(s); f.Verdict > worst.Verdict {
+			worst, at = f, s.Address
+		}
+	}
+	switch {
+	case at == "":
+	case worst.Verdict == OK:
+		worst.Said += fmt.Sprintf(", and so with all masters: %d", len(state.Servers))
+	default:
+		worst.Said = "node " + at + ": " + worst.Said
+	}
+	return worst
+}
+
+func redisVersion(s rediscache.ServerState) Finding {
+	if err := rediscache.CheckVersion(s.Version); err != nil {
+		return fail(err.Error(), "upgrade it, or point REDIS_URL at another")
+	}
+	return ok("%s %s", s.Name, s.Version)
+}
+
+func redisRole(s rediscache.ServerState) Finding {
+	switch {
+	case s.Replica:
+		return fail("the server is a replica, which takes no writes", "point REDIS_URL at the primary, or at the sentinels: redis+sentinel://s1,s2,s3/NAME")
+	case s.Node && s.Address == "":
+		return warn("primary, and a node of a cluster: once it gives slots away nothing is cached", "write redis+cluster://n1,n2 with some of its nodes")
 	}
 	return ok("primary")
 }
 
-func redisPolicy(state rediscache.Inspection) Finding {
+func redisPolicy(state rediscache.ServerState) Finding {
 	switch warning, err := rediscache.CheckPolicy(state.Policy); {
 	case err != nil:
 		return uncached(cachestate.RedisPolicy, err.Error())
 	case warning != "":
-		return warn(warning, "in redis.conf, or by CONFIG SET maxmemory-policy volatile-lfu")
+		return warn(warning, "in redis.conf, by CONFIG SET maxmemory-policy volatile-lfu, or, where CONFIG is refused, in the parameters of the service")
 	}
 	return ok("%s", state.Policy)
 }
 
 func (c Config) redisMemory(ctx context.Context, state rediscache.Inspection) Finding {
-	if state.MaxMemory == 0 {
-		return warn("maxmemory is not set: nothing is evicted until the machine has no memory left", "set maxmemory")
+	least := state.Servers[0]
+	for _, s := range state.Servers {
+		if s.MaxMemory == 0 {
+			return warn("maxmemory is not set: nothing is evicted until the machine has no memory left", "set maxmemory")
+		}
+		if s.MaxMemory < least.MaxMemory {
+			least = s
+		}
 	}
 	_, err := rediscache.NewBeatReader(c.Redis, c.Space).Beats(ctx)
 	if why, _ := cachestate.ReasonOf(err); why == cachestate.RedisFull {
-		return uncached(why, fmt.Sprintf("maxmemory is %d MiB, and nothing in it may be evicted", state.MaxMemory>>20))
+		return uncached(why, fmt.Sprintf("maxmemory is %d MiB, and nothing in it may be evicted", least.MaxMemory>>20))
 	}
-	return ok("maxmemory is %d MiB", state.MaxMemory>>20)
+	return ok("maxmemory is %d MiB", least.MaxMemory>>20)
 }
 
 func (c Config) redisRights(ctx context.Context) Finding {
 	if err := rediscache.CheckScripts(ctx, c.Redis, c.Space); err != nil {
+		var m *rediscache.Misfit
+		if errors.As(err, &m) {
+			return fail(fmt.Sprintf("%s (%v)", m.Said, m.Err), m.Remedy)
+		}
 		return fail(err.Error(), "give the user in REDIS_URL the commands and keys that the documentation lists")
 	}
 	return ok("scripts may be loaded and called")
@@ -166,7 +211,7 @@ func (c Config) beat(state rediscache.Inspection) Finding {
 		if b := part.Beat.Bound; b != c.Bound {
 			return uncached(cachestate.Bound, fmt.Sprintf("STALENESS_BOUND is %v here, %v for the leader", c.Bound, b))
 		}
-		oldest = max(oldest, state.Clock.Sub(time.UnixMicro(part.Beat.Noted)))
+		oldest = max(oldest, part.Age)
 	}
 	said := fmt.Sprintf("the oldest certifies %v ago", oldest.Round(time.Millisecond))
 	if oldest > c.Bound*3/4 {

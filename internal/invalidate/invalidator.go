@@ -27,8 +27,8 @@ import (
 
 // Config says what an Invalidator works on. Every field must be set.
 type Config struct {
-	DatabaseURL string // direct, not through a transaction pooler
-	Redis       *redis.Client
+	DatabaseURL string                // direct, not through a transaction pooler
+	Redis       redis.UniversalClient // as rediscache.Connect returns it
 	Space       rediskey.Space
 	Bound       time.Duration // B
 	Log         *slog.Logger
@@ -122,7 +122,7 @@ func wait(ctx context.Context, d time.Duration) {
 // lead takes the leader lock, waiting for it as a standby, and works until
 // something fails. It never returns nil.
 func (i *Invalidator) lead(ctx context.Context) error {
-	if _, err := rediscache.CheckServer(ctx, i.Redis); err != nil {
+	if _, err := rediscache.CheckServer(ctx, i.Redis, i.Space); err != nil {
 		return err
 	}
 	locks, err := i.connect(ctx, "lock", map[string]string{

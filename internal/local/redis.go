@@ -25,6 +25,9 @@ type RedisOptions struct {
 	// Settings are lines of redis.conf, over those that make the server private.
 	Settings []string
 
+	Sentinel bool   // it is a sentinel, and holds no data
+	Password string // "": a random one, kept in the folder
+
 	Disposable bool // for tests: the folder is removed if this process dies
 }
 
@@ -52,7 +55,9 @@ func StartRedis(ctx context.Context, options RedisOptions) (*Redis, error) {
 	if err := r.account.folder(options.Dir); err != nil {
 		return nil, fmt.Errorf("make folder of redis: %w", err)
 	}
-	if r.password, err = r.account.password(filepath.Join(options.Dir, "password")); err != nil {
+	if r.password = options.Password; r.password != "" {
+		// given
+	} else if r.password, err = r.account.password(filepath.Join(options.Dir, "password")); err != nil {
 		return nil, err
 	}
 	return r, onFreePort(ctx, options.Port, r.logfile(), func(ctx context.Context, port int) error {
@@ -70,6 +75,9 @@ func (r *Redis) Dir() string { return r.options.Dir }
 // that its command SAVE writes.
 func (r *Redis) Snapshot() string { return filepath.Join(r.options.Dir, "dump.rdb") }
 
+// Port returns the server's port.
+func (r *Redis) Port() int { return r.port }
+
 func (r *Redis) address() string { return net.JoinHostPort(host, strconv.Itoa(r.port)) }
 
 // URL returns the address of the server with its password.
@@ -82,20 +90,24 @@ func (r *Redis) URL() string {
 // Snapshot holds, or empty.
 func (r *Redis) Start(ctx context.Context) error {
 	config := filepath.Join(r.options.Dir, "redis.conf")
-	lines := append([]string{
+	lines := []string{
 		"bind " + host,
 		"port " + strconv.Itoa(r.port),
 		"requirepass " + r.password,
 		"dir " + strconv.Quote(r.options.Dir),
 		"daemonize no",
-		`save ""`,
-		"appendonly no",
-		"maxmemory-policy volatile-lfu",
-	}, r.options.Settings...)
+	}
+	args := []string{config}
+	if r.options.Sentinel {
+		args = append(args, "--sentinel")
+	} else {
+		lines = append(lines, `save ""`, "appendonly no", "maxmemory-policy volatile-lfu")
+	}
+	lines = append(lines, r.options.Settings...)
 	if err := r.account.write(config, strings.Join(lines, "\n")+"\n"); err != nil {
 		return err
 	}
-	server := launch{path: r.program, args: []string{config}, orphanSignal: "TERM"}
+	server := launch{path: r.program, args: args, orphanSignal: "TERM"}
 	if r.options.Disposable {
 		server.orphanRemoves = r.options.Dir
 	}

@@ -17,23 +17,29 @@ import (
 // Auditor reads what is cached, to hold it against the database. It changes
 // nothing, and is safe for concurrent use.
 type Auditor struct {
-	rdb   *redis.Client
-	space rediskey.Space
+	servers servers
+	space   rediskey.Space
 }
 
 // NewAuditor returns an Auditor of one deployment's cache.
-func NewAuditor(rdb *redis.Client, space rediskey.Space) *Auditor { return &Auditor{rdb, space} }
+func NewAuditor(rdb redis.UniversalClient, space rediskey.Space) *Auditor {
+	return &Auditor{serversOf(rdb, space), space}
+}
 
 // Sample returns up to n live queries, each once, drawn at random by Redis. The
 // partitions, between which a hash divides the queries, give one in turn; turn says
 // which begins.
 func (a *Auditor) Sample(ctx context.Context, n, turn int) ([]string, error) {
-	pipe := a.rdb.Pipeline()
 	drawn := make([]*redis.StringSliceCmd, a.space.Partitions)
-	for p := range drawn {
-		drawn[p] = pipe.ZRandMember(ctx, a.space.Live(p), n)
-	}
-	if _, err := pipe.Exec(ctx); err != nil {
+	err := a.servers.each(ctx, func(ctx context.Context, at server) error {
+		pipe := at.rdb.Pipeline()
+		for _, p := range at.partitions {
+			drawn[p] = pipe.ZRandMember(ctx, a.space.Live(p), n)
+		}
+		_, err := pipe.Exec(ctx)
+		return err
+	})
+	if err != nil {
 		return nil, fmt.Errorf("draw from the live queries: %w", err)
 	}
 	var queries []string
@@ -51,18 +57,22 @@ func (a *Auditor) Sample(ctx context.Context, n, turn int) ([]string, error) {
 // their registration. What is registered meanwhile is left out.
 func (a *Auditor) Walk(ctx context.Context, visit func([]string) error) error {
 	for p := range a.space.Partitions {
-		if err := a.walk(ctx, a.space.Live(p), visit); err != nil {
+		rdb, err := a.servers.of(ctx, p)
+		if err != nil {
+			return err
+		}
+		if err := walk(ctx, rdb, a.space.Live(p), visit); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (a *Auditor) walk(ctx context.Context, live string, visit func([]string) error) error {
-	last, err := a.rdb.ZRangeArgsWithScores(ctx, redis.ZRangeArgs{Key: live, Start: 0, Stop: 0, Rev: true}).Result()
+func walk(ctx context.Context, rdb *redis.Client, live string, visit func([]string) error) error {
+	last, err := rdb.ZRangeArgsWithScores(ctx, redis.ZRangeArgs{Key: live, Start: 0, Stop: 0, Rev: true}).Result()
 	for after := 0.0; err == nil && len(last) > 0; {
 		var found []redis.Z
-		found, err = a.rdb.ZRangeArgsWithScores(ctx, redis.ZRangeArgs{
+		found, err = rdb.ZRangeArgsWithScores(ctx, redis.ZRangeArgs{
 			Key: live, Start: fmt.Sprintf("(%.0f", after), Stop: fmt.Sprintf("%.0f", last[0].Score), ByScore: true, Count: scansPerCall,
 		}).Result()
 		if err != nil || len(found) == 0 {
@@ -133,7 +143,11 @@ func (a *Auditor) Read(ctx context.Context, query string) (QueryState, error) {
 		keys = append(keys, a.space.View(format, query))
 	}
 	keys = append(keys, a.space.Beat(a.space.Partition(query)))
-	pipe := a.rdb.Pipeline()
+	rdb, err := a.servers.of(ctx, a.space.Partition(query))
+	if err != nil {
+		return QueryState{}, err
+	}
+	pipe := rdb.Pipeline()
 	before := pipe.Time(ctx)
 	found := pipe.MGet(ctx, keys...)
 	after := pipe.Time(ctx)

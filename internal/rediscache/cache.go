@@ -115,6 +115,9 @@ func isWrongType(err error) bool { return redis.HasErrorPrefix(err, "WRONGTYPE")
 // the reason for which nothing is cached then.
 func failed(doing string, err error) error {
 	reason := cachestate.RedisDown
+	if m := misfit(err); m != nil {
+		err = m
+	}
 	switch {
 	case redis.HasErrorPrefix(err, "OOM"):
 		reason = cachestate.RedisFull

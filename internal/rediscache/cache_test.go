@@ -28,7 +28,7 @@ const (
 type world struct {
 	*testing.T
 	ctx    context.Context
-	rdb    *redis.Client
+	rdb    redis.UniversalClient
 	space  rediskey.Space
 	limits rediscache.Limits
 	reader *rediscache.Reader
@@ -40,9 +40,13 @@ type world struct {
 func newWorld(t *testing.T, partitions int) *world {
 	t.Helper()
 	shared := redistest.New(t)
+	return newWorldOn(t, shared.Client, rediskey.Space{Prefix: shared.Prefix, Partitions: partitions})
+}
+
+func newWorldOn(t *testing.T, rdb redis.UniversalClient, space rediskey.Space) *world {
+	t.Helper()
 	w := &world{
-		T: t, ctx: t.Context(), rdb: shared.Client,
-		space:  rediskey.Space{Prefix: shared.Prefix, Partitions: partitions},
+		T: t, ctx: t.Context(), rdb: rdb, space: space,
 		limits: rediscache.Limits{Lease: 5 * time.Second, View: time.Minute, Queryset: time.Hour, Live: 1000},
 		leader: rediscache.Leader{Term: 1, Epoch: rediscache.NewEpoch(), Server: "first-start", Database: "7/5"},
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -13,15 +14,17 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"github.com/freshlist/freshlist/internal/cachestate"
+	"github.com/freshlist/freshlist/internal/rediskey"
 	"github.com/freshlist/freshlist/internal/redisurl"
 )
 
-// Connect returns a client whose every call ends within budget, without a retry:
-// the API serves the page without Redis rather than wait for it, and the invalidator
+// Connect returns a client of one server (*redis.Client), also of the master that sentinels
+// name, or of a cluster (*redis.ClusterClient). Its every call ends within budget, without a
+// retry: the API serves the page without Redis rather than wait for it, and the invalidator
 // must notice at once. It does not connect yet. certificates is nil for the system's own
 // authorities and no client certificate. The error never shows the address, which may hold a
 // password.
-func Connect(address string, budget time.Duration, certificates *tls.Config) (*redis.Client, error) {
+func Connect(address string, budget time.Duration, certificates *tls.Config) (redis.UniversalClient, error) {
 	a, err := redisurl.Parse(address)
 	if err != nil {
 		return nil, fmt.Errorf("the address of Redis %w", err)
@@ -29,7 +32,7 @@ func Connect(address string, budget time.Duration, certificates *tls.Config) (*r
 	logging.Disable() // it would print to stderr, past the log, what the errors of its calls say
 	switch a.Kind {
 	case redisurl.Cluster:
-		return nil, errors.New("the address of Redis names a cluster, which cannot be used")
+		return connectCluster(a, budget, &redis.ClusterOptions{TLSConfig: tlsOf(a, certificates)}), nil
 	case redisurl.Sentinel:
 		return connectBySentinels(a, budget, tlsOf(a, certificates)), nil
 	}
@@ -73,14 +76,14 @@ func connectBySentinels(a redisurl.Address, budget time.Duration, config *tls.Co
 const connectionLife = time.Minute
 
 // refuseReplica gives up a new connection that leads to a replica. It may show what is past,
-// and takes no writes.
+// and takes no writes. Connections to sentinels come here, too.
 func refuseReplica(ctx context.Context, conn *redis.Conn) error {
 	role, err := conn.Do(ctx, "role").Slice()
 	if err != nil {
 		return fmt.Errorf("ask a server for its role: %w", err)
 	}
-	if len(role) == 0 || role[0] != "master" {
-		return errors.New("the sentinels name a server that is no master (any more)")
+	if len(role) > 0 && role[0] == "slave" {
+		return errors.New("the sentinels name a server that is not the master any more")
 	}
 	return nil
 }
@@ -100,16 +103,28 @@ func tlsOf(a redisurl.Address, certificates *tls.Config) *tls.Config {
 
 // CheckServer refuses a Redis that the guarantee cannot rest on: older than 7, or
 // with an eviction policy that may remove beats and registrations at will. The
-// warning is for one that works until it is full.
-func CheckServer(ctx context.Context, rdb *redis.Client) (warning string, err error) {
-	info, err := rdb.Info(ctx, "server", "memory").Result()
-	if err != nil {
-		return "", failed("ask Redis about itself", err)
-	}
-	if err := CheckVersion(infoField(info, "redis_version")); err != nil {
-		return "", cachestate.Wrap(cachestate.Unfit, err)
-	}
-	return CheckPolicy(infoField(info, "maxmemory_policy"))
+// warning is for one that works until it is full. Of a cluster all masters that hold a
+// partition are asked.
+func CheckServer(ctx context.Context, rdb redis.UniversalClient, space rediskey.Space) (warning string, err error) {
+	var mu sync.Mutex
+	s := serversOf(rdb, space)
+	err = s.each(ctx, func(ctx context.Context, at server) error {
+		info, err := at.rdb.Info(ctx, "server", "memory").Result()
+		if err != nil {
+			return failed("ask Redis about itself", err)
+		}
+		if err := CheckVersion(infoField(info, "redis_version")); err != nil {
+			return cachestate.Wrap(cachestate.Unfit, err)
+		}
+		said, err := CheckPolicy(infoField(info, "maxmemory_policy"))
+		if said != "" {
+			mu.Lock()
+			defer mu.Unlock()
+			warning = said
+		}
+		return err
+	})
+	return warning, err
 }
 
 // CheckPolicy judges a maxmemory-policy.
@@ -127,16 +142,27 @@ func CheckPolicy(policy string) (warning string, err error) {
 // KeyspaceStats is what Redis counts of all look-ups of keys by all its clients.
 type KeyspaceStats struct{ Hits, Misses uint64 }
 
-// ReadKeyspaceStats asks Redis for its counts.
-func ReadKeyspaceStats(ctx context.Context, rdb *redis.Client) (KeyspaceStats, error) {
-	info, err := rdb.Info(ctx, "stats").Result()
+// ReadKeyspaceStats asks Redis for its counts. Those of a cluster's masters are added up.
+func ReadKeyspaceStats(ctx context.Context, rdb redis.UniversalClient) (KeyspaceStats, error) {
+	var mu sync.Mutex
+	var all KeyspaceStats
+	err := masters(ctx, rdb, func(ctx context.Context, rdb *redis.Client) error {
+		info, err := rdb.Info(ctx, "stats").Result()
+		if err != nil {
+			return fmt.Errorf("ask Redis for its counts: %w", err)
+		}
+		hits, err1 := strconv.ParseUint(infoField(info, "keyspace_hits"), 10, 64)
+		misses, err2 := strconv.ParseUint(infoField(info, "keyspace_misses"), 10, 64)
+		if err := errors.Join(err1, err2); err != nil {
+			return fmt.Errorf("read the counts of Redis: %w", err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		all.Hits, all.Misses = all.Hits+hits, all.Misses+misses
+		return nil
+	})
 	if err != nil {
-		return KeyspaceStats{}, fmt.Errorf("ask Redis for its counts: %w", err)
+		return KeyspaceStats{}, err
 	}
-	hits, err1 := strconv.ParseUint(infoField(info, "keyspace_hits"), 10, 64)
-	misses, err2 := strconv.ParseUint(infoField(info, "keyspace_misses"), 10, 64)
-	if err := errors.Join(err1, err2); err != nil {
-		return KeyspaceStats{}, fmt.Errorf("read the counts of Redis: %w", err)
-	}
-	return KeyspaceStats{Hits: hits, Misses: misses}, nil
+	return all, nil
 }

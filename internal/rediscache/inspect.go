@@ -25,69 +25,112 @@ func CheckVersion(version string) error {
 
 // Inspection is what Redis says of itself and of the cache in it.
 type Inspection struct {
-	Version   string
-	Replica   bool      // it follows another Redis and takes no writes
-	Policy    string    // maxmemory-policy
-	MaxMemory int64     // bytes, 0 = no limit
-	Clock     time.Time // as of some instant during the call
-
+	Servers    []ServerState // one, or the masters of a cluster that hold a partition
 	Partitions []PartitionState
+}
+
+// ServerState is what one server says of itself.
+type ServerState struct {
+	Address   string // host:port in a cluster, else ""
+	Name      string // "Redis", or another that says so
+	Version   string // of Redis, or the one that it is compatible with
+	Node      bool   // it is a node of a cluster
+	Replica   bool   // it follows another server and takes no writes
+	Policy    string // maxmemory-policy
+	MaxMemory int64  // bytes, 0 = no limit
+	Clock     time.Time
 }
 
 // PartitionState is where one partition stands.
 type PartitionState struct {
-	Term  int64  // of the fence; 0 without one
-	Epoch string // of the fence; "" without one
-	Beat  *Beat  // nil: there is none, or it has ended; nothing of the partition is served
-	Live  int64  // live queries
+	Term  int64         // of the fence; 0 without one
+	Epoch string        // of the fence; "" without one
+	Beat  *Beat         // nil: there is none, or it has ended; nothing of the partition is served
+	Age   time.Duration // of the beat
+	Live  int64         // live queries
 }
 
-// Inspect asks Redis about itself and about every partition. It changes nothing.
-func Inspect(ctx context.Context, rdb *redis.Client, space rediskey.Space) (Inspection, error) {
-	pipe := rdb.Pipeline()
+// Inspect asks Redis about itself and about every partition. It changes nothing. The error is
+// a Misfit if what answers is not a server to work with.
+func Inspect(ctx context.Context, rdb redis.UniversalClient, space rediskey.Space) (Inspection, error) {
+	s := serversOf(rdb, space)
+	all, err := s.all(ctx)
+	if err != nil {
+		return Inspection{}, err
+	}
+	state := Inspection{Servers: make([]ServerState, len(all)), Partitions: make([]PartitionState, space.Partitions)}
+	index := make([]int, len(all))
+	for i := range index {
+		index[i] = i
+	}
+	return state, atOnce(index, func(i int) (err error) {
+		state.Servers[i], err = s.inspect(ctx, all[i], state.Partitions)
+		if s.cluster != nil {
+			state.Servers[i].Address = all[i].rdb.Options().Addr
+		}
+		return err
+	})
+}
+
+// inspect asks one server, and fills in the states of the partitions that it holds.
+func (s *servers) inspect(ctx context.Context, at server, states []PartitionState) (ServerState, error) {
+	pipe := at.rdb.Pipeline()
 	info := pipe.Info(ctx, "server", "memory", "replication")
-	fences := make([]*redis.SliceCmd, space.Partitions)
-	beats := make([]*redis.StringCmd, space.Partitions)
-	live := make([]*redis.IntCmd, space.Partitions)
-	for p := range space.Partitions {
-		fences[p] = pipe.HMGet(ctx, space.Fence(p), "term", "epoch")
-		beats[p] = pipe.Get(ctx, space.Beat(p))
-		live[p] = pipe.ZCard(ctx, space.Live(p))
+	fences := make([]*redis.SliceCmd, len(at.partitions))
+	beats := make([]*redis.StringCmd, len(at.partitions))
+	live := make([]*redis.IntCmd, len(at.partitions))
+	for i, p := range at.partitions {
+		fences[i] = pipe.HMGet(ctx, s.space.Fence(p), "term", "epoch")
+		beats[i] = pipe.Get(ctx, s.space.Beat(p))
+		live[i] = pipe.ZCard(ctx, s.space.Live(p))
 	}
 	now := pipe.Time(ctx)
-	answers, _ := pipe.Exec(ctx) // its error is the first of theirs
+	answers := exec(ctx, pipe)
+	mode := infoField(info.Val(), "redis_mode")
 	for _, answer := range answers {
-		if err := answer.Err(); err != nil && !errors.Is(err, redis.Nil) && !isWrongType(err) {
-			return Inspection{}, failed("ask Redis about itself", err)
+		err := answer.Err()
+		switch {
+		case err == nil, err == redis.Nil, isWrongType(err): // the sentinels' answer may wrap a Nil
+		case mode == "sentinel":
+			return ServerState{}, unfit("the address leads to a sentinel", "write redis+sentinel://s1,s2,s3/NAME, with the name of the master", err)
+		case redis.HasErrorPrefix(err, "MOVED") && s.cluster == nil:
+			return ServerState{}, unfit("the address names one node of a cluster", "write redis+cluster://n1,n2 with some of its nodes", err)
+		default:
+			return ServerState{}, failed("ask Redis about itself", err)
 		}
 	}
 	limit, err := strconv.ParseInt(infoField(info.Val(), "maxmemory"), 10, 64)
 	if err != nil {
-		return Inspection{}, fmt.Errorf("read maxmemory: %w", err)
+		return ServerState{}, unfit("the server does not say by INFO how much memory it may use", remedyOfInfo, err)
 	}
-	i := Inspection{
-		Version: infoField(info.Val(), "redis_version"),
-		Replica: infoField(info.Val(), "role") == "slave",
-		Policy:  infoField(info.Val(), "maxmemory_policy"), MaxMemory: limit, Clock: now.Val(),
-	}
-	for p := range space.Partitions {
-		state := PartitionState{Live: live[p].Val()}
-		if fence := fences[p].Val(); len(fence) == 2 && fence[0] != nil {
+	for i, p := range at.partitions {
+		state := PartitionState{Live: live[i].Val()}
+		if fence := fences[i].Val(); len(fence) == 2 && fence[0] != nil {
 			state.Term, _ = number(fence[0])
 			state.Epoch, _ = fence[1].(string)
 		}
-		if beats[p].Err() == nil {
-			state.Beat = validBeat(beats[p].Val(), now.Val())
+		if beats[i].Err() == nil {
+			if state.Beat = validBeat(beats[i].Val(), now.Val()); state.Beat != nil {
+				state.Age = state.Beat.age(now.Val())
+			}
 		}
-		i.Partitions = append(i.Partitions, state)
+		states[p] = state
 	}
-	return i, nil
+	name, version := "Redis", infoField(info.Val(), "redis_version")
+	if valkey := infoField(info.Val(), "valkey_version"); valkey != "" {
+		name = "Valkey " + valkey + ", which is compatible with Redis"
+	}
+	return ServerState{
+		Name: name, Version: version, Node: mode == "cluster",
+		Replica: infoField(info.Val(), "role") == "slave",
+		Policy:  infoField(info.Val(), "maxmemory_policy"), MaxMemory: limit, Clock: now.Val(),
+	}, nil
 }
 
 // CheckOtherDatabase returns ErrOtherDatabase while there is a living beat of another database than the
 // caller's: two deployments that have one prefix would take the cache from each other for
 // ever. A beat that has run out is that of a database which has been replaced.
-func CheckOtherDatabase(ctx context.Context, rdb *redis.Client, space rediskey.Space, database string) error {
+func CheckOtherDatabase(ctx context.Context, rdb redis.UniversalClient, space rediskey.Space, database string) error {
 	state, err := Inspect(ctx, rdb, space)
 	if err != nil {
 		return err
@@ -102,10 +145,14 @@ func CheckOtherDatabase(ctx context.Context, rdb *redis.Client, space rediskey.S
 
 // CheckScripts makes sure that this client may load and call scripts: it has each
 // partition answer a call whose term is too low for it to change anything.
-func CheckScripts(ctx context.Context, rdb *redis.Client, space rediskey.Space) error {
-	beat := checked("beat")
+func CheckScripts(ctx context.Context, rdb redis.UniversalClient, space rediskey.Space) error {
+	s, beat := serversOf(rdb, space), checked("beat")
 	for p := range space.Partitions {
-		_, err := beat.run(ctx, rdb, []string{space.Fence(p), space.Live(p), space.Beat(p)}, -1, "", 0, 0, 0, "")
+		at, err := s.of(ctx, p)
+		if err != nil {
+			return err
+		}
+		_, err = beat.run(ctx, at, []string{space.Fence(p), space.Live(p), space.Beat(p)}, -1, "", 0, 0, 0, "")
 		if !errors.Is(err, ErrFenced) && !errors.Is(err, ErrStateLost) {
 			return fmt.Errorf("call a script on partition %d: %w", p, err)
 		}

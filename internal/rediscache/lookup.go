@@ -29,16 +29,20 @@ const maxLookups = 64
 // other, either order can pair a value with a beat that does not prove it.
 func (r *Reader) Lookup(ctx context.Context, format, query string) (LookupResult, error) {
 	l := &lookup{partition: r.space.Partition(query), key: r.space.View(format, query)}
-	if err := r.lookups.do(ctx, l); err != nil {
+	rdb, err := r.servers.of(ctx, l.partition)
+	if err != nil {
+		return LookupResult{}, err
+	}
+	if err := r.lookups.to(rdb).do(ctx, l); err != nil {
 		return LookupResult{}, failed("read view", err)
 	}
 	return l.result, nil
 }
 
-// lookup reads the views of several callers in one round trip: those of each partition, none
-// twice, with the partition's beat, and then Redis' clock.
-func (r *Reader) lookup(ctx context.Context, lookups []*lookup) error {
-	pipe := r.rdb.Pipeline()
+// lookup reads the views of several callers from one server in one round trip: those of each
+// partition, none twice, with the partition's beat, and then the server's clock.
+func (r *Reader) lookup(ctx context.Context, rdb *redis.Client, lookups []*lookup) error {
+	pipe := rdb.Pipeline()
 	reads := make([]viewsLookup, r.space.Partitions)
 	places := make([]int, len(lookups))
 	for i, l := range lookups {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // Proof is what a beat certifies.
@@ -15,11 +13,11 @@ type Proof struct {
 }
 
 // PublishBeat publishes a beat in every partition. ErrLate and ErrFuture leave the Purger
-// usable: the next round can try again.
+// usable: the next round can try again. proof.Noted must be of the last ReadClock, if the
+// partitions are on several servers: each beat bears the time of its own server's clock.
 func (d *Purger) PublishBeat(ctx context.Context, proof Proof) error {
-	pipe := d.rdb.Pipeline()
-	sent := d.sendBeats(ctx, pipe, proof)
-	_, execErr := pipe.Exec(ctx)
+	sent := d.beats(ctx, proof)
+	execErr := d.send(ctx, sent, false)
 	if err := d.worstAnswer(sent); err != nil {
 		return err
 	}
@@ -29,26 +27,30 @@ func (d *Purger) PublishBeat(ctx context.Context, proof Proof) error {
 	return nil
 }
 
-func (d *Purger) sendBeats(ctx context.Context, pipe redis.Pipeliner, proof Proof) []*redis.Cmd {
-	beat := Beat{
-		Noted: proof.Noted, Bound: d.bound,
-		Epoch: d.leader.Epoch, Server: d.leader.Server, Database: d.leader.Database,
-		Partitions: d.space.Partitions, Applied: proof.Applied,
-	}
-	value := beat.Encode()
-	sent := make([]*redis.Cmd, len(d.parts))
+// beats returns a call for each partition.
+func (d *Purger) beats(ctx context.Context, proof Proof) []call {
+	calls := make([]call, len(d.parts))
+	value, ahead := "", int64(0)
 	for p := range d.parts {
+		beat := Beat{
+			Noted: proof.Noted + d.parts[p].ahead, Bound: d.bound,
+			Epoch: d.leader.Epoch, Server: d.leader.Server, Database: d.leader.Database,
+			Partitions: d.space.Partitions, Applied: proof.Applied,
+		}
+		if value == "" || ahead != d.parts[p].ahead {
+			value, ahead = beat.Encode(), d.parts[p].ahead
+		}
 		keys, args := d.checkArgs(p, d.parts[p].seq, []string{d.space.Beat(p)}, []any{beat.Noted, beat.End(), value})
-		sent[p] = pipe.EvalSha(ctx, d.scripts.beat.Hash(), keys, args...)
+		calls[p] = newCall(ctx, p, d.scripts.beat, keys, args)
 	}
-	return sent
+	return calls
 }
 
 // worstAnswer returns the worst of the answers: anything before late or future.
-func (d *Purger) worstAnswer(sent []*redis.Cmd) error {
+func (d *Purger) worstAnswer(sent []call) error {
 	var mild error
-	for p, cmd := range sent {
-		_, err := d.scripts.beat.answer(cmd)
+	for p, call := range sent {
+		_, err := d.scripts.beat.answer(call.cmd)
 		switch {
 		case err == nil:
 		case errors.Is(err, ErrLate) || errors.Is(err, ErrFuture):

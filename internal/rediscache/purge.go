@@ -69,19 +69,20 @@ func (d *Purger) readPurgeAnswer(call purgeCall, cmd *redis.Cmd) error {
 	return err
 }
 
-func (d *Purger) sendPurge(ctx context.Context, pipe redis.Pipeliner, call purgeCall, seq int64) *redis.Cmd {
-	p := call.partition
+// purgeScript returns the call of the script.
+func (d *Purger) purgeScript(ctx context.Context, purge purgeCall, seq int64) call {
+	p := purge.partition
 	stems := d.space.EntryStems(p)
-	args := make([]any, 0, 3+len(stems)+len(call.queries))
-	args = append(args, d.batch+1, d.leader.origin(), len(stems))
+	args := make([]any, 0, 5+len(stems)+len(purge.queries))
+	args = append(args, d.batch+1, d.leader.origin(), d.servers.publish(), d.space.Purged(p), len(stems))
 	for _, stem := range stems {
 		args = append(args, stem)
 	}
-	for _, q := range call.queries {
+	for _, q := range purge.queries {
 		args = append(args, q)
 	}
-	keys, args := d.checkArgs(p, seq, []string{d.space.Windows(p), d.space.Purged(p)}, args)
-	return pipe.EvalSha(ctx, d.scripts.purge.Hash(), keys, args...)
+	keys, args := d.checkArgs(p, seq, []string{d.space.Windows(p)}, args)
+	return newCall(ctx, p, d.scripts.purge, keys, args)
 }
 
 // Cleanup looks at the next some live queries of each partition, about looks in
@@ -105,13 +106,13 @@ func (d *Purger) Cleanup(ctx context.Context, scans int) ([]string, error) {
 
 func (d *Purger) cleanup(ctx context.Context, p, scans int) (removed []string, wrapped bool, err error) {
 	part := &d.parts[p]
-	args := []any{part.scannedTo, scans}
+	args := []any{part.scannedTo, scans, d.servers.publish(), d.space.Purged(p)}
 	stems := d.space.EntryStems(p)
 	args = append(args, len(stems))
 	for _, stem := range stems {
 		args = append(args, stem)
 	}
-	values, err := d.run(ctx, d.scripts.cleanup, p, []string{d.space.Windows(p), d.space.Purged(p)}, args...)
+	values, err := d.run(ctx, d.scripts.cleanup, p, []string{d.space.Windows(p)}, args...)
 	if err != nil {
 		return nil, false, err
 	}

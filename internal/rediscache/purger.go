@@ -47,7 +47,7 @@ type Fence struct{ Term, Seq, Batch int64 }
 // used further: take over again. One Purger serves all leaderships of a process, so that it
 // need not read again what it knows: see TakeOver.
 type Purger struct {
-	rdb       *redis.Client
+	servers   servers
 	space     rediskey.Space
 	bound     time.Duration
 	leader    Leader
@@ -68,6 +68,7 @@ type progress struct {
 	batch     int64  // the last batch that touched it
 	lastSeen  string // the last registration number seen
 	scannedTo string // the registration number that cleanup goes on from
+	ahead     int64  // by how much its server's clock was ahead of partition 0's, when both were last read, us
 }
 
 type purgerScripts struct{ takeover, epoch, registrations, purge, cleanup, beat script }
@@ -76,9 +77,9 @@ type purgerScripts struct{ takeover, epoch, registrations, purge, cleanup, beat 
 // bound is B: how long after its noted time a beat ends. pulse is called between
 // the calls of what takes many, so that the leader can show that it is alive; its
 // error ends the work.
-func NewPurger(rdb *redis.Client, space rediskey.Space, bound time.Duration, keepAlive func(context.Context) error) *Purger {
+func NewPurger(rdb redis.UniversalClient, space rediskey.Space, bound time.Duration, keepAlive func(context.Context) error) *Purger {
 	return &Purger{
-		rdb: rdb, space: space, bound: bound, keepAlive: keepAlive,
+		servers: serversOf(rdb, space), space: space, bound: bound, keepAlive: keepAlive,
 		parts: make([]progress, space.Partitions), unknown: true,
 		scripts: purgerScripts{
 			takeover: plain("takeover"), epoch: plain("epoch"),
@@ -92,7 +93,11 @@ func NewPurger(rdb *redis.Client, space rediskey.Space, bound time.Duration, kee
 func (d *Purger) HighestTerm(ctx context.Context) (int64, error) {
 	var highest int64
 	for p := range d.parts {
-		term, err := d.rdb.HGet(ctx, d.space.Fence(p), "term").Int64()
+		rdb, err := d.servers.of(ctx, p)
+		if err != nil {
+			return 0, err
+		}
+		term, err := rdb.HGet(ctx, d.space.Fence(p), "term").Int64()
 		if err != nil && !errors.Is(err, redis.Nil) && !isWrongType(err) {
 			return 0, failed(fmt.Sprintf("read term of partition %d", p), err)
 		}
@@ -127,22 +132,25 @@ func (d *Purger) TakeOver(ctx context.Context, l Leader, stored []Fence) (unchan
 func (d *Purger) BeginEpoch(ctx context.Context, l Leader) error {
 	d.batch, d.unknown = 0, true
 	_, err := d.begin(ctx, l, d.scripts.epoch, func(p int) ([]string, []any) {
-		return []string{d.space.Fence(p), d.space.Live(p), d.space.Windows(p), d.space.Beat(p), d.space.Purged(p)},
-			[]any{l.Term, l.Epoch, l.origin()}
+		return []string{d.space.Fence(p), d.space.Live(p), d.space.Windows(p), d.space.Beat(p)},
+			[]any{l.Term, l.Epoch, l.origin(), d.servers.publish(), d.space.Purged(p)}
 	})
 	return err
 }
 
 // begin runs takeover or epoch in every partition and adopts what they answer.
 func (d *Purger) begin(ctx context.Context, l Leader, s script, call func(p int) ([]string, []any)) (unchanged bool, err error) {
-	c := d.scripts
-	if err := load(ctx, d.rdb, c.registrations, c.purge, c.cleanup, c.beat); err != nil {
+	if err := d.servers.each(ctx, func(ctx context.Context, at server) error { return d.load(ctx, at.rdb) }); err != nil {
 		return false, err
 	}
 	d.leader, d.batchOpen, d.asked = l, false, false
 	for p := range d.parts {
 		keys, args := call(p)
-		values, err := s.run(ctx, d.rdb, keys, args...)
+		rdb, err := d.servers.of(ctx, p)
+		if err != nil {
+			return false, err
+		}
+		values, err := s.run(ctx, rdb, keys, args...)
 		if err == nil {
 			err = d.setProgress(p, values)
 		}
@@ -213,19 +221,49 @@ func (d *Purger) BatchStored() {
 
 // Clock is what Redis says of itself before a round.
 type Clock struct {
-	Noted  int64 // microseconds since 1970
-	Policy string
+	Noted  int64  // microseconds since 1970, by the clock of the server that holds partition 0
+	Policy string // maxmemory-policy; of several servers the one that is least fit
 }
 
-// ReadClock reads the time that a beat will certify, and the eviction policy.
+// ReadClock reads the time that a beat will certify, and the eviction policy. Of a cluster it
+// reads the clocks of all masters: the beat of a partition bears the time of its own server.
 func (d *Purger) ReadClock(ctx context.Context) (Clock, error) {
-	pipe := d.rdb.Pipeline()
-	now := pipe.Time(ctx)
-	info := pipe.Info(ctx, "memory")
-	if _, err := pipe.Exec(ctx); err != nil {
-		return Clock{}, failed("note the time", err)
+	noted := make([]int64, len(d.parts))
+	policies := make([]string, len(d.parts))
+	err := d.servers.each(ctx, func(ctx context.Context, at server) error {
+		pipe := at.rdb.Pipeline()
+		now := pipe.Time(ctx)
+		info := pipe.Info(ctx, "memory")
+		if _, err := pipe.Exec(ctx); err != nil {
+			return failed("note the time", err)
+		}
+		for _, p := range at.partitions {
+			noted[p], policies[p] = now.Val().UnixMicro(), infoField(info.Val(), "maxmemory_policy")
+		}
+		return nil
+	})
+	if err != nil {
+		return Clock{}, err
 	}
-	return Clock{Noted: now.Val().UnixMicro(), Policy: infoField(info.Val(), "maxmemory_policy")}, nil
+	for p := range d.parts {
+		d.parts[p].ahead = noted[p] - noted[0]
+	}
+	return Clock{Noted: noted[0], Policy: leastFit(policies)}, nil
+}
+
+// leastFit returns a policy that must not be, if there is one, or one with a warning, or any.
+func leastFit(policies []string) string {
+	worst := policies[0]
+	for _, policy := range policies {
+		warning, err := CheckPolicy(policy)
+		if err != nil {
+			return policy
+		}
+		if warning != "" {
+			worst = policy
+		}
+	}
+	return worst
 }
 
 // infoField returns one field of the answer of INFO, "" if it is not there.
@@ -273,31 +311,27 @@ func (d *Purger) exchange(ctx context.Context, purges []purgeCall, see func(Regi
 	for p := range d.parts {
 		seqs[p] = d.parts[p].seq
 	}
-	pipe := d.rdb.Pipeline()
-	if len(purges) > 0 {
-		// Redis writes last to whom it first had something to say, so that the names which
-		// the purges publish reach the caches in API processes before the answer comes back.
-		pipe.Ping(ctx)
-		d.asked = true
-	}
-	sent := make([]*redis.Cmd, 0, len(purges)+len(d.parts))
-	for _, call := range purges {
-		sent = append(sent, d.sendPurge(ctx, pipe, call, seqs[call.partition]))
-		seqs[call.partition]++ // each call raises it by one
+	d.asked = d.asked || len(purges) > 0
+	sent := make([]call, 0, len(purges)+len(d.parts))
+	for _, purge := range purges {
+		sent = append(sent, d.purgeScript(ctx, purge, seqs[purge.partition]))
+		seqs[purge.partition]++ // each call raises it by one
 	}
 	if see != nil {
 		for p := range d.parts {
 			keys, args := d.checkArgs(p, seqs[p], []string{d.space.Windows(p)}, []any{d.parts[p].lastSeen, registrationsPerCall})
-			sent = append(sent, pipe.EvalSha(ctx, d.scripts.registrations.Hash(), keys, args...))
+			sent = append(sent, newCall(ctx, p, d.scripts.registrations, keys, args))
 		}
 	}
-	_, execErr := pipe.Exec(ctx)
-	for i, cmd := range sent {
+	// Redis writes last to whom it first had something to say: with a PING in front, the names
+	// which the purges publish reach the caches in API processes before the answer comes back.
+	execErr := d.send(ctx, sent, len(purges) > 0)
+	for i, call := range sent {
 		if i < len(purges) {
-			err = d.readPurgeAnswer(purges[i], cmd)
+			err = d.readPurgeAnswer(purges[i], call.cmd)
 		} else {
 			var some bool
-			some, err = d.readRegistrations(i-len(purges), cmd, see)
+			some, err = d.readRegistrations(i-len(purges), call.cmd, see)
 			more = more || some
 		}
 		if err != nil {
@@ -334,7 +368,11 @@ func (d *Purger) readRegistrations(p int, cmd *redis.Cmd, see func(Registration)
 // run calls a checked script of one partition and adopts the seq it answers.
 func (d *Purger) run(ctx context.Context, s script, p int, keys []string, args ...any) ([]any, error) {
 	keys, args = d.checkArgs(p, d.parts[p].seq, keys, args)
-	return d.answer(p, s, s.Run(ctx, d.rdb, keys, args...))
+	rdb, err := d.servers.of(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	return d.answer(p, s, s.Run(ctx, rdb, keys, args...))
 }
 
 // answer returns what a checked script answered, and adopts its seq.
@@ -368,7 +406,11 @@ func (d *Purger) setSeq(p int, values []any) error {
 func (d *Purger) Live(ctx context.Context) (int64, error) {
 	var n int64
 	for p := range d.parts {
-		c, err := d.rdb.ZCard(ctx, d.space.Live(p)).Result()
+		rdb, err := d.servers.of(ctx, p)
+		if err != nil {
+			return 0, err
+		}
+		c, err := rdb.ZCard(ctx, d.space.Live(p)).Result()
 		if err != nil {
 			return 0, fmt.Errorf("count live queries: %w", err)
 		}

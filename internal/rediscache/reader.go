@@ -23,25 +23,32 @@ type Limits struct {
 
 // Reader is the API's side of the cache. It is safe for concurrent use.
 type Reader struct {
-	rdb     *redis.Client
+	servers servers
 	space   rediskey.Space
 	build   string
 	limits  Limits
 	scripts readerScripts
-	lookups *coalescer[*lookup]
-	calls   *coalescer[*redis.Cmd]
+	lookups coalescers[*lookup]
+	calls   coalescers[*redis.Cmd]
 }
 
 type readerScripts struct{ acquire, fill, storeView, release script }
 
 // NewReader returns a Reader for values of one build (16 hexadecimal digits).
-func NewReader(rdb *redis.Client, space rediskey.Space, build string, limits Limits) *Reader {
-	r := &Reader{rdb: rdb, space: space, build: build, limits: limits, scripts: readerScripts{
+func NewReader(rdb redis.UniversalClient, space rediskey.Space, build string, limits Limits) *Reader {
+	r := &Reader{servers: serversOf(rdb, space), space: space, build: build, limits: limits, scripts: readerScripts{
 		acquire: plain("acquire"), fill: plain("fill"), storeView: plain("store_view"), release: plain("release"),
 	}}
-	budget := rdb.Options().ReadTimeout
-	r.lookups = newCoalescer(runtime.GOMAXPROCS(0), maxLookups, budget, r.lookup)
-	r.calls = newCoalescer(1, mostCalls, budget, r.call)
+	r.lookups.create = func(rdb *redis.Client) *coalescer[*lookup] {
+		return newCoalescer(runtime.GOMAXPROCS(0), maxLookups, rdb.Options().ReadTimeout, func(ctx context.Context, lookups []*lookup) error {
+			return r.lookup(ctx, rdb, lookups)
+		})
+	}
+	r.calls.create = func(rdb *redis.Client) *coalescer[*redis.Cmd] {
+		return newCoalescer(1, mostCalls, rdb.Options().ReadTimeout, func(ctx context.Context, cmds []*redis.Cmd) error {
+			return r.call(ctx, rdb, cmds)
+		})
+	}
 	return r
 }
 
@@ -76,7 +83,7 @@ type Stored struct {
 func (r *Reader) Acquire(ctx context.Context, query string) (*Lease, *Stored, error) {
 	p := r.space.Partition(query)
 	lease := &Lease{query: query, token: NewToken()}
-	cmd := r.evaluate(ctx, r.scripts.acquire,
+	cmd := r.evaluate(ctx, p, r.scripts.acquire,
 		[]string{r.space.Fence(p), r.space.Live(p), r.space.Windows(p), r.space.Lease(query), r.space.Queryset(query), r.space.Beat(p)},
 		string(lease.token), r.limits.Lease.Milliseconds(), query, max(1, r.limits.Live/r.space.Partitions), magic+r.build+" ")
 	if stored, ok := r.found(cmd); ok {
@@ -129,7 +136,7 @@ func (r *Reader) Fill(ctx context.Context, l *Lease, e Entry) error {
 			keys = append(keys, r.space.View(other, l.query))
 		}
 	}
-	return r.run(ctx, r.scripts.fill, keys,
+	return r.run(ctx, p, r.scripts.fill, keys,
 		string(l.token), l.epoch, e.Origin, l.query, e.Window,
 		append([]byte(head.text()), e.Queryset...), jitter(r.limits.Queryset),
 		e.View.encode(head), jitter(r.limits.View))
@@ -138,14 +145,14 @@ func (r *Reader) Fill(ctx context.Context, l *Lease, e Entry) error {
 // StoreView stores a view rendered from a queryset that Acquire returned, if that
 // queryset is still there: ErrLeaseLost if it is not.
 func (r *Reader) StoreView(ctx context.Context, query string, from *Stored, format string, v View) error {
-	return r.run(ctx, r.scripts.storeView,
+	return r.run(ctx, r.space.Partition(query), r.scripts.storeView,
 		[]string{r.space.Queryset(query), r.space.View(format, query)},
 		from.head.text(), v.encode(from.head), jitter(r.limits.View))
 }
 
 // Release gives a lease back unused.
 func (r *Reader) Release(ctx context.Context, l *Lease) error {
-	err := r.run(ctx, r.scripts.release, []string{r.space.Lease(l.query)}, string(l.token)+l.epoch)
+	err := r.run(ctx, r.space.Partition(l.query), r.scripts.release, []string{r.space.Lease(l.query)}, string(l.token)+l.epoch)
 	if errors.Is(err, ErrLeaseLost) {
 		return nil
 	}
@@ -156,14 +163,20 @@ func (r *Reader) Release(ctx context.Context, l *Lease) error {
 const mostCalls = 16
 
 // run evaluates a script that answers with its success only.
-func (r *Reader) run(ctx context.Context, s script, keys []string, args ...any) error {
-	_, err := s.answer(r.evaluate(ctx, s, keys, args...))
+func (r *Reader) run(ctx context.Context, p int, s script, keys []string, args ...any) error {
+	_, err := s.answer(r.evaluate(ctx, p, s, keys, args...))
 	return err
 }
 
-// evaluate calls a script by its hash, together with what others call, loading it if Redis
-// does not know it.
-func (r *Reader) evaluate(ctx context.Context, s script, keys []string, args ...any) *redis.Cmd {
+// evaluate calls a script on a partition by its hash, together with what others call, loading
+// it if Redis does not know it.
+func (r *Reader) evaluate(ctx context.Context, p int, s script, keys []string, args ...any) *redis.Cmd {
+	rdb, err := r.servers.of(ctx, p)
+	if err != nil {
+		cmd := redis.NewCmd(ctx)
+		cmd.SetErr(err)
+		return cmd
+	}
 	words := make([]any, 0, 3+len(keys)+len(args))
 	words = append(words, "evalsha", s.Hash(), len(keys))
 	for _, key := range keys {
@@ -171,22 +184,22 @@ func (r *Reader) evaluate(ctx context.Context, s script, keys []string, args ...
 	}
 	cmd := redis.NewCmd(ctx, append(words, args...)...)
 	cmd.SetFirstKeyPos(3)
-	if err := r.calls.do(ctx, cmd); err != nil {
+	if err := r.calls.to(rdb).do(ctx, cmd); err != nil {
 		cmd = redis.NewCmd(ctx)
 		cmd.SetErr(err)
 	} else if redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
-		return s.Eval(ctx, r.rdb, keys, args...)
+		return s.Eval(ctx, rdb, keys, args...)
 	}
 	return cmd
 }
 
-// call sends the calls of several. What a call itself answers stays with it.
-func (r *Reader) call(ctx context.Context, cmds []*redis.Cmd) error {
-	pipe := r.rdb.Pipeline()
+// call sends the calls of several to one server. What a call itself answers stays with it.
+func (r *Reader) call(ctx context.Context, rdb *redis.Client, cmds []*redis.Cmd) error {
+	pipe := rdb.Pipeline()
 	for _, cmd := range cmds {
 		_ = pipe.Process(ctx, cmd)
 	}
-	_, _ = pipe.Exec(ctx)
+	exec(ctx, pipe)
 	return nil
 }
 

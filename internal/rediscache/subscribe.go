@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -29,14 +30,15 @@ const (
 // Subscribe passes all purges to subscriber until ctx is done. When a subscription breaks it
 // calls Connected(false) and subscribes again. go-redis would reconnect silently, and the
 // subscriber would miss what was published meanwhile.
-func Subscribe(ctx context.Context, rdb *redis.Client, space rediskey.Space, subscriber PurgeSubscriber) {
-	channels := make([]string, space.Partitions)
-	for p := range channels {
-		channels[p] = space.Purged(p)
-	}
+//
+// In a cluster each server that holds a partition is subscribed to. Purge and Clear may then be
+// called by several goroutines at the same time.
+func Subscribe(ctx context.Context, rdb redis.UniversalClient, space rediskey.Space, subscriber PurgeSubscriber) {
+	s := serversOf(rdb, space)
 	for ctx.Err() == nil {
-		_ = subscribeOnce(ctx, rdb, channels, subscriber) // whatever ended it, it is begun again
+		_ = subscribeOnce(ctx, &s, subscriber) // whatever ended it, it is begun again
 		subscriber.Connected(false)
+		s.stale(ctx)
 		pause := time.NewTimer(subscribeAgainAfter)
 		select {
 		case <-ctx.Done():
@@ -46,9 +48,47 @@ func Subscribe(ctx context.Context, rdb *redis.Client, space rediskey.Space, sub
 	}
 }
 
-// subscribeOnce keeps one subscription and returns why it ended.
-func subscribeOnce(ctx context.Context, rdb *redis.Client, channels []string, subscriber PurgeSubscriber) error {
-	sub := rdb.Subscribe(ctx, channels...)
+// subscribeOnce keeps one subscription to each server until one of them ends. It returns why
+// that ended.
+func subscribeOnce(ctx context.Context, s *servers, subscriber PurgeSubscriber) error {
+	all, err := s.all(ctx)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var left atomic.Int64
+	left.Store(int64(len(all)))
+	return atOnce(all, func(at server) error {
+		defer cancel()
+		channels := make([]string, len(at.partitions))
+		for i, p := range at.partitions {
+			channels[i] = s.space.Purged(p)
+		}
+		return receive(ctx, s.subscribe(ctx, at.rdb, channels), len(channels), subscriber, func() {
+			if left.Add(-1) == 0 {
+				subscriber.Connected(true)
+			}
+		})
+	})
+}
+
+// subscribe begins a subscription on one server. The channels of a cluster lie in several slots,
+// so each takes a command of its own.
+func (s *servers) subscribe(ctx context.Context, rdb *redis.Client, channels []string) *redis.PubSub {
+	if s.cluster == nil {
+		return rdb.Subscribe(ctx, channels...)
+	}
+	sub := rdb.SSubscribe(ctx)
+	for _, channel := range channels {
+		_ = sub.SSubscribe(ctx, channel) // what fails is not confirmed, and the next receive tells it
+	}
+	return sub
+}
+
+// receive passes on what one subscription says, and returns why it ended. subscribed is called
+// once all channels are confirmed.
+func receive(ctx context.Context, sub *redis.PubSub, channels int, subscriber PurgeSubscriber, subscribed func()) error {
 	defer sub.Close()
 	defer context.AfterFunc(ctx, func() { _ = sub.Close() })() // receiving does not heed ctx
 	confirmed, pinged := 0, false
@@ -68,11 +108,14 @@ func subscribeOnce(ctx context.Context, rdb *redis.Client, channels []string, su
 		pinged = false
 		switch m := message.(type) {
 		case *redis.Subscription:
-			if confirmed++; confirmed > len(channels) {
+			if m.Kind == "sunsubscribe" {
+				return errors.New("a slot has left the server")
+			}
+			if confirmed++; confirmed > channels {
 				return errors.New("the subscription was made again")
 			}
-			if confirmed == len(channels) {
-				subscriber.Connected(true)
+			if confirmed == channels {
+				subscribed()
 			}
 		case *redis.Message:
 			if m.Payload == allQueries {

@@ -10,6 +10,7 @@ import (
 	"github.com/freshlist/freshlist/internal/config"
 	"github.com/freshlist/freshlist/internal/local"
 	"github.com/freshlist/freshlist/internal/rediscache"
+	"github.com/freshlist/freshlist/internal/rediskey"
 	"github.com/freshlist/freshlist/internal/redistest"
 )
 
@@ -48,7 +49,7 @@ func TestTLS(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer rdb.Close()
-		_, err = rediscache.CheckServer(t.Context(), rdb)
+		_, err = rediscache.CheckServer(t.Context(), rdb, rediskey.Space{Prefix: "freshlist", Partitions: 1})
 		return err
 	}
 	password, _ := url.Parse(address)

@@ -2,7 +2,8 @@
 // two paths, which meet only there, cannot disagree about one.
 //
 // A name begins with the deployment's prefix and, in braces, the partition: all
-// keys that one script touches hash to one slot of a Redis Cluster.
+// keys that one script touches hash to one slot of a Redis Cluster. In a cluster some letters
+// follow the number: see tags.
 package rediskey
 
 import (
@@ -15,6 +16,7 @@ import (
 type Space struct {
 	Prefix     string // first word of every name
 	Partitions int    // number of partitions, at least 1
+	Cluster    bool   // the names are those for a Redis Cluster: its partitions lie evenly over the slots
 }
 
 // Partition returns the partition that a query belongs to, 0 <= p < Partitions.
@@ -73,13 +75,22 @@ func (s Space) EntryStems(partition int) []string {
 }
 
 func (s Space) of(partition int, rest string) string {
-	b := make([]byte, 0, len(s.Prefix)+len(rest)+8)
+	b := make([]byte, 0, len(s.Prefix)+len(rest)+12)
 	b = append(b, s.Prefix...)
 	b = append(b, ":{"...)
+	if s.Cluster && s.Partitions > 1 {
+		b = append(b, tags(s.Partitions)[partition]...)
+	} else {
+		b = appendNumber(b, partition)
+	}
+	b = append(b, "}:"...)
+	return string(append(b, rest...))
+}
+
+// appendNumber appends the number of a partition in two digits.
+func appendNumber(b []byte, partition int) []byte {
 	if partition < 10 {
 		b = append(b, '0')
 	}
-	b = strconv.AppendInt(b, int64(partition), 10)
-	b = append(b, "}:"...)
-	return string(append(b, rest...))
+	return strconv.AppendInt(b, int64(partition), 10)
 }

@@ -83,17 +83,19 @@ func Start(t testing.TB, settings ...string) *Server {
 }
 
 func start(more []string) (*Server, error) {
+	return startWith(local.RedisOptions{Settings: append([]string{"enable-debug-command local"}, more...)})
+}
+
+// startWith starts a server in a folder of its own.
+func startWith(options local.RedisOptions) (*Server, error) {
 	dir, err := local.ScratchDir("freshlist-redis-*")
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
-	r, err := local.StartRedis(ctx, local.RedisOptions{
-		Dir:        dir,
-		Settings:   append([]string{"enable-debug-command local"}, more...),
-		Disposable: true,
-	})
+	options.Dir, options.Disposable = dir, true
+	r, err := local.StartRedis(ctx, options)
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}

@@ -75,7 +75,7 @@ func constant(a Answer) echo.HandlerFunc {
 }
 
 // bareGet sends the body that Redis has.
-func bareGet(a Answer, rdb *redis.Client, key string) echo.HandlerFunc {
+func bareGet(a Answer, rdb redis.UniversalClient, key string) echo.HandlerFunc {
 	fields := fieldsOf(a.Header)
 	return func(c echo.Context) error {
 		body, err := rdb.Get(c.Request().Context(), key).Bytes()

@@ -186,7 +186,7 @@ func (d *Deployment) AwaitApplied(xid uint64) {
 
 // Client returns a client of Redis like a process's own, with some of the scripts
 // tampered with.
-func (d *Deployment) Client(budget time.Duration, tampers ...Tamper) *redis.Client {
+func (d *Deployment) Client(budget time.Duration, tampers ...Tamper) redis.UniversalClient {
 	d.Helper()
 	rdb, err := rediscache.Connect(d.redisURL, budget, nil)
 	d.Must(err)

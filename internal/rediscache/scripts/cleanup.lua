@@ -1,9 +1,10 @@
 -- cleanup: scan some live queries and remove those that have no lease, no queryset
 -- and no view left.
 --
--- KEYS[3] windows  KEYS[4] channel
+-- KEYS[3] windows
 -- ARGV[4] registration number to start behind  ARGV[5] most queries to scan
--- ARGV[6] number of stems  ARGV[7...] the stems of an entry's names
+-- ARGV[6] PUBLISH, or SPUBLISH in a cluster  ARGV[7] channel
+-- ARGV[8] number of stems  ARGV[9...] the stems of an entry's names
 --
 -- Returns the number to go on from ('' after the last) and what it removed. An
 -- in-process cache may hold what Redis has evicted, so the names are published.
@@ -11,14 +12,14 @@ local found = redis.call('ZRANGE', KEYS[2], '(' .. ARGV[4], '+inf', 'BYSCORE', '
 local answer = {'OK', ARGV[3], #found < 2 * tonumber(ARGV[5]) and '' or found[#found]}
 for i = 1, #found, 2 do
   local names = {}
-  for s = 7, #ARGV do
+  for s = 9, #ARGV do
     names[#names + 1] = ARGV[s] .. found[i]
   end
   if redis.call('EXISTS', unpack(names)) == 0 then
     redis.call('ZREM', KEYS[2], found[i])
     redis.call('HINCRBY', KEYS[1], 'live', -1)
     redis.call('HDEL', KEYS[3], found[i])
-    redis.call('PUBLISH', KEYS[4], found[i])
+    redis.call(ARGV[6], ARGV[7], found[i])
     answer[#answer + 1] = found[i]
   end
 end

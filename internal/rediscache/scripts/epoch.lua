@@ -1,8 +1,9 @@
 #!lua flags=allow-oom
 -- epoch: begin a new epoch in one partition: whatever is cached there is void.
 --
--- KEYS[1] fence  KEYS[2] live  KEYS[3] windows  KEYS[4] beat  KEYS[5] channel
+-- KEYS[1] fence  KEYS[2] live  KEYS[3] windows  KEYS[4] beat
 -- ARGV[1] term  ARGV[2] epoch  ARGV[3] server
+-- ARGV[4] PUBLISH, or SPUBLISH in a cluster  ARGV[5] channel
 --
 -- Old values stay until they expire: they bear another epoch than every beat to
 -- come, so nobody takes them for valid. '*' tells in-process caches to drop all.
@@ -14,5 +15,5 @@ end
 redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[3], KEYS[4])
 redis.call('HSET', KEYS[1], 'term', ARGV[1], 'epoch', ARGV[2], 'seq', 0,
   'registered', 0, 'live', 0, 'batch', 0, 'server', ARGV[3])
-redis.call('PUBLISH', KEYS[5], '*')
+redis.call(ARGV[4], ARGV[5], '*')
 return {'OK', '0'}

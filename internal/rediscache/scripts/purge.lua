@@ -1,16 +1,17 @@
 -- purge: remove everything that is cached of the given queries, or about to be.
 --
--- KEYS[3] windows  KEYS[4] channel
+-- KEYS[3] windows
 -- ARGV[4] batch  ARGV[5] server: of which PostgreSQL start the batch is
--- ARGV[6] number of stems  ARGV[7...] the stems of an entry's names, then the queries
+-- ARGV[6] PUBLISH, or SPUBLISH in a cluster  ARGV[7] channel
+-- ARGV[8] number of stems  ARGV[9...] the stems of an entry's names, then the queries
 --
 -- With the values go the leases, so that a fill that has read older rows is
 -- refused, and the registrations. The names are published for in-process caches.
-local stems = tonumber(ARGV[6])
-local queries = {unpack(ARGV, 7 + stems)}
+local stems = tonumber(ARGV[8])
+local queries = {unpack(ARGV, 9 + stems)}
 local names = {}
 for _, query in ipairs(queries) do
-  for s = 7, 6 + stems do
+  for s = 9, 8 + stems do
     names[#names + 1] = ARGV[s] .. query
   end
 end
@@ -23,7 +24,7 @@ if #queries > 0 then
   redis.call('HDEL', KEYS[3], unpack(queries))
 end
 for _, query in ipairs(queries) do
-  redis.call('PUBLISH', KEYS[4], query)
+  redis.call(ARGV[6], ARGV[7], query)
 end
 redis.call('HSET', KEYS[1], 'batch', ARGV[4], 'server', ARGV[5])
 return {'OK', tostring(redis.call('HINCRBY', KEYS[1], 'seq', 1))}

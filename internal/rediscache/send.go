@@ -1,0 +1,113 @@
+package rediscache
+
+import (
+	"context"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// call is one call of a script on one partition.
+type call struct {
+	partition int
+	cmd       *redis.Cmd
+}
+
+// newCall returns a call of a script by its hash.
+func newCall(ctx context.Context, p int, s script, keys []string, args []any) call {
+	words := make([]any, 0, 3+len(keys)+len(args))
+	words = append(words, "evalsha", s.Hash(), len(keys))
+	for _, key := range keys {
+		words = append(words, key)
+	}
+	cmd := redis.NewCmd(ctx, append(words, args...)...)
+	cmd.SetFirstKeyPos(3)
+	return call{p, cmd}
+}
+
+// send sends calls, those to each server in their order and in one round trip. What a call
+// itself answers stays with it. ping sends a PING in front.
+func (d *Purger) send(ctx context.Context, calls []call, ping bool) error {
+	if d.servers.one != nil {
+		return d.sendTo(ctx, d.servers.one, calls, ping)
+	}
+	type part struct {
+		rdb   *redis.Client
+		calls []call
+	}
+	var parts []part
+	for _, c := range calls {
+		rdb, err := d.servers.of(ctx, c.partition)
+		if err != nil {
+			c.cmd.SetErr(err)
+			continue
+		}
+		i := 0
+		for i < len(parts) && parts[i].rdb != rdb {
+			i++
+		}
+		if i == len(parts) {
+			parts = append(parts, part{rdb: rdb})
+		}
+		parts[i].calls = append(parts[i].calls, c)
+	}
+	return atOnce(parts, func(p part) error { return d.sendTo(ctx, p.rdb, p.calls, ping) })
+}
+
+// sendTo sends calls to one server. One that has become the master of late, or has been
+// restarted, does not know the scripts and has executed nothing: they are loaded, and what
+// was not executed is sent again, in its order.
+func (d *Purger) sendTo(ctx context.Context, rdb *redis.Client, calls []call, ping bool) error {
+	pipe := rdb.Pipeline()
+	var pong *redis.StatusCmd
+	if ping {
+		pong = pipe.Ping(ctx)
+	}
+	for _, c := range calls {
+		_ = pipe.Process(ctx, c.cmd)
+	}
+	exec(ctx, pipe)
+	if pong != nil && pong.Err() != nil {
+		return pong.Err()
+	}
+	var unknown []call
+	for _, c := range calls {
+		if redis.HasErrorPrefix(c.cmd.Err(), "NOSCRIPT") {
+			unknown = append(unknown, c)
+		}
+	}
+	if len(unknown) == 0 {
+		return nil
+	}
+	if err := d.load(ctx, rdb); err != nil {
+		return err
+	}
+	pipe = rdb.Pipeline()
+	for _, c := range unknown {
+		c.cmd.SetErr(nil)
+		_ = pipe.Process(ctx, c.cmd)
+	}
+	exec(ctx, pipe)
+	return nil
+}
+
+// exec sends a pipeline. Each command has its answer or an error then: where there was no
+// connection, go-redis may tell Exec alone.
+func exec(ctx context.Context, pipe redis.Pipeliner) []redis.Cmder {
+	cmds, err := pipe.Exec(ctx)
+	told := err == nil
+	for _, cmd := range cmds {
+		told = told || cmd.Err() != nil
+	}
+	if !told {
+		for _, cmd := range cmds {
+			cmd.SetErr(err)
+		}
+	}
+	return cmds
+}
+
+// load makes a server know the scripts of the rounds.
+func (d *Purger) load(ctx context.Context, rdb *redis.Client) error {
+	c := d.scripts
+	return load(ctx, rdb, c.registrations, c.purge, c.cleanup, c.beat)
+}
