@@ -19,6 +19,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/freshlist/freshlist/internal/cachestate"
+	"github.com/freshlist/freshlist/internal/rediscache"
 	"github.com/freshlist/freshlist/internal/rediskey"
 )
 
@@ -174,7 +175,11 @@ func (c Config) Ready(ctx context.Context) (warnings []Finding, err error) {
 		}
 	}
 	state, err := c.inspect(ctx)
-	if err != nil {
+	var misfit *rediscache.Misfit
+	switch {
+	case errors.As(err, &misfit):
+		return admit(warnings, "REDIS_URL", redisUnreachable(err))
+	case err != nil:
 		return nil, err
 	}
 	for _, f := range []Finding{

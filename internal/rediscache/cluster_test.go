@@ -246,6 +246,53 @@ func TestAMovedSlot(t *testing.T) {
 	w.wantBody(queries[1], "")
 }
 
+// A replica that has missed a purge is promoted: the fence's seq tells, and the cache begins
+// empty.
+func TestAFailoverThatLosesAPurge(t *testing.T) {
+	t.Parallel()
+	c := redistest.StartCluster(t, 3, true)
+	rdb, err := rediscache.Connect(c.URL(), 10*time.Second, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = rdb.Close() })
+	w := newWorldOn(t, rdb, rediskey.Space{Prefix: "freshlist", Partitions: 3, Cluster: true})
+	queries := queriesOf(w.space)
+	for _, q := range queries {
+		w.store(q, q)
+	}
+	w.registrations()
+	w.beat()
+	slot := c.SlotOf(t, w.space.Fence(1))
+	master := c.Owner(slot)
+	replica := c.Partner(master)
+	if n, err := c.Client(master).Wait(w.ctx, 1, time.Minute).Result(); err != nil || n != 1 {
+		t.Fatalf("%d replicas have all of it, %v", n, err)
+	}
+	w.must(c.Client(replica).ConfigSet(w.ctx, "masterauth", "another").Err())
+	w.must(c.Client(master).Do(w.ctx, "client", "kill", "type", "replica").Err())
+	w.must(w.daemon.Purge(w.ctx, queries, ignore))
+	stored := w.daemon.Fences()
+	c.Nodes[master].Kill(t)
+	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		w.leader.Term++
+		_, err := w.daemon.TakeOver(w.ctx, w.leader, stored)
+		if errors.Is(err, rediscache.ErrStateLost) {
+			break
+		}
+		if err == nil || time.Now().After(end) {
+			t.Fatalf("takeover of a replica that has missed a purge: %v", err)
+		}
+	}
+	if owner := c.Owner(slot); owner != replica {
+		t.Errorf("node %d holds the slot, want %d", owner, replica)
+	}
+	w.leader.Epoch = rediscache.NewEpoch()
+	w.must(w.daemon.BeginEpoch(w.ctx, w.leader))
+	w.beat()
+	w.wantBody(queries[1], "")
+}
+
 // A beat that MIGRATE holds up on its way ends with the original: its end is in its value.
 func TestAMigratedBeatEndsInTime(t *testing.T) {
 	t.Parallel()

@@ -45,6 +45,8 @@ func misfit(err error) *Misfit {
 		return &Misfit{"the server refuses INFO", remedyOfInfo, err}
 	case unknown && (strings.Contains(text, "'eval") || strings.Contains(text, "'script")):
 		return &Misfit{"the server has no Lua scripts", "use another: all that is stored and purged goes through scripts", err}
+	case redis.HasErrorPrefix(err, "MOVED"):
+		return &Misfit{"the server is a node of a cluster and does not hold the slot", "with redis:// write redis+cluster://n1,n2; else a slot has moved, and the next try finds it", err}
 	case redis.HasErrorPrefix(err, "READONLY"):
 		return &Misfit{"the server is a replica, which takes no writes", "name the primary, or the sentinels: redis+sentinel://s1,s2,s3/NAME", err}
 	}
