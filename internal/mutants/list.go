@@ -90,6 +90,11 @@ var guards = []Mutant{
 	{"follow/silent link", []Edit{{"internal/rediscache/subscribe.go", "&& !pinged:", "&& (!pinged || ctx.Err() == nil):"}},
 		"./internal/rediscache", "Follow"},
 
+	{"send/forgotten scripts", []Edit{{"internal/rediscache/send.go", `redis.HasErrorPrefix(c.cmd.Err(), "NOSCRIPT")`, "false"}},
+		"./internal/rediscache", "Forgotten|Cluster"},
+	{"cluster/names in several slots", []Edit{{"internal/rediskey/rediskey.go", "b = append(b, tags(s.Partitions)[partition]...)", "b = append(appendNumber(b, partition), rest...)"}},
+		"./internal/rediscache", "Cluster"},
+
 	// What the invalidator's scripts check.
 	{"check/term not compared", []Edit{{scripts + "check.lua",
 		"if fence[1] and tonumber(fence[1]) > tonumber(ARGV[1]) then", "if false then"}, {scripts + "check.lua", "fence[1] ~= ARGV[1] or ", ""}},

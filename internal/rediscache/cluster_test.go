@@ -80,6 +80,29 @@ func queriesOf(space rediskey.Space) []string {
 	return queries
 }
 
+// Nodes that take connections and answer nothing hold a request up for no longer than one does.
+func TestAStoppedCluster(t *testing.T) {
+	t.Parallel()
+	c := redistest.StartCluster(t, 3, false)
+	for _, s := range c.Nodes {
+		s.Pause(t)
+		defer s.Resume(t)
+	}
+	rdb, err := rediscache.Connect(c.URL(), 50*time.Millisecond, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rdb.Close()
+	space := rediskey.Space{Prefix: "freshlist", Partitions: 16, Cluster: true}
+	reader := rediscache.NewReader(rdb, space, build, rediscache.Limits{Live: 10})
+	if _, err := reader.Lookup(t.Context(), "json", query); err == nil {
+		t.Error("a lookup without an answer has no error")
+	}
+	if _, _, err := reader.Acquire(t.Context(), query); err == nil {
+		t.Error("an acquire without an answer has no error")
+	}
+}
+
 // Everything that both programs ask of Redis works with partitions on several servers.
 func TestCluster(t *testing.T) {
 	t.Parallel()

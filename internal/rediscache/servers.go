@@ -26,7 +26,8 @@ type servers struct {
 	one     *redis.Client
 	cluster *redis.ClusterClient // nil if there is one
 	space   rediskey.Space
-	fences  []string // of each partition: what finds its server
+	fences  []string     // of each partition: what finds its server
+	known   *atomic.Bool // the map has been read once
 }
 
 func serversOf(rdb redis.UniversalClient, space rediskey.Space) servers {
@@ -35,7 +36,7 @@ func serversOf(rdb redis.UniversalClient, space rediskey.Space) servers {
 	case *redis.Client:
 		s.one = c
 	case *redis.ClusterClient:
-		s.cluster = c
+		s.cluster, s.known = c, new(atomic.Bool)
 		for p := range space.Partitions {
 			s.fences = append(s.fences, space.Fence(p))
 		}
@@ -50,10 +51,16 @@ func (s *servers) of(ctx context.Context, p int) (*redis.Client, error) {
 	if s.one != nil {
 		return s.one, nil
 	}
+	if !s.known.Load() { // every caller reads the map, from one node after the other
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, s.cluster.Options().DialTimeout)
+		defer cancel()
+	}
 	rdb, err := s.cluster.MasterForKey(ctx, s.fences[p])
 	if err != nil {
 		return nil, failed("find the node of a partition", err)
 	}
+	s.known.Store(true)
 	return rdb, nil
 }
 
