@@ -1,6 +1,7 @@
 // Package db holds everything that is SQL or data: the migrations of the
 // application's table, which are applied once each and never edited; the capture
-// triggers, which are installed anew whenever they differ; the roles; the sample.
+// triggers, which are installed anew whenever they differ; the description that ships; the
+// roles; the sample.
 package db
 
 import "embed"
@@ -10,10 +11,10 @@ import "embed"
 //go:embed migrations/*.sql
 var Migrations embed.FS
 
-// Triggers are the files of the capture, in the folder triggers, to be executed in
-// the order of their names in one transaction.
+// Triggers are the files of the capture, in the folder triggers, templates of SQL. Those in
+// triggers/table are for each described table, the others for all of them together.
 //
-//go:embed triggers/*.sql
+//go:embed triggers/*.sql triggers/table/*.sql
 var Triggers embed.FS
 
 // Listings is the description that ships, of the table that the migrations make.

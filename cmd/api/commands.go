@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"io"
 	"strconv"
 
+	"github.com/spf13/cobra"
+
+	"github.com/freshlist/freshlist/internal/cli"
 	"github.com/freshlist/freshlist/internal/config"
 	"github.com/freshlist/freshlist/internal/probe"
 	"github.com/freshlist/freshlist/internal/schema"
@@ -21,29 +23,55 @@ func health(ctx context.Context, getenv config.Getenv) error {
 	return probe.Ready(ctx, addr)
 }
 
-func migrate(ctx context.Context, args []string, getenv config.Getenv, stdout io.Writer) error {
+func migrateCommand(getenv config.Getenv, stdout io.Writer) *cobra.Command {
+	group := &cobra.Command{
+		Use: "migrate", Short: "Make, change and take back the tables of the shipped site",
+		Long: "Applies the migrations of the shipped site's tables to the database at DATABASE_URL. Tables of your own need none of them.",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cli.WrongUsage(cmd, "migrate needs one of up, down, status")
+			}
+			return cli.WrongUsage(cmd, "there is no command migrate %s; it is one of up, down, status", args[0])
+		},
+		RunE: func(*cobra.Command, []string) error { return nil },
+	}
+	up := &cobra.Command{
+		Use: "up", Short: "Apply the migrations that are missing", Args: cli.Arguments(0, 0, ""),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return migrate(getenv, stdout, func(url string) error { return schema.Up(cmd.Context(), url) })
+		},
+	}
+	down := &cobra.Command{
+		Use: "down [N]", Short: "Take back the last N migrations (1); capture goes, too", Args: cli.Arguments(0, 1, "at most a number of steps"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			steps := 1
+			if len(args) == 1 {
+				var err error
+				if steps, err = strconv.Atoi(args[0]); err != nil || steps < 1 {
+					return cli.WrongUsage(cmd, "migrate down %q: N must be a number of steps, 1 or more", args[0])
+				}
+			}
+			return migrate(getenv, stdout, func(url string) error { return schema.Down(cmd.Context(), url, steps) })
+		},
+	}
+	status := &cobra.Command{
+		Use: "status", Short: "Say which migrations are applied", Args: cli.Arguments(0, 0, ""),
+		RunE: func(*cobra.Command, []string) error {
+			return migrate(getenv, stdout, func(string) error { return nil })
+		},
+	}
+	group.AddCommand(up, down, status)
+	return group
+}
+
+// migrate does something with the migrations, and says where the database stands then.
+func migrate(getenv config.Getenv, stdout io.Writer, do func(url string) error) error {
 	c, err := config.LoadDatabase(getenv)
 	if err != nil {
 		return err
 	}
-	switch {
-	case args[0] == "up" && len(args) == 1:
-		if err := schema.Up(ctx, c.URL.Reveal()); err != nil {
-			return err
-		}
-	case args[0] == "down" && len(args) <= 2:
-		steps := 1
-		if len(args) == 2 {
-			if steps, err = strconv.Atoi(args[1]); err != nil {
-				return fmt.Errorf("migrate down %q: N must be a number of steps", args[1])
-			}
-		}
-		if err := schema.Down(ctx, c.URL.Reveal(), steps); err != nil {
-			return err
-		}
-	case args[0] == "status" && len(args) == 1:
-	default:
-		return fmt.Errorf("unknown command line\n%s", usage)
+	if err := do(c.URL.Reveal()); err != nil {
+		return err
 	}
 	v, err := schema.Status(c.URL.Reveal())
 	if err != nil {
@@ -57,16 +85,24 @@ func migrate(ctx context.Context, args []string, getenv config.Getenv, stdout io
 	return err
 }
 
-func seed(ctx context.Context, args []string, getenv config.Getenv, stdout, stderr io.Writer) error {
-	flags := flag.NewFlagSet("api seed", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	rows := flags.Int("rows", 0, "top the table up to this many `rows`")
-	if err := flags.Parse(args); err != nil {
-		return err
+func seedCommand(getenv config.Getenv, stdout io.Writer) *cobra.Command {
+	var rows int
+	c := &cobra.Command{
+		Use: "seed", Short: "Load the sample listings, and more of them up to N rows", Args: cli.Arguments(0, 0, ""),
+		Long:    "Fills an empty table of properties with 932 sample listings. With --rows it tops the table up. Run again, it adds nothing.",
+		Example: "  api seed --rows 100000",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if rows < 0 {
+				return cli.WrongUsage(cmd, "--rows must be 0 or more, not %d", rows)
+			}
+			return seed(cmd.Context(), getenv, stdout, rows)
+		},
 	}
-	if flags.NArg() > 0 || *rows < 0 {
-		return fmt.Errorf("unknown command line\n%s", usage)
-	}
+	c.Flags().IntVar(&rows, "rows", 0, "top the table up to this many `rows`")
+	return c
+}
+
+func seed(ctx context.Context, getenv config.Getenv, stdout io.Writer, rows int) error {
 	c, err := config.LoadDatabase(getenv)
 	if err != nil {
 		return err
@@ -77,7 +113,7 @@ func seed(ctx context.Context, args []string, getenv config.Getenv, stdout, stde
 		return fmt.Errorf("connect to PostgreSQL: %w", err)
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	added, err := schema.Seed(ctx, conn, *rows)
+	added, err := schema.Seed(ctx, conn, rows)
 	if err != nil {
 		return err
 	}

@@ -1,12 +1,5 @@
-// Command api serves property listings over HTTP, reading them through Redis.
-//
-//	api [serve]                    serve, until SIGINT or SIGTERM
-//	api migrate up|down [N]|status bring the database's tables up to date, or back N steps (1)
-//	api seed [--rows N]            load the sample listings, and more of them up to N rows
-//	api describe RELATION...       print a first description of tables that exist
-//	api health                     exit 0 if the API at HTTP_ADDR is ready, else 1
-//
-// It is configured by environment variables; README.md has the table.
+// Command api serves described tables over HTTP, reading them through Redis. Run api --help
+// for its commands. It is configured by environment variables; README.md has the table.
 package main
 
 import (
@@ -16,6 +9,11 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/freshlist/freshlist/internal/cli"
+	"github.com/freshlist/freshlist/internal/config"
 )
 
 func main() {
@@ -23,29 +21,36 @@ func main() {
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "api:", err)
-		os.Exit(exitCode(err))
+		os.Exit(cli.ExitCode(err))
 	}
 }
 
-const usage = `usage: api [serve] | migrate up | migrate down [N] | migrate status | seed [--rows N] | describe RELATION... | health`
-
 // run does what one command line asks for.
-func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
-	command := "serve"
-	if len(args) > 0 {
-		command, args = args[0], args[1:]
-	}
-	switch {
-	case command == "serve" && len(args) == 0:
-		return serveAPI(ctx, getenv, stderr)
-	case command == "migrate" && len(args) > 0:
-		return migrate(ctx, args, getenv, stdout)
-	case command == "seed":
-		return seed(ctx, args, getenv, stdout, stderr)
-	case command == "describe":
-		return describe(ctx, args, getenv, stdout)
-	case command == "health" && len(args) == 0:
-		return health(ctx, getenv)
-	}
-	return fmt.Errorf("unknown command line\n%s", usage)
+func run(ctx context.Context, args []string, getenv config.Getenv, stdout, stderr io.Writer) error {
+	root := commands(getenv, stdout, stderr)
+	root.SetArgs(append([]string{}, args...)) // never nil, which would stand for os.Args
+	return root.ExecuteContext(ctx)
+}
+
+// commands returns the program's commands.
+func commands(getenv config.Getenv, stdout, stderr io.Writer) *cobra.Command {
+	root := cli.Program("api", "Serve described tables over HTTP, through Redis",
+		"Serves described tables over HTTP, reading them through Redis. Without a command: serve.\n"+
+			"Environment variables configure it: DATABASE_URL, REDIS_URL and those in README.md.",
+		stdout, stderr, func(cmd *cobra.Command) error { return serveAPI(cmd.Context(), getenv, stderr) })
+	root.AddCommand(
+		&cobra.Command{
+			Use: "serve", Short: "Serve until SIGINT or SIGTERM", Args: cli.Arguments(0, 0, ""),
+			Example: "  DATABASE_URL=postgres://freshlist_api@db/homes REDIS_URL=redis://cache api serve",
+			RunE:    func(cmd *cobra.Command, _ []string) error { return serveAPI(cmd.Context(), getenv, stderr) },
+		},
+		migrateCommand(getenv, stdout),
+		seedCommand(getenv, stdout),
+		describeCommand(getenv, stdout),
+		&cobra.Command{
+			Use: "health", Short: "Exit 0 if the API at HTTP_ADDR is ready, else 1", Args: cli.Arguments(0, 0, ""),
+			RunE: func(cmd *cobra.Command, _ []string) error { return health(cmd.Context(), getenv) },
+		},
+	)
+	return root
 }

@@ -52,8 +52,11 @@ func serveAPI(ctx context.Context, getenv config.Getenv, stderr io.Writer) (err 
 	}
 	defer func() { err = errors.Join(err, rdb.Close()) }()
 	warnOfRedis(ctx, rdb, spaceOf(c), log)
-	cached := reads(c, rdb, pool, metrics)
+	described := &described{url: c.DatabaseURL}
+	cached := reads(c, rdb, pool, metrics, described)
 	server := serve.New(serve.Options{
+		Site:       described.first(ctx, log),
+		Describe:   described.read,
 		Reads:      cached,
 		State:      state,
 		Examine:    cached.Examine,
@@ -69,6 +72,7 @@ func serveAPI(ctx context.Context, getenv config.Getenv, stderr io.Writer) (err 
 		Metrics: metrics,
 		Log:     log,
 	})
+	described.server.Store(server)
 	defer server.Close()
 	listener, err := net.Listen("tcp", c.Addr)
 	if err != nil {
@@ -119,15 +123,17 @@ func spaceOf(c config.API) rediskey.Space {
 }
 
 // reads returns what answers requests: from Redis, or from PostgreSQL.
-func reads(c config.API, rdb redis.UniversalClient, pool *database.Pool, metrics *telemetry.API) *readthrough.Cache {
+func reads(c config.API, rdb redis.UniversalClient, pool *database.Pool, metrics *telemetry.API, d *described) *readthrough.Cache {
 	limits := rediscache.Limits{Lease: leaseTime, View: c.ViewTTL, Queryset: c.QuerysetTTL, Live: c.LiveMax}
 	return readthrough.New(readthrough.Config{
-		Store:   rediscache.NewReader(rdb, spaceOf(c), render.BuildTag(), limits),
-		Source:  database.NewReader(pool, metrics.DatabaseReads.Inc),
-		Render:  render.Body,
-		Metrics: metrics,
-		Bound:   c.StalenessBound,
-		Timeout: c.RequestTimeout,
-		Off:     !c.Cache,
+		Store:            rediscache.NewReader(rdb, spaceOf(c), render.BuildTag(), limits),
+		Source:           database.NewReader(pool, metrics.DatabaseReads.Inc),
+		Render:           render.Body,
+		Metrics:          metrics,
+		Site:             d.site,
+		OtherDescription: d.other,
+		Bound:            c.StalenessBound,
+		Timeout:          c.RequestTimeout,
+		Off:              !c.Cache,
 	})
 }

@@ -3,15 +3,19 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/spf13/cobra"
 
 	"github.com/freshlist/freshlist/internal/audit"
+	"github.com/freshlist/freshlist/internal/cli"
 	"github.com/freshlist/freshlist/internal/config"
+	"github.com/freshlist/freshlist/internal/description"
 	"github.com/freshlist/freshlist/internal/doctor"
 	"github.com/freshlist/freshlist/internal/probe"
 	"github.com/freshlist/freshlist/internal/rediscache"
@@ -40,19 +44,58 @@ func status(ctx context.Context, getenv config.Getenv, stdout io.Writer) error {
 	return err
 }
 
-func install(ctx context.Context, getenv config.Getenv, stdout io.Writer) error {
+func installCommand(getenv config.Getenv, stdout, stderr io.Writer) *cobra.Command {
+	return &cobra.Command{
+		Use: "install [FILE]", Short: "Install or repair capture for the tables of a description, as their owner",
+		Long: "Installs or repairs the triggers that capture changes, for the tables that FILE describes\n" +
+			"(docs/tables.md), and removes them from others; running programs take it up by themselves.\n" +
+			"Without FILE it is the description that ships. If it does not fit, nothing changes.",
+		Example: "  invalidator install listings.yaml",
+		Args:    cli.Arguments(0, 1, "at most one file"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			file := schema.Shipped()
+			if len(args) == 1 {
+				text, err := os.ReadFile(args[0])
+				if err != nil {
+					return fmt.Errorf("read the description: %w", err)
+				}
+				file = schema.File{Name: args[0], Text: string(text)}
+			}
+			return install(cmd.Context(), file, getenv, stdout, stderr)
+		},
+	}
+}
+
+// install installs capture for the tables of a description.
+func install(ctx context.Context, file schema.File, getenv config.Getenv, stdout, stderr io.Writer) error {
 	return onDatabase(ctx, getenv, func(conn *pgx.Conn) error {
-		changed, err := schema.Install(ctx, conn)
-		if err != nil {
+		done, err := schema.InstallFile(ctx, conn, file)
+		for _, warning := range done.Warnings {
+			fmt.Fprintf(stderr, "%s\n\n", warning.Error())
+		}
+		var faults description.Faults
+		switch {
+		case errors.As(err, &faults):
+			return fmt.Errorf("nothing was installed, the description does not fit\n\n%w", faults)
+		case err != nil:
 			return err
 		}
 		said := "capture was in order, nothing changed"
-		if changed {
+		if done.Changed {
 			said = "capture installed"
 		}
-		_, err = fmt.Fprintln(stdout, said)
+		_, err = fmt.Fprintf(stdout, "%s: %s\n", said, tablesOf(done.Description))
 		return err
 	})
+}
+
+// tablesOf names the tables of a description.
+func tablesOf(d *description.Description) string {
+	var names []string
+	for i := range d.Tables {
+		names = append(names, d.Tables[i].Relation.String())
+	}
+	return strings.Join(names, ", ")
 }
 
 func uninstall(ctx context.Context, getenv config.Getenv, stdout io.Writer) error {
@@ -65,17 +108,24 @@ func uninstall(ctx context.Context, getenv config.Getenv, stdout io.Writer) erro
 	})
 }
 
-// verify holds cached queries against the database: some, drawn at random, or all.
-func verify(ctx context.Context, args []string, getenv config.Getenv, stdout, stderr io.Writer) (err error) {
-	flags := flag.NewFlagSet("invalidator verify", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	sample := flags.Int("sample", 0, "check `N` queries, drawn at random, instead of all")
-	if err := flags.Parse(args); err != nil {
-		return err
+func verifyCommand(getenv config.Getenv, stdout io.Writer) *cobra.Command {
+	var sample int
+	c := &cobra.Command{
+		Use: "verify", Short: "Hold cached queries against the database; exit 1 if one differs", Args: cli.Arguments(0, 0, ""),
+		Example: "  invalidator verify --sample 100",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if sample < 0 {
+				return cli.WrongUsage(cmd, "--sample must be 0 or more, not %d", sample)
+			}
+			return verify(cmd.Context(), getenv, stdout, sample)
+		},
 	}
-	if flags.NArg() > 0 || *sample < 0 {
-		return errUsage
-	}
+	c.Flags().IntVar(&sample, "sample", 0, "check `N` queries, drawn at random, instead of all")
+	return c
+}
+
+// verify holds cached queries against the database: some, drawn at random, or all if sample is 0.
+func verify(ctx context.Context, getenv config.Getenv, stdout io.Writer, sample int) (err error) {
 	c, err := config.LoadInvalidator(getenv)
 	if err != nil {
 		return err
@@ -90,7 +140,7 @@ func verify(ctx context.Context, args []string, getenv config.Getenv, stdout, st
 		return err
 	}
 	defer auditor.Close()
-	summary, err := auditor.Verify(ctx, *sample, stdout)
+	summary, err := auditor.Verify(ctx, sample, stdout)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/freshlist/freshlist/internal/audit"
 	"github.com/freshlist/freshlist/internal/config"
+	"github.com/freshlist/freshlist/internal/description"
 	"github.com/freshlist/freshlist/internal/doctor"
 	"github.com/freshlist/freshlist/internal/invalidate"
 	"github.com/freshlist/freshlist/internal/rediscache"
@@ -152,9 +153,10 @@ func closed(err error) error {
 	return err
 }
 
-// installOrCompare installs what is missing of the capture, if this process's role may.
-// Otherwise it compares, and says what to run. While capture is not in order the daemon
-// caches nothing; with that of another version, which is in order, it works.
+// installOrCompare installs what is missing of the capture, if this process's role may, for the
+// description that is installed: nobody has asked for another one. Otherwise it compares, and
+// says what to run. While capture is not in order the daemon caches nothing; with that of
+// another version, which is in order, it works.
 func installOrCompare(ctx context.Context, url string, log *slog.Logger) {
 	conn, err := session.For("freshlist-invalidator install").Connect(ctx, url)
 	if err != nil {
@@ -167,13 +169,20 @@ func installOrCompare(ctx context.Context, url string, log *slog.Logger) {
 	}
 	if !may {
 		if difference, err := schema.Compare(ctx, conn); err == nil && difference != "" {
-			log.WarnContext(ctx, "the triggers are not this version's; as the table's owner run: invalidator install", "difference", difference)
+			log.WarnContext(ctx, "the triggers are not this version's; as the tables' owner run: invalidator install, with the description's file unless it is the one that ships", "difference", difference)
 		}
 		return
 	}
-	if changed, err := schema.Install(ctx, conn); err != nil {
+	changed, err := schema.Install(ctx, conn)
+	var faults description.Faults
+	switch {
+	case errors.As(err, &faults):
+		for _, fault := range faults {
+			log.WarnContext(ctx, "the triggers could not be installed: the description does not fit", "fault", fault.String())
+		}
+	case err != nil:
 		log.WarnContext(ctx, "the triggers could not be installed", "error", err)
-	} else if changed {
+	case changed:
 		log.InfoContext(ctx, "triggers installed")
 	}
 }

@@ -1,27 +1,20 @@
-// Command invalidator watches the listings in PostgreSQL and removes from Redis
-// exactly what each committed change makes stale.
-//
-//	invalidator [run]      invalidate, until SIGINT or SIGTERM
-//	invalidator install    install or repair the capture triggers, as the table's owner
-//	invalidator uninstall  remove the triggers and the schema freshlist
-//	invalidator doctor     check all that the guarantee rests on; exit 1 if something fails
-//	invalidator verify [--sample N]
-//	                       hold all cached queries, or N of them, against the database;
-//	                       exit 1 if one differs
-//	invalidator status     print what the invalidator at INVALIDATOR_ADDR says of itself
-//	invalidator health     exit 0 if the invalidator at INVALIDATOR_ADDR is ready, else 1
-//
-// It is configured by environment variables; README.md has the table.
+// Command invalidator watches the described tables in PostgreSQL and removes from Redis exactly
+// what each committed change makes stale. Run invalidator --help for its commands. It is
+// configured by environment variables; README.md has the table.
 package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/freshlist/freshlist/internal/cli"
+	"github.com/freshlist/freshlist/internal/config"
 )
 
 func main() {
@@ -29,39 +22,38 @@ func main() {
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "invalidator:", err)
-		os.Exit(1)
+		os.Exit(cli.ExitCode(err))
 	}
 }
 
-const usage = `usage: invalidator [run] | install | uninstall | doctor | verify [--sample N] | status | health`
-
-var errUsage = errors.New("unknown command line\n" + usage)
-
 // run does what one command line asks for.
-func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
-	command := "run"
-	if len(args) > 0 {
-		command, args = args[0], args[1:]
+func run(ctx context.Context, args []string, getenv config.Getenv, stdout, stderr io.Writer) error {
+	root := commands(getenv, stdout, stderr)
+	root.SetArgs(append([]string{}, args...)) // never nil, which would stand for os.Args
+	return root.ExecuteContext(ctx)
+}
+
+// commands returns the program's commands.
+func commands(getenv config.Getenv, stdout, stderr io.Writer) *cobra.Command {
+	root := cli.Program("invalidator", "Remove from Redis what each committed change makes stale",
+		"Watches the described tables in PostgreSQL and removes from Redis exactly what each committed\n"+
+			"change makes stale. Without a command: run.\n"+
+			"Environment variables configure it: DATABASE_URL, REDIS_URL and those in README.md.",
+		stdout, stderr, func(cmd *cobra.Command) error { return runDaemon(cmd.Context(), getenv, stderr) })
+	simple := func(use, short string, do func(context.Context) error) *cobra.Command {
+		return &cobra.Command{
+			Use: use, Short: short, Args: cli.Arguments(0, 0, ""),
+			RunE: func(cmd *cobra.Command, _ []string) error { return do(cmd.Context()) },
+		}
 	}
-	if command == "verify" {
-		return verify(ctx, args, getenv, stdout, stderr)
-	}
-	if len(args) > 0 {
-		return errUsage
-	}
-	switch command {
-	case "run":
-		return runDaemon(ctx, getenv, stderr)
-	case "install":
-		return install(ctx, getenv, stdout)
-	case "uninstall":
-		return uninstall(ctx, getenv, stdout)
-	case "doctor":
-		return examine(ctx, getenv, stdout)
-	case "status":
-		return status(ctx, getenv, stdout)
-	case "health":
-		return health(ctx, getenv)
-	}
-	return errUsage
+	root.AddCommand(
+		simple("run", "Invalidate until SIGINT or SIGTERM", func(ctx context.Context) error { return runDaemon(ctx, getenv, stderr) }),
+		installCommand(getenv, stdout, stderr),
+		simple("uninstall", "Remove capture and the schema freshlist; nothing is cached then", func(ctx context.Context) error { return uninstall(ctx, getenv, stdout) }),
+		simple("doctor", "Check all that the guarantee rests on; exit 1 if something fails", func(ctx context.Context) error { return examine(ctx, getenv, stdout) }),
+		verifyCommand(getenv, stdout),
+		simple("status", "Print what the invalidator at INVALIDATOR_ADDR says of itself", func(ctx context.Context) error { return status(ctx, getenv, stdout) }),
+		simple("health", "Exit 0 if the invalidator at INVALIDATOR_ADDR is ready, else 1", func(ctx context.Context) error { return health(ctx, getenv) }),
+	)
+	return root
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/freshlist/freshlist/internal/rediscache"
 	"github.com/freshlist/freshlist/internal/rediskey"
 	"github.com/freshlist/freshlist/internal/redistest"
+	"github.com/freshlist/freshlist/internal/schema"
 	"github.com/freshlist/freshlist/internal/serve/database"
 	"github.com/freshlist/freshlist/internal/serve/readthrough"
 	"github.com/freshlist/freshlist/internal/serve/render"
@@ -230,6 +231,21 @@ func TestVerifyAndTheRunningAudit(t *testing.T) {
 	}
 }
 
+// siteOf returns the site that a database describes.
+func siteOf(t *testing.T, databaseURL string) *listing.Site {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	described, err := schema.ReadDescription(t.Context(), conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return listing.NewSite(described)
+}
+
 // fill caches the 404 of property 17, as an API would, and returns its view's key.
 func fill(t *testing.T, databaseURL string, r redistest.Space) string {
 	t.Helper()
@@ -238,7 +254,7 @@ func fill(t *testing.T, databaseURL string, r redistest.Space) string {
 		t.Fatal(err)
 	}
 	defer pool.Close()
-	q := listing.Query{Kind: listing.PropertyKind, ID: 17}
+	q := siteOf(t, databaseURL).Table("properties").RowQuery(listing.Value{Number: 17})
 	space := rediskey.Space{Prefix: r.Prefix, Partitions: 1}
 	store := rediscache.NewReader(r.Client, space, render.BuildTag(), rediscache.Limits{
 		Lease: time.Second, View: time.Minute, Queryset: time.Minute, Live: 10,
@@ -247,13 +263,14 @@ func fill(t *testing.T, databaseURL string, r redistest.Space) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	qs, stamp, err := database.NewReader(pool, func() {}).ReadWithOrigin(t.Context(), q)
+	qs, origin, err := database.NewReader(pool, func() {}).ReadWithOrigin(t.Context(), q)
 	if err != nil {
 		t.Fatal(err)
 	}
+	data := origin[:strings.LastIndexByte(origin, ' ')] // without the description
 	status, body := render.Body(render.JSON, qs)
 	view := rediscache.View{Status: status, ETag: readthrough.ETag(body), Body: string(body)}
-	err = store.Fill(t.Context(), lease, rediscache.Entry{Origin: stamp, Queryset: qs.Encode(), Format: "json", View: view})
+	err = store.Fill(t.Context(), lease, rediscache.Entry{Origin: data, Queryset: qs.Encode(), Format: "json", View: view})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,9 +11,10 @@
 -- its own: an open transaction can keep any number of dead versions alive, and nobody ever
 -- looks at one.
 
-CREATE UNLOGGED TABLE freshlist.properties_marker (
+CREATE UNLOGGED TABLE freshlist.marker (
     revision          bigint NOT NULL,
     epoch             text NOT NULL,
+    description       text NOT NULL,
     term              bigint NOT NULL,
     system_identifier bigint NOT NULL,
     database_oid      oid NOT NULL,
@@ -32,20 +33,21 @@ WITH (
     vacuum_truncate = false
 );
 
-COMMENT ON TABLE freshlist.properties_marker IS 'where the invalidator of public.properties stands: one row';
-COMMENT ON COLUMN freshlist.properties_marker.revision IS 'raised by every write; the live row is the greatest';
-COMMENT ON COLUMN freshlist.properties_marker.epoch IS 'generation of the whole cache: 32 hexadecimal digits';
-COMMENT ON COLUMN freshlist.properties_marker.term IS 'raised by whoever takes the lead';
-COMMENT ON COLUMN freshlist.properties_marker.system_identifier IS 'the cluster that wrote this row: a restored copy is another';
-COMMENT ON COLUMN freshlist.properties_marker.database_oid IS 'the database that wrote this row: a restored copy is another';
-COMMENT ON COLUMN freshlist.properties_marker.position IS 'all that this snapshot shows has reached Redis';
-COMMENT ON COLUMN freshlist.properties_marker.catalog IS 'fingerprint of the table and its triggers when the epoch began';
-COMMENT ON COLUMN freshlist.properties_marker.agreed IS 'the settings in which all processes must agree: with others begins a new epoch';
-COMMENT ON COLUMN freshlist.properties_marker.uncaptured IS
+COMMENT ON TABLE freshlist.marker IS 'where the invalidator stands: one row';
+COMMENT ON COLUMN freshlist.marker.revision IS 'raised by every write; the live row is the greatest';
+COMMENT ON COLUMN freshlist.marker.epoch IS 'generation of the whole cache: 32 hexadecimal digits';
+COMMENT ON COLUMN freshlist.marker.description IS 'identity of the description that the epoch belongs to';
+COMMENT ON COLUMN freshlist.marker.term IS 'raised by whoever takes the lead';
+COMMENT ON COLUMN freshlist.marker.system_identifier IS 'the cluster that wrote this row: a restored copy is another';
+COMMENT ON COLUMN freshlist.marker.database_oid IS 'the database that wrote this row: a restored copy is another';
+COMMENT ON COLUMN freshlist.marker.position IS 'all that this snapshot shows has reached Redis';
+COMMENT ON COLUMN freshlist.marker.catalog IS 'fingerprint of the tables and their triggers when the epoch began';
+COMMENT ON COLUMN freshlist.marker.agreed IS 'the settings in which all processes must agree: with others begins a new epoch';
+COMMENT ON COLUMN freshlist.marker.uncaptured IS
     'prepared transactions whose captured rows may have been lost: the end of one begins a new epoch';
-COMMENT ON COLUMN freshlist.properties_marker.fence_terms IS 'for each Redis partition, the term of the last write';
-COMMENT ON COLUMN freshlist.properties_marker.fence_seqs IS 'for each Redis partition, the sequence number of the last write';
-COMMENT ON COLUMN freshlist.properties_marker.fence_batches IS 'for each Redis partition, the last batch written';
+COMMENT ON COLUMN freshlist.marker.fence_terms IS 'for each Redis partition, the term of the last write';
+COMMENT ON COLUMN freshlist.marker.fence_seqs IS 'for each Redis partition, the sequence number of the last write';
+COMMENT ON COLUMN freshlist.marker.fence_batches IS 'for each Redis partition, the last batch written';
 
-CREATE UNIQUE INDEX properties_marker_revision ON freshlist.properties_marker (revision);
-COMMENT ON INDEX freshlist.properties_marker_revision IS 'finds the live version in one step, from its end';
+CREATE UNIQUE INDEX marker_revision ON freshlist.marker (revision);
+COMMENT ON INDEX freshlist.marker_revision IS 'finds the live version in one step, from its end';

@@ -11,7 +11,7 @@
 -- gives its holder three milliseconds. To find out costs more the more locks are held anywhere,
 -- so a session with a short statement_timeout does not even try.
 
-CREATE OR REPLACE FUNCTION freshlist.properties_may_ring() RETURNS boolean
+CREATE OR REPLACE FUNCTION freshlist.may_ring() RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
@@ -39,4 +39,4 @@ BEGIN
 END
 $function$;
 
-REVOKE ALL ON FUNCTION freshlist.properties_may_ring() FROM PUBLIC;
+REVOKE ALL ON FUNCTION freshlist.may_ring() FROM PUBLIC;

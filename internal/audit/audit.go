@@ -6,7 +6,7 @@
 //  1. Look at the query's values in Redis, with the beat. Value v was filled, under
 //     a token of its own, from a snapshot F.
 //  2. Read the query from PostgreSQL: one statement, so one snapshot S, with the
-//     epoch of the marker in it. S was taken after the look and so after F: S sees
+//     epoch of the marker in it, and the description that this belongs to. S was taken after the look and so after F: S sees
 //     all that F sees. If the rows of S do not give v, some change C that S sees
 //     and F does not touches the query.
 //  3. Look again, until v has gone or the beat is of the marker's epoch, was noted
@@ -22,14 +22,17 @@
 // snapshot: an edit made with the triggers disabled is seen by S, and that drain
 // finds it out.
 //
-// Not judged are values of another build, whose bytes this one cannot make, and
-// values without a beat of their epoch, which nobody is served.
+// Not judged are values of another build, whose bytes this one cannot make,
+// values without a beat of their epoch, which nobody is served, and those of an epoch whose
+// description is not the one that is installed.
 package audit
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
+	"github.com/freshlist/freshlist/internal/description"
 	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/rediscache"
 	"github.com/freshlist/freshlist/internal/serve/database"
@@ -44,7 +47,7 @@ const (
 	Agrees     Outcome = iota // what is cached is what the database says
 	Differs                   // what is cached is wrong
 	OtherBuild                // another build's values, or a query that this one cannot read
-	NotServed                 // nothing cached, or nothing that anybody is served (any more)
+	NotServed                 // nothing cached, or nothing that anybody is served (any more, or yet)
 	Replaced                  // it differed, and has gone since: an edit was on its way
 	Undecided                 // it differs, but no beat came in time to say whether it may
 	outcomes
@@ -68,8 +71,10 @@ type Difference struct {
 	Detail string // where it differs first
 }
 
-// Source reads listings from PostgreSQL, with what they were read from.
+// Source reads listings from PostgreSQL, with what they were read from, and how they are
+// described.
 type Source interface {
+	Description(ctx context.Context) (*description.Description, error)
 	ReadWithSnapshot(ctx context.Context, q listing.Query) (database.SnapshotRead, error)
 }
 
@@ -80,12 +85,13 @@ type Auditor struct {
 	bound  time.Duration // B
 	build  string
 	close  func()
+	site   atomic.Pointer[listing.Site] // as described when last looked at; nil: not yet
 }
 
 // New returns an Auditor for values of this build. A beat is awaited for as long
 // as two of the bound, and at least some seconds.
 func New(cached *rediscache.Auditor, source Source, bound time.Duration) *Auditor {
-	return &Auditor{cached, source, bound, render.BuildTag(), func() {}}
+	return &Auditor{cached: cached, source: source, bound: bound, build: render.BuildTag(), close: func() {}}
 }
 
 // Open returns an Auditor that reads PostgreSQL over one connection of its own,
@@ -151,8 +157,14 @@ func (a *Auditor) compare(ctx context.Context, query string) (Result, suspect, e
 		return Result{}, suspect{}, err
 	}
 	values, outcome := a.judged(state)
-	q, err := listing.Parse(query)
+	site, err := a.described(ctx)
+	if err != nil {
+		return Result{}, suspect{}, err
+	}
+	q, err := site.Parse(query)
 	if err != nil && len(state.Values) > 0 {
+		// A text of another build, or of a description that has been replaced since.
+		a.site.CompareAndSwap(site, nil)
 		values, outcome = nil, OtherBuild
 	}
 	if len(values) == 0 {
@@ -160,7 +172,13 @@ func (a *Auditor) compare(ctx context.Context, query string) (Result, suspect, e
 	}
 	s := suspect{epoch: state.Beat.Epoch}
 	if s.read, err = a.source.ReadWithSnapshot(ctx, q); err != nil {
+		a.site.CompareAndSwap(site, nil)
 		return Result{}, suspect{}, err
+	}
+	if s.read.Epoch != "" && s.read.Description != site.Identity {
+		// There is no beat of that epoch yet, or the values are of one that has ended.
+		a.site.CompareAndSwap(site, nil)
+		return Result{Query: query, Outcome: NotServed}, suspect{}, nil
 	}
 	for _, v := range values {
 		if detail := differs(v, &s.read.Queryset); detail != "" {
@@ -168,6 +186,20 @@ func (a *Auditor) compare(ctx context.Context, query string) (Result, suspect, e
 		}
 	}
 	return Result{Query: query, Outcome: Agrees}, s, nil
+}
+
+// described returns the description by which queries are parsed and rendered.
+func (a *Auditor) described(ctx context.Context) (*listing.Site, error) {
+	if site := a.site.Load(); site != nil {
+		return site, nil
+	}
+	d, err := a.source.Description(ctx)
+	if err != nil {
+		return nil, err
+	}
+	site := listing.NewSite(d)
+	a.site.Store(site)
+	return site, nil
 }
 
 // judged returns the values that can be judged, or, if there are none, why not.

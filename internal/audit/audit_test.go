@@ -18,6 +18,7 @@ import (
 	"github.com/freshlist/freshlist/internal/audit"
 	"github.com/freshlist/freshlist/internal/invalidate"
 	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/listing/listingtest"
 	"github.com/freshlist/freshlist/internal/pgtest"
 	"github.com/freshlist/freshlist/internal/pgtest/migrated"
 	"github.com/freshlist/freshlist/internal/rediscache"
@@ -110,6 +111,7 @@ func (w *world) read(url string) {
 		Store: rediscache.NewReader(w.rdb, w.space, render.BuildTag(),
 			rediscache.Limits{Lease: 5 * time.Second, View: time.Minute, Queryset: time.Minute, Live: 1000}),
 		Source:  w.source,
+		Site:    listingtest.Site,
 		Render:  render.Body,
 		Metrics: telemetry.NewAPI(), Bound: w.bound, Timeout: 10 * time.Second,
 	})
@@ -117,7 +119,7 @@ func (w *world) read(url string) {
 
 // get asks for a query in both formats.
 func (w *world) get(query string) error {
-	q, err := listing.Parse(query)
+	q, err := listingtest.Site().Parse(query)
 	if err != nil {
 		return err
 	}

@@ -311,7 +311,7 @@ func (b *bench) recordBulk(ctx context.Context, conn *pgx.Conn) error {
 		return err
 	}
 	return statements(ctx, conn, fmt.Sprintf(`create temporary table bulk as
-		select old_row, new_row, description_changed, sets from freshlist.properties_changes where xid = '%d' limit %d`, xid, bulkRows))
+		select old_row, new_row, changed, sets from freshlist.properties_changes where xid = '%d' limit %d`, xid, bulkRows))
 }
 
 // bulkEdits commits recorded changes at a steady pace until over is closed, and returns how
@@ -429,7 +429,7 @@ func howApplied(ctx context.Context, p *process, rows int, collapses bool) (stri
 func (b *bench) copyChanges(ctx context.Context, wanted int) (rows int, err error) {
 	const again = `
 		insert into freshlist.properties_changes
-		select pg_current_xact_id(), old_row, new_row, description_changed, sets from freshlist.properties_changes where xid = $1`
+		select pg_current_xact_id(), old_row, new_row, changed, sets from freshlist.properties_changes where xid = $1`
 	first, xid, err := b.pileUp(ctx, 1)
 	if err != nil {
 		return 0, err
@@ -476,7 +476,7 @@ func (b *bench) deletedByOne(ctx context.Context, began time.Time) error {
 // term returns the number of the present leadership.
 func (b *bench) term(ctx context.Context) (term int64, err error) {
 	err = b.on(ctx, b.owner(captured), func(conn *pgx.Conn) error {
-		return conn.QueryRow(ctx, "select max(term) from freshlist.properties_marker").Scan(&term)
+		return conn.QueryRow(ctx, "select max(term) from freshlist.marker").Scan(&term)
 	})
 	return term, err
 }

@@ -102,7 +102,7 @@ func pagesPerDrain(ctx context.Context, conn *pgx.Conn, window time.Duration) (f
 	const query = `
 		select coalesce(sum(calls), 0)::float8, coalesce(sum(shared_blks_hit + shared_blks_read), 0)::float8
 		from pg_stat_statements
-		where query like '%freshlist.properties_marker order by revision desc%' and query like '%properties_changes%'`
+		where query like '%freshlist.marker order by revision desc%' and query like '%properties_changes%'`
 	var calls, pages [2]float64
 	for i := range calls {
 		if i == 1 {

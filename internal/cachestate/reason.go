@@ -24,6 +24,7 @@ const (
 	NoRights
 	RowSecurity
 	Capture
+	OtherDescription
 	RedisDown
 	RedisPolicy
 	RedisFull
@@ -78,6 +79,8 @@ var table = [reasons]entry{
 		"disable row security on the table, or give the API's role BYPASSRLS"},
 	Capture: {"capture", Invalidator, "Capture is not in order: changes may go by unseen.",
 		"run as the table's owner: invalidator install"},
+	OtherDescription: {"other-description", API, "The process has loaded another description of the tables than the proof in Redis is for.",
+		"wait: it loads the installed one by itself; if this lasts, run invalidator install with the version that the API is of"},
 	RedisDown: {"redis-down", Both, "Redis does not answer, or refuses commands.",
 		"start Redis, or correct REDIS_URL: address, user, password"},
 	RedisPolicy: {"redis-policy", Both, "The maxmemory-policy of Redis may evict what the proof rests on.",

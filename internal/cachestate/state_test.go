@@ -230,7 +230,7 @@ func TestTable(t *testing.T) {
 			t.Errorf("%s parses as %s (%v)", r, again, err)
 		}
 	}
-	for _, word := range []string{"off", "no-beat", "redis-down", "redis-full", "redis-policy", "other-deployment", "bound", "unfit",
+	for _, word := range []string{"off", "no-beat", "redis-down", "redis-full", "redis-policy", "other-deployment", "other-description", "bound", "unfit",
 		"not-installed", "no-rights", "row-security", "in-recovery", "database-down", "capture", "catching-up", "other-leader", "starting"} {
 		if !words[word] {
 			t.Errorf("no reason %s", word)

@@ -137,7 +137,7 @@ func (r *rig) foreign(random *rand.Rand) {
 	defer api.Kill(r)
 	for end := r.journal.history.now() + instant(6*r.bound); r.journal.history.now() < end; {
 		v := r.journal.history.views[random.IntN(len(r.journal.history.views))]
-		if v.query.ID > 90 { // sampleRows has no such row
+		if v.query.Key.Number > 90 { // sampleRows has no such row
 			continue
 		}
 		if response, body := r.get(api, v.path); response != nil && response.StatusCode < 500 {

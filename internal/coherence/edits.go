@@ -9,7 +9,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/listing/listingtest"
 )
 
@@ -169,7 +168,7 @@ func (e editor) odd(id int) string {
 	switch {
 	case strings.HasPrefix(v, "repeat("): // the answers are kept
 		v = "'long'"
-	case c.Column == listing.Price && v == "999999999999.99", c.Column == listing.CreatedAt && strings.HasPrefix(v, "'294276"):
+	case c.Name == "price" && v == "999999999999.99", c.Name == "created_at" && strings.HasPrefix(v, "'294276"):
 		v = c.Values[0] // other edits add to it
 	}
 	return fmt.Sprintf("update public.properties set %s = %s where id = %d", c.Name, v, id)

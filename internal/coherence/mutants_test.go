@@ -217,7 +217,7 @@ func (r *rig) haveRead() bool {
 	defer conn.Close(context.Background())
 	var n int
 	err = conn.QueryRow(context.Background(), `select count(*) from pg_stat_activity
-		where application_name = 'freshlist-api' and state like 'idle%' and query like '%properties_epoch%'`).Scan(&n)
+		where application_name = 'freshlist-api' and state like 'idle%' and query like '%epoch%'`).Scan(&n)
 	r.check(err)
 	return n > 0
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/freshlist/freshlist/internal/coherence/fleet"
+	"github.com/freshlist/freshlist/internal/listing/listingtest"
 	"github.com/freshlist/freshlist/internal/local"
 )
 
@@ -142,7 +143,7 @@ func (r *rig) preparedCrash(random *rand.Rand) {
 	r.check(err)
 	row := now[len(now)-1:]
 	for i := range now {
-		if now[i].ID == late {
+		if now[i].Values[listingtest.Properties().Key].Number == late {
 			row = now[i : i+1]
 		}
 	}

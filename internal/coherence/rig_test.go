@@ -19,9 +19,11 @@ import (
 
 	"github.com/freshlist/freshlist/internal/coherence/fleet"
 	"github.com/freshlist/freshlist/internal/faultproxy"
+	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/pgtest"
 	"github.com/freshlist/freshlist/internal/pgtest/migrated"
 	"github.com/freshlist/freshlist/internal/redistest"
+	"github.com/freshlist/freshlist/internal/schema"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -71,7 +73,7 @@ func newRig(t testing.TB, o options) *rig {
 	r.database = migrated.On(t, r.postgres)
 	r.database.Owner, r.database.Superuser = steady(r.database.Owner), steady(r.database.Superuser)
 	r.exec(setup)
-	topics, views, err := allViews()
+	topics, views, err := allViews(r.reinstall())
 	r.check(err)
 	r.journal = &journal{url: r.database.Owner}
 	first, err := r.journal.readOnce(t.Context())
@@ -96,6 +98,20 @@ func newRig(t testing.TB, o options) *rig {
 	t.Cleanup(r.finish)
 	r.awaitHit(patience)
 	return r
+}
+
+// reinstall installs capture anew, now that the table's checks are gone, and returns the site that
+// the programs then serve.
+func (r *rig) reinstall() *listing.Site {
+	r.Helper()
+	conn, err := pgx.Connect(r.Context(), r.database.Owner)
+	r.check(err)
+	defer conn.Close(context.Background())
+	_, err = schema.Install(r.Context(), conn)
+	r.check(err)
+	described, err := schema.ReadDescription(r.Context(), conn)
+	r.check(err)
+	return listing.NewSite(described)
 }
 
 // steady returns an address whose sessions are what the checker relies on, whatever

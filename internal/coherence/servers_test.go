@@ -214,7 +214,7 @@ func (r *rig) awaitStored() {
 	conn := r.connect()
 	defer conn.Close(context.Background())
 	revision := func() (n int64) {
-		r.check(conn.QueryRow(context.Background(), "select max(revision) from freshlist.properties_marker").Scan(&n))
+		r.check(conn.QueryRow(context.Background(), "select max(revision) from freshlist.marker").Scan(&n))
 		return n
 	}
 	before := revision()

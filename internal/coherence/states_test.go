@@ -242,8 +242,8 @@ func TestStates(t *testing.T) {
 		},
 		"no right to the epoch": {
 			api: cachestate.NoRights, doctor: cachestate.NoRights, answers: true,
-			begin: func(d *told) { d.exec("revoke execute on function freshlist.properties_epoch() from freshlist_api") },
-			end:   func(d *told) { d.exec("grant execute on function freshlist.properties_epoch() to freshlist_api") },
+			begin: func(d *told) { d.exec("revoke execute on function freshlist.epoch() from freshlist_api") },
+			end:   func(d *told) { d.exec("grant execute on function freshlist.epoch() to freshlist_api") },
 		},
 		"no right to the changes": {
 			api: cachestate.NoBeat, invalidator: cachestate.NoRights, doctor: cachestate.NoRights, notReady: true, answers: true,

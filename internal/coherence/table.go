@@ -4,69 +4,69 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/freshlist/freshlist/internal/description"
 	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/listing/listingtest"
+	"github.com/freshlist/freshlist/internal/pgvalue"
 )
 
 // table is one state of the listings that the checked queries can see.
-type table []listing.Property
+type table []listing.Row
 
 // noise is the first id of the rows that no checked query shows.
 const noise = 1000000
 
 // readTable reads the present state.
 func readTable(ctx context.Context, conn *pgx.Conn) (table, error) {
-	rows, err := conn.Query(ctx, `
-		select id, property_type, status, case when price = 'NaN' then $2 else (price * 100)::bigint end, city, postal_code, bedrooms,
-			case when bathrooms = 'NaN' then $3 else (bathrooms * 10)::smallint end,
-			living_area, latitude, longitude, stored(created_at), title, description, stored(updated_at)
-		from public.properties where id < $1`, noise, int64(listing.NaNPrice), int16(listing.NaNBathrooms))
+	properties := listingtest.Properties()
+	var columns []string
+	for i := range properties.Columns {
+		c := &properties.Columns[i]
+		columns = append(columns, pgvalue.Expression(c, description.QuoteIdentifier(c.Name)))
+	}
+	rows, err := conn.Query(ctx, "select "+strings.Join(columns, ", ")+" from public.properties where id < $1",
+		pgx.QueryResultFormats{pgx.BinaryFormatCode}, noise)
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (p listing.Property, err error) {
-		var postal *string
-		var bedrooms, bathrooms *int16
-		var area *int32
-		var latitude, longitude *float64
-		var created, updated int64
-		err = row.Scan(&p.ID, &p.PropertyType, &p.Status, &p.Price, &p.City, &postal, &bedrooms, &bathrooms,
-			&area, &latitude, &longitude, &created, &p.Title, &p.Description, &updated)
-		p.PostalCode, p.Bedrooms, p.Bathrooms, p.LivingArea = null(postal), null(bedrooms), null(bathrooms), null(area)
-		p.Latitude, p.Longitude = null(latitude), null(longitude)
-		p.CreatedAt, p.UpdatedAt = listing.MicrosOfStored(created), listing.MicrosOfStored(updated)
-		return p, err
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (listing.Row, error) {
+		r := properties.NewRow()
+		for i, b := range row.RawValues() {
+			if b == nil {
+				r.Set(i, listing.Null[listing.Value]{})
+				continue
+			}
+			v, err := pgvalue.Decode(&properties.Columns[i], b)
+			if err != nil {
+				return listing.Row{}, err
+			}
+			r.Values[i] = v
+		}
+		return r, nil
 	})
-}
-
-func null[T any](v *T) listing.Null[T] {
-	if v == nil {
-		return listing.Null[T]{}
-	}
-	return listing.Some(*v)
 }
 
 // answer is what a query must be answered in this state.
 func (t table) answer(q listing.Query) listing.Queryset {
 	switch q.Kind {
-	case listing.PropertyKind:
-		return t.property(q)
+	case listing.RowKind:
+		return t.row(q)
 	case listing.SummaryKind:
-		return listing.Queryset{Query: q, Summary: summarize(t.matching(q.Filter))}
+		return listing.Queryset{Query: q, Summary: summarize(q.Table, t.matching(&q))}
 	default:
 		return t.page(q)
 	}
 }
 
-func (t table) property(q listing.Query) listing.Queryset {
+func (t table) row(q listing.Query) listing.Queryset {
 	qs := listing.Queryset{Query: q}
-	for _, p := range t {
-		if p.ID == q.ID {
-			qs.Items = append(qs.Items, p)
+	for _, r := range t {
+		if r.Values[q.Table.Key] == q.Key {
+			qs.Items = append(qs.Items, r)
 		}
 	}
 	return qs
@@ -74,75 +74,87 @@ func (t table) property(q listing.Query) listing.Queryset {
 
 func (t table) page(q listing.Query) listing.Queryset {
 	qs := listing.Queryset{Query: q}
-	rows := t.matching(q.Filter)
-	slices.SortFunc(rows, func(a, b listing.Property) int { return q.Sort.Compare(q.Sort.Key(&a.Row), q.Sort.Key(&b.Row)) })
-	for _, p := range rows {
-		key := q.Sort.Key(&p.Row)
+	place := func(r *listing.Row) listing.Place { return q.Table.PlaceOf(q.Sort, q.Table.KeyOf(q.Sort, r)) }
+	rows := t.matching(&q)
+	slices.SortFunc(rows, func(a, b listing.Row) int { return q.Table.Compare(q.Sort, place(&a), place(&b)) })
+	for _, r := range rows {
 		switch {
-		case q.After.Valid && q.Sort.Compare(key, q.After.V) <= 0:
+		case q.After.Valid && q.Table.Compare(q.Sort, place(&r), q.Table.PlaceOf(q.Sort, q.After.V)) <= 0:
 			continue
 		case len(qs.Items) == q.Limit:
-			qs.Ahead = listing.Some(key)
+			qs.Ahead = listing.Some(q.Table.KeyOf(q.Sort, &r))
 			return qs
 		}
-		p.Description, p.UpdatedAt = "", 0 // an item of a list does not show them
-		qs.Items = append(qs.Items, p)
+		qs.Items = append(qs.Items, r)
 	}
 	return qs
 }
 
-// matching returns the rows of a filter. Its text, if any, is one word in small
-// letters that PostgreSQL does not shorten.
-func (t table) matching(f listing.Filter) table {
+// matching returns the rows of a filter. Its text, if any, is one word in small letters that
+// PostgreSQL does not shorten.
+func (t table) matching(q *listing.Query) table {
 	var rows table
-	for _, p := range t {
-		if f.Match(&p.Row) && (f.Text == "" || slices.Contains(strings.Fields(strings.ToLower(p.Title+" "+p.Description)), f.Text)) {
-			rows = append(rows, p)
+	for _, r := range t {
+		if q.Filter.Match(q.Table, &r) && !slices.ContainsFunc(q.Filter, func(c listing.Condition) bool { return !says(q.Table, &r, c.Text) }) {
+			rows = append(rows, r)
 		}
 	}
 	return rows
 }
 
-func summarize(rows table) listing.Summary {
-	if len(rows) == 0 {
-		return listing.Summary{}
+// says reports whether the words that are searched hold a word, or whether there is none.
+func says(t *listing.Table, r *listing.Row, word string) bool {
+	var text []string
+	for _, c := range t.Search {
+		text = append(text, strings.Fields(strings.ToLower(r.Values[c].Text))...)
 	}
-	s := listing.Summary{Count: int64(len(rows)), MinPrice: rows[0].Price, MaxPrice: rows[0].Price}
-	var sum int64
-	var cities, types, bedrooms []listing.Null[string]
-	for _, p := range rows {
-		sum += p.Price
-		s.MinPrice, s.MaxPrice = min(s.MinPrice, p.Price), max(s.MaxPrice, p.Price)
-		cities = append(cities, listing.Some(p.City))
-		types = append(types, listing.Some(p.PropertyType))
-		rooms := listing.Null[string]{}
-		if p.Bedrooms.Valid {
-			rooms = listing.Some(strconv.Itoa(int(p.Bedrooms.V)))
+	return word == "" || slices.Contains(text, word)
+}
+
+func summarize(t *listing.Table, rows table) listing.Summary {
+	s := listing.Summary{Count: int64(len(rows))}
+	for _, c := range t.Stats {
+		s.Stats = append(s.Stats, stat(rows, c))
+	}
+	for _, f := range t.Table.Facets {
+		s.Facets = append(s.Facets, facets(&t.Columns[f.Column], rows))
+	}
+	return s
+}
+
+// stat is the least, the greatest and the mean value of a column of decimals.
+func stat(rows table, column int) (s listing.Stat) {
+	var sum, n int64
+	for _, r := range rows {
+		v := r.Get(column)
+		if !v.Valid {
+			continue
 		}
-		bedrooms = append(bedrooms, rooms)
+		if n == 0 || v.V.Number < s.Min.V.Number {
+			s.Min = v
+		}
+		if n == 0 || v.V.Number > s.Max.V.Number {
+			s.Max = v
+		}
+		sum, n = sum+v.V.Number, n+1
 	}
 	switch { // half away from zero
-	case s.MaxPrice == listing.NaNPrice:
-		s.MeanPrice = listing.NaNPrice
+	case n == 0:
+	case s.Max.V.Number == listing.NaN:
+		s.Mean = s.Max
 	case sum < 0:
-		s.MeanPrice = (2*sum - s.Count) / (2 * s.Count)
+		s.Mean = listing.Some(listing.Value{Number: (2*sum - n) / (2 * n)})
 	default:
-		s.MeanPrice = (2*sum + s.Count) / (2 * s.Count)
+		s.Mean = listing.Some(listing.Value{Number: (2*sum + n) / (2 * n)})
 	}
-	byNumber := func(a, b string) int {
-		m, _ := strconv.Atoi(a)
-		n, _ := strconv.Atoi(b)
-		return cmp.Compare(m, n)
-	}
-	s.ByCity, s.ByPropertyType, s.ByBedrooms = facets(cities, strings.Compare), facets(types, strings.Compare), facets(bedrooms, byNumber)
 	return s
 }
 
 // facets counts values: the most frequent first, then by value, NULL last.
-func facets(values []listing.Null[string], compare func(a, b string) int) []listing.Facet {
-	count := map[listing.Null[string]]int64{}
-	for _, v := range values {
-		count[v]++
+func facets(c *listing.Column, rows table) []listing.Facet {
+	count := map[listing.Null[listing.Value]]int64{}
+	for _, r := range rows {
+		count[r.Get(c.Number)]++
 	}
 	var all []listing.Facet
 	for v, n := range count {
@@ -157,7 +169,15 @@ func facets(values []listing.Null[string], compare func(a, b string) int) []list
 		case a.Value.Valid != b.Value.Valid:
 			return +1
 		}
-		return compare(a.Value.V, b.Value.V)
+		return cmp.Or(cmp.Compare(a.Value.V.Number, b.Value.V.Number), strings.Compare(a.Value.V.Text, b.Value.V.Text))
 	})
 	return all
 }
+
+// cents returns a price in dollars as it is kept.
+func cents(dollars int64) listing.Null[listing.Value] {
+	return listing.Some(listing.Value{Number: 100 * dollars})
+}
+
+// id returns an id as it is kept.
+func id(n int64) listing.Value { return listing.Value{Number: n} }

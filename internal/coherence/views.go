@@ -37,32 +37,32 @@ var cursors = []struct {
 	text  string
 	after listing.Key
 }{
-	{"properties?city=ALPHA,BETA,GAMMA&sort=price&limit=5", listing.Key{Value: listing.Some[int64](12000000), ID: 40}},
-	{"properties?city=ALPHA,BETA,GAMMA&sort=price&limit=5", listing.Key{Value: listing.Some[int64](15000000), ID: 50}},
-	{"properties?city=BETA&sort=area&limit=4", listing.Key{Value: listing.Some[int64](1250), ID: 31}},
-	{"properties?city=BETA&sort=area&limit=4", listing.Key{ID: 28}},
+	{"properties?city=ALPHA,BETA,GAMMA&sort=price&limit=5", listing.Key{Value: cents(120000), Key: id(40)}},
+	{"properties?city=ALPHA,BETA,GAMMA&sort=price&limit=5", listing.Key{Value: cents(150000), Key: id(50)}},
+	{"properties?city=BETA&sort=area&limit=4", listing.Key{Value: listing.Some(listing.Value{Number: 1250}), Key: id(31)}},
+	{"properties?city=BETA&sort=area&limit=4", listing.Key{Key: id(28)}},
 }
 
 // allViews returns everything that is asked for, in each format that it has.
-func allViews() ([]*topic, []*view, error) {
+func allViews(site *listing.Site) ([]*topic, []*view, error) {
 	var queries []listing.Query
 	for _, text := range pages {
-		q, err := listing.Parse(text)
+		q, err := site.Parse(text)
 		if err != nil {
 			return nil, nil, fmt.Errorf("parse %s: %w", text, err)
 		}
 		queries = append(queries, q)
 	}
 	for _, c := range cursors {
-		q, err := listing.Parse(c.text)
+		q, err := site.Parse(c.text)
 		if err != nil {
 			return nil, nil, fmt.Errorf("parse %s: %w", c.text, err)
 		}
 		q.After = listing.Some(c.after)
 		queries = append(queries, q)
 	}
-	for id := range int64(12) {
-		queries = append(queries, listing.Query{Kind: listing.PropertyKind, ID: 10*id + 3})
+	for n := range int64(12) {
+		queries = append(queries, site.Table("properties").RowQuery(id(10*n+3)))
 	}
 	var topics []*topic
 	var views []*view
@@ -80,7 +80,7 @@ func allViews() ([]*topic, []*view, error) {
 // htmlPath returns where the page of a query is.
 func htmlPath(q listing.Query) string {
 	text := q.String()
-	if q.Kind == listing.PropertyKind {
+	if q.Kind == listing.RowKind {
 		return "/" + text
 	}
 	return "/" + strings.TrimPrefix(text, "properties")

@@ -97,7 +97,7 @@ func (t *tableResolver) parameterNames() {
 	}
 	if p := t.file.Place; p.Latitude.Given() {
 		latitude, longitude := t.relation.Attribute(p.Latitude.Value), t.relation.Attribute(p.Longitude.Value)
-		wide := latitude != nil && latitude.Type.Order() == Wide || longitude != nil && longitude.Type.Order() == Wide
+		wide := latitude != nil && latitude.Type.Within() == Wide || longitude != nil && longitude.Type.Within() == Wide
 		t.parameters = append(t.parameters, namedParameter{Parameter{Name: ParamBBox, Kind: BBox, Wide: wide}, p.Latitude.Value, p.Latitude.At})
 	}
 	for i := range t.file.Columns {
@@ -198,6 +198,7 @@ func (t *tableResolver) assemble() Table {
 		List: []int{}, Item: []int{}, Parameters: []Parameter{}, Orders: []Order{},
 	}
 	slices.Sort(t.used)
+	t.checked = checkedColumns(t.relation.Checks)
 	for _, n := range t.used {
 		table.Columns = append(table.Columns, t.assembleColumn(t.relation.attributeByNumber(n)))
 	}
@@ -244,6 +245,7 @@ func (t *tableResolver) assembleColumn(a *Attribute) Column {
 		column.Show = cmp.Or(column.Show, defaultShow(a.Type))
 	}
 	column.Write = t.write(a, c, shown)
+	column.limit(t.checked[a.Name], checkedColumns(a.Checks)[""])
 	return column
 }
 

@@ -40,6 +40,7 @@ type Relation struct {
 	RowSecurity bool
 	Rows        float64     // estimated; below 0: nobody has counted
 	Attributes  []Attribute // in the order of their numbers, without dropped ones
+	Checks      []string    // the expressions of its checks, as pg_get_expr returns them
 	Indexes     []IndexInfo
 }
 
@@ -51,7 +52,8 @@ type Attribute struct {
 	NotNull   bool
 	Identity  bool
 	Generated Generated
-	Default   string // the expression; "" if there is none
+	Default   string   // the expression; "" if there is none
+	Checks    []string // the expressions of its domain's checks, in which it is VALUE
 	Stats     Stats
 }
 

@@ -235,8 +235,9 @@ func (t *tableResolver) place() {
 		if c.a.Type.Kind != Double && c.a.Type.Kind != Real && c.a.Type.Kind != Numeric {
 			t.fault(Meaning, c.at, "%s, %s, cannot be degrees", quoteName(c.a.Name), c.a.Type.Name).
 				help("name a column of type double precision, numeric or real;\nthose of a point can be had by ALTER TABLE %s ADD latitude double precision GENERATED ALWAYS AS (...) STORED", t.relation)
-		} else if c.a.Type.Order() == Wide {
-			t.warn(c.at, "only PostgreSQL can tell whether %s, %s, is within a box", quoteName(c.a.Name), c.a.Type.Name).help("%s", wideRemedy(c.a.Type))
+		} else if c.a.Type.Within() == Wide {
+			t.warn(c.at, "only PostgreSQL can tell whether %s, %s, is within a box", quoteName(c.a.Name), c.a.Type.Name).
+				help("double precision, and a numeric of at most %d digits such as numeric(9,6), are compared exactly", degreesDigits)
 		}
 	}
 	if latitude != nil && latitude == longitude {

@@ -50,6 +50,13 @@ type Column struct {
 	Generated bool   `json:"generated,omitempty"` // PostgreSQL computes it
 	Uses      []Use  `json:"uses"`                // what it is used for
 
+	// What the table's checks say of its values, as far as they are of simple forms, such as
+	// price BETWEEN 0 AND 1000 or status IN ('new', 'sold'). A check can be dropped, so these
+	// are for messages and forms, and never a proof.
+	Least    string   `json:"least,omitempty"`    // of a number, in decimal digits
+	Greatest string   `json:"greatest,omitempty"` // the same
+	OneOf    []string `json:"one_of,omitempty"`   // of a text: all values that may be, in the check's order
+
 	Member string `json:"member,omitempty"` // its name outside; none, if it has no member of columns
 	Label  string `json:"label,omitempty"`  // what pages call it
 	Show   string `json:"show,omitempty"`   // how pages print it

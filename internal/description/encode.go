@@ -13,7 +13,7 @@ import (
 
 // Format is the version of what Encode writes. Whoever reads another one knows nothing of
 // the tables.
-const Format = 1
+const Format = 2
 
 // maxEncoded is the length of the longest text that Decode reads.
 const maxEncoded = 16 << 20
@@ -101,8 +101,8 @@ func (d *Description) validate() error {
 }
 
 func (d *Description) validateTable(t *Table) error {
-	if t.Name == "" || t.Relation.Name == "" || t.Relation.Schema == "" {
-		return errors.New("a name is missing")
+	if !tableName.MatchString(t.Name) || len(t.Name) > maxTableName || t.Relation.Name == "" || t.Relation.Schema == "" {
+		return errors.New("a name is missing, or is none")
 	}
 	if len(t.Columns) > maxUsed {
 		return fmt.Errorf("there are %d columns", len(t.Columns))
@@ -118,6 +118,9 @@ func (d *Description) validateTable(t *Table) error {
 		if !slices.Contains([]string{"", Settable, SetNow}, c.Write) {
 			return fmt.Errorf("column %q: %q is nothing that a write does", c.Name, c.Write)
 		}
+		if !c.validLimits() {
+			return fmt.Errorf("column %q: its checks are not described", c.Name)
+		}
 	}
 	for _, list := range [][]int{{t.Key, t.Label, t.Newest}, t.Search, t.List, t.Item, t.Stats} {
 		if n := slices.IndexFunc(list, t.lacks); n >= 0 {
@@ -132,6 +135,17 @@ func (d *Description) validateTable(t *Table) error {
 		return fmt.Errorf("column %q cannot be the key", key.Name)
 	}
 	return errors.Join(t.validateParameters(), t.validateOrders(), t.validateShown())
+}
+
+// validLimits reports whether what checks say of the column is of its type.
+func (c *Column) validLimits() bool {
+	for _, n := range []string{c.Least, c.Greatest} {
+		if n != "" && (!c.Type.number() || !plainPattern.MatchString(n) || len(n) > maxPlain) {
+			return false
+		}
+	}
+	distinct := slices.Compact(slices.Sorted(slices.Values(c.OneOf)))
+	return len(c.OneOf) == 0 || c.Type.text() && len(c.OneOf) <= maxOneOf && len(distinct) == len(c.OneOf)
 }
 
 func (t *Table) lacks(column int) bool { return column < 0 || column >= len(t.Columns) }
@@ -153,7 +167,7 @@ func (t *Table) validateParameters() error {
 			fits = typ.filters("range").why == "" && p.Wide == (typ.Order() == Wide)
 		case BBox:
 			fits = p.Name == ParamBBox && t.Place != nil && t.Place.Latitude == p.Column && t.Place.Wide == p.Wide &&
-				p.Wide == (typ.Order() == Wide || t.Columns[t.Place.Longitude].Type.Order() == Wide)
+				p.Wide == (typ.Within() == Wide || t.Columns[t.Place.Longitude].Type.Within() == Wide)
 		case Words:
 			fits = p.Name == ParamWords && len(t.Search) > 0 && t.Search[0] == p.Column && p.Wide && t.Language != ""
 		}

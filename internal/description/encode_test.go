@@ -44,7 +44,7 @@ func TestEncode(t *testing.T) {
 // epoch. Whoever means to change it raises Format.
 func TestFormat(t *testing.T) {
 	t.Parallel()
-	const format, identity = 1, "bd09f36b97659627e8388e155f807b72"
+	const format, identity = 2, "508715fcdc16cbd218ec5940f1e7d184"
 	if got := good(t).Identity(); description.Format != format || got != identity {
 		t.Errorf("format %d, identity %s", description.Format, got)
 	}
@@ -74,6 +74,13 @@ func TestDecodeRefuses(t *testing.T) {
 		"language":             func(d *description.Description) { home(d).Language = "" },
 		"columns out of order": func(d *description.Description) { home(d).Columns[1].Attribute = 1 },
 		"attribute":            func(d *description.Description) { home(d).Columns[0].Attribute = 0 },
+		"name":                 func(d *description.Description) { d.Site.Home = "Homes"; home(d).Name = d.Site.Home },
+		"long name":            func(d *description.Description) { d.Site.Home = strings.Repeat("x", 41); home(d).Name = d.Site.Home },
+		"least of a text":      func(d *description.Description) { home(d).Columns[1].Least = "0" },
+		"least is no number":   func(d *description.Description) { home(d).Columns[0].Least = "00" },
+		"greatest is -0":       func(d *description.Description) { home(d).Columns[0].Greatest = "-0" },
+		"one of numbers":       func(d *description.Description) { home(d).Columns[0].OneOf = []string{"1"} },
+		"one of two alike":     func(d *description.Description) { home(d).Columns[1].OneOf = []string{"a", "a"} },
 		"type":                 func(d *description.Description) { home(d).Columns[1].Type.Kind = "strange" },
 		"no element": func(d *description.Description) {
 			home(d).Columns[8].Type = description.Type{Kind: description.Array, Name: "x"}
@@ -122,7 +129,7 @@ func TestDecodeRefuses(t *testing.T) {
 			t.Errorf("%s: not refused", name)
 		}
 	}
-	_, err := description.Decode([]byte(strings.Replace(text, `"format":1`, `"format":2`, 1)))
+	_, err := description.Decode([]byte(strings.Replace(text, `"format":2`, `"format":1`, 1)))
 	if !errors.Is(err, description.ErrFormat) {
 		t.Errorf("another format: %v", err)
 	}
@@ -130,7 +137,7 @@ func TestDecodeRefuses(t *testing.T) {
 
 func FuzzDecode(f *testing.F) {
 	f.Add(good(f).Encode())
-	f.Add([]byte(`{"format":1,"tables":[{"columns":[{}]}]}`))
+	f.Add([]byte(`{"format":2,"tables":[{"columns":[{}]}]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		d, err := description.Decode(text)
 		if err != nil {

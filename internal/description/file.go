@@ -61,13 +61,19 @@ const (
 	maxJoins   = 20   // of one table
 )
 
+// maxTableName is how long the name of a table may be: names of objects in the database are
+// made of it and of up to 22 characters more, and PostgreSQL cuts names at 63.
+const maxTableName = 40
+
+var tableName = regexp.MustCompile(`^[a-z][a-z0-9_-]*$`)
+
 func (f *File) shape() shape {
 	return objectShape{what: "a description", example: "tables: {homes: {columns: {price: {filter: range}}}}", fields: []field{
 		{name: "site", doc: "What the whole site is called, and how it writes numbers and money", shape: f.Site.shape()},
 		{name: "tables", doc: "The tables that are listed, each under the name that it has in addresses", required: true, shape: namesShape{
 			what: "the member tables", example: "tables: {homes: {columns: {price: {filter: range}}}}", most: maxTables,
 			names: textShape{
-				most: 40, pattern: regexp.MustCompile(`^[a-z][a-z0-9_-]*$`),
+				most: maxTableName, pattern: tableName,
 				what: "a name for addresses", example: "homes (lower-case letters, digits, _ and -)",
 			},
 			entry: func(name Located[string]) shape {

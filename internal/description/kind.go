@@ -101,6 +101,18 @@ func (t Type) numericExactness() Exactness {
 	return Wide
 }
 
+// degreesDigits is how many digits a number may have for two of them to be equal as
+// double precision only if they are equal.
+const degreesDigits = 15
+
+// Within says how exactly programs tell whether degrees lie between two of double precision.
+func (t Type) Within() Exactness {
+	if t.Kind == Numeric && t.Precision > degreesDigits {
+		return Wide
+	}
+	return t.Order()
+}
+
 // whole reports whether values are whole numbers.
 func (t Type) whole() bool { return t.Kind == Smallint || t.Kind == Integer || t.Kind == Bigint }
 

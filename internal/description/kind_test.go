@@ -30,3 +30,19 @@ func TestExactness(t *testing.T) {
 		}
 	}
 }
+
+// A number of up to 15 digits is the nearest float of no other one, so that a box whose edges
+// are floats is compared exactly.
+func TestWithin(t *testing.T) {
+	t.Parallel()
+	for want, types := range map[description.Exactness][]description.Type{
+		description.Exact: {{Kind: description.Double}, {Kind: description.Numeric, Precision: 9, Scale: 6}, {Kind: description.Numeric, Precision: 15, Scale: 12}},
+		description.Wide:  {{Kind: description.Numeric, Precision: 16, Scale: 13}, {Kind: description.Numeric}, {Kind: description.Real}},
+	} {
+		for _, typ := range types {
+			if got := typ.Within(); got != want {
+				t.Errorf("%+v: %v, want %v", typ, got, want)
+			}
+		}
+	}
+}

@@ -62,3 +62,7 @@ func editDistance(a, b []rune) int {
 	}
 	return one[len(b)]
 }
+
+// Nearest returns the known name that an unknown one most likely stands for, "" if none is
+// near.
+func Nearest(name string, known []string) string { return nearest(name, known) }

@@ -97,6 +97,7 @@ type tableResolver struct {
 	// What assemble makes of it, once the names are known to be good.
 	parameters []namedParameter
 	orders     []namedOrder
+	checked    map[string]*facts
 }
 
 // resolve goes through the file twice: first it finds the columns that are used, also by

@@ -164,15 +164,14 @@ func TestDatabases(t *testing.T) {
 		{"capture", doctor.Fail, "freshlist_insert is missing", "drop trigger freshlist_insert on properties"},
 		{"capture", doctor.Fail, "not installed", "drop schema freshlist cascade"},
 		{"capture", doctor.Fail, "no table", "drop schema freshlist cascade; drop table properties"},
-		{"table", doctor.Fail, "no table", "drop schema freshlist cascade; drop table properties"},
-		{"table", doctor.Fail, "partitioned", "drop schema freshlist cascade; drop table properties; create table properties (id int) partition by hash (id)"},
-		{"table", doctor.Fail, "inherit", "create table more () inherits (properties)"},
-		{"table", doctor.Fail, "logical replication", "set allow_system_table_mods = on; insert into pg_subscription_rel values (1, 'properties'::regclass, 'r', null)"},
-		{"table", doctor.Fail, "row security", "alter table properties enable row level security"},
+		{"tables", doctor.Fail, "no table", "drop schema freshlist cascade; drop table properties"},
+		{"tables", doctor.Fail, "inherit", "create table more () inherits (properties)"},
+		{"tables", doctor.Fail, "logical replication", "set allow_system_table_mods = on; insert into pg_subscription_rel values (1, 'properties'::regclass, 'r', null)"},
+		{"tables", doctor.Fail, "row security", "alter table properties enable row level security"},
 		{"rights", doctor.Fail, "DELETE on freshlist.properties_changes", "revoke delete on freshlist.properties_changes from freshlist_invalidator"},
 		{"rights", doctor.Fail, "USAGE on schema freshlist", "revoke usage on schema freshlist from freshlist_invalidator"},
-		{"rights", doctor.Fail, "EXECUTE on freshlist.properties_catalog()", "revoke execute on function freshlist.properties_catalog() from freshlist_invalidator"},
-		{"api's rights", doctor.Fail, "EXECUTE on freshlist.properties_epoch()", "revoke execute on function freshlist.properties_epoch() from freshlist_api"},
+		{"rights", doctor.Fail, "EXECUTE on freshlist.catalog()", "revoke execute on function freshlist.catalog() from freshlist_invalidator"},
+		{"api's rights", doctor.Fail, "EXECUTE on freshlist.epoch()", "revoke execute on function freshlist.epoch() from freshlist_api"},
 		{"api's rights", doctor.Fail, "USAGE on schema freshlist", "revoke usage on schema freshlist from freshlist_api"},
 		{"role", doctor.Warn, "may write", "grant update on properties to freshlist_invalidator"},
 		{"backlog", doctor.Warn, "100000 changes", "insert into freshlist.properties_changes select '3'::xid8 from generate_series(1, 100000)"},
@@ -192,7 +191,7 @@ func TestRoles(t *testing.T) {
 	p.DatabaseURL = p.db.Superuser
 	p.want("role", doctor.Warn, "superuser")
 	p.DatabaseURL = p.db.API
-	p.want("rights", doctor.Fail, "SELECT on freshlist.properties_marker")
+	p.want("rights", doctor.Fail, "SELECT on freshlist.marker")
 }
 
 func TestOpenTransactions(t *testing.T) {
@@ -368,7 +367,7 @@ func TestEpochsAndBeats(t *testing.T) {
 	p.Bound = time.Minute
 	p.setBeat(fence["epoch"], time.Now().Add(-p.Bound*8/10))
 	p.want("beat", doctor.Warn, "certifies")
-	p.exec("update freshlist.properties_marker set database_oid = 1")
+	p.exec("update freshlist.marker set database_oid = 1")
 	p.must(p.Redis.Del(t.Context(), p.Space.Beat(0)).Err())
 	p.want("epoch", doctor.Fail, "another database or cluster")
 }

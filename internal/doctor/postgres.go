@@ -19,7 +19,7 @@ func (c Config) postgresChecks() []check {
 		{"role", role},
 		{"rights", rights},
 		{"api's rights", apiRights},
-		{"table", table},
+		{"tables", tables},
 		{"capture", capture},
 		{"prepared", prepared},
 		{"notifications", notifications},
@@ -67,14 +67,24 @@ func primary(ctx context.Context, conn *pgx.Conn) (Finding, error) {
 	return ok("primary"), nil
 }
 
+// captured are the tables that have a trigger of ours, as a query in which privileges and
+// properties of tables are looked up by oid.
+const captured = `
+	select c.oid, n.nspname as schema, c.relname as name, c.relispartition, c.relrowsecurity
+	from pg_trigger as t
+	join pg_proc as p on p.oid = t.tgfoid
+	join pg_namespace as f on f.oid = p.pronamespace and f.nspname = 'freshlist'
+	join pg_class as c on c.oid = t.tgrelid
+	join pg_namespace as n on n.oid = c.relnamespace
+	where t.tgname = 'freshlist_update' `
+
 func role(ctx context.Context, conn *pgx.Conn) (Finding, error) {
 	var name string
 	var super, writes bool
 	err := conn.QueryRow(ctx, `
 		select current_user::text, rolsuper, coalesce((
 			select bool_or(has_table_privilege(c.oid, privilege))
-			from pg_class as c join pg_namespace as n on n.oid = c.relnamespace, unnest(array['INSERT', 'UPDATE', 'DELETE']) as privilege
-			where n.nspname = 'public' and c.relname = 'properties'), false)
+			from (`+captured+`) as c, unnest(array['INSERT', 'UPDATE', 'DELETE']) as privilege), false)
 		from pg_roles where rolname = current_user`).Scan(&name, &super, &writes)
 	const remedy = "use freshlist_invalidator, as db/roles.sql makes it"
 	switch {
@@ -92,18 +102,22 @@ func role(ctx context.Context, conn *pgx.Conn) (Finding, error) {
 // schema may not even be used.
 func rights(ctx context.Context, conn *pgx.Conn) (Finding, error) {
 	const query = `
-		with needed (schema, name, privilege) as (values
-			('public', 'properties', 'SELECT'),
-			('freshlist', 'properties_changes', 'SELECT'), ('freshlist', 'properties_changes', 'DELETE'),
-			('freshlist', 'properties_marker', 'SELECT'), ('freshlist', 'properties_marker', 'INSERT'), ('freshlist', 'properties_marker', 'UPDATE')
+		with needed as (
+			select c.oid, c.schema, c.name, 'SELECT' as privilege from (` + captured + `) as c
+			union all
+			select c.oid, n.nspname, c.relname, unnest(case
+				when c.relname = 'marker' then array['SELECT', 'INSERT', 'UPDATE']
+				when c.relname = 'description' then array['SELECT']
+				when c.relname like '%\_changes' then array['SELECT', 'DELETE'] end)
+			from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
+			where n.nspname = 'freshlist' and c.relkind = 'r'
 		), missing as (
-			select privilege || ' on ' || schema || '.' || name as what
-			from needed join pg_namespace as n on n.nspname = schema join pg_class as c on c.relnamespace = n.oid and c.relname = name
-			where not has_table_privilege(c.oid, privilege)
+			select privilege || format(' on %I.%I', schema, name) as what
+			from needed where not has_table_privilege(oid, privilege)
 			union all
 			select 'EXECUTE on freshlist.' || proname || '()'
 			from pg_proc as p join pg_namespace as n on n.oid = p.pronamespace
-			where n.nspname = 'freshlist' and proname in ('properties_catalog', 'properties_fault', 'properties_repair') and not has_function_privilege(p.oid, 'EXECUTE')
+			where n.nspname = 'freshlist' and proname in ('catalog', 'fault', 'repair') and not has_function_privilege(p.oid, 'EXECUTE')
 			union all
 			select 'USAGE on schema freshlist' from pg_namespace where nspname = 'freshlist' and not has_schema_privilege(oid, 'USAGE')
 		)
@@ -122,13 +136,13 @@ func rights(ctx context.Context, conn *pgx.Conn) (Finding, error) {
 	return ok("sufficient"), nil
 }
 
-// apiRights checks what the API's role needs besides the table to cache, if there is that
+// apiRights checks what the API's role needs besides the tables to cache, if there is that
 // role and capture is installed.
 func apiRights(ctx context.Context, conn *pgx.Conn) (Finding, error) {
 	const query = `
 		select has_schema_privilege(r.oid, n.oid, 'USAGE'), has_function_privilege(r.oid, p.oid, 'EXECUTE')
 		from pg_roles as r, pg_namespace as n join pg_proc as p on p.pronamespace = n.oid
-		where r.rolname = 'freshlist_api' and n.nspname = 'freshlist' and p.proname = 'properties_epoch'`
+		where r.rolname = 'freshlist_api' and n.nspname = 'freshlist' and p.proname = 'epoch'`
 	var schema, function bool
 	err := conn.QueryRow(ctx, query).Scan(&schema, &function)
 	switch {
@@ -139,40 +153,55 @@ func apiRights(ctx context.Context, conn *pgx.Conn) (Finding, error) {
 	case !schema:
 		return uncached(cachestate.NoRights, "freshlist_api lacks USAGE on schema freshlist: what it reads is not stored"), nil
 	case !function:
-		return uncached(cachestate.NoRights, "freshlist_api lacks EXECUTE on freshlist.properties_epoch(): what it reads is not stored"), nil
+		return uncached(cachestate.NoRights, "freshlist_api lacks EXECUTE on freshlist.epoch(): what it reads is not stored"), nil
 	}
 	return ok("sufficient"), nil
 }
 
-// table checks what makes edits go by without firing statement triggers of the table,
+// tables checks what makes edits go by without firing statement triggers of a captured table,
 // and what hides rows from the audit.
-func table(ctx context.Context, conn *pgx.Conn) (Finding, error) {
+func tables(ctx context.Context, conn *pgx.Conn) (Finding, error) {
 	const query = `
-		select c.relkind <> 'r', c.relispartition or exists (select from pg_inherits where c.oid in (inhrelid, inhparent)),
+		select format('%I.%I', schema, name), c.relispartition or exists (select from pg_inherits where c.oid in (inhrelid, inhparent)),
 			exists (select from pg_subscription_rel where srrelid = c.oid), row_security_active(c.oid),
 			c.relrowsecurity and not coalesce((select rolbypassrls or rolsuper from pg_roles where rolname = 'freshlist_api'), not row_security_active(c.oid))
-		from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
-		where n.nspname = 'public' and c.relname = 'properties'`
-	var kind, inherits, subscribed, secured, limited bool
-	err := conn.QueryRow(ctx, query).Scan(&kind, &inherits, &subscribed, &secured, &limited)
-	const remedy = "make it an ordinary table that only SQL writes to"
+		from (` + captured + `) as c
+		order by 1`
+	rows, err := conn.Query(ctx, query)
+	if err != nil {
+		return Finding{}, err
+	}
+	var name string
+	var inherits, subscribed, secured, limited bool
+	var worst Finding
+	count := 0
+	_, err = pgx.ForEachRow(rows, []any{&name, &inherits, &subscribed, &secured, &limited}, func() error {
+		const remedy = "make it an ordinary table that only SQL writes to"
+		found := ok("an ordinary table")
+		switch {
+		case inherits:
+			found = fail(name+" inherits or is inherited", remedy)
+		case subscribed:
+			found = fail(name+" is fed by logical replication, which fires no statement triggers", remedy)
+		case limited:
+			found = uncached(cachestate.RowSecurity, "row security decides which rows of "+name+" a reader sees")
+		case secured:
+			found = warn("row security hides rows of "+name+" from this role", "the audit and verify cannot judge; give it BYPASSRLS, as the API's has")
+		}
+		if count++; found.Verdict > worst.Verdict || count == 1 {
+			worst = found
+		}
+		return nil
+	})
 	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return uncached(cachestate.NotInstalled, "there is no table public.properties"), nil
 	case err != nil:
 		return Finding{}, err
-	case kind:
-		return fail("public.properties is partitioned, foreign or no table at all", remedy), nil
-	case inherits:
-		return fail("public.properties inherits or is inherited", remedy), nil
-	case subscribed:
-		return fail("public.properties is fed by logical replication, which fires no statement triggers", remedy), nil
-	case limited:
-		return uncached(cachestate.RowSecurity, "row security decides which listings a reader sees"), nil
-	case secured:
-		return warn("row security hides listings from this role", "the audit and verify cannot judge; give it BYPASSRLS, as the API's has"), nil
+	case count == 0:
+		return uncached(cachestate.NotInstalled, "no table is captured"), nil
+	case worst.Verdict == OK && count > 1:
+		return ok("%d ordinary tables", count), nil
 	}
-	return ok("an ordinary table"), nil
+	return worst, nil
 }
 
 func capture(ctx context.Context, conn *pgx.Conn) (Finding, error) {
@@ -253,21 +282,28 @@ const (
 )
 
 func backlog(ctx context.Context, conn *pgx.Conn) (Finding, error) {
-	var there bool
-	var rows, size int64
-	err := conn.QueryRow(ctx, "select exists (select from pg_tables where schemaname = 'freshlist' and tablename = 'properties_changes')").Scan(&there)
-	if err != nil || !there {
-		return warn("there is no table of changes", "see capture"), err
-	}
-	err = conn.QueryRow(ctx, fmt.Sprintf(`
-		select (select count(*) from (select from freshlist.properties_changes limit %d) as counted),
-			pg_total_relation_size('freshlist.properties_changes')`, 10*manyRows)).Scan(&rows, &size)
+	rows, err := conn.Query(ctx, `
+		select format('%I.%I', schemaname, tablename) from pg_tables where schemaname = 'freshlist' and tablename like '%\_changes'`)
 	if err != nil {
 		return Finding{}, err
 	}
-	said := fmt.Sprintf("%d changes to apply, %d MiB", rows, size>>20)
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil || len(names) == 0 {
+		return warn("there is no table of changes", "see capture"), err
+	}
+	var count, size int64
+	for _, name := range names { // as PostgreSQL has quoted it
+		var some, bytes int64
+		err := conn.QueryRow(ctx, fmt.Sprintf(`select (select count(*) from (select from %s limit %d) as counted), pg_total_relation_size($1::text::regclass)`,
+			name, 10*manyRows), name).Scan(&some, &bytes)
+		if err != nil {
+			return Finding{}, err
+		}
+		count, size = count+some, size+bytes
+	}
+	said := fmt.Sprintf("%d changes to apply, %d MiB", count, size>>20)
 	switch {
-	case rows >= manyRows:
+	case count >= manyRows:
 		return warn(said, "start an invalidator, or run: invalidator uninstall"), nil
 	case size >= manyBytes:
 		return warn(said, "if it stays so: look for transactions that keep vacuum from clearing up"), nil

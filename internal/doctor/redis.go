@@ -143,7 +143,7 @@ func (c Config) readMarker(ctx context.Context) (*marker, error) {
 	err = conn.QueryRow(ctx, `
 		select epoch, cardinality(fence_terms), system_identifier = (select system_identifier from pg_control_system())
 			and database_oid = (select oid from pg_database where datname = current_database())
-		from freshlist.properties_marker order by revision desc limit 1`).Scan(&m.epoch, &m.partitions, &m.ours)
+		from freshlist.marker order by revision desc limit 1`).Scan(&m.epoch, &m.partitions, &m.ours)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}

@@ -27,11 +27,11 @@ func (l *leadership) apply(ctx context.Context, changes []match.Change, most int
 		return err
 	}
 	l.remaining = known[now:] // not sooner: what has not been purged for certain is still to be
-	var index match.Index
+	index := match.NewIndex(l.feed.Site)
 	for i := range fresh {
-		addRegistration(&index, &fresh[i])
+		addRegistration(index, &fresh[i])
 	}
-	late, err := l.affected(ctx, &index, changes, nil)
+	late, err := l.affected(ctx, index, changes, nil)
 	if err != nil {
 		return err
 	}

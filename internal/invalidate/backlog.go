@@ -33,7 +33,7 @@ func (l *leadership) consume(ctx context.Context, batch *feed.Batch, so *backlog
 	l.beatPrevented(cachestate.CatchingUp, fmt.Sprintf("%d changes are done", so.consumed+len(batch.Changes)))
 	l.position.Fences = l.purger.Fences()
 	err := l.runKeepingAlive(ctx, l.partTimeout(), func(ctx context.Context) error {
-		return feed.Consume(ctx, l.drains, l.position, batch)
+		return l.feed.Consume(ctx, l.drains, l.position, batch)
 	})
 	if err != nil {
 		return err
@@ -50,7 +50,7 @@ func (l *leadership) consume(ctx context.Context, batch *feed.Batch, so *backlog
 func (l *leadership) count(ctx context.Context, so *backlog) error {
 	var rows int
 	err := l.runKeepingAlive(ctx, countTimeout, func(ctx context.Context) (err error) {
-		rows, err = feed.Count(ctx, l.drains, l.position, l.collapse+1)
+		rows, err = l.feed.Count(ctx, l.drains, l.position, l.collapse+1)
 		return err
 	})
 	if err != nil {

@@ -61,7 +61,7 @@ func TestBacklogWithinARound(t *testing.T) {
 // galtRows stands for as many statements of one transaction.
 const galtRows = `
 	insert into freshlist.properties_changes (xid, new_row)
-	select pg_current_xact_id(), row(1000 + x, now(), now(), null, null, null, null, x, null, 'House', 'Condo', 'for_sale', 'GALT', null)::freshlist.property
+	select pg_current_xact_id(), row(1000 + x, now(), now(), null, null, null, null, x, null, 'House', 'Condo', 'for_sale', 'GALT', null)::freshlist.properties_row
 	from generate_series(1, %d) as x`
 
 // A backlog is applied in parts, and is gone then.

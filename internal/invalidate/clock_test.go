@@ -14,7 +14,7 @@ func TestABeatIsOfATimeBeforeItsDrain(t *testing.T) {
 	d := deployment.New(t, deployment.Options{Bound: 10 * time.Second})
 	d.Invalidate()
 	observer := d.Superuser()
-	d.Await("the invalidator to sleep", func() bool { return doorbellLock(d, observer, "mode = 'ExclusiveLock' and granted") })
+	awaitSleep(d, observer)
 
 	holder := d.Superuser()
 	_, err := holder.Exec(t.Context(), "begin; lock table freshlist.properties_changes in access exclusive mode")

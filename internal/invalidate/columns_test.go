@@ -77,54 +77,63 @@ func (w *walk) queries() []string {
 // database.
 func (w *walk) set(value string) {
 	w.Helper()
-	queries := w.queries()
-	before := w.answers(queries)
-	xid := w.Exec("update properties set " + w.column.Name + " = " + value + " where id = " + w.id)
-	if w.column.Name == "id" {
-		w.id = value
-	}
-	w.AwaitApplied(xid)
-	there := cached(w.Deployment, queries...)
-	after := w.answers(queries)
+	held(w.Deployment, w.api, formats[:], w.queries(), w.column.Name+" = "+value, w.mayBeNeedless, func() uint64 {
+		xid := w.Exec("update properties set " + w.column.Name + " = " + value + " where id = " + w.id)
+		if w.column.Name == "id" {
+			w.id = value
+		}
+		return xid
+	})
+	w.pagesHoldAll(value)
+	w.shown(value)
+}
+
+// held makes an edit and holds what becomes of some queries against the database: nothing is
+// stale, what the edit changed has been purged, and what it did not has been left.
+func held(d *deployment.Deployment, api *deployment.API, in []render.Format, queries []string, edit string, mayBeNeedless func(string) bool, run func() uint64) {
+	d.Helper()
+	before := answers(d, api, in, queries)
+	d.AwaitApplied(run())
+	there := cached(d, queries...)
+	after := answers(d, api, in, queries)
 	for i, q := range queries {
 		changed := after[i].fresh != before[i].fresh
 		if after[i].shown != after[i].fresh {
-			w.Errorf("%s = %s: %s is stale\n got %.2000s\nwant %.2000s", w.column.Name, value, q, after[i].shown, after[i].fresh)
+			d.Errorf("%s: %s is stale\n got %.2000s\nwant %.2000s", edit, q, after[i].shown, after[i].fresh)
 		}
 		switch {
 		case there[q] && changed:
-			w.Errorf("%s = %s: %s is still cached, and its answer has changed", w.column.Name, value, q)
-		case !there[q] && !changed && !w.mayBeNeedless(q):
-			w.Errorf("%s = %s: %s was purged, and its answer has not changed", w.column.Name, value, q)
+			d.Errorf("%s: %s is still cached, and its answer has changed", edit, q)
+		case !there[q] && !changed && !mayBeNeedless(q):
+			d.Errorf("%s: %s was purged, and its answer has not changed", edit, q)
 		}
 	}
-	w.pagesHoldAll(value)
-	w.shown(value)
 }
 
 // mayBeNeedless reports whether a query may be purged though its answer stays: a search
 // may find otherwise, for all that Go knows; the row behind a page was the reason for its
 // link to the next; and another id is a listing that went and one that came.
 func (w *walk) mayBeNeedless(query string) bool {
-	return strings.Contains(query, "?q=") || strings.Contains(query, "limit=") || w.column.Column == listing.ID
+	return strings.Contains(query, "?q=") || strings.Contains(query, "limit=") || w.column.Name == "id"
 }
 
 // answers reads the queries through the cache, as JSON and as the page made from the
 // same rows, and past it.
-func (w *walk) answers(queries []string) []answer {
-	w.Helper()
+func answers(d *deployment.Deployment, api *deployment.API, in []render.Format, queries []string) []answer {
+	d.Helper()
 	answers := make([]answer, len(queries))
 	for i, q := range queries {
-		for _, f := range []render.Format{render.JSON, render.HTML} {
-			if f == render.HTML && strings.HasPrefix(q, "properties/summary") {
+		query := d.Query(q)
+		for _, f := range in {
+			if f == render.HTML && query.Kind == listing.SummaryKind {
 				continue
 			}
-			a, err := w.api.Cache.Get(w.Context(), readthrough.Request{Query: w.Query(q), Format: f})
+			a, err := api.Cache.Get(d.Context(), readthrough.Request{Query: query, Format: f})
 			if err != nil {
-				w.Fatalf("read %s: %v", q, err)
+				d.Fatalf("read %s: %v", q, err)
 			}
 			answers[i].shown += a.Body
-			answers[i].fresh += w.api.Fresh(q, f)
+			answers[i].fresh += api.Fresh(q, f)
 		}
 	}
 	return answers

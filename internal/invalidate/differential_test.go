@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/freshlist/freshlist/internal/coherence/deployment"
-	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/serve/readthrough"
 	"github.com/freshlist/freshlist/internal/serve/render"
 	"github.com/freshlist/freshlist/internal/telemetry"
@@ -58,9 +57,7 @@ func pages(d *deployment.Deployment, api *deployment.API, first string, n int) [
 // canonical spells a query the one way.
 func canonical(d *deployment.Deployment, text string) string {
 	d.Helper()
-	q, err := listing.Parse(text)
-	d.Must(err)
-	return q.String()
+	return d.Query(text).String()
 }
 
 // tally is what a run of edits came to.

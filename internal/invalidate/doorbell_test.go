@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/freshlist/freshlist/internal/coherence/deployment"
+	"github.com/freshlist/freshlist/internal/pgtest"
 	"github.com/freshlist/freshlist/internal/rediscache"
 	"github.com/freshlist/freshlist/internal/schema"
 )
@@ -185,27 +186,42 @@ func doorbellLock(d *deployment.Deployment, conn *pgx.Conn, condition string) (t
 	return there
 }
 
+// awaitSleep waits until the invalidator sleeps. On a slow machine that takes long: after a
+// ping that hung it stays awake for 10 s, and for longer each time.
+func awaitSleep(d *deployment.Deployment, conn *pgx.Conn) {
+	d.Helper()
+	awaitLong(d, "the invalidator to sleep", func() bool { return doorbellLock(d, conn, asleep) })
+}
+
 // The twin: a change that does not ring while the invalidator sleeps is found with
-// the next beat only. Nothing else looks.
+// the next beat only. Nothing else looks, but for a few looks behind a ring beside which
+// transactions of any database were in progress, and after a ping that hung. So the server is
+// the test's own, and it is enough if one silent change stays unheard.
 func TestSilentChangeIsLate(t *testing.T) {
 	t.Parallel()
-	d := deployment.New(t, deployment.Options{Bound: rareBeats})
+	d := deployment.New(t, deployment.Options{Bound: rareBeats, Postgres: pgtest.Start(t)})
 	d.Invalidate()
 	listings(d, "FOLSOM", 1, 2)
-	conn := d.Connect()
-	d.Await("the invalidator to sleep", func() bool { return doorbellLock(d, conn, asleep) })
-	heard := d.Listen()
-	api := d.API()
-	warm(d, api, "properties/1", "properties/2")
-	d.Exec("update properties set price = price + 1 where id = 1") // the drain that follows the lock has been, when this is heard
-	heard.Until("properties/1")
-	d.Exec("insert into freshlist.properties_changes (xid) values (pg_current_xact_id())") // anything may have changed
-	timeout := time.NewTimer(time.Second)
-	defer timeout.Stop()
-	select {
-	case m := <-heard.C:
-		t.Errorf("%s was purged without a ring", m.Query)
-	case <-timeout.C:
+	conn, api, heard := d.Connect(), d.API(), d.Listen()
+	unheard := func() bool {
+		awaitSleep(d, conn)
+		warm(d, api, "properties/1", "properties/2")
+		d.Exec("update properties set price = price + 1 where id = 1") // the drain that follows the lock has been, when this is heard
+		heard.Until("properties/1")
+		d.Exec("insert into freshlist.properties_changes (xid) values (pg_current_xact_id())") // anything may have changed
+		timeout := time.NewTimer(time.Second)
+		defer timeout.Stop()
+		select {
+		case <-heard.C:
+			return false
+		case <-timeout.C:
+			return true
+		}
+	}
+	for attempts := 1; !unheard(); attempts++ {
+		if attempts == 20 {
+			t.Fatalf("each of %d silent changes was purged for without a ring", attempts)
+		}
 	}
 	d.Exec("update properties set price = price + 1 where id = 1")
 	heard.Until("properties/2")

@@ -1,5 +1,5 @@
 // Package invalidate is the write path. It reads the changes that anybody has committed to
-// the listings, and removes from Redis exactly the answers that they change.
+// the described tables, and removes from Redis exactly the answers that they change.
 //
 // Its invariant: a beat is published only after everything that was visible in PostgreSQL at
 // the beat's noted time has been purged. One loop does it all, in this order: read Redis'
@@ -19,6 +19,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/freshlist/freshlist/internal/cachestate"
+	"github.com/freshlist/freshlist/internal/invalidate/feed"
 	"github.com/freshlist/freshlist/internal/invalidate/match"
 	"github.com/freshlist/freshlist/internal/rediscache"
 	"github.com/freshlist/freshlist/internal/rediskey"
@@ -46,9 +47,10 @@ type Invalidator struct {
 	leaderChecked time.Time // when the leader's proofs were last looked at
 
 	// What is known of Redis outlives a leadership: if nobody else has led meanwhile, the
-	// next one goes on with it.
+	// next one goes on with it, by the same description.
 	purger    *rediscache.Purger
 	index     match.Index
+	feed      *feed.Feed                  // of the description that the index is of; nil before the first
 	keepAlive func(context.Context) error // of the present leadership
 	collapse  int                         // collapseRows, but for tests
 }

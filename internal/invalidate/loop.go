@@ -50,13 +50,19 @@ func (l *leadership) restart(ctx context.Context, failed error) (again bool, err
 		err = l.renewEpoch(ctx, telemetry.PreparedEnded)
 	case errors.Is(failed, errBacklog):
 		err = l.renewEpoch(ctx, telemetry.Backlog)
-	case errors.Is(failed, feed.ErrMarker), errors.Is(failed, rediscache.ErrStateLost), errors.Is(failed, feed.ErrCatalog):
+	case errors.Is(failed, feed.ErrMarker), errors.Is(failed, rediscache.ErrStateLost), isAltered(failed):
 		err = l.begin(ctx)
 	default:
 		return false, failed
 	}
-	if errors.Is(err, feed.ErrCatalog) {
+	if isAltered(err) {
 		err = l.begin(ctx)
 	}
 	return err == nil, err
+}
+
+// isAltered reports whether the tables, their capture or their description are not what this
+// leader has looked at.
+func isAltered(err error) bool {
+	return errors.Is(err, feed.ErrCatalog) || errors.Is(err, feed.ErrDescription)
 }

@@ -115,7 +115,7 @@ func reasonOf(err error) cachestate.Reason {
 	switch {
 	case errors.Is(err, rediscache.ErrFenced), errors.Is(err, feed.ErrTerm):
 		return cachestate.OtherLeader
-	case errors.Is(err, rediscache.ErrStateLost), errors.Is(err, feed.ErrMarker), errors.Is(err, feed.ErrCatalog), isRefusedForTime(err):
+	case errors.Is(err, rediscache.ErrStateLost), errors.Is(err, feed.ErrMarker), isAltered(err), isRefusedForTime(err):
 		return cachestate.NoBeat
 	case errors.As(err, &pg):
 		return reasonOfCode(pg.Code)
@@ -280,7 +280,7 @@ func (i *Invalidator) disagrees(beat *rediscache.Beat, database string) (cachest
 // judgeMarker tells a leader that works under other settings from one that proves nothing.
 // The marker says what it works under.
 func (i *Invalidator) judgeMarker(ctx context.Context, conn *pgx.Conn) (cachestate.Reason, string, error) {
-	const query = `select to_jsonb(m) ->> 'agreed' from freshlist.properties_marker as m order by revision desc limit 1`
+	const query = `select to_jsonb(m) ->> 'agreed' from freshlist.marker as m order by revision desc limit 1`
 	var agreed *string
 	err := conn.QueryRow(ctx, query).Scan(&agreed)
 	var pg *pgconn.PgError

@@ -134,7 +134,7 @@ func (l *leadership) pollOnce(ctx context.Context, catalog bool) (*feed.Batch, e
 // drain reads what is new, in one step.
 func (l *leadership) drain(ctx context.Context, catalog bool) (batch *feed.Batch, err error) {
 	err = l.runKeepingAlive(ctx, l.partTimeout(), func(ctx context.Context) error {
-		batch, err = feed.Drain(ctx, l.drains, l.position, drainLimits, catalog)
+		batch, err = l.feed.Drain(ctx, l.drains, l.position, drainLimits, catalog)
 		return err
 	})
 	return batch, err

@@ -3,8 +3,6 @@ package invalidate
 import (
 	"context"
 	"time"
-
-	"github.com/freshlist/freshlist/internal/invalidate/feed"
 )
 
 // The position is stored every storeOften while so many changes keep coming that there are
@@ -34,7 +32,7 @@ func (l *leadership) store(ctx context.Context, beatDue bool) error {
 // save writes the position now.
 func (l *leadership) save(ctx context.Context) error {
 	l.position.Fences = l.purger.Fences()
-	if err := feed.Advance(ctx, l.drains, l.position, l.pending); err != nil {
+	if err := l.feed.Advance(ctx, l.drains, l.position, l.pending); err != nil {
 		return err
 	}
 	l.purger.BatchStored()

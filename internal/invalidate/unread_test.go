@@ -17,7 +17,7 @@ func TestChangesThatAreNotUnderstood(t *testing.T) {
 	for name, captured := range map[string]string{
 		"a number with too many places": "row(1, now(), now(), null, null, null, null, 0.001, null, 't', 'Condo', 'sold', 'GALT', null)",
 		"a number out of range":         "row(1, now(), now(), null, null, null, null, 1e15, null, 't', 'Condo', 'sold', 'GALT', null)",
-		"NULL where there is none":      "row(1, now(), now(), null, null, null, null, null, null, 't', 'Condo', 'sold', 'GALT', null)",
+		"no key":                        "row(null, now(), now(), null, null, null, null, 1, null, 't', 'Condo', 'sold', 'GALT', null)",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -29,7 +29,7 @@ func TestChangesThatAreNotUnderstood(t *testing.T) {
 			for _, q := range []string{"properties", "properties/7", "properties/summary?city=GALT"} {
 				api.Get(q, render.JSON)
 			}
-			xid := d.Exec("insert into freshlist.properties_changes (xid, new_row) select pg_current_xact_id(), " + captured + "::freshlist.property from generate_series(1, 3)")
+			xid := d.Exec("insert into freshlist.properties_changes (xid, new_row) select pg_current_xact_id(), " + captured + "::freshlist.properties_row from generate_series(1, 3)")
 			d.AwaitApplied(xid)
 			if there := cached(d, "properties", "properties/7", "properties/summary?city=GALT"); there["properties"] || there["properties/7"] || there["properties/summary?city=GALT"] {
 				t.Errorf("still cached: %v", there)

@@ -19,11 +19,12 @@ const module = "github.com/freshlist/freshlist/"
 
 // pure packages decide and do no I/O: nothing of the world's, and of ours only this.
 var pure = map[string][]string{
-	"internal/listing":          nil,
+	"internal/listing":          {module + "internal/description"},
 	"internal/description":      {"github.com/goccy/go-yaml/ast", "github.com/goccy/go-yaml/lexer", "github.com/goccy/go-yaml/parser", "github.com/goccy/go-yaml/token"},
 	"internal/rediskey":         nil,
 	"internal/pgsnapshot":       nil,
-	"internal/invalidate/match": {module + "internal/listing"},
+	"internal/pgvalue":          {module + "internal/listing"},
+	"internal/invalidate/match": {module + "internal/listing", module + "internal/description"},
 }
 
 // leaves are packages that anybody may import, so they import the standard library alone.
@@ -33,6 +34,7 @@ var leaves = []string{"internal/cachestate", "internal/redisurl"}
 // aside.
 var reserved = map[string][]string{
 	"github.com/labstack/echo": {"internal/serve", "internal/bench"},
+	"github.com/spf13/cobra":   {"internal/cli", "cmd"},
 	"github.com/jackc/pgx/v5": {
 		"internal/schema", "internal/invalidate", "internal/serve/database", "internal/doctor", "internal/session", // where SQL is
 		"internal/local", "internal/pgtest", "internal/coherence", "internal/bench", "cmd",

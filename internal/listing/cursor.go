@@ -5,44 +5,74 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
-	"math"
 )
 
-// A cursor is base64url of: the sort and whether the value is NULL (one byte),
-// the value (signed varint, absent for NULL), the id (signed varint), and a
-// CRC-32C of all that, so that a damaged one is refused instead of answered
-// with another page. It is no secret and no proof: whoever makes one up gets a
-// page that he could have asked for by a filter.
+// A cursor is base64url of: twice the order's number, and one more if the value is NULL (a
+// varint), the value (absent for NULL), the key, and a CRC-32C of all that and of the names of the table
+// and its order, so that a damaged one, or one of another description, is refused instead of
+// answered with another page. A number is a signed varint, a text its length and bytes. It is
+// no secret and no proof: whoever makes one up gets a page that he could have asked for by a
+// filter.
 
-// cursorNull marks a key whose value is NULL, beside the sort's number.
-const cursorNull = 0x80
+// maxSortBytes is how long the number of an order can be: a table has at most two for each of
+// its columns, and the default.
+const maxSortBytes = 2
 
-// maxCursor is the length of the longest cursor's text: base64 makes four
-// characters of three bytes.
-const maxCursor = ((1+2*binary.MaxVarintLen64+crc32.Size)*4 + 2) / 3
+// textRoom is how long a text of a cursor can always be. A longer one is good too, if the
+// rest of the query leaves it room.
+const textRoom = 64
 
 // errCursor says that a cursor is not one that this package wrote.
 var errCursor = errors.New("damaged cursor")
 
-func cursorSum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
+var cursorTable = crc32.MakeTable(crc32.Castagnoli)
 
-func appendCursor(dst []byte, s Sort, k Key) []byte {
-	var room [64]byte
-	b := append(room[:0], byte(s))
-	if k.Value.Valid {
-		b = binary.AppendVarint(b, k.Value.V)
-	} else {
-		b[0] |= cursorNull
+func (t *Table) cursorSum(sort int, body []byte) uint32 {
+	sum := crc32.Checksum(body, cursorTable)
+	sum = crc32.Update(sum, cursorTable, []byte(t.Name+"?"))
+	return crc32.Update(sum, cursorTable, []byte(t.Orders[sort].Name))
+}
+
+// cursorRoom returns how long the text of a cursor of an order may be at least.
+func (t *Table) cursorRoom(sort int) int {
+	room := maxSortBytes + crc32.Size
+	for _, c := range [...]*Column{t.KeyColumn(), &t.Columns[t.Orders[sort].Column]} {
+		if c.Form.InNumber() {
+			room += binary.MaxVarintLen64
+		} else {
+			room += 1 + textRoom
+		}
 	}
-	b = binary.AppendVarint(b, k.ID)
-	b = binary.BigEndian.AppendUint32(b, cursorSum(b))
+	return (room*4 + 2) / 3 // base64 makes four characters of three bytes
+}
+
+func (t *Table) appendCursor(dst []byte, sort int, k Key) []byte {
+	var room [128]byte
+	head := uint64(sort) << 1
+	if !k.Value.Valid {
+		head |= 1
+	}
+	b := binary.AppendUvarint(room[:0], head)
+	if k.Value.Valid {
+		b = appendCursorValue(b, t.Order(sort).Column, k.Value.V)
+	}
+	b = appendCursorValue(b, t.KeyColumn(), k.Key)
+	b = binary.BigEndian.AppendUint32(b, t.cursorSum(sort, b))
 	return base64.RawURLEncoding.AppendEncode(dst, b)
 }
 
-// parseCursor reads a cursor's sort and key. What it accepts, PostgreSQL can
-// compare with the sort's column: values outside the column's range are refused.
-func parseCursor(text string) (Sort, Key, error) {
-	if len(text) > maxCursor {
+func appendCursorValue(b []byte, c *Column, v Value) []byte {
+	if c.Form.InNumber() {
+		return binary.AppendVarint(b, v.Number)
+	}
+	b = binary.AppendUvarint(b, uint64(len(v.Text)))
+	return append(b, v.Text...)
+}
+
+// parseCursor reads a cursor's order and key. What it accepts, PostgreSQL can compare with
+// the order's column: values outside the column's range are refused.
+func (t *Table) parseCursor(text string) (sort int, k Key, err error) {
+	if len(text) > MaxText {
 		return 0, Key{}, errCursor
 	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
@@ -50,51 +80,53 @@ func parseCursor(text string) (Sort, Key, error) {
 		return 0, Key{}, errCursor
 	}
 	body, sum := b[:len(b)-crc32.Size], b[len(b)-crc32.Size:]
-	if cursorSum(body) != binary.BigEndian.Uint32(sum) {
+	head, size := binary.Uvarint(body)
+	if size <= 0 || head>>1 >= uint64(len(t.Orders)) {
 		return 0, Key{}, errCursor
 	}
-	s, k, ok := cursorKey(body)
-	if !ok || !s.holds(k.Value) || string(appendCursor(nil, s, k)) != text {
+	if sort = int(head >> 1); t.cursorSum(sort, body) != binary.BigEndian.Uint32(sum) {
 		return 0, Key{}, errCursor
 	}
-	return s, k, nil
+	k, ok := t.cursorKey(sort, head&1 != 0, body[size:])
+	if !ok || string(t.appendCursor(nil, sort, k)) != text {
+		return 0, Key{}, errCursor
+	}
+	return sort, k, nil
 }
 
-func cursorKey(b []byte) (s Sort, k Key, ok bool) {
-	s, b, isNull := Sort(b[0]&^cursorNull), b[1:], b[0]&cursorNull != 0
-	if s > AreaDesc {
-		return 0, Key{}, false
-	}
-	if !isNull {
-		v, n := binary.Varint(b)
-		if n <= 0 {
-			return 0, Key{}, false
+func (t *Table) cursorKey(sort int, null bool, b []byte) (k Key, ok bool) {
+	if !null {
+		var v Value
+		if v, b, ok = cutCursorValue(b, t.Order(sort).Column); !ok {
+			return Key{}, false
 		}
-		k.Value, b = Some(v), b[n:]
+		k.Value = Some(v)
 	}
-	id, n := binary.Varint(b)
-	k.ID = id
-	return s, k, n > 0 && n == len(b)
+	k.Key, b, ok = cutCursorValue(b, t.KeyColumn())
+	return k, ok && len(b) == 0
 }
 
-// The first instant of a timestamptz and the last: of 4714 BC and the year 294276.
-const (
-	firstInstant Micros = -211_813_488_000_000_000
-	lastInstant  Micros = 9_223_371_331_200_000_000 - 1
-)
-
-// holds reports whether the order's column can hold the value, by its type: the
-// table's checks may have been dropped.
-func (s Sort) holds(v Null[int64]) bool {
-	switch s.Column() {
-	case Price:
-		return v.Valid && (v.V >= -MaxPrice && v.V <= MaxPrice || v.V >= NaNPrice)
-	case LivingArea:
-		return !v.Valid || v.V >= math.MinInt32 && v.V <= math.MaxInt32
-	case CreatedAt:
-		m := Micros(v.V)
-		return v.Valid && (m >= firstInstant && m <= lastInstant || !m.Finite())
-	default:
-		panic(errSort)
+// cutCursorValue reads a value and returns what follows it.
+func cutCursorValue(b []byte, c *Column) (v Value, rest []byte, ok bool) {
+	if c.Form.InNumber() {
+		n, size := binary.Varint(b)
+		if size <= 0 || !c.holds(n) {
+			return Value{}, nil, false
+		}
+		return Value{Number: n}, b[size:], true
 	}
+	n, size := binary.Uvarint(b)
+	if size <= 0 || n > uint64(len(b)-size) {
+		return Value{}, nil, false
+	}
+	text := string(b[size : size+int(n)])
+	ok = storable(text)
+	switch c.Form {
+	case UUID:
+		parsed, must := parseUUID(text)
+		ok = ok && must == "" && parsed.Text == text
+	case Spelled:
+		ok = ok && c.spells(text)
+	}
+	return Value{Text: text}, b[size+int(n):], ok
 }

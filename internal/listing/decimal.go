@@ -1,22 +1,9 @@
 package listing
 
 import (
+	"math"
 	"strconv"
 	"strings"
-)
-
-// The decimal places of the numeric columns: how many digits of a stored
-// integer stand behind the point.
-const (
-	priceScale     = 2
-	bathroomsScale = 1
-)
-
-// The largest values that the table's columns take. Their types, numeric(14, 2) and
-// numeric(3, 1), hold the same values below zero, and NaN.
-const (
-	MaxPrice     = 999_999_999_999_99 // cents
-	MaxBathrooms = 99_9               // tenths
 )
 
 // maxDigits bounds the text of a number. No column needs so many.
@@ -25,22 +12,12 @@ const maxDigits = 32
 // nan is PostgreSQL's spelling.
 const nan = "NaN"
 
-// AppendPrice appends a price in cents with its two decimals: 350000.00. Or NaN, also for
-// NoPrice.
-func AppendPrice(dst []byte, cents int64) []byte {
-	if cents >= NaNPrice {
+// AppendDecimal appends v / 10^scale with exactly scale decimals: 350000.00. Or NaN.
+func AppendDecimal(dst []byte, v int64, scale int) []byte {
+	if v == NaN {
 		return append(dst, nan...)
 	}
-	return appendFixed(dst, cents, priceScale)
-}
-
-// AppendBathrooms appends a number of bathrooms in tenths with its one decimal: 2.5.
-// Or NaN.
-func AppendBathrooms(dst []byte, tenths int16) []byte {
-	if tenths == NaNBathrooms {
-		return append(dst, nan...)
-	}
-	return appendFixed(dst, int64(tenths), bathroomsScale)
+	return appendFixed(dst, v, scale)
 }
 
 // appendFixed appends v / 10^scale with exactly scale decimals.
@@ -49,25 +26,20 @@ func appendFixed(dst []byte, v int64, scale int) []byte {
 	if v < 0 {
 		dst, u = append(dst, '-'), -u
 	}
-	start := len(dst)
-	dst = strconv.AppendUint(dst, u, 10)
-	for len(dst)-start <= scale { // a digit before the point
-		dst = append(dst, 0)
-		copy(dst[start+1:], dst[start:])
-		dst[start] = '0'
-	}
 	if scale == 0 {
-		return dst
+		return strconv.AppendUint(dst, u, 10)
 	}
-	point := len(dst) - scale
-	dst = append(dst, 0)
-	copy(dst[point+1:], dst[point:])
-	dst[point] = '.'
+	unit := uint64(powerOfTen(scale))
+	dst = append(strconv.AppendUint(dst, u/unit, 10), '.')
+	for rest := u % unit; unit > 1; rest %= unit {
+		unit /= 10
+		dst = append(dst, '0'+byte(rest/unit))
+	}
 	return dst
 }
 
-// appendShortest appends v / 10^scale without needless decimals, the one
-// spelling that canonical text uses: 350000, 499999.5.
+// appendShortest appends v / 10^scale without needless decimals, the one spelling that
+// canonical text uses: 350000, 499999.5.
 func appendShortest(dst []byte, v int64, scale int) []byte {
 	for scale > 0 && v%10 == 0 {
 		v, scale = v/10, scale-1
@@ -75,36 +47,44 @@ func appendShortest(dst []byte, v int64, scale int) []byte {
 	return appendFixed(dst, v, scale)
 }
 
-// parseFixed reads a plain decimal of at most scale decimals as an integer of
-// that scale. A number too large for an int64 saturates, so that the caller's
-// upper limit refuses it.
-func parseFixed(s string, scale int) (int64, bool) {
-	decimals, ok := plainDecimal(s)
+// parseFixed reads a plain decimal of at most scale decimals, perhaps with a sign, as an
+// integer of that scale. Of a number that no int64 can be, which does not fit, it returns the
+// nearest one.
+func parseFixed(s string, scale int) (v int64, fits, ok bool) {
+	digits, negative := strings.CutPrefix(s, "-")
+	decimals, ok := plainDecimal(digits)
 	if !ok || decimals > scale {
-		return 0, false
+		return 0, false, false
 	}
-	const most = 1<<63 - 1
-	var v int64
-	push := func(digit int64) {
-		if v > (most-digit)/10 {
-			v = most
+	most := uint64(math.MaxInt64)
+	if negative {
+		most++
+	}
+	var u uint64
+	fits = true
+	push := func(digit uint64) {
+		if u > (most-digit)/10 {
+			u, fits = most, false
 			return
 		}
-		v = v*10 + digit
+		u = u*10 + digit
 	}
-	for i := range len(s) {
-		if s[i] != '.' {
-			push(int64(s[i] - '0'))
+	for i := range len(digits) {
+		if digits[i] != '.' {
+			push(uint64(digits[i] - '0'))
 		}
 	}
 	for range scale - decimals {
 		push(0)
 	}
-	return v, true
+	if negative {
+		u = -u
+	}
+	return int64(u), fits, true
 }
 
-// plainDecimal reports whether s is digits, and perhaps a point with digits on
-// either side, and how many digits stand behind the point.
+// plainDecimal reports whether s is digits, and perhaps a point with digits on either side,
+// and how many digits stand behind the point.
 func plainDecimal(s string) (decimals int, ok bool) {
 	if len(s) > maxDigits {
 		return 0, false

@@ -4,31 +4,28 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
+	"math/bits"
 )
 
 // errEncoding says that bytes are not what Encode writes.
 var errEncoding = errors.New("damaged queryset")
 
-// DecodeQueryset is the inverse of Encode for a query's answer. It accepts only
-// what Encode returns: anything else is an error, never a panic, and costs no
-// more memory than its own length warrants.
+// DecodeQueryset is the inverse of Encode for a query's answer. It accepts only what Encode
+// returns: anything else is an error, never a panic, and costs no more memory than its own
+// length warrants.
 func DecodeQueryset(q Query, b []byte) (Queryset, error) {
 	d := decoder{b: b, s: string(b)}
 	qs := Queryset{Query: q}
 	if d.byte() != byte(q.Kind) {
 		d.bad = true
 	}
-	switch q.Kind {
-	case SummaryKind:
-		d.summary(&qs.Summary)
-	case PropertyKind:
-		qs.Items = d.items(true)
-		d.bad = d.bad || len(qs.Items) > 1
-	default:
-		qs.Items = d.items(false)
-		if d.flag() {
-			qs.Ahead = Some(d.key())
+	if q.Kind == SummaryKind {
+		d.summary(q.Table, &qs.Summary)
+	} else {
+		qs.Items = d.items(&q)
+		d.bad = d.bad || q.Kind == RowKind && len(qs.Items) > 1
+		if q.Kind == PageKind && d.flag() {
+			qs.Ahead = Some(Key{Value: d.optional(q.Order().Column), Key: d.value(q.Table.KeyColumn())})
 		}
 	}
 	if d.bad || d.at != len(b) {
@@ -37,8 +34,8 @@ func DecodeQueryset(q Query, b []byte) (Queryset, error) {
 	return qs, nil
 }
 
-// decoder reads b. After the first fault bad is set and every read returns zero.
-// Texts are cut from s, one copy of b, and so cost no allocation each.
+// decoder reads b. After the first fault bad is set and every read returns zero. Texts are
+// cut from s, one copy of b, and so cost no allocation each.
 type decoder struct {
 	b   []byte
 	s   string
@@ -75,6 +72,10 @@ func (d *decoder) uint() uint64 {
 	if d.bad {
 		return 0
 	}
+	if d.at < len(d.b) && d.b[d.at] < 0x80 {
+		d.at++
+		return uint64(d.b[d.at-1])
+	}
 	v, n := binary.Uvarint(d.b[d.at:])
 	if n <= 0 || n > 1 && d.b[d.at+n-1] == 0 { // cut off, too large, or not the shortest
 		d.bad = true
@@ -89,16 +90,6 @@ func (d *decoder) int() int64 {
 	return int64(u>>1) ^ -int64(u&1)
 }
 
-// small reads a signed integer that must fit in the given number of bits.
-func (d *decoder) small(bits int) int64 {
-	v := d.int()
-	if v>>(bits-1) != v>>63 {
-		d.bad = true
-		return 0
-	}
-	return v
-}
-
 // count reads how many things of at least size bytes each follow.
 func (d *decoder) count(size int) int {
 	n := d.uint()
@@ -109,92 +100,81 @@ func (d *decoder) count(size int) int {
 	return int(n)
 }
 
-func (d *decoder) text() string {
-	n := d.count(1)
-	at := d.take(n)
-	if d.bad {
-		return ""
-	}
-	return d.s[at : at+n]
+// value reads a value of a column.
+func (d *decoder) value(c *Column) (v Value) {
+	d.into(&v, c)
+	return v
 }
 
-func (d *decoder) float() float64 {
-	at := d.take(8)
-	if d.bad {
-		return 0
+// into reads a value of a column into v, which is zero.
+func (d *decoder) into(v *Value, c *Column) {
+	switch {
+	case c.Form == Float:
+		at := d.take(8)
+		if d.bad {
+			return
+		}
+		v.Number = int64(binary.LittleEndian.Uint64(d.b[at:]))
+	case c.Form.InNumber():
+		v.Number = d.int()
+	default:
+		n := d.count(1)
+		if at := d.take(n); !d.bad {
+			v.Text = d.s[at : at+n]
+		}
+		return
 	}
-	return math.Float64frombits(binary.LittleEndian.Uint64(d.b[at:]))
+	d.bad = d.bad || !c.holds(v.Number)
 }
 
-func (d *decoder) key() (k Key) {
-	if d.flag() {
-		k.Value = Some(d.int())
+func (d *decoder) optional(c *Column) Null[Value] {
+	if !d.flag() {
+		return Null[Value]{}
 	}
-	k.ID = d.int()
-	return k
+	return Null[Value]{V: d.value(c), Valid: !d.bad}
 }
 
-func (d *decoder) items(whole bool) []Property {
-	const smallest = 8 // flags, id, type, status, price, city, created_at, title
-	n := d.count(smallest)
+func (d *decoder) items(q *Query) []Row {
+	columns := q.Columns()
+	n := d.count(1) // a row has at least its flags
 	if n == 0 {
 		return nil
 	}
-	items := make([]Property, n)
-	for i := range items {
+	width := len(q.Table.Columns)
+	var values []Value // of all rows, a few rows ahead at a time
+	items := make([]Row, 0, min(n, MaxLimit))
+	for range n {
 		if d.bad {
 			return nil
 		}
-		d.row(&items[i].Row)
-		items[i].Title = d.text()
-		if whole {
-			items[i].Description = d.text()
-			items[i].UpdatedAt = Micros(d.int())
+		if len(values) == 0 {
+			values = make([]Value, width*min(n-len(items), MaxLimit))
 		}
+		r := Row{Values: values[:width:width], Nulls: Columns(d.uint())}
+		values = values[width:]
+		d.bad = d.bad || r.Nulls&^columns != 0
+		for left := columns &^ r.Nulls; left != 0; left &= left - 1 {
+			c := bits.TrailingZeros64(uint64(left))
+			d.into(&r.Values[c], &q.Table.Columns[c])
+		}
+		items = append(items, r)
 	}
 	return items
 }
 
-func (d *decoder) row(r *Row) {
-	null := d.byte()
-	d.bad = d.bad || null&^nullAny != 0
-	r.ID = d.int()
-	r.PropertyType = d.text()
-	r.Status = d.text()
-	r.Price = d.int()
-	r.City = d.text()
-	if null&nullPostalCode == 0 {
-		r.PostalCode = Some(d.text())
-	}
-	if null&nullBedrooms == 0 {
-		r.Bedrooms = Some(int16(d.small(16)))
-	}
-	if null&nullBathrooms == 0 {
-		r.Bathrooms = Some(int16(d.small(16)))
-	}
-	if null&nullLivingArea == 0 {
-		r.LivingArea = Some(int32(d.small(32)))
-	}
-	if null&nullLatitude == 0 {
-		r.Latitude = Some(d.float())
-	}
-	if null&nullLongitude == 0 {
-		r.Longitude = Some(d.float())
-	}
-	r.CreatedAt = Micros(d.int())
-}
-
-func (d *decoder) summary(s *Summary) {
+func (d *decoder) summary(t *Table, s *Summary) {
 	s.Count = d.int()
-	s.MinPrice = d.int()
-	s.MaxPrice = d.int()
-	s.MeanPrice = d.int()
-	for _, facets := range [...]*[]Facet{&s.ByCity, &s.ByPropertyType, &s.ByBedrooms} {
-		*facets = d.facets()
+	for _, column := range t.Stats {
+		c := &t.Columns[column]
+		mean := c.MeanColumn()
+		s.Stats = append(s.Stats, Stat{Min: d.optional(c), Max: d.optional(c), Mean: d.optional(&mean)})
+	}
+	for _, f := range t.Table.Facets {
+		s.Facets = append(s.Facets, d.facets(&t.Columns[f.Column]))
 	}
 }
 
-func (d *decoder) facets() []Facet {
+func (d *decoder) facets(c *Column) []Facet {
 	const smallest = 2 // flag, count
 	n := d.count(smallest)
 	if n == 0 {
@@ -202,10 +182,7 @@ func (d *decoder) facets() []Facet {
 	}
 	facets := make([]Facet, n)
 	for i := range facets {
-		if d.flag() {
-			facets[i].Value = Some(d.text())
-		}
-		facets[i].Count = d.int()
+		facets[i] = Facet{Value: d.optional(c), Count: d.int()}
 	}
 	return facets
 }

@@ -3,7 +3,7 @@ package listing_test
 import (
 	"bytes"
 	"encoding/hex"
-	"fmt"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -15,54 +15,67 @@ import (
 
 func TestEncodingIsExact(t *testing.T) {
 	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		q := listingtest.Query(rapid.Int64()).Draw(t, "query")
-		qs := listingtest.Queryset(q).Draw(t, "queryset")
-		b := qs.Encode()
-		back, err := listing.DecodeQueryset(q, b)
-		if err != nil {
-			t.Fatal(err)
-		}
-		// As text, since NaN is not equal to itself, and 0 is to -0.
-		if got, want := fmt.Sprintf("%#v", back), fmt.Sprintf("%#v", qs); got != want {
-			t.Fatalf("got %s, want %s", got, want)
-		}
-		cut := rapid.IntRange(0, len(b)-1).Draw(t, "cut")
-		if _, err := listing.DecodeQueryset(q, b[:cut]); err == nil {
-			t.Fatalf("%d of %d bytes accepted", cut, len(b))
-		}
-		if _, err := listing.DecodeQueryset(q, append(b, 0)); err == nil {
-			t.Fatal("a byte too many accepted")
-		}
+	forTables(t, func(t *testing.T, table *listing.Table) {
+		keys := listingtest.RowKeys(table)
+		rapid.Check(t, func(t *rapid.T) {
+			q := listingtest.Queries(table, keys).Draw(t, "query")
+			qs := listingtest.Querysets(q).Draw(t, "queryset")
+			b := qs.Encode()
+			back, err := listing.DecodeQueryset(q, b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !reflect.DeepEqual(back, qs) {
+				t.Fatalf("got %+v, want %+v", back, qs)
+			}
+			cut := rapid.IntRange(0, len(b)-1).Draw(t, "cut")
+			if _, err := listing.DecodeQueryset(q, b[:cut]); err == nil {
+				t.Fatalf("%d of %d bytes accepted", cut, len(b))
+			}
+			if _, err := listing.DecodeQueryset(q, append(b, 0)); err == nil {
+				t.Fatal("a byte too many accepted")
+			}
+		})
 	})
+}
+
+// answers are one of each kind, of properties.
+func answers() []listing.Queryset {
+	own := listingtest.Property(17, "title", "A home", "property_type", "Condo", "status", "for_sale", "price", 350_000, "city", "GALT",
+		"postal_code", "95632", "bedrooms", 3, "bathrooms", "2.5", "living_area", 900, "latitude", "38.5",
+		"created_at", listing.Value{Number: 1}, "description", "B", "updated_at", listing.Value{Number: 2})
+	item := listing.Row{Values: slices.Clone(own.Values), Nulls: own.Nulls}
+	for _, name := range []string{"description", "updated_at"} {
+		item.Values[listingtest.Properties().Column(name)] = listing.Value{}
+	}
+	page := listingtest.Query("properties?sort=price&limit=1")
+	page.After = listing.Some(key(number(5), 6))
+	summary := listing.Summary{
+		Count:  1,
+		Stats:  []listing.Stat{{Min: number(2), Max: number(3), Mean: number(4)}},
+		Facets: [][]listing.Facet{{{Value: text("GALT"), Count: 1}}, nil, {{Count: 1}}},
+	}
+	return []listing.Queryset{
+		{Query: page, Items: []listing.Row{item}, Ahead: listing.Some(key(number(7), 8))},
+		{Query: listingtest.Query("properties/17"), Items: []listing.Row{own}},
+		{Query: listingtest.Query("properties/summary"), Summary: summary},
+	}
 }
 
 // TestShape: another layout needs another Shape. Change both together.
 func TestShape(t *testing.T) {
 	t.Parallel()
-	row := listing.Row{
-		ID: 17, PropertyType: "Condo", Status: "for_sale", Price: 350_000_00, City: "GALT", PostalCode: listing.Some("95632"),
-		Bedrooms: listing.Some[int16](3), Bathrooms: listing.Some[int16](25), LivingArea: listing.Some[int32](900),
-		Latitude: listing.Some(38.5), CreatedAt: 1,
-	}
-	page := listing.Query{Sort: listing.PriceAsc, Limit: 1, After: listing.Some(listing.Key{Value: listing.Some[int64](5), ID: 6})}
-	key := listing.Key{Value: listing.Some[int64](7), ID: 8}
 	var all []byte
-	for _, qs := range []listing.Queryset{
-		{Query: page, Items: []listing.Property{{Row: row, Title: "A home"}}, Ahead: listing.Some(key)},
-		{Query: listing.Query{Kind: listing.PropertyKind, ID: 17}, Items: []listing.Property{{Row: row, Title: "A", Description: "B", UpdatedAt: 2}}},
-		{Query: listing.Query{Kind: listing.SummaryKind}, Summary: listing.Summary{Count: 1, MinPrice: 2, MaxPrice: 3, MeanPrice: 4,
-			ByCity: []listing.Facet{{Value: listing.Some("GALT"), Count: 1}}, ByBedrooms: []listing.Facet{{Count: 1}}}},
-	} {
+	for _, qs := range answers() {
 		all = append(append(all, qs.Encode()...), qs.Query.String()...)
 	}
 	const want = "" +
-		"0001202205436f6e646f08666f725f73616c6580bbb0210447414c540539353633320632880e000000000040434002064120" +
-		"686f6d6501010e1070726f706572746965733f736f72743d7072696365266c696d69743d3126637572736f723d41516f4d4d" +
-		"6a634e67670201202205436f6e646f08666f725f73616c6580bbb0210447414c540539353633320632880e00000000004043" +
-		"4002014101420470726f706572746965732f3137010204060801010447414c54020001000270726f706572746965732f7375" +
-		"6d6d617279"
-	if got := hex.EncodeToString(all); listing.Shape != "queryset 2, cursor 2" || got != want {
+		"0001802022064120686f6d6505436f6e646f08666f725f73616c6580bbb0210447414c540539353633320632880e00000000" +
+		"004043400201010e1070726f706572746965733f736f72743d7072696365266c696d69743d3126637572736f723d41676f4d" +
+		"3133694e48770201802022064120686f6d65014205436f6e646f08666f725f73616c6580bbb0210447414c54053935363332" +
+		"0632880e0000000000404340020470726f706572746965732f3137010201040106010801010447414c54020001000270726f" +
+		"706572746965732f73756d6d617279"
+	if got := hex.EncodeToString(all); listing.Shape != "queryset 3, cursor 3" || got != want {
 		t.Errorf("Shape %q:\n%s", listing.Shape, got)
 	}
 }
@@ -71,15 +84,7 @@ func TestShape(t *testing.T) {
 // byte of it is damaged, or its numbers are written longer than they need be.
 func TestDamagedQuerysets(t *testing.T) {
 	t.Parallel()
-	row := listing.Row{
-		ID: 17, PropertyType: "Condo", Status: "sold", Price: 5, City: "GALT", PostalCode: listing.Some("1"),
-		Bedrooms: listing.Some[int16](3), Bathrooms: listing.Some[int16](25), LivingArea: listing.Some[int32](900), CreatedAt: 1,
-	}
-	for _, qs := range []listing.Queryset{
-		{Query: listing.Query{Limit: 2}, Items: []listing.Property{{Row: row, Title: "A"}}, Ahead: listing.Some(listing.Key{Value: listing.Some[int64](7), ID: 8})},
-		{Query: listing.Query{Kind: listing.PropertyKind, ID: 17}, Items: []listing.Property{{Row: row, Title: "A", Description: "B", UpdatedAt: 2}}},
-		{Query: listing.Query{Kind: listing.SummaryKind}, Summary: listing.Summary{Count: 1, ByCity: []listing.Facet{{Value: listing.Some("GALT"), Count: 1}, {Count: 2}}}},
-	} {
+	for _, qs := range answers() {
 		good := qs.Encode()
 		check := func(b []byte) {
 			t.Helper()
@@ -96,7 +101,7 @@ func TestDamagedQuerysets(t *testing.T) {
 			check(slices.Concat(good[:at], []byte{good[at] | 0x80, 0}, good[at+1:]))
 			check(slices.Concat(good[:at], []byte{0xfe, 0xff, 0xff, 0xff, 0xff, 0x7f}, good[at+1:])) // a number of 42 bits
 		}
-		for _, other := range []listing.Kind{listing.PageKind, listing.PropertyKind, listing.SummaryKind} {
+		for _, other := range []listing.Kind{listing.PageKind, listing.RowKind, listing.SummaryKind} {
 			q := qs.Query
 			if q.Kind = other; other != qs.Query.Kind {
 				if _, err := listing.DecodeQueryset(q, good); err == nil {
@@ -105,21 +110,68 @@ func TestDamagedQuerysets(t *testing.T) {
 			}
 		}
 	}
-	two := listing.Queryset{Query: listing.Query{Kind: listing.PropertyKind, ID: 17}, Items: []listing.Property{{Row: row}, {Row: row}}}
+	two := answers()[1]
+	two.Items = append(two.Items, two.Items[0])
 	if _, err := listing.DecodeQueryset(two.Query, two.Encode()); err == nil {
 		t.Error("two properties are taken for one")
 	}
 }
 
+// Values that a column cannot hold, and NULLs of columns that an answer does not have, are
+// damage.
+func TestDecodeChecksValues(t *testing.T) {
+	t.Parallel()
+	table := listingtest.Every()
+	q := table.RowQuery(text("k").V)
+	good := table.NewRow()
+	for i := range table.Columns {
+		if !table.ItemColumns.Has(i) {
+			continue
+		}
+		good.Values[i] = listing.Value{}
+		for _, n := range []int64{1 << 15, 1 << 31, 1<<63 - 1, 2, 4, -1 << 63} {
+			c := &table.Columns[i]
+			v := listing.Value{Number: n}
+			if !c.Form.InNumber() || c.Holds(v) {
+				continue
+			}
+			r := listing.Row{Values: slices.Clone(good.Values)}
+			r.Values[i] = v
+			qs := listing.Queryset{Query: q, Items: []listing.Row{r}}
+			if _, err := listing.DecodeQueryset(q, qs.Encode()); err == nil {
+				t.Errorf("%s is %d", c.Name, n)
+			}
+		}
+	}
+	page := listing.Query{Table: table, Limit: 1}
+	hidden := table.Column("hidden")
+	b := []byte{0, 1}
+	for nulls := uint64(1) << hidden; nulls > 0; nulls >>= 7 {
+		b = append(b, byte(nulls&0x7f)|0x80)
+	}
+	b[len(b)-1] &= 0x7f
+	for i := range table.Columns {
+		if page.Columns().Has(i) {
+			b = append(b, make([]byte, map[bool]int{true: 8, false: 1}[table.Columns[i].Form == listing.Float])...)
+		}
+	}
+	if qs, err := listing.DecodeQueryset(page, append(b, 0)); err == nil {
+		t.Errorf("a NULL of no column of a list is taken for %+v", qs)
+	}
+}
+
 func FuzzDecodeQueryset(f *testing.F) {
-	queries := []listing.Query{
-		{Kind: listing.PageKind, Limit: listing.DefaultLimit},
-		{Kind: listing.SummaryKind},
-		{Kind: listing.PropertyKind, ID: 17},
+	var queries []listing.Query
+	for _, table := range tables() {
+		queries = append(queries,
+			listing.Query{Table: table, Kind: listing.PageKind, Limit: listing.DefaultLimit},
+			listing.Query{Table: table, Kind: listing.SummaryKind},
+			table.RowQuery(listing.Value{Number: 17, Text: "17"}),
+		)
 	}
 	for i, q := range queries {
 		for seed := range 4 {
-			qs := listingtest.Queryset(q).Example(seed)
+			qs := listingtest.Querysets(q).Example(seed)
 			f.Add(uint8(i), qs.Encode())
 		}
 	}
@@ -133,14 +185,12 @@ func FuzzDecodeQueryset(f *testing.F) {
 }
 
 func BenchmarkQueryset(b *testing.B) {
-	q := listing.Query{Limit: listing.DefaultLimit}
+	q := listingtest.Query("properties")
 	qs := listing.Queryset{Query: q}
 	for i := range 20 {
-		qs.Items = append(qs.Items, listing.Property{Title: "3-bed Residential in Elk Grove", Row: listing.Row{
-			ID: int64(i), PropertyType: "Residential", Status: "for_sale", Price: 350_000_00, City: "ELK_GROVE", PostalCode: listing.Some("95624"),
-			Bedrooms: listing.Some[int16](3), Bathrooms: listing.Some[int16](20), LivingArea: listing.Some[int32](1400),
-			Latitude: listing.Some(38.423251), Longitude: listing.Some(-121.444489), CreatedAt: 1_210_809_600_000_000,
-		}})
+		qs.Items = append(qs.Items, listingtest.Property(i, "title", "3-bed Residential in Elk Grove", "price", 350_000, "city", "ELK_GROVE",
+			"postal_code", "95624", "bedrooms", 3, "bathrooms", 2, "living_area", 1400, "latitude", "38.423251", "longitude", "-121.444489",
+			"created_at", listing.Value{Number: 1_210_809_600_000_000}))
 	}
 	encoded := qs.Encode()
 	b.Run("Encode", func(b *testing.B) {

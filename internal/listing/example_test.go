@@ -5,15 +5,17 @@ import (
 	"net/url"
 
 	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/listing/listingtest"
 )
 
-func ExampleParsePage() {
+func ExampleTable_ParsePage() {
+	properties := listingtest.Properties()
 	v, _ := url.ParseQuery("limit=50&city=FOLSOM&sort=price&city=ELK_GROVE&max_price=500000.00&q=")
-	q, faults := listing.ParsePage(v, listing.Strict)
+	q, faults := properties.ParsePage(v, listing.Strict)
 	fmt.Println(q, len(faults))
 
 	v, _ = url.ParseQuery("citty=FOLSOM&min_price=9&max_price=5&limit=1000")
-	_, faults = listing.ParsePage(v, listing.Strict)
+	_, faults = properties.ParsePage(v, listing.Strict)
 	for _, f := range faults {
 		fmt.Println(f.Name+":", f.Detail)
 	}
@@ -25,16 +27,16 @@ func ExampleParsePage() {
 }
 
 func ExampleQueryset_Next() {
-	q := listing.Query{Sort: listing.PriceAsc, Limit: 1}
-	q.Filter.City = []string{"FOLSOM"}
+	q := listingtest.Query("properties?city=FOLSOM&sort=price&limit=1")
+	ahead := listingtest.Property(9, "price", 351_000)
 	qs := listing.Queryset{
 		Query: q,
-		Items: []listing.Property{{Row: listing.Row{ID: 17, City: "FOLSOM", Price: 350_000_00}}},
-		Ahead: listing.Some(listing.Key{Value: listing.Some[int64](351_000_00), ID: 9}),
+		Items: []listing.Row{listingtest.Property(17, "city", "FOLSOM", "price", 350_000)},
+		Ahead: listing.Some(q.Table.KeyOf(q.Sort, &ahead)),
 	}
 	fmt.Println(qs.Next())
 	fmt.Println(qs.Window())
 	// Output:
-	// /v1/properties?city=FOLSOM&sort=price&limit=1&cursor=AYC7sCEimVEwGA
+	// /v1/properties?city=FOLSOM&sort=price&limit=1&cursor=AoC7sCEiiQzRQQ
 	// 35000000/17/35100000/9
 }

@@ -1,64 +1,162 @@
 package listing
 
-import "slices"
+import (
+	"math"
 
-// Match reports whether PostgreSQL would find the row by the filter. A NULL in
-// the row matches no condition on its column, bounds and the box's edges are
-// included, and texts are compared byte by byte. The one condition that only
-// PostgreSQL can decide, Text, counts as met: see HasText.
-func (f *Filter) Match(r *Row) bool {
-	return oneOf(f.City, r.City) &&
-		oneOfNull(f.PostalCode, r.PostalCode) &&
-		oneOf(f.PropertyType, r.PropertyType) &&
-		oneOf(f.Status, r.Status) &&
-		within(Some(r.Price), f.MinPrice, f.MaxPrice) &&
-		within(r.Bedrooms, f.MinBedrooms, f.MaxBedrooms) &&
-		within(r.Bathrooms, f.MinBathrooms, Null[int16]{}) &&
-		within(r.LivingArea, f.MinArea, f.MaxArea) &&
-		(!f.Box.Valid || f.Box.V.contains(r.Latitude, r.Longitude))
+	"github.com/freshlist/freshlist/internal/description"
+)
+
+// test is what a parameter's conditions ask of a row, so that Match need not look it up.
+type test struct {
+	kind      testKind
+	column    int
+	longitude int // of a box
 }
 
-// HasText reports whether the filter has a text search, which Match cannot decide.
-func (f *Filter) HasText() bool { return f.Text != "" }
+// testKind tells the tests apart.
+type testKind uint8
 
-// Columns returns the columns that the filter's answer depends on.
-func (f *Filter) Columns() Columns {
-	var s Columns
-	add := func(used bool, columns ...Column) {
-		if used {
-			s |= ColumnSet(columns...)
+const (
+	wideTest      testKind = iota // only PostgreSQL can tell: it counts as met
+	numberTest                    // one of several numbers
+	textTest                      // one of several texts
+	leastTest                     // at least a number
+	greatestTest                  // at most a number
+	leastFloat                    // at least a float
+	greatestFloat                 // at most a float
+	boxTest                       //
+	containsTest                  //
+)
+
+func newTest(t *Table, p *description.Parameter) test {
+	made := test{column: p.Column}
+	c := &t.Columns[p.Column]
+	switch {
+	case p.Wide:
+	case p.Kind == description.AnyOf && c.Form.InNumber():
+		made.kind = numberTest
+	case p.Kind == description.AnyOf:
+		made.kind = textTest
+	case p.Kind == description.Min && c.Form == Float:
+		made.kind = leastFloat
+	case p.Kind == description.Max && c.Form == Float:
+		made.kind = greatestFloat
+	case p.Kind == description.Min:
+		made.kind = leastTest
+	case p.Kind == description.Max:
+		made.kind = greatestTest
+	case p.Kind == description.BBox:
+		made.kind, made.longitude = boxTest, t.Place.Longitude
+	case p.Kind == description.Contains:
+		made.kind = containsTest
+	}
+	return made
+}
+
+// Match reports whether PostgreSQL would find a row of the table by the filter. A NULL in
+// the row meets no condition on its column, bounds and the box's edges are included. The
+// conditions that only PostgreSQL can judge count as met: see WideColumns.
+func (f Filter) Match(t *Table, r *Row) bool {
+	for i := range f {
+		c := &f[i]
+		if p := &t.tests[c.Parameter]; p.kind != wideTest && (r.Null(p.column) || !p.met(t, c, r)) {
+			return false
 		}
 	}
-	add(len(f.City) > 0, City)
-	add(len(f.PostalCode) > 0, PostalCode)
-	add(len(f.PropertyType) > 0, PropertyType)
-	add(len(f.Status) > 0, Status)
-	add(f.MinPrice.Valid || f.MaxPrice.Valid, Price)
-	add(f.MinBedrooms.Valid || f.MaxBedrooms.Valid, Bedrooms)
-	add(f.MinBathrooms.Valid, Bathrooms)
-	add(f.MinArea.Valid || f.MaxArea.Valid, LivingArea)
-	add(f.Box.Valid, Latitude, Longitude)
-	add(f.HasText(), Title, Description)
+	return true
+}
+
+// met reports whether a row that is not NULL there meets a condition.
+func (p *test) met(t *Table, c *Condition, r *Row) bool {
+	v := &r.Values[p.column]
+	switch p.kind {
+	case numberTest:
+		for i := range c.Values {
+			if c.Values[i].Number == v.Number {
+				return true
+			}
+		}
+		return false
+	case textTest:
+		for i := range c.Values {
+			if c.Values[i].Text == v.Text {
+				return true
+			}
+		}
+		return false
+	case leastTest:
+		return v.Number >= c.Bound.Number
+	case greatestTest:
+		return v.Number <= c.Bound.Number
+	case leastFloat, greatestFloat:
+		n := t.Columns[p.column].compare(*v, c.Bound)
+		return n == 0 || n > 0 == (p.kind == leastFloat)
+	case boxTest:
+		return !r.Null(p.longitude) &&
+			c.Box.contains(t.Columns[p.column].degrees(*v), t.Columns[p.longitude].degrees(r.Values[p.longitude]))
+	default:
+		return t.Columns[p.column].containsAll(v.Text, c.Values)
+	}
+}
+
+// WideColumns returns the columns that the conditions read which only PostgreSQL can judge.
+func (f Filter) WideColumns(t *Table) (s Columns) {
+	for i := range f {
+		if t.Parameters[f[i].Parameter].Wide {
+			s |= f[i].Columns(t)
+		}
+	}
 	return s
 }
 
-func oneOf(list []string, v string) bool {
-	return len(list) == 0 || slices.Contains(list, v)
-}
-
-func oneOfNull(list []string, v Null[string]) bool {
-	return len(list) == 0 || v.Valid && slices.Contains(list, v.V)
-}
-
-func within[T int16 | int32 | int64](v, low, high Null[T]) bool {
-	if !low.Valid && !high.Valid {
-		return true
+// Columns returns the columns that the filter's answer depends on.
+func (f Filter) Columns(t *Table) (s Columns) {
+	for i := range f {
+		s |= f[i].Columns(t)
 	}
-	return v.Valid && (!low.Valid || v.V >= low.V) && (!high.Valid || v.V <= high.V)
+	return s
 }
 
-func (b *Box) contains(latitude, longitude Null[float64]) bool {
-	return latitude.Valid && longitude.Valid &&
-		latitude.V >= b.South && latitude.V <= b.North &&
-		longitude.V >= b.West && longitude.V <= b.East
+// Columns returns the columns that the condition reads.
+func (c *Condition) Columns(t *Table) Columns {
+	switch p := &t.Parameters[c.Parameter]; p.Kind {
+	case description.BBox:
+		return ColumnSet(t.Place.Latitude, t.Place.Longitude)
+	case description.Words:
+		return ColumnSet(t.Search...)
+	default:
+		return ColumnSet(p.Column)
+	}
+}
+
+// compare compares values of a column whose bounds can be asked for: all of them are kept as
+// numbers.
+func (c *Column) compare(v, bound Value) int {
+	n, m := v.Number, bound.Number
+	if c.Form == Float {
+		n, m = c.Order(v), c.Order(bound)
+	}
+	switch {
+	case n < m:
+		return -1
+	case n > m:
+		return +1
+	}
+	return 0
+}
+
+// degrees returns a value of a column of the place as a float, which is below, equal to or above the
+// edge of a box as the value is: of a decimal it is the nearest one.
+func (c *Column) degrees(v Value) float64 {
+	switch {
+	case c.Form == Float:
+		return FloatOf(v.Number)
+	case v.Number == NaN:
+		return math.NaN()
+	}
+	return float64(v.Number) / math.Pow10(c.Scale)
+}
+
+func (b *Box) contains(latitude, longitude float64) bool {
+	return latitude >= b.South && latitude <= b.North && longitude >= b.West && longitude <= b.East
 }

@@ -1,96 +1,85 @@
 package listing
 
-import (
-	"cmp"
-	"errors"
-)
+import "cmp"
 
-// sortNames spells each Sort as the parameter does, by its number.
-const sortNames = "newest, price, -price, area or -area"
-
-// String returns the parameter's spelling of the order.
-func (s Sort) String() string {
-	switch s {
-	case PriceAsc:
-		return "price"
-	case PriceDesc:
-		return "-price"
-	case AreaAsc:
-		return "area"
-	case AreaDesc:
-		return "-area"
-	case Newest:
-		return "newest"
-	default:
-		return "no such sort"
-	}
+// Order is one order of a table's lists. Ties are broken by the key in the same direction;
+// NULL comes last in either direction.
+type Order struct {
+	Name       string
+	Column     *Column
+	Descending bool
+	Wide       bool // only PostgreSQL knows it
 }
 
-// errSort is a fault of the program. (To name the sort here would cost those who ask for
-// its column the inlining, which matching feels.)
-var errSort = errors.New("listing: there is no such sort")
+// Order returns the order of a page.
+func (q *Query) Order() Order { return q.Table.Order(q.Sort) }
 
-// sorts are all the orders.
-func sorts() [5]Sort { return [...]Sort{Newest, PriceAsc, PriceDesc, AreaAsc, AreaDesc} }
+// Order returns an order by its number in Orders.
+func (t *Table) Order(sort int) Order {
+	o := &t.Orders[sort]
+	return Order{o.Name, &t.Columns[o.Column], o.Descending, o.Wide}
+}
 
-func parseSort(text string) (Sort, bool) {
-	for _, s := range sorts() {
-		if s.String() == text {
-			return s, true
+// Sort returns the number of the order of a name.
+func (t *Table) Sort(name string) (sort int, ok bool) {
+	for i := range t.Orders {
+		if t.Orders[i].Name == name {
+			return i, true
 		}
 	}
-	return Newest, false
+	return 0, false
 }
 
-// Column returns the column that the order looks at first; the id comes second.
-func (s Sort) Column() Column {
-	switch s {
-	case PriceAsc, PriceDesc:
-		return Price
-	case AreaAsc, AreaDesc:
-		return LivingArea
-	case Newest:
-		return CreatedAt
-	default:
-		panic(errSort)
+// KeyColumn returns the column that tells rows apart.
+func (t *Table) KeyColumn() *Column { return &t.Columns[t.Key] }
+
+// Key is a row's place in an order: the value of the order's column, and the row's key.
+type Key struct {
+	Value Null[Value]
+	Key   Value
+}
+
+// KeyOf returns a row's key in an order.
+func (t *Table) KeyOf(sort int, r *Row) Key {
+	return Key{Value: r.Get(t.Orders[sort].Column), Key: r.Values[t.Key]}
+}
+
+// Place is a row's place in an order, as the numbers that Column.Order returns.
+type Place struct {
+	Value Null[int64]
+	Key   int64
+}
+
+// PlaceOf returns the place of a key in an order.
+func (t *Table) PlaceOf(sort int, k Key) Place {
+	p := Place{Key: t.KeyColumn().Order(k.Key)}
+	if k.Value.Valid {
+		p.Value = Some(t.Columns[t.Orders[sort].Column].Order(k.Value.V))
 	}
+	return p
 }
 
-// Descending tells the direction, of the column and of the id alike.
-func (s Sort) Descending() bool { return s == Newest || s == PriceDesc || s == AreaDesc }
-
-// Key returns the row's place in the order.
-func (s Sort) Key(r *Row) Key {
-	switch s {
-	case PriceAsc, PriceDesc:
-		return Key{Value: Some(r.Price), ID: r.ID}
-	case AreaAsc, AreaDesc:
-		return Key{Value: Null[int64]{V: int64(r.LivingArea.V), Valid: r.LivingArea.Valid}, ID: r.ID}
-	case Newest:
-		return Key{Value: Some(int64(r.CreatedAt)), ID: r.ID}
-	default:
-		panic(errSort)
-	}
-}
-
-// Compare returns a negative number if a comes before b in the order, zero if
-// they are the same place, and a positive number if a comes after b. It is
-// ORDER BY column, id with NULLS LAST in both directions.
-func (s Sort) Compare(a, b Key) int {
+// Compare returns a negative number if a comes before b in an order, zero if they may be the
+// same place or it cannot tell, since the values are not Distinct, and a positive number if a
+// comes after b. It is ORDER BY column, key with NULLS LAST in both directions. It means
+// nothing for an order that is Wide.
+func (t *Table) Compare(sort int, a, b Place) int {
 	switch {
 	case a.Value.Valid && !b.Value.Valid:
 		return -1
 	case !a.Value.Valid && b.Value.Valid:
 		return +1
 	}
-	var c int
-	if a.Value.Valid {
-		c = cmp.Compare(a.Value.V, b.Value.V)
+	o := &t.Orders[sort]
+	c := cmp.Compare(a.Value.V, b.Value.V)
+	switch {
+	case c != 0:
+	case a.Value.Valid && !t.Columns[o.Column].Distinct(a.Value.V):
+		return 0
+	default:
+		c = cmp.Compare(a.Key, b.Key)
 	}
-	if c == 0 {
-		c = cmp.Compare(a.ID, b.ID)
-	}
-	if s.Descending() {
+	if o.Descending {
 		return -c
 	}
 	return c

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/freshlist/freshlist/internal/description"
 )
 
 // The limits of one request.
@@ -45,45 +47,52 @@ func (fs Faults) Error() string {
 	return strings.Join(parts, "; ")
 }
 
-// The names of the parameters, in canonical order.
-func filterNames() []string {
-	return []string{"city", "postal_code", "property_type", "status", "min_price", "max_price",
-		"min_bedrooms", "max_bedrooms", "min_bathrooms", "min_area", "max_area", "bbox", "q"}
-}
-
-func pageNames() []string { return append(filterNames(), "sort", "limit", "cursor") }
-
-// ParsePage reads the parameters of a page of listings. If there are faults, all
-// of them are returned and the query is of no use.
-func ParsePage(v url.Values, mode Mode) (Query, Faults) {
-	p := params{values: v}
-	q := Query{Kind: PageKind, Filter: p.filter(), Limit: DefaultLimit}
+// ParsePage reads the parameters of a page of the table's rows. If there are faults, all of
+// them are returned and the query is of no use.
+func (t *Table) ParsePage(v url.Values, mode Mode) (Query, Faults) {
+	p := params{table: t, values: v}
+	q := Query{Table: t, Kind: PageKind, Filter: p.filter(), Limit: DefaultLimit}
 	sorted := p.sort(&q.Sort)
 	p.limit(&q.Limit)
 	p.cursor(&q, sorted)
-	return p.finish(q, pageNames(), mode)
+	return p.finish(q, t.pageNames, mode)
 }
 
-// ParseSummary reads the parameters of a summary: a page's without sort, limit
-// and cursor.
-func ParseSummary(v url.Values, mode Mode) (Query, Faults) {
-	p := params{values: v}
-	q := Query{Kind: SummaryKind, Filter: p.filter()}
-	return p.finish(q, filterNames(), mode)
+// ParseSummary reads the parameters of a summary: a page's without sort, limit and cursor.
+func (t *Table) ParseSummary(v url.Values, mode Mode) (Query, Faults) {
+	p := params{table: t, values: v}
+	q := Query{Table: t, Kind: SummaryKind, Filter: p.filter()}
+	return p.finish(q, t.filterNames, mode)
 }
 
-// ParseID reads a property's id from a path: a positive bigint in its shortest
-// spelling, so that a property has one address.
-func ParseID(s string) (int64, bool) {
-	if s == "" || s[0] < '1' || s[0] > '9' {
-		return 0, false
+// ParseKey reads a row's key from a path: a positive whole number in its shortest spelling, so
+// that a row has one address; a UUID in lower case; or any text that is not empty, as long as
+// an address has room for. Rows with other keys have no address.
+func (t *Table) ParseKey(s string) (key Value, ok bool) {
+	c := t.KeyColumn()
+	switch c.Form {
+	case Whole:
+		if s == "" || s[0] < '1' || s[0] > '9' {
+			return Value{}, false
+		}
+		n, err := strconv.ParseInt(s, 10, 64)
+		return Value{Number: n}, err == nil && n <= c.greatest
+	case UUID:
+		v, must := parseUUID(s)
+		return v, must == "" && v.Text == s
+	default:
+		key = Value{Text: s}
+		ok = s != "" && len(s) <= MaxText && storable(s) && len(t.Name)+len("/")+len(t.EscapeKey(key)) <= MaxText
+		return key, ok
 	}
-	id, err := strconv.ParseInt(s, 10, 64)
-	return id, err == nil
 }
+
+// storable reports whether PostgreSQL can store a text.
+func storable(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
 
 // params reads parameters and gathers what is wrong with them.
 type params struct {
+	table  *Table
 	values url.Values
 	faults Faults
 }
@@ -93,27 +102,66 @@ func (p *params) fault(name, format string, args ...any) {
 }
 
 func (p *params) filter() (f Filter) {
-	f.City = p.list("city")
-	f.PostalCode = p.list("postal_code")
-	f.PropertyType = p.list("property_type")
-	f.Status = p.list("status")
-	f.MinPrice = p.number("min_price", priceScale, MaxPrice)
-	f.MaxPrice = p.number("max_price", priceScale, MaxPrice)
-	ordered(p, "price", f.MinPrice, f.MaxPrice)
-	f.MinBedrooms = narrow[int16](p.number("min_bedrooms", 0, 1<<15-1))
-	f.MaxBedrooms = narrow[int16](p.number("max_bedrooms", 0, 1<<15-1))
-	ordered(p, "bedrooms", f.MinBedrooms, f.MaxBedrooms)
-	f.MinBathrooms = narrow[int16](p.number("min_bathrooms", bathroomsScale, MaxBathrooms))
-	f.MinArea = narrow[int32](p.number("min_area", 0, 1<<31-1))
-	f.MaxArea = narrow[int32](p.number("max_area", 0, 1<<31-1))
-	ordered(p, "area", f.MinArea, f.MaxArea)
-	f.Box = p.box("bbox")
-	f.Text = p.text("q")
+	for i := range p.table.Parameters {
+		c := Condition{Parameter: i}
+		if p.condition(&c, &p.table.Parameters[i]) {
+			f = append(f, c)
+			p.ordered(f)
+		}
+	}
 	return f
 }
 
-// given returns the values of a parameter that are not empty and can be stored
-// in PostgreSQL; a form sends its empty fields too, so empty means absent.
+// condition reads one parameter, and reports whether it asks for anything.
+func (p *params) condition(c *Condition, parameter *description.Parameter) bool {
+	switch parameter.Kind {
+	case description.BBox:
+		return p.box(parameter.Name, &c.Box)
+	case description.Words:
+		c.Text = p.text(parameter.Name)
+		return c.Text != ""
+	}
+	column := &p.table.Columns[parameter.Column]
+	switch parameter.Kind {
+	case description.Min, description.Max:
+		text, ok := p.scalar(parameter.Name)
+		if ok {
+			c.Bound, ok = p.value(parameter.Name, column, text)
+		}
+		return ok
+	case description.Contains:
+		column = column.Element
+	}
+	c.Values = p.list(parameter.Name, column)
+	return len(c.Values) > 0
+}
+
+// value reads one value of a column.
+func (p *params) value(name string, c *Column, text string) (Value, bool) {
+	v, must := c.ParseValue(text)
+	if must != "" {
+		p.fault(name, "must be %s", must)
+	}
+	return v, must == ""
+}
+
+// ordered refuses a least value above the greatest, once the last condition is the greatest.
+func (p *params) ordered(f Filter) {
+	last := &f[len(f)-1]
+	high := &p.table.Parameters[last.Parameter]
+	if high.Kind != description.Max || high.Wide {
+		return
+	}
+	for i := range f {
+		low := &p.table.Parameters[f[i].Parameter]
+		if low.Kind == description.Min && low.Column == high.Column && p.table.Columns[low.Column].compare(f[i].Bound, last.Bound) > 0 {
+			p.fault(low.Name, "must not be above %s", high.Name)
+		}
+	}
+}
+
+// given returns the values of a parameter that are not empty and can be stored in PostgreSQL;
+// a form sends its empty fields too, so empty means absent.
 func (p *params) given(name string) []string {
 	var given []string
 	for _, v := range p.values[name] {
@@ -146,25 +194,33 @@ func (p *params) scalar(name string) (value string, ok bool) {
 	}
 }
 
-// list returns the sorted, distinct values of a list: "a,b" or the name repeated.
-func (p *params) list(name string) []string {
-	var list []string
+// list returns the distinct values of a list, "a,b" or the name repeated, in the order of
+// their spellings.
+func (p *params) list(name string, c *Column) []Value {
+	var list []Value
 	for _, v := range p.given(name) {
 		for item := range strings.SplitSeq(v, ",") {
-			if item == "" || slices.Contains(list, item) {
+			if item == "" {
 				continue
 			}
 			if len(item) > maxValue {
 				p.fault(name, "must be values of at most %d bytes each", maxValue)
 				return nil
 			}
-			if list = append(list, item); len(list) > maxListValues {
+			value, ok := p.value(name, c, item)
+			if !ok {
+				return nil
+			}
+			if slices.Contains(list, value) {
+				continue
+			}
+			if list = append(list, value); len(list) > maxListValues {
 				p.fault(name, "must be at most %d values", maxListValues)
 				return nil
 			}
 		}
 	}
-	slices.Sort(list)
+	slices.SortFunc(list, func(a, b Value) int { return strings.Compare(c.Spell(a), c.Spell(b)) })
 	return list
 }
 
@@ -177,52 +233,15 @@ func (p *params) text(name string) string {
 	return v
 }
 
-// number reads a decimal of at most the scale's decimals, 0 to most, as an
-// integer of that scale.
-func (p *params) number(name string, scale int, most int64) Null[int64] {
+func (p *params) box(name string, b *Box) bool {
 	text, ok := p.scalar(name)
 	if !ok {
-		return Null[int64]{}
-	}
-	v, ok := parseFixed(text, scale)
-	switch {
-	case !ok && scale == 0:
-		p.fault(name, "must be a whole number, written in digits")
-	case !ok:
-		p.fault(name, "must be a plain number, written in digits, with at most %s", decimals(scale))
-	case v > most:
-		p.fault(name, "must be at most %s", appendShortest(nil, most, scale))
-	default:
-		return Some(v)
-	}
-	return Null[int64]{}
-}
-
-func decimals(scale int) string {
-	if scale == 1 {
-		return "1 decimal"
-	}
-	return strconv.Itoa(scale) + " decimals"
-}
-
-// narrow converts a number that its limit has kept within T.
-func narrow[T int16 | int32](v Null[int64]) Null[T] { return Null[T]{V: T(v.V), Valid: v.Valid} }
-
-func ordered[T int16 | int32 | int64](p *params, column string, low, high Null[T]) {
-	if low.Valid && high.Valid && low.V > high.V {
-		p.fault("min_"+column, "must not be above max_%s", column)
-	}
-}
-
-func (p *params) box(name string) Null[Box] {
-	text, ok := p.scalar(name)
-	if !ok {
-		return Null[Box]{}
+		return false
 	}
 	parts := strings.Split(text, ",")
 	if len(parts) != 4 {
 		p.fault(name, "must be four numbers: west,south,east,north")
-		return Null[Box]{}
+		return false
 	}
 	var edge [4]float64
 	for i, side := range []string{"west", "south", "east", "north"} {
@@ -232,19 +251,19 @@ func (p *params) box(name string) Null[Box] {
 		}
 		if edge[i], ok = parseDegrees(parts[i], most); !ok {
 			p.fault(name, "%s must be a plain number from -%g to %g", side, most, most)
-			return Null[Box]{}
+			return false
 		}
 	}
-	b := Box{West: edge[0], South: edge[1], East: edge[2], North: edge[3]}
+	*b = Box{West: edge[0], South: edge[1], East: edge[2], North: edge[3]}
 	if b.West > b.East || b.South > b.North {
 		p.fault(name, "west must not be above east, nor south above north")
-		return Null[Box]{}
+		return false
 	}
-	return Some(b)
+	return true
 }
 
-// parseDegrees reads digits, perhaps with a sign, a point and digits behind it:
-// no exponent, infinity or hexadecimal.
+// parseDegrees reads digits, perhaps with a sign, a point and digits behind it: no exponent,
+// infinity or hexadecimal.
 func parseDegrees(s string, most float64) (float64, bool) {
 	if _, ok := plainDecimal(strings.TrimPrefix(s, "-")); !ok {
 		return 0, false
@@ -257,15 +276,23 @@ func parseDegrees(s string, most float64) (float64, bool) {
 }
 
 // sort reports whether the order is known, so that a cursor can be held to it.
-func (p *params) sort(s *Sort) (known bool) {
+func (p *params) sort(sort *int) (known bool) {
 	before := len(p.faults)
 	if text, given := p.scalar("sort"); given {
 		var ok bool
-		if *s, ok = parseSort(text); !ok {
-			p.fault("sort", "must be %s", sortNames)
+		if *sort, ok = p.table.Sort(text); !ok {
+			p.fault("sort", "must be %s", Either(p.table.orderNames()))
 		}
 	}
 	return len(p.faults) == before
+}
+
+func (t *Table) orderNames() []string {
+	names := make([]string, len(t.Orders))
+	for i := range t.Orders {
+		names[i] = t.Orders[i].Name
+	}
+	return names
 }
 
 func (p *params) limit(limit *int) {
@@ -273,7 +300,7 @@ func (p *params) limit(limit *int) {
 	if !ok {
 		return
 	}
-	v, ok := parseFixed(text, 0)
+	v, _, ok := parseFixed(text, 0)
 	if !ok || v < 1 || v > MaxLimit {
 		p.fault("limit", "must be a whole number from 1 to %d", MaxLimit)
 		return
@@ -286,12 +313,12 @@ func (p *params) cursor(q *Query, sorted bool) {
 	if !ok {
 		return
 	}
-	s, k, err := parseCursor(text)
+	sort, k, err := p.table.parseCursor(text)
 	switch {
 	case err != nil:
 		p.fault("cursor", "must be the cursor of a next link, unchanged")
-	case sorted && s != q.Sort:
-		p.fault("cursor", "belongs to sort=%s, not to sort=%s", s, q.Sort)
+	case sorted && sort != q.Sort:
+		p.fault("cursor", "belongs to sort=%s, not to sort=%s", p.table.Orders[sort].Name, p.table.Orders[q.Sort].Name)
 	default:
 		q.After = Some(k)
 	}
@@ -321,7 +348,7 @@ func (p *params) unknown(known []string) {
 	slices.Sort(names)
 	for _, name := range names {
 		shown := strings.ToValidUTF8(name, "\uFFFD")
-		if near := nearest(name, known); near != "" {
+		if near := suggest(name, known); near != "" {
 			p.fault(shown, "unknown parameter; did you mean %s?", near)
 		} else {
 			p.fault(shown, "unknown parameter")
@@ -329,15 +356,33 @@ func (p *params) unknown(known []string) {
 	}
 }
 
-// length refuses a query whose canonical text is too long for a name in Redis,
-// and a page whose text leaves no room there for a cursor: its next link would
-// be refused. It blames the longest parameter.
-func (p *params) length(q Query) {
-	most := MaxText
-	if q.Kind == PageKind {
-		q.After, most = Null[Key]{}, MaxText-len("&cursor=")-maxCursor
+// suggest returns the parameter that an unknown name most likely stands for, or "" if none is
+// near: one that is spelled much like it, or else the first that it is a part of.
+func suggest(name string, known []string) string {
+	if len(name) < 2 {
+		return ""
 	}
-	text := q.String()
+	if near := description.Nearest(name, known); near != "" {
+		return near
+	}
+	name = strings.ToLower(name)
+	for _, k := range known {
+		if len(name) > 2 && strings.Contains(k, name) {
+			return k
+		}
+	}
+	return ""
+}
+
+// length refuses a query whose canonical text is too long for a name in Redis, and a page
+// whose text leaves no room there for a cursor: its next link would be refused. It blames the
+// longest parameter.
+func (p *params) length(q Query) {
+	most, text := MaxText, q.String()
+	if q.Kind == PageKind && len(text) <= MaxText {
+		q.After, most = Null[Key]{}, MaxText-len("&cursor=")-p.table.cursorRoom(q.Sort)
+		text = q.String()
+	}
 	if len(text) <= most {
 		return
 	}

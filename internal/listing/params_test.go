@@ -2,10 +2,12 @@ package listing_test
 
 import (
 	"net/url"
+	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/listing/listingtest"
 )
 
 func values(t testing.TB, raw string) url.Values {
@@ -53,7 +55,7 @@ func TestOneSpelling(t *testing.T) {
 		{"q=%22big+pool%22+-well+a%26b", "q=%22big+pool%22+-well+a%26b"},
 		{"q=" + strings.Repeat("x", 100), "q=" + strings.Repeat("x", 100)},
 	} {
-		q, faults := listing.ParsePage(values(t, test.raw), listing.Strict)
+		q, faults := listingtest.Properties().ParsePage(values(t, test.raw), listing.Strict)
 		if len(faults) > 0 {
 			t.Errorf("%s: %v", test.raw, faults)
 			continue
@@ -129,13 +131,13 @@ func TestFaults(t *testing.T) {
 		{"%FF=1", "\uFFFD", "unknown parameter"},
 		{"=1", "", "unknown parameter"},
 	} {
-		q, faults := listing.ParsePage(values(t, test.raw), listing.Strict)
+		q, faults := listingtest.Properties().ParsePage(values(t, test.raw), listing.Strict)
 		switch {
 		case len(faults) != 1:
 			t.Errorf("%s: %d faults (%v), want one", test.raw, len(faults), faults)
 		case faults[0].Name != test.name || !strings.Contains(faults[0].Detail, test.detail):
 			t.Errorf("%s: %q, want %s: %s", test.raw, faults[0], test.name, test.detail)
-		case q.String() != listing.Query{}.String():
+		case !reflect.DeepEqual(q, listing.Query{}):
 			t.Errorf("%s: a query beside faults: %s", test.raw, q)
 		}
 	}
@@ -144,7 +146,7 @@ func TestFaults(t *testing.T) {
 // TestAllFaultsAtOnce: in the order of the parameters, the unknown ones last.
 func TestAllFaultsAtOnce(t *testing.T) {
 	t.Parallel()
-	_, faults := listing.ParsePage(values(t, "zzz=1&limit=0&sort=x&q=%00&bbox=1&min_area=x&min_price=2&max_price=1&city=%FF&aaa=1"), listing.Strict)
+	_, faults := listingtest.Properties().ParsePage(values(t, "zzz=1&limit=0&sort=x&q=%00&bbox=1&min_area=x&min_price=2&max_price=1&city=%FF&aaa=1"), listing.Strict)
 	var names []string
 	for _, f := range faults {
 		names = append(names, f.Name)
@@ -159,23 +161,23 @@ func TestAllFaultsAtOnce(t *testing.T) {
 
 func TestPagesIgnoreUnknownNames(t *testing.T) {
 	t.Parallel()
-	q, faults := listing.ParsePage(values(t, "utm_source=mail&fbclid=%FF&city=FOLSOM"), listing.Lenient)
+	q, faults := listingtest.Properties().ParsePage(values(t, "utm_source=mail&fbclid=%FF&city=FOLSOM"), listing.Lenient)
 	if len(faults) > 0 || q.String() != "properties?city=FOLSOM" {
 		t.Errorf("got %s, %v", q, faults)
 	}
-	if _, faults = listing.ParsePage(values(t, "utm_source=mail&limit=0"), listing.Lenient); len(faults) != 1 {
+	if _, faults = listingtest.Properties().ParsePage(values(t, "utm_source=mail&limit=0"), listing.Lenient); len(faults) != 1 {
 		t.Errorf("faults %v, want that of limit", faults)
 	}
 }
 
 func TestSummaryTakesFiltersOnly(t *testing.T) {
 	t.Parallel()
-	q, faults := listing.ParseSummary(values(t, "q=pool&city=FOLSOM"), listing.Strict)
+	q, faults := listingtest.Properties().ParseSummary(values(t, "q=pool&city=FOLSOM"), listing.Strict)
 	if want := "properties/summary?city=FOLSOM&q=pool"; len(faults) > 0 || q.String() != want {
 		t.Errorf("got %s, %v, want %s", q, faults, want)
 	}
 	for _, name := range []string{"sort", "limit", "cursor"} {
-		if _, faults := listing.ParseSummary(values(t, name+"=1"), listing.Strict); len(faults) != 1 || faults[0].Name != name {
+		if _, faults := listingtest.Properties().ParseSummary(values(t, name+"=1"), listing.Strict); len(faults) != 1 || faults[0].Name != name {
 			t.Errorf("%s: %v, want one fault", name, faults)
 		}
 	}
@@ -189,7 +191,7 @@ func TestSuggestions(t *testing.T) {
 		"order": "", "offset": "", "page": "", "p": "", "utm_source": "", "curser": "cursor", "limits": "limit",
 		strings.Repeat("x", 10_000): "",
 	} {
-		_, faults := listing.ParsePage(url.Values{unknown: {"1"}}, listing.Strict)
+		_, faults := listingtest.Properties().ParsePage(url.Values{unknown: {"1"}}, listing.Strict)
 		detail := "unknown parameter"
 		if want != "" {
 			detail += "; did you mean " + want + "?"
@@ -209,7 +211,7 @@ func TestRoomForTheCursor(t *testing.T) {
 		for left := n; left > 0; left -= 100 {
 			list = append(list, strings.Repeat(string(rune('a'+len(list))), min(left, 99)))
 		}
-		q, faults := listing.ParsePage(url.Values{"city": list, "sort": {"price"}}, listing.Strict)
+		q, faults := listingtest.Properties().ParsePage(url.Values{"city": list, "sort": {"price"}}, listing.Strict)
 		if len(faults) > 0 {
 			if faults[0].Name != "city" || !strings.Contains(faults[0].Detail, "is too long") {
 				t.Fatalf("%d bytes: %v", n, faults)
@@ -217,8 +219,8 @@ func TestRoomForTheCursor(t *testing.T) {
 			continue
 		}
 		accepted++
-		q.After = listing.Some(listing.Key{Value: listing.Some[int64](listing.MaxPrice), ID: -1 << 63})
-		if _, err := listing.Parse(q.String()); err != nil {
+		q.After = listing.Some(key(number(99_999_999_999_999), -1<<63))
+		if _, err := listingtest.Site().Parse(q.String()); err != nil {
 			t.Fatalf("next page of an accepted one: %v", err)
 		}
 	}
@@ -227,16 +229,135 @@ func TestRoomForTheCursor(t *testing.T) {
 	}
 }
 
-func TestParseID(t *testing.T) {
+func TestParseKey(t *testing.T) {
 	t.Parallel()
-	for _, s := range []string{"1", "17", "9223372036854775807"} {
-		if _, ok := listing.ParseID(s); !ok {
-			t.Errorf("%s refused", s)
+	for _, test := range []struct {
+		table         *listing.Table
+		good, refused []string
+	}{
+		{
+			listingtest.Properties(),
+			[]string{"1", "17", "9223372036854775807"},
+			[]string{"", "0", "-1", "+1", "01", "1.0", "1e3", " 1", "x", "9223372036854775808", "١"},
+		},
+		{
+			listingtest.ByUUID(),
+			[]string{"123e4567-e89b-12d3-a456-426614174000", "ffffffff-ffff-ffff-ffff-ffffffffffff"},
+			[]string{
+				"", "1", "123E4567-e89b-12d3-a456-426614174000", "123e4567e89b12d3a456426614174000", "{123e4567-e89b-12d3-a456-426614174000}",
+				"123e4567-e89b-12d3-a456-42661417400g", "123e4567-e89b-12d3-a456_426614174000", "123e4567-e89b-12d3-a456-4266141740001",
+			},
+		},
+		{
+			listingtest.Every(),
+			[]string{"1", " ", ".", "..", "summary", "a/b", "%2F", "?", "Älmhult", strings.Repeat("x", 1024-len("every/"))},
+			[]string{"", "a\x00", "\xff", strings.Repeat("x", 1025-len("every/")), strings.Repeat("ä", 200)},
+		},
+	} {
+		for _, s := range test.good {
+			key, ok := test.table.ParseKey(s)
+			if !ok {
+				t.Errorf("%s: %.50q refused", test.table.Name, s)
+				continue
+			}
+			q := test.table.RowQuery(key)
+			if back, err := test.table.Site.Parse(q.String()); err != nil || !reflect.DeepEqual(back, q) {
+				t.Errorf("%.50s: got %+v, %v", q, back, err)
+			}
+		}
+		for _, s := range test.refused {
+			if key, ok := test.table.ParseKey(s); ok {
+				t.Errorf("%s: %.50q taken for %+v", test.table.Name, s, key)
+			}
 		}
 	}
-	for _, s := range []string{"", "0", "-1", "+1", "01", "1.0", "1e3", " 1", "x", "9223372036854775808", "١"} {
-		if id, ok := listing.ParseID(s); ok {
-			t.Errorf("%q taken for %d", s, id)
+}
+
+// TestSpellings: values of every type are read from any plain spelling and have one.
+func TestSpellings(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ raw, want string }{
+		{"min_small=-32768&max_small=-0", "min_small=-32768&max_small=0"},
+		{"min_big=-9223372036854775808&max_big=9223372036854775807", "min_big=-9223372036854775808&max_big=9223372036854775807"},
+		{"whole=10,9,-1,010,-01", "whole=-1,10,9"},
+		{"min_exact=0.500&max_exact=999999999.999", "min_exact=0.5&max_exact=999999999.999"},
+		{"exact18=0.000000000000000001,0.5", "exact18=0.000000000000000001,0.5"},
+		{"min_wide=-00.50&max_wide=123456789012345678901234567890.5", "min_wide=-0.5&max_wide=123456789012345678901234567890.5"},
+		{"min_wide=-0.00&max_wide=000", "min_wide=0&max_wide=0"},
+		{"min_real=1.50", "min_real=1.5"},
+		{"min_double=-0.0&max_double=0.10000000000000000001", "min_double=0&max_double=0.1"},
+		{"flag=TRUE,False,true", "flag=false,true"},
+		{"min_day=2024-02-29&max_day=9999-12-31", "min_day=2024-02-29&max_day=9999-12-31"},
+		{"min_moment=2024-02-29&max_moment=2024-02-29T12:30", "min_moment=2024-02-29T00%3A00%3A00&max_moment=2024-02-29T12%3A30%3A00"},
+		{"min_moment=2024-02-29+12:30:01.5", "min_moment=2024-02-29T12%3A30%3A01.500000"},
+		{"min_instant=2024-02-29T12:30:00%2B02:00&max_instant=2025-01-01", "min_instant=2024-02-29T10%3A30%3A00Z&max_instant=2025-01-01T00%3A00%3A00Z"},
+		{"min_instant=2024-02-29T12:30:00.000001Z", "min_instant=2024-02-29T12%3A30%3A00.000001Z"},
+		{"uid=FFFFFFFF-0000-0000-0000-00000000000A", "uid=ffffffff-0000-0000-0000-00000000000a"},
+		{"condition=worn,as+good+as+new", "condition=as+good+as+new,worn"},
+		{"fixed=a++,a,+b", "fixed=+b,a"},
+		{"fixed=+++", "fixed=+"},
+		{"tags=b,a&numbers=2,10", "numbers=10,2&tags=a,b"},
+		{"floats=-0,0,1.0", "floats=0,1"},
+		{"conditions=worn&amounts=1.50,1.5", "amounts=1.5&conditions=worn"},
+		{"max_selected=-5&min_percent=5", "min_percent=5&max_selected=-5"},
+	} {
+		q, faults := listingtest.Every().ParsePage(values(t, test.raw), listing.Strict)
+		if len(faults) > 0 {
+			t.Errorf("%s: %v", test.raw, faults)
+			continue
+		}
+		if got := q.RawQuery(); got != test.want {
+			t.Errorf("%s: got %s, want %s", test.raw, got, test.want)
+		}
+		checkParse(t, q.String())
+	}
+}
+
+// TestMisspellings: what is no value of a type is refused, with what it must be.
+func TestMisspellings(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ raw, detail string }{
+		{"min_small=32768", "must be at most 32767"},
+		{"min_small=-32769", "must be at least -32768"},
+		{"whole=1,2147483648", "must be at most 2147483647"},
+		{"min_big=9223372036854775808", "must be at most 9223372036854775807"},
+		{"max_big=-9223372036854775809", "must be at least -9223372036854775808"},
+		{"max_big=99999999999999999999999999999999", "must be at most 9223372036854775807"},
+		{"max_big=-99999999999999999999999999999999", "must be at least -9223372036854775808"},
+		{"min_exact=1.2345", "with at most 3 decimals"},
+		{"max_exact=1000000000", "must be at most 999999999.999"},
+		{"exact18=1", "must be at most 0.999999999999999999"},
+		{"min_wide=1e5", "must be a plain number, written in digits"},
+		{"min_wide=" + strings.Repeat("1", 33), "must be a plain number"},
+		{"min_real=NaN", "must be a plain number"},
+		{"min_double=Infinity", "must be a plain number"},
+		{"min_double=0x1p3", "must be a plain number"},
+		{"flag=yes", "must be true or false"},
+		{"min_day=2023-02-29", "must be a date, such as 2024-12-31"},
+		{"min_day=0000-01-01", "must be a date"},
+		{"min_day=2024-1-1", "must be a date"},
+		{"min_moment=2024-02-29T12:30:00Z", "must be a date and time"},
+		{"min_moment=2024-02-29T12:30:00.0000001", "must be a date and time"},
+		{"min_moment=infinity", "must be a date and time"},
+		{"min_instant=2024-02-29T12:30:00", "must be an instant"},
+		{"min_instant=9999-12-31T23:59:59-01:00", "must be an instant"},
+		{"min_instant=0001-01-01T00:00:00%2B01:00", "must be an instant"},
+		{"uid=123e4567e89b12d3a456426614174000", "must be a UUID"},
+		{"condition=wurn", "did you mean worn?"},
+		{"condition=x", "must be new, as good as new, worn or it's, \"odd\""},
+		{"numbers=x", "must be a whole number"},
+		{"amounts=1.234", "with at most 2 decimals"},
+		{"min_day=2024-02-01&max_day=2024-01-01", "must not be above max_day"},
+		{"min_double=1&max_double=0.5", "must not be above max_double"},
+		{"min_percent=5&max_percent=4", "must not be above max_percent"},
+		{"max_amount=-1", "must be a plain number, written in digits, with at most 2 decimals"}, // its domain has none below zero
+		{"min_percent=-1", "must be a whole number, written in digits"},
+		{"details=1", "unknown parameter"},
+		{"hidden=1", "did you mean min_hidden?"},
+	} {
+		q, faults := listingtest.Every().ParsePage(values(t, test.raw), listing.Strict)
+		if len(faults) != 1 || !strings.Contains(faults[0].Detail, test.detail) {
+			t.Errorf("%s: %v, %s; want %s", test.raw, faults, q.Filter.String(listingtest.Every()), test.detail)
 		}
 	}
 }

@@ -5,92 +5,102 @@ type Kind uint8
 
 // The kinds of query.
 const (
-	PageKind     Kind = iota // one page of an ordered, filtered list
-	SummaryKind              // count, price range and facets of a filter
-	PropertyKind             // one property by id
+	PageKind    Kind = iota // one page of an ordered, filtered list
+	SummaryKind             // count, statistics and facets of a filter
+	RowKind                 // one row by its key
 )
 
-// Sort is the order of a list. Ties are broken by id in the same direction;
-// NULL comes last in either direction.
-type Sort uint8
+// Query is one canonical read of a table.
+type Query struct {
+	Table  *Table
+	Kind   Kind
+	Key    Value     // of a RowKind query
+	Filter Filter    // of a page or a summary
+	Sort   int       // of a page: the order's number in the table's Orders; 0 is the default
+	Limit  int       // of a page, 1 to 100
+	After  Null[Key] // of a page: its cursor, the last row of the page before
+}
 
-// The orders of a list, as the parameter sort spells them.
-const (
-	Newest    Sort = iota // created_at descending; the default, spelled "newest"
-	PriceAsc              // "price"
-	PriceDesc             // "-price"
-	AreaAsc               // "area"
-	AreaDesc              // "-area"
-)
+// RowQuery returns the query of one row.
+func (t *Table) RowQuery(key Value) Query { return Query{Table: t, Kind: RowKind, Key: key} }
 
-// Key is a property's place in one order: the sorted column's value and the id.
-type Key struct {
-	Value Null[int64] // cents, square feet or microseconds; invalid for NULL
-	ID    int64
+// Columns returns the columns that an answer's rows have: those that are shown, the key, and
+// what a page is ordered by.
+func (q *Query) Columns() Columns {
+	switch q.Kind {
+	case RowKind:
+		return q.Table.ItemColumns | ColumnSet(q.Table.Key)
+	case PageKind:
+		return q.Table.ListColumns | ColumnSet(q.Table.Key, q.Order().Column.Number)
+	}
+	return 0
+}
+
+// Filter is a conjunction of conditions, in the order of the table's parameters, at most one
+// for each parameter. A NULL in the row meets no condition on its column.
+type Filter []Condition
+
+// Condition is what one parameter of a filter asks for.
+type Condition struct {
+	Parameter int     // its number in the table's Parameters
+	Values    []Value // of any-of and contains: distinct, in the order of the canonical text
+	Bound     Value   // of min and max, inclusive
+	Box       Box     // of bbox
+	Text      string  // of q, as websearch_to_tsquery reads it
 }
 
 // Box is a rectangle of coordinates in degrees, its edges included.
 type Box struct{ West, South, East, North float64 }
 
-// Filter is a conjunction of conditions. A list is sorted, distinct and empty
-// where any value will do; a NULL in the row matches no condition on its column.
-type Filter struct {
-	City         []string
-	PostalCode   []string
-	PropertyType []string
-	Status       []string
-	MinPrice     Null[int64] // cents, inclusive
-	MaxPrice     Null[int64]
-	MinBedrooms  Null[int16]
-	MaxBedrooms  Null[int16]
-	MinBathrooms Null[int16] // tenths
-	MinArea      Null[int32] // square feet
-	MaxArea      Null[int32]
-	Box          Null[Box]
-	Text         string // q: websearch over title and description; "" = none
-}
-
-// Query is one canonical read of the listings.
-type Query struct {
-	Kind   Kind
-	ID     int64     // of a PropertyKind query
-	Filter Filter    // of a page or a summary
-	Sort   Sort      // of a page
-	Limit  int       // of a page, 1 to 100
-	After  Null[Key] // of a page: its cursor, the last row of the page before
-}
-
-// Window is how far a page reaches in its order: to the key of its last row,
-// and to that of the row after it, which decides whether there is a next page.
-// The zero Window is wide: every row behind the cursor counts as on the page.
-// It stands for a page that nothing follows, for an empty page, and for a page
-// whose content is not known yet.
+// Window is how far a page reaches in its order: to the place of its last row, and to that
+// of the row after it, which decides whether there is a next page. The zero Window is wide:
+// every row behind the cursor counts as on the page. It stands for a page that nothing
+// follows, for an empty page, for one whose content is not known yet, and for an order that
+// only PostgreSQL knows.
 type Window struct {
 	Bounded bool
-	Last    Key
-	Ahead   Key
+	Last    Place
+	Ahead   Place
 }
 
 // Queryset is the answer to one query: the rows that a view is rendered from.
 type Queryset struct {
 	Query   Query
-	Items   []Property // of a page; of a property query: none (404) or one
-	Ahead   Null[Key]  // of a page: the key of the row after its last, if any
-	Summary Summary    // of a summary
+	Items   []Row     // of a page; of a row's query: none (404) or one
+	Ahead   Null[Key] // of a page: the key of the row after its last, if any
+	Summary Summary   // of a summary
 }
 
-// Summary is what a filter's properties amount to.
+// Summary is what a filter's rows amount to.
 type Summary struct {
-	Count              int64
-	MinPrice, MaxPrice int64 // cents; meaningless if Count is 0
-	MeanPrice          int64 // cents, rounded half away from zero as PostgreSQL's round does
-	ByCity             []Facet
-	ByPropertyType     []Facet
-	ByBedrooms         []Facet // values are decimal numbers
+	Count  int64
+	Stats  []Stat    // of the table's Stats, in their order
+	Facets [][]Facet // of the table's Facets, in their order
 }
 
-// Facet is one value of a column and how many properties have it.
+// Stat is the least, the greatest and the mean value of a column. They are invalid if no row
+// has a value.
+type Stat struct {
+	Min, Max Null[Value]
+	Mean     Null[Value] // rounded half away from zero as PostgreSQL's round does; see MeanColumn
+}
+
+// Facet is one value of a column and how many rows have it.
 type Facet struct {
-	Value Null[string]
+	Value Null[Value]
 	Count int64
+}
+
+// meanScale is how many decimals the mean of whole numbers has.
+const meanScale = 2
+
+// MeanColumn returns what is known of the mean of a column's values. It is a numeric with the
+// column's own scale, or with two decimals if the column is of whole numbers. That of bigints,
+// which no int64 can hold, is Spelled, and so is that of numerics that only PostgreSQL compares:
+// they have as many decimals as PostgreSQL gives them.
+func (c *Column) MeanColumn() Column {
+	if c.mean != nil {
+		return *c.mean
+	}
+	return *c
 }

@@ -6,76 +6,94 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/freshlist/freshlist/internal/description"
 )
 
-// The first words of canonical texts.
-const (
-	pagePath    = "properties"
-	summaryPath = "properties/summary"
-)
+// summaryPath is the path of a table's summary, behind the table's name.
+const summaryPath = "summary"
 
 // ErrText says that a text is no query's canonical text.
 var ErrText = errors.New("not a canonical query")
 
-// String returns the query's canonical text: the one spelling of its meaning,
-// which names it in Redis and, behind "/v1/", is the address of its JSON.
-// Parameters stand in a fixed order, defaults are dropped, lists are sorted and
-// distinct, numbers are in their shortest form.
+// String returns the query's canonical text: the one spelling of its meaning, which names it
+// in Redis and, behind "/v1/", is the address of its JSON. Parameters stand in a fixed order,
+// defaults are dropped, lists are in order and distinct, numbers are in their shortest form.
 func (q Query) String() string {
 	t := text{b: make([]byte, 0, 128), separator: '?'}
+	t.b = append(t.b, q.Table.Name...)
 	switch q.Kind {
-	case PropertyKind:
-		t.b = append(append(t.b, pagePath...), '/')
-		t.b = strconv.AppendInt(t.b, q.ID, 10)
+	case RowKind:
+		t.b = append(append(t.b, '/'), q.Table.EscapeKey(q.Key)...)
 	case SummaryKind:
-		t.b = append(t.b, summaryPath...)
-		t.filter(&q.Filter)
+		t.b = append(append(t.b, '/'), summaryPath...)
+		t.filter(q.Table, q.Filter)
 	default:
-		t.b = append(t.b, pagePath...)
-		t.filter(&q.Filter)
+		t.filter(q.Table, q.Filter)
 		t.page(&q)
 	}
 	return string(t.b)
 }
 
-// RawQuery returns the part of the canonical text behind the question mark, ""
-// if there is none.
+// EscapeKey returns a row's key as it stands in paths. A text that is the name of another
+// path is escaped all the same.
+func (t *Table) EscapeKey(key Value) string {
+	c := t.KeyColumn()
+	if c.Form != Words {
+		return c.Spell(key)
+	}
+	switch escaped := url.PathEscape(key.Text); escaped {
+	case summaryPath, ".", "..":
+		return fmt.Sprintf("%%%02X%s", escaped[0], escaped[1:])
+	default:
+		return escaped
+	}
+}
+
+// RawQuery returns the part of the canonical text behind the question mark, "" if there is
+// none.
 func (q Query) RawQuery() string {
 	_, raw, _ := strings.Cut(q.String(), "?")
 	return raw
 }
 
 // String returns the filter's part of the canonical text, "" for no condition.
-func (f Filter) String() string {
-	t := text{b: make([]byte, 0, 64), separator: '?'}
-	t.filter(&f)
-	return strings.TrimPrefix(string(t.b), "?")
+func (f Filter) String(t *Table) string {
+	s := text{b: make([]byte, 0, 64), separator: '?'}
+	s.filter(t, f)
+	return strings.TrimPrefix(string(s.b), "?")
 }
 
-// Parse is the inverse of String: it accepts a query's canonical text and
-// nothing else.
-func Parse(s string) (Query, error) {
-	q, err := parseText(s)
-	if err == nil && q.String() != s {
+// Parse is the inverse of Query.String: it accepts the canonical text of a query of the
+// site's tables and nothing else.
+func (s *Site) Parse(text string) (Query, error) {
+	q, err := s.parseText(text)
+	if err == nil && q.String() != text {
 		err = ErrText
 	}
 	if err != nil {
-		return Query{}, fmt.Errorf("parse query %.200q: %w", s, err)
+		return Query{}, fmt.Errorf("parse query %.200q: %w", text, err)
 	}
 	return q, nil
 }
 
-func parseText(s string) (Query, error) {
-	if len(s) > MaxText {
+func (s *Site) parseText(text string) (Query, error) {
+	if len(text) > MaxText {
 		return Query{}, ErrText
 	}
-	path, raw, _ := strings.Cut(s, "?")
-	if id, ok := strings.CutPrefix(path, pagePath+"/"); ok && path != summaryPath {
-		n, ok := ParseID(id)
-		if !ok {
+	path, raw, _ := strings.Cut(text, "?")
+	name, below, isBelow := strings.Cut(path, "/")
+	t := s.Table(name)
+	if t == nil {
+		return Query{}, ErrText
+	}
+	if isBelow && below != summaryPath {
+		unescaped, err := url.PathUnescape(below)
+		key, ok := t.ParseKey(unescaped)
+		if err != nil || !ok || raw != "" {
 			return Query{}, ErrText
 		}
-		return Query{Kind: PropertyKind, ID: n}, nil
+		return t.RowQuery(key), nil
 	}
 	values, err := url.ParseQuery(raw)
 	if err != nil {
@@ -83,13 +101,10 @@ func parseText(s string) (Query, error) {
 	}
 	var q Query
 	var faults Faults
-	switch path {
-	case pagePath:
-		q, faults = ParsePage(values, Strict)
-	case summaryPath:
-		q, faults = ParseSummary(values, Strict)
-	default:
-		return Query{}, ErrText
+	if isBelow {
+		q, faults = t.ParseSummary(values, Strict)
+	} else {
+		q, faults = t.ParsePage(values, Strict)
 	}
 	if len(faults) > 0 {
 		return Query{}, faults
@@ -109,29 +124,30 @@ func (t *text) name(name string) {
 	t.separator = '&'
 }
 
-func (t *text) filter(f *Filter) {
-	t.list("city", f.City)
-	t.list("postal_code", f.PostalCode)
-	t.list("property_type", f.PropertyType)
-	t.list("status", f.Status)
-	number(t, "min_price", f.MinPrice, priceScale)
-	number(t, "max_price", f.MaxPrice, priceScale)
-	number(t, "min_bedrooms", f.MinBedrooms, 0)
-	number(t, "max_bedrooms", f.MaxBedrooms, 0)
-	number(t, "min_bathrooms", f.MinBathrooms, bathroomsScale)
-	number(t, "min_area", f.MinArea, 0)
-	number(t, "max_area", f.MaxArea, 0)
-	t.box("bbox", f.Box)
-	if f.Text != "" {
-		t.name("q")
-		t.b = append(t.b, url.QueryEscape(f.Text)...)
+func (t *text) filter(table *Table, f Filter) {
+	for i := range f {
+		c := &f[i]
+		p := &table.Parameters[c.Parameter]
+		t.name(p.Name)
+		switch p.Kind {
+		case description.AnyOf:
+			t.list(&table.Columns[p.Column], c.Values)
+		case description.Contains:
+			t.list(table.Columns[p.Column].Element, c.Values)
+		case description.BBox:
+			t.box(&c.Box)
+		case description.Words:
+			t.b = append(t.b, url.QueryEscape(c.Text)...)
+		default:
+			t.value(&table.Columns[p.Column], c.Bound)
+		}
 	}
 }
 
 func (t *text) page(q *Query) {
-	if q.Sort != Newest {
+	if q.Sort != 0 {
 		t.name("sort")
-		t.b = append(t.b, q.Sort.String()...)
+		t.b = append(t.b, q.Table.Orders[q.Sort].Name...)
 	}
 	if q.Limit != DefaultLimit {
 		t.name("limit")
@@ -139,34 +155,30 @@ func (t *text) page(q *Query) {
 	}
 	if q.After.Valid {
 		t.name("cursor")
-		t.b = appendCursor(t.b, q.Sort, q.After.V)
+		t.b = q.Table.appendCursor(t.b, q.Sort, q.After.V)
 	}
 }
 
-func (t *text) list(name string, values []string) {
+func (t *text) list(c *Column, values []Value) {
 	for i, v := range values {
-		if i == 0 {
-			t.name(name)
-		} else {
+		if i > 0 {
 			t.b = append(t.b, ',')
 		}
-		t.b = append(t.b, url.QueryEscape(v)...)
+		t.value(c, v)
 	}
 }
 
-func number[T int16 | int32 | int64](t *text, name string, v Null[T], scale int) {
-	if v.Valid {
-		t.name(name)
-		t.b = appendShortest(t.b, int64(v.V), scale)
+func (t *text) value(c *Column, v Value) {
+	switch c.Form {
+	case Whole, Decimal, Truth, UUID, Day: // nothing to escape
+		t.b = c.AppendSpelled(t.b, v)
+	default:
+		t.b = append(t.b, url.QueryEscape(c.Spell(v))...)
 	}
 }
 
-func (t *text) box(name string, b Null[Box]) {
-	if !b.Valid {
-		return
-	}
-	t.name(name)
-	for i, v := range [...]float64{b.V.West, b.V.South, b.V.East, b.V.North} {
+func (t *text) box(b *Box) {
+	for i, v := range [...]float64{b.West, b.South, b.East, b.North} {
 		if i > 0 {
 			t.b = append(t.b, ',')
 		}
@@ -174,19 +186,18 @@ func (t *text) box(name string, b Null[Box]) {
 	}
 }
 
-// NextQuery returns the query of the page that follows; false if none does.
+// NextQuery returns the query of the page that follows; false if none does, or none that has
+// an address: the last row's value may be a text that leaves no room for a cursor.
 func (qs *Queryset) NextQuery() (Query, bool) {
-	w := qs.Window()
-	if !w.Bounded {
+	if qs.Query.Kind != PageKind || !qs.Ahead.Valid || len(qs.Items) == 0 {
 		return Query{}, false
 	}
 	next := qs.Query
-	next.After = Some(w.Last)
-	return next, true
+	next.After = Some(next.Table.KeyOf(next.Sort, &qs.Items[len(qs.Items)-1]))
+	return next, len(next.String()) <= MaxText
 }
 
-// Next returns the address of the page that follows, "/v1/properties?...", or ""
-// if none does.
+// Next returns the address of the page that follows, "/v1/properties?...", or "" if none does.
 func (qs *Queryset) Next() string {
 	if next, ok := qs.NextQuery(); ok {
 		return "/v1/" + next.String()

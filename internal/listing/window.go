@@ -6,38 +6,40 @@ import (
 	"strings"
 )
 
-// Window returns how far the page reaches. It is wide unless a row follows the
-// page: see Window.
+// Window returns how far the page reaches. It is wide unless a row follows the page: see
+// Window.
 func (qs *Queryset) Window() Window {
-	if qs.Query.Kind != PageKind || !qs.Ahead.Valid || len(qs.Items) == 0 {
+	q := &qs.Query
+	if q.Kind != PageKind || !qs.Ahead.Valid || len(qs.Items) == 0 || q.Order().Wide {
 		return Window{}
 	}
-	last := &qs.Items[len(qs.Items)-1].Row
-	return Window{Bounded: true, Last: qs.Query.Sort.Key(last), Ahead: qs.Ahead.V}
+	t := q.Table
+	last := t.KeyOf(q.Sort, &qs.Items[len(qs.Items)-1])
+	return Window{Bounded: true, Last: t.PlaceOf(q.Sort, last), Ahead: t.PlaceOf(q.Sort, qs.Ahead.V)}
 }
 
 // windowNull spells a NULL value in a window's text.
 const windowNull = "~"
 
-// String returns the window as it stands in Redis: "" if it is wide, else the
-// values and ids of its two keys, "35000000/17/35100000/9".
+// String returns the window as it stands in Redis: "" if it is wide, else the numbers of its
+// two places, "35000000/17/35100000/9".
 func (w Window) String() string {
 	if !w.Bounded {
 		return ""
 	}
-	b := appendWindowKey(make([]byte, 0, 64), w.Last)
+	b := appendPlace(make([]byte, 0, 64), w.Last)
 	b = append(b, '/')
-	return string(appendWindowKey(b, w.Ahead))
+	return string(appendPlace(b, w.Ahead))
 }
 
-func appendWindowKey(dst []byte, k Key) []byte {
-	if k.Value.Valid {
-		dst = strconv.AppendInt(dst, k.Value.V, 10)
+func appendPlace(dst []byte, p Place) []byte {
+	if p.Value.Valid {
+		dst = strconv.AppendInt(dst, p.Value.V, 10)
 	} else {
 		dst = append(dst, windowNull...)
 	}
 	dst = append(dst, '/')
-	return strconv.AppendInt(dst, k.ID, 10)
+	return strconv.AppendInt(dst, p.Key, 10)
 }
 
 // ParseWindow is the inverse of String and accepts only what String returns.
@@ -46,27 +48,27 @@ func ParseWindow(text string) (Window, error) {
 		return Window{}, nil
 	}
 	w := Window{Bounded: true}
-	rest, ok := parseWindowKey(text, &w.Last)
+	rest, ok := cutPlace(text, &w.Last)
 	if ok {
-		rest, ok = parseWindowKey(rest, &w.Ahead)
+		rest, ok = cutPlace(rest, &w.Ahead)
 	}
 	if !ok || rest != "" || w.String() != text {
-		return Window{}, fmt.Errorf("parse window %q: want two keys or nothing", text)
+		return Window{}, fmt.Errorf("parse window %q: want two places or nothing", text)
 	}
 	return w, nil
 }
 
-// parseWindowKey reads one key and returns what follows it.
-func parseWindowKey(text string, k *Key) (rest string, ok bool) {
+// cutPlace reads one place and returns what follows it.
+func cutPlace(text string, p *Place) (rest string, ok bool) {
 	value, text, _ := strings.Cut(text, "/")
-	id, rest, _ := strings.Cut(text, "/")
+	key, rest, _ := strings.Cut(text, "/")
 	var err error
 	if value != windowNull {
-		k.Value.Valid = true
-		if k.Value.V, err = strconv.ParseInt(value, 10, 64); err != nil {
+		p.Value.Valid = true
+		if p.Value.V, err = strconv.ParseInt(value, 10, 64); err != nil {
 			return "", false
 		}
 	}
-	k.ID, err = strconv.ParseInt(id, 10, 64)
+	p.Key, err = strconv.ParseInt(key, 10, 64)
 	return rest, err == nil
 }

@@ -1,6 +1,8 @@
 package listing_test
 
 import (
+	"reflect"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -11,12 +13,15 @@ import (
 
 func TestWindowText(t *testing.T) {
 	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		w := listingtest.Window(listingtest.Sort().Draw(t, "sort"), rapid.Int64()).Draw(t, "window")
-		if back, err := listing.ParseWindow(w.String()); err != nil || back != w {
-			t.Fatalf("%s: got %+v, %v, want %+v", w, back, err, w)
-		}
-	})
+	for _, table := range tables() {
+		keys := listingtest.RowKeys(table)
+		rapid.Check(t, func(t *rapid.T) {
+			w := listingtest.Windows(table, listingtest.Sorts(table).Draw(t, "sort"), keys).Draw(t, "window")
+			if back, err := listing.ParseWindow(w.String()); err != nil || back != w {
+				t.Fatalf("%s: got %+v, %v, want %+v", w, back, err, w)
+			}
+		})
+	}
 	for _, s := range []string{
 		"/", "1", "1/2", "1/2/3", "1/2/3/", "/1/2/3", "1/2/3/4/", "1/2/3/4/5", "1/2/3/x", "~/~/1/2", "-/1/2/3", "+1/2/3/4", "01/2/3/4", "1/2/3/-0",
 		"1/2/3/9223372036854775808", " 1/2/3/4", "~~/1/2/3",
@@ -41,12 +46,9 @@ func FuzzParseWindow(f *testing.F) {
 // TestWindowOfAnAnswer: it is narrow only if a row follows the page.
 func TestWindowOfAnAnswer(t *testing.T) {
 	t.Parallel()
-	page := listing.Query{Sort: listing.AreaAsc, Limit: 2}
-	items := []listing.Property{
-		{Row: listing.Row{ID: 4, LivingArea: listing.Some[int32](900)}},
-		{Row: listing.Row{ID: 9}},
-	}
-	ahead := listing.Some(listing.Key{ID: 11})
+	page := listingtest.Query("properties?sort=area&limit=2")
+	items := []listing.Row{listingtest.Property(4, "living_area", 900), listingtest.Property(9)}
+	ahead := listing.Some(key(null, 11))
 	for name, test := range map[string]struct {
 		qs     listing.Queryset
 		window string
@@ -55,8 +57,8 @@ func TestWindowOfAnAnswer(t *testing.T) {
 		"a row follows": {listing.Queryset{Query: page, Items: items, Ahead: ahead}, "~/9/~/11", true},
 		"none follows":  {listing.Queryset{Query: page, Items: items}, "", false},
 		"empty":         {listing.Queryset{Query: page}, "", false},
-		"a summary":     {listing.Queryset{Query: listing.Query{Kind: listing.SummaryKind}}, "", false},
-		"a property":    {listing.Queryset{Query: listing.Query{Kind: listing.PropertyKind, ID: 4}, Items: items[:1]}, "", false},
+		"a summary":     {listing.Queryset{Query: listingtest.Query("properties/summary")}, "", false},
+		"a property":    {listing.Queryset{Query: listingtest.Query("properties/4"), Items: items[:1]}, "", false},
 	} {
 		if got := test.qs.Window().String(); got != test.window {
 			t.Errorf("%s: window %q, want %q", name, got, test.window)
@@ -65,8 +67,43 @@ func TestWindowOfAnAnswer(t *testing.T) {
 		if ok != test.next || ok != (test.qs.Next() != "") {
 			t.Errorf("%s: next %v (%s), want %v", name, ok, test.qs.Next(), test.next)
 		}
-		if ok && next.After != listing.Some(listing.Key{ID: 9}) {
+		if ok && next.After != listing.Some(key(null, 9)) {
 			t.Errorf("%s: next is behind %+v", name, next.After)
+		}
+	}
+}
+
+// The window of an order that only PostgreSQL knows is wide, and a page whose last row leaves
+// no room for a cursor has no next one.
+func TestWindowOfTexts(t *testing.T) {
+	t.Parallel()
+	table := listingtest.Every()
+	item := func(key, words string) listing.Row {
+		return listingtest.Row(table, "Key", key, "words", words, "bytewise", words)
+	}
+	for _, test := range []struct {
+		query, words, window string
+		next                 bool
+	}{
+		{"every?sort=bytewise&limit=1", "a", "-2233785415175766016/-2161727821137838080/-2161727821137838080/-2089670227099910144", true},
+		{"every?sort=words&limit=1", "a", "", true},
+		{"every?sort=words&limit=1", strings.Repeat("x", 700), "", true},
+		{"every?sort=words&limit=1", strings.Repeat("x", 900), "", false},
+	} {
+		q, err := table.Site.Parse(test.query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		qs := listing.Queryset{Query: q, Items: []listing.Row{item("b", test.words)}, Ahead: listing.Some(listing.Key{Value: text("b"), Key: text("c").V})}
+		if got := qs.Window().String(); got != test.window {
+			t.Errorf("%s: window %q, want %q", test.query, got, test.window)
+		}
+		next, ok := qs.NextQuery()
+		if ok != test.next || ok != (qs.Next() != "") {
+			t.Errorf("%s, %d bytes: next %v", test.query, len(test.words), ok)
+		}
+		if back, err := table.Site.Parse(next.String()); ok && (err != nil || !reflect.DeepEqual(back, next)) {
+			t.Errorf("%s: got %+v, %v", next, back, err)
 		}
 	}
 }

@@ -45,6 +45,7 @@ func TestMemory(t *testing.T) {
 	}{
 		"nothing":                  {func(*world) {}, true},
 		"a query was registered":   {func(w *world) { w.store("properties/3", "z") }, true},
+		"it is to forget":          {func(w *world) { w.daemon.Forget() }, false},
 		"another one has led":      {func(w *world) { w.lead(w.newPurger()) }, false},
 		"Redis forgot a purge":     {func(w *world) { w.must(w.daemon.Purge(w.ctx, nil, ignore)); w.forget("seq", -1) }, false},
 		"an answer did not arrive": {func(w *world) { w.forget("seq", 1) }, false},

@@ -167,6 +167,10 @@ func (d *Purger) begin(ctx context.Context, l Leader, s script, call func(p int)
 	return unchanged, nil
 }
 
+// Forget has the next TakeOver report that Redis is not where this Purger left it: what was
+// known of the registrations is not known any more.
+func (d *Purger) Forget() { d.unknown = true }
+
 // setProgress stores what takeover or epoch answered: seq and batch, and the term before. If
 // that term, the epoch and seq are those that this Purger last had, nobody has led meanwhile
 // and Redis has lost nothing. The term is needed: a Redis that went back may have reached

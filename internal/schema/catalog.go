@@ -37,6 +37,10 @@ func readCatalog(ctx context.Context, tx pgx.Tx, relations []description.Relatio
 	if _, err := tx.Exec(ctx, "select pg_catalog.set_config('search_path', $1, true)", session.OwnPath); err != nil {
 		return nil, err
 	}
+	// So that what PostgreSQL spells is spelled the same everywhere.
+	if _, err := tx.Exec(ctx, "set local standard_conforming_strings = on; set local quote_all_identifiers = off"); err != nil {
+		return nil, err
+	}
 	err := tx.QueryRow(ctx, `
 		select current_database()::text, getdatabaseencoding()::text, array(select cfgname::text from pg_ts_config order by 1)`).
 		Scan(&c.Database, &c.Encoding, &c.Configurations)
@@ -92,7 +96,8 @@ func readRelations(ctx context.Context, tx pgx.Tx, c *description.Catalog, relat
 		select c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence = 'u', c.relpersistence = 't', c.relispartition,
 			exists (select from pg_inherits as i where i.inhrelid = c.oid),
 			exists (select from pg_inherits as i where i.inhparent = c.oid),
-			c.relrowsecurity, c.reltuples::float8
+			c.relrowsecurity, c.reltuples::float8,
+			array(select pg_get_expr(k.conbin, k.conrelid) from pg_constraint as k where k.conrelid = c.oid and k.contype = 'c' order by k.conname)
 		from unnest($1::text[], $2::text[]) with ordinality as wanted (schema, name, place)
 		join pg_namespace as n on n.nspname::text = wanted.schema
 		join pg_class as c on c.relnamespace = n.oid and c.relname::text = wanted.name
@@ -104,7 +109,7 @@ func readRelations(ctx context.Context, tx pgx.Tx, c *description.Catalog, relat
 	c.Relations, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (r description.Relation, err error) {
 		var id uint32
 		var kind string
-		err = row.Scan(&id, &r.Schema, &r.Name, &kind, &r.Unlogged, &r.Temporary, &r.Partition, &r.Parents, &r.Children, &r.RowSecurity, &r.Rows)
+		err = row.Scan(&id, &r.Schema, &r.Name, &kind, &r.Unlogged, &r.Temporary, &r.Partition, &r.Parents, &r.Children, &r.RowSecurity, &r.Rows, &r.Checks)
 		if err == nil {
 			r.Kind = description.RelationKind(kind[0])
 			ids = append(ids, id)
@@ -126,6 +131,7 @@ type pgType struct {
 	element  uint32 // of a true array
 	length   int16
 	labels   []string
+	checks   []string // of a domain
 }
 
 // readTypes reads the types that relations use, and those behind them.
@@ -142,7 +148,8 @@ func readTypes(ctx context.Context, tx pgx.Tx, ids []uint32) (map[uint32]pgType,
 		)
 		select t.oid, n.nspname = 'pg_catalog', t.typname::text, format_type(t.oid, null), t.typtype::text, t.typbasetype, t.typtypmod,
 			coalesce((select e.oid from pg_type as e where e.oid = t.typelem and e.typarray = t.oid), 0), t.typlen,
-			array(select enumlabel::text from pg_enum where enumtypid = t.oid order by enumsortorder)
+			array(select enumlabel::text from pg_enum where enumtypid = t.oid order by enumsortorder),
+			array(select pg_get_expr(k.conbin, 0) from pg_constraint as k where k.contypid = t.oid and k.contype = 'c' order by k.conname)
 		from used
 		join pg_type as t on t.oid = used.id
 		join pg_namespace as n on n.oid = t.typnamespace`, ids)
@@ -152,7 +159,7 @@ func readTypes(ctx context.Context, tx pgx.Tx, ids []uint32) (map[uint32]pgType,
 	types := map[uint32]pgType{}
 	_, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (t pgType, err error) {
 		var kind string
-		err = row.Scan(&t.id, &t.system, &t.name, &t.spelled, &kind, &t.base, &t.modifier, &t.element, &t.length, &t.labels)
+		err = row.Scan(&t.id, &t.system, &t.name, &t.spelled, &kind, &t.base, &t.modifier, &t.element, &t.length, &t.labels, &t.checks)
 		if err == nil {
 			t.kind = kind[0]
 			types[t.id] = t
@@ -214,6 +221,14 @@ func typeOf(types map[uint32]pgType, id uint32, modifier int32, declared string,
 	return result
 }
 
+// checksOf returns the checks of a domain and of those that it is based on.
+func checksOf(types map[uint32]pgType, id uint32) (checks []string) {
+	for t := types[id]; t.kind == 'd'; t = types[t.base] {
+		checks = append(checks, t.checks...)
+	}
+	return checks
+}
+
 // digits reads the modifier of a numeric as PostgreSQL's numeric.c does.
 func digits(modifier int32) (precision, scale int) {
 	const header = 4
@@ -265,6 +280,7 @@ func readAttributes(ctx context.Context, tx pgx.Tx, c *description.Catalog, ids 
 	_, err = pgx.ForEachRow(rows, into, func() error {
 		row := a
 		row.Type = typeOf(types, typeID, modifier, declared, l)
+		row.Checks = checksOf(types, typeID)
 		row.Generated = description.Generated(generated)
 		r := relationOf(c, ids, id)
 		r.Attributes = append(r.Attributes, row)
@@ -285,7 +301,7 @@ func relationOf(c *description.Catalog, ids []uint32, id uint32) *description.Re
 
 func readIndexes(ctx context.Context, tx pgx.Tx, c *description.Catalog, ids []uint32) error {
 	rows, err := tx.Query(ctx, `
-		select i.indrelid, x.relname::text, m.amname::text, i.indisprimary, i.indisunique, i.indisvalid and i.indisready, i.indpred is not null,
+		select i.indrelid, x.relname::text, m.amname::text, i.indisprimary, i.indisunique and i.indimmediate, i.indisvalid and i.indisready, i.indpred is not null,
 			i.indkey::int2[], i.indnkeyatts
 		from pg_index as i
 		join pg_class as x on x.oid = i.indexrelid

@@ -8,5 +8,14 @@ import (
 
 // InstallTrying installs in at most tries tries.
 func InstallTrying(ctx context.Context, conn *pgx.Conn, tries int) error {
-	return locked(ctx, conn, tries, install)
+	return locked(ctx, conn, tries, func(ctx context.Context, tx pgx.Tx) error {
+		_, err := install(ctx, tx, Shipped())
+		return err
+	})
+}
+
+// InstallWithin installs a description within a transaction.
+func InstallWithin(ctx context.Context, tx pgx.Tx, f File) error {
+	_, err := install(ctx, tx, f)
+	return err
 }

@@ -6,15 +6,16 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/freshlist/freshlist/internal/listing/listingtest"
 	"github.com/freshlist/freshlist/internal/schema"
 )
 
 var update = flag.Bool("update", false, "write the golden file anew")
 
-// What the templates of db/triggers give for the table of listings, to be read in one piece.
+// What the templates of db/triggers give for the description that ships, to be read in one piece.
 func TestSourcesGolden(t *testing.T) {
 	t.Parallel()
-	sources, err := schema.Sources()
+	sources, err := schema.Sources(listingtest.Site())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,13 +32,14 @@ func TestRights(t *testing.T) {
 		"public": {"USAGE schema public"},
 		"freshlist_api": {
 			"SELECT properties", "INSERT properties", "UPDATE properties", "DELETE properties",
-			"USAGE schema public", "USAGE schema freshlist", "EXECUTE freshlist.properties_epoch()",
+			"USAGE schema public", "USAGE schema freshlist", "SELECT freshlist.description",
+			"EXECUTE freshlist.epoch()", "EXECUTE freshlist.described()",
 		},
 		"freshlist_invalidator": {
-			"SELECT properties", "USAGE schema public", "USAGE schema freshlist",
+			"SELECT properties", "USAGE schema public", "USAGE schema freshlist", "SELECT freshlist.description",
 			"SELECT freshlist.properties_changes", "DELETE freshlist.properties_changes",
-			"SELECT freshlist.properties_marker", "INSERT freshlist.properties_marker", "UPDATE freshlist.properties_marker",
-			"EXECUTE freshlist.properties_catalog()", "EXECUTE freshlist.properties_fault()", "EXECUTE freshlist.properties_repair()",
+			"SELECT freshlist.marker", "INSERT freshlist.marker", "UPDATE freshlist.marker",
+			"EXECUTE freshlist.catalog()", "EXECUTE freshlist.fault()", "EXECUTE freshlist.repair()",
 		},
 	} {
 		got := list[string](t, conn, rights, role)

@@ -12,4 +12,5 @@ package schema
 const (
 	DoorbellLock int64 = 7382074285561244019 // the bytes "freshlis": held exclusively by the invalidator while it sleeps
 	LeaderLock   int64 = DoorbellLock + 1    // held by the one invalidator that leads
+	InstallLock  int64 = DoorbellLock + 2    // held by the one installation that is under way
 )

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/freshlist/freshlist/internal/cachestate"
+	"github.com/freshlist/freshlist/internal/listing/listingtest"
 	"github.com/freshlist/freshlist/internal/serve"
 	"github.com/freshlist/freshlist/internal/serve/readthrough"
 	"github.com/freshlist/freshlist/internal/telemetry"
@@ -44,6 +45,7 @@ func TestAnAnswerIsOneWrite(t *testing.T) {
 	t.Parallel()
 	var body atomic.Pointer[string]
 	s := serve.New(serve.Options{
+		Site: listingtest.Site(),
 		Reads: reads(func(context.Context, readthrough.Request) (readthrough.Answer, error) {
 			return readthrough.Answer{Status: 200, Body: *body.Load()}, nil
 		}),

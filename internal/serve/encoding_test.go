@@ -1,6 +1,11 @@
 package serve
 
-import "testing"
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/freshlist/freshlist/internal/listing/listingtest"
+)
 
 func TestAcceptsGzip(t *testing.T) {
 	t.Parallel()
@@ -63,7 +68,7 @@ func TestScaled(t *testing.T) {
 		{"5e-3", 2, 0, false},
 		{"3.5", 0, 0, false},
 		{"-1", 2, 0, false},
-		{"-0", 2, 0, false},
+		{"-0", 2, 0, true},
 		{"1e17", 2, 0, false},
 		{"1e999999999999", 2, 0, false},
 		{"1e-999999999999", 2, 0, false},
@@ -75,8 +80,13 @@ func TestScaled(t *testing.T) {
 		{"[]", 2, 0, false},
 		{"{}", 2, 0, false},
 	} {
-		if got, ok := scaled(c.number, c.scale); got != c.want || ok != c.ok {
-			t.Errorf("scaled(%s, %d) = %d, %v, want %d, %v", c.number, c.scale, got, ok, c.want, c.ok)
+		column := listingtest.Properties().Columns[listingtest.Properties().Column("price")]
+		if c.scale == 0 {
+			column = listingtest.Properties().Columns[listingtest.Properties().Column("living_area")]
+		}
+		got, must := readValue(&column, json.RawMessage(c.number))
+		if got.Number != c.want || (must == "") != c.ok {
+			t.Errorf("%s with %d decimals is %d, %q, want %d, %v", c.number, c.scale, got.Number, must, c.want, c.ok)
 		}
 	}
 }

@@ -21,9 +21,10 @@ func (s *Server) PurgeSubscriber() rediscache.PurgeSubscriber {
 	return s.l1
 }
 
-// Close ends what works in the background for the cache in this process. The server must
-// not be used any more.
+// Close ends what works in the background. The server must not be used any more.
 func (s *Server) Close() {
+	s.end()
+	s.background.Wait()
 	if s.l1 != nil {
 		s.l1.Close()
 	}
@@ -37,13 +38,13 @@ const (
 )
 
 // serveL1 answers a request from the cache in this process, if it can: no parsing,
-// no routing, no rendering.
-func (s *Server) serveL1(rec *recorder, r *http.Request) bool {
+// no routing, no rendering. An answer of a site that is no longer served is none.
+func (s *Server) serveL1(v *serving, rec *recorder, r *http.Request) bool {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead || bypassesL1(r.Header) {
 		return false
 	}
 	a, ok := s.l1.Get(r.RequestURI, rec.begun)
-	if !ok || !s.Reads.StillValid(a.origin, rec.begun) {
+	if !ok || a.serving != v || !s.Reads.StillValid(a.origin, rec.begun) {
 		return false
 	}
 	s.Metrics.Cache(telemetry.L1, telemetry.Hit).Inc()

@@ -14,6 +14,8 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/listing/listingtest"
 	"github.com/freshlist/freshlist/internal/serve"
 	"github.com/freshlist/freshlist/internal/serve/database"
 	"github.com/freshlist/freshlist/internal/serve/readthrough"
@@ -30,9 +32,9 @@ type document struct {
 
 const documentURL = "file:///openapi.json"
 
-func newDocument(t *testing.T) *document {
+func newDocument(t *testing.T, s *listing.Site) *document {
 	t.Helper()
-	root, err := jsonschema.UnmarshalJSON(bytes.NewReader(render.OpenAPI()))
+	root, err := jsonschema.UnmarshalJSON(bytes.NewReader(render.OpenAPI(s)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +164,7 @@ func (d *document) unseen() (list []string) {
 // that it says, and no other.
 func TestAnswersKeepTheDocument(t *testing.T) {
 	t.Parallel()
-	d := newDocument(t)
+	d := newDocument(t, listingtest.Site())
 	a := start(t)
 	down := start(t, func(o *serve.Options) {
 		o.Reads = reads(func(context.Context, readthrough.Request) (readthrough.Answer, error) {
@@ -246,15 +248,15 @@ func TestAnswersKeepTheDocument(t *testing.T) {
 // busy is a database without a free connection.
 type busy struct{}
 
-func (busy) Create(context.Context, database.Fields) (database.Written, error) {
+func (busy) Create(context.Context, *listing.Table, database.Fields) (database.Written, error) {
 	return database.Written{}, database.ErrBusy
 }
 
-func (busy) Patch(context.Context, int64, database.Fields, database.Precondition) (database.Written, error) {
+func (busy) Patch(context.Context, *listing.Table, listing.Value, database.Fields, database.Precondition) (database.Written, error) {
 	return database.Written{}, database.ErrBusy
 }
 
-func (busy) Delete(context.Context, int64, database.Precondition) (database.Written, error) {
+func (busy) Delete(context.Context, *listing.Table, listing.Value, database.Precondition) (database.Written, error) {
 	return database.Written{}, database.ErrBusy
 }
 

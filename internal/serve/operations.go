@@ -12,7 +12,6 @@ import (
 
 	"github.com/freshlist/freshlist/internal/rediscache"
 	"github.com/freshlist/freshlist/internal/serve/readthrough"
-	"github.com/freshlist/freshlist/internal/serve/render"
 	"github.com/freshlist/freshlist/internal/telemetry"
 )
 
@@ -86,14 +85,13 @@ func (s *Server) cacheMetrics(c echo.Context) error {
 	return nil
 }
 
-// openAPI is GET /openapi.json.
-func (s *Server) openAPI(c echo.Context) error {
-	document := render.OpenAPI()
+// document is GET /openapi.json.
+func (v *serving) document(c echo.Context) error {
 	h := c.Response().Header()
 	h.Set("Content-Type", jsonType)
 	h.Set("Cache-Control", "no-cache")
-	h.Set("ETag", `"`+readthrough.ETag(document)+`"`)
-	http.ServeContent(c.Response().Writer, c.Request(), "", time.Time{}, bytes.NewReader(document))
+	h.Set("ETag", `"`+readthrough.ETag(v.openAPI)+`"`)
+	http.ServeContent(c.Response().Writer, c.Request(), "", time.Time{}, bytes.NewReader(v.openAPI))
 	return nil
 }
 

@@ -21,7 +21,7 @@ type problem struct {
 	status  int
 	detail  string
 	faults  listing.Faults
-	entered url.Values // of the listings page: the form's fields, shown again
+	entered url.Values // of a list's page: the form's fields, shown again
 	cause   error
 }
 
@@ -57,9 +57,9 @@ func notFound() *problem {
 	return &problem{status: http.StatusNotFound, detail: "There is nothing at this address."}
 }
 
-// problemOf is the one place where errors become answers. What it does not know
-// is a fault of ours, of which the client learns nothing.
-func problemOf(err error) *problem {
+// problemOf is the one place where errors become answers. t is the table that was asked for,
+// if one was. What it does not know is a fault of ours, of which the client learns nothing.
+func problemOf(t *listing.Table, err error) *problem {
 	var known *problem
 	var rule *database.RuleError
 	var misfit *database.MisfitError
@@ -71,17 +71,17 @@ func problemOf(err error) *problem {
 	case errors.Is(err, echo.ErrMethodNotAllowed):
 		return &problem{status: http.StatusMethodNotAllowed, detail: "Allow lists the methods of this address."}
 	case errors.Is(err, database.ErrNotFound):
-		return &problem{status: http.StatusNotFound, detail: "There is no such property.", cause: err}
+		return &problem{status: http.StatusNotFound, detail: "There is no such " + rowOf(t) + ".", cause: err}
 	case errors.Is(err, database.ErrPrecondition):
 		return &problem{
 			status: http.StatusPreconditionFailed,
-			detail: "The property has changed since: If-Match names another state of it.",
+			detail: "The " + rowOf(t) + " has changed since: If-Match names another state of it.",
 			cause:  err,
 		}
 	case errors.As(err, &misfit): // before a rule: it may be what PostgreSQL says of a misfit
 		return misfitProblem(misfit, err)
 	case errors.As(err, &rule):
-		return ruleProblem(rule, err)
+		return ruleProblem(t, rule, err)
 	case errors.Is(err, database.ErrBusy):
 		return unavailable("All database connections are in use.", err)
 	case errors.Is(err, session.ErrEncoding):
@@ -96,27 +96,38 @@ func problemOf(err error) *problem {
 }
 
 // brokenRule says which columns of a body the table does not take.
-func brokenRule(faults listing.Faults, cause error) *problem {
+func brokenRule(t *listing.Table, faults listing.Faults, cause error) *problem {
 	return &problem{
 		status: http.StatusUnprocessableEntity,
-		detail: "The property breaks a rule of the table; errors says which.",
+		detail: "The " + rowOf(t) + " breaks a rule of the table; errors says which.",
 		faults: faults,
 		cause:  cause,
 	}
 }
 
-// ruleProblem says which rule PostgreSQL has found broken.
-func ruleProblem(rule *database.RuleError, cause error) *problem {
-	if rule.Column == "" {
-		return &problem{status: http.StatusUnprocessableEntity, detail: "The property " + rule.Detail + ".", cause: cause}
+// rowOf is what a row of a table is called: property.
+func rowOf(t *listing.Table) string {
+	if t == nil {
+		return "row"
 	}
-	return brokenRule(listing.Faults{{Name: rule.Column, Detail: rule.Detail}}, cause)
+	return render.One(t)
 }
 
-// misfitProblem says which columns are not as the migrations make them. Who runs the API
+// aRow is the same with its article.
+func aRow(t *listing.Table) string { return render.Article(rowOf(t), "a") }
+
+// ruleProblem says which rule PostgreSQL has found broken.
+func ruleProblem(t *listing.Table, rule *database.RuleError, cause error) *problem {
+	if rule.Column == "" {
+		return &problem{status: http.StatusUnprocessableEntity, detail: "The " + rowOf(t) + " " + rule.Detail + ".", cause: cause}
+	}
+	return brokenRule(t, listing.Faults{{Name: rule.Column, Detail: rule.Detail}}, cause)
+}
+
+// misfitProblem says which columns are not as the description has them. Who runs the API
 // finds the statement that mends them by the command that it names.
 func misfitProblem(misfit *database.MisfitError, cause error) *problem {
-	what := "The table of the listings is missing; the command api migrate up makes it."
+	what := "The table " + misfit.Table.Relation.String() + " is missing; the command api migrate up makes that of the site that ships."
 	switch n := len(misfit.Columns); {
 	case n == 1:
 		what = "The column " + misfit.Columns[0] + " does not fit"
@@ -144,22 +155,28 @@ const unansweredStatus = 499
 func clientGone(r *http.Request) bool { return r.Context().Err() != nil }
 
 // fail is Echo's error handler.
-func (s *Server) fail(err error, c echo.Context) {
+func (s *Server) fail(v *serving, err error, c echo.Context) {
 	rec := c.Response().Writer.(*recorder)
 	if clientGone(c.Request()) && errors.Is(err, context.Canceled) {
 		return // nobody waits for an answer; finish closes the connection without one
 	}
-	p := problemOf(err)
+	if s.answeredAnew(v, err, rec, c.Request()) {
+		return
+	}
+	t, _ := v.tableAt(c.Request().URL.Path)
+	p := problemOf(t, err)
 	rec.err = p.cause
 	if rec.status == 0 { // else the answer has begun
-		s.writeProblem(rec, c.Request(), p)
+		s.writeProblem(v, rec, c.Request(), p)
 	}
 }
 
 // writeProblem answers with a problem, in the format of the address.
-func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, p *problem) {
-	format := formatOf(r)
+func (s *Server) writeProblem(v *serving, w http.ResponseWriter, r *http.Request, p *problem) {
+	table, page := v.tableAt(r.URL.Path)
+	format := formatOf(r, page)
 	body := render.Error(format, render.Problem{
+		Site: v.site, Table: table,
 		Status: p.status, Detail: p.detail, Faults: p.faults, Entered: p.entered,
 	})
 	h := w.Header()
@@ -189,14 +206,10 @@ func (s *Server) write(w http.ResponseWriter, r *http.Request, status int, conte
 
 // formatOf tells in which format a request is answered that goes wrong: pages in
 // HTML, the API in JSON, and an address that is neither as its visitor prefers.
-func formatOf(r *http.Request) render.Format {
-	path := r.URL.Path
-	switch {
-	case path == "/", strings.HasPrefix(path, "/properties/"):
-		return render.HTML
-	case strings.HasPrefix(path, "/v1/"), !strings.Contains(r.Header.Get("Accept"), "text/html"):
-		return render.JSON
-	default:
+func formatOf(r *http.Request, page bool) render.Format {
+	api := strings.HasPrefix(r.URL.Path, "/v1/")
+	if page || !api && strings.Contains(r.Header.Get("Accept"), "text/html") {
 		return render.HTML
 	}
+	return render.JSON
 }

@@ -15,56 +15,52 @@ import (
 	"github.com/freshlist/freshlist/internal/serve/render"
 )
 
-// properties is GET /v1/properties.
-func (s *Server) properties(c echo.Context) error {
+// list is GET /v1/T.
+func (t tableRoutes) list(c echo.Context) error {
 	values, faults := parseQuery(c.Request().URL.RawQuery)
-	q, more := listing.ParsePage(values, listing.Strict)
-	return s.read(c, render.JSON, q, append(faults, more...))
+	q, more := t.table.ParsePage(values, listing.Strict)
+	return t.read(c, render.JSON, q, append(faults, more...))
 }
 
-// summary is GET /v1/properties/summary.
-func (s *Server) summary(c echo.Context) error {
+// summary is GET /v1/T/summary.
+func (t tableRoutes) summary(c echo.Context) error {
 	values, faults := parseQuery(c.Request().URL.RawQuery)
-	q, more := listing.ParseSummary(values, listing.Strict)
-	return s.read(c, render.JSON, q, append(faults, more...))
+	q, more := t.table.ParseSummary(values, listing.Strict)
+	return t.read(c, render.JSON, q, append(faults, more...))
 }
 
-// property is GET /v1/properties/{id}. It has no parameters.
-func (s *Server) property(c echo.Context) error {
-	id, ok := listing.ParseID(c.Param("id"))
-	if !ok {
-		return notFound()
+// row is GET /v1/T/{key}. It has no parameters.
+func (t tableRoutes) row(c echo.Context) error {
+	key, err := t.key(c)
+	if err != nil {
+		return err
 	}
 	values, faults := parseQuery(c.Request().URL.RawQuery)
-	return s.read(c, render.JSON, propertyQuery(id), append(faults, noParameters(values)...))
+	return t.read(c, render.JSON, t.table.RowQuery(key), append(faults, noParameters(t.table, values)...))
 }
 
-// listingsPage is GET /.
-func (s *Server) listingsPage(c echo.Context) error {
+// listPage is GET /T, and GET / for the home of the site.
+func (t tableRoutes) listPage(c echo.Context) error {
 	values, faults := parseQuery(c.Request().URL.RawQuery)
-	q, more := listing.ParsePage(values, listing.Lenient)
-	err := s.read(c, render.HTML, q, append(faults, more...))
+	q, more := t.table.ParsePage(values, listing.Lenient)
+	err := t.read(c, render.HTML, q, append(faults, more...))
 	if p, ok := err.(*problem); ok && p.status == http.StatusBadRequest {
 		p.entered = values
 	}
 	return err
 }
 
-// propertyPage is GET /properties/{id}.
-func (s *Server) propertyPage(c echo.Context) error {
-	id, ok := listing.ParseID(c.Param("id"))
-	if !ok {
-		return notFound()
+// rowPage is GET /T/{key}.
+func (t tableRoutes) rowPage(c echo.Context) error {
+	key, err := t.key(c)
+	if err != nil {
+		return err
 	}
-	return s.read(c, render.HTML, propertyQuery(id), nil)
-}
-
-func propertyQuery(id int64) listing.Query {
-	return listing.Query{Kind: listing.PropertyKind, ID: id}
+	return t.read(c, render.HTML, t.table.RowQuery(key), nil)
 }
 
 // read answers a query, unless there are faults in it or in the headers.
-func (s *Server) read(c echo.Context, f render.Format, q listing.Query, faults listing.Faults) error {
+func (t tableRoutes) read(c echo.Context, f render.Format, q listing.Query, faults listing.Faults) error {
 	r := c.Request()
 	token, ok := parseToken(r.Header["Consistency-Token"])
 	if !ok {
@@ -75,15 +71,15 @@ func (s *Server) read(c echo.Context, f render.Format, q listing.Query, faults l
 	if len(faults) > 0 {
 		return badRequest(faults)
 	}
-	ctx, cancel := s.deadline(r)
+	ctx, cancel := t.deadline(r)
 	defer cancel()
-	fill := s.beginFill(q)
-	answer, err := s.Reads.Get(ctx, readthrough.Request{Query: q, Format: f, Token: token, NoStore: s.wantsFresh(r)})
+	fill := t.beginFill(q)
+	answer, err := t.Reads.Get(ctx, readthrough.Request{Query: q, Format: f, Token: token, NoStore: t.wantsFresh(r)})
 	if err != nil {
 		return err
 	}
-	made := s.newResponse(f, &answer)
-	s.storeL1(fill, r.RequestURI, made, &answer)
+	made := t.newResponse(t.serving, f, &answer)
+	t.storeL1(fill, r.RequestURI, made, &answer)
 	made.writeTo(c.Response().Writer, r)
 	return nil
 }
@@ -138,9 +134,9 @@ func parseQuery(raw string) (url.Values, listing.Faults) {
 }
 
 // noParameters says of each parameter that it does not belong here.
-func noParameters(values url.Values) (faults listing.Faults) {
+func noParameters(t *listing.Table, values url.Values) (faults listing.Faults) {
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		faults = append(faults, listing.Fault{Name: printable(name), Detail: "unknown parameter; a property's address has none"})
+		faults = append(faults, listing.Fault{Name: printable(name), Detail: "unknown parameter; " + aRow(t) + "'s address has none"})
 	}
 	return faults
 }

@@ -111,7 +111,7 @@ func TestMethodNotAllowed(t *testing.T) {
 func TestNotFoundForPeople(t *testing.T) {
 	t.Parallel()
 	a := start(t)
-	for _, target := range []string{"/nowhere", "/v1x", "/properties"} {
+	for _, target := range []string{"/nowhere", "/v1x", "/propertie"} {
 		r := a.get(target, "Accept: text/html,application/xhtml+xml")
 		if r.StatusCode != 404 || !strings.HasPrefix(r.Header.Get("Content-Type"), "text/html") {
 			t.Errorf("%s: %d %s, want 404 as a page", target, r.StatusCode, r.Header.Get("Content-Type"))

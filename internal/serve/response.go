@@ -38,6 +38,7 @@ type response struct {
 	cacheStatus [1]string
 	policy      []string // nil for no page
 	shared      *sharedHeaders
+	serving     *serving // whose answer it is
 
 	origin *readthrough.Origin // what it was proved of, if it is kept in this process
 }
@@ -58,13 +59,14 @@ func newEncodedBody(body, etag string) encodedBody {
 const gzipSuffix = "-gzip"
 
 // newResponse makes an answer ready to be sent.
-func (s *Server) newResponse(f render.Format, a *readthrough.Answer) *response {
+func (s *Server) newResponse(v *serving, f render.Format, a *readthrough.Answer) *response {
 	made := &response{
 		status:      a.Status,
 		plain:       newEncodedBody(a.Body, a.ETag),
 		contentType: [1]string{f.ContentType(a.Status)},
 		cacheStatus: [1]string{a.CacheStatus},
 		shared:      &s.shared,
+		serving:     v,
 	}
 	if a.Gzip != "" {
 		made.gzip = newEncodedBody(a.Gzip, a.ETag+gzipSuffix)

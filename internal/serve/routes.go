@@ -2,39 +2,107 @@ package serve
 
 import (
 	"net/http"
+	"net/url"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 	"github.com/labstack/gommon/log"
 
+	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/serve/render"
 )
 
 // routes returns all routes of the API.
-func (s *Server) routes() *echo.Echo {
+func (s *Server) routes(v *serving) *echo.Echo {
 	e := echo.New()
 	e.Logger.SetLevel(log.OFF)
-	e.HTTPErrorHandler = s.fail
+	e.HTTPErrorHandler = func(err error, c echo.Context) { s.fail(v, err, c) }
 
-	get(e, "/", s.listingsPage)
-	get(e, "/properties/:id", s.propertyPage)
-	get(e, "/v1/properties", s.properties)
-	get(e, "/v1/properties/summary", s.summary)
-	get(e, "/v1/properties/:id", s.property)
 	get(e, "/v1/cache/metrics", s.cacheMetrics)
-	get(e, "/openapi.json", s.openAPI)
+	get(e, "/openapi.json", v.document)
 	get(e, render.StaticPath+"*", echo.WrapHandler(render.StaticHandler()))
 	get(e, "/healthz", s.healthz)
 	get(e, "/readyz", s.readyz)
 	get(e, "/metrics", echo.WrapHandler(s.Metrics.Handler()))
+	for _, t := range v.site.Tables {
+		tableRoutes{s, v, t}.add(e)
+	}
+	if v.unknown() {
+		e.Any("/", s.unknownSite)
+		e.Any("/*", s.unknownSite)
+	}
+	return e
+}
 
-	e.POST("/v1/properties", s.requireToken(s.create))
-	e.PATCH("/v1/properties/:id", s.requireToken(s.patch))
-	e.DELETE("/v1/properties/:id", s.requireToken(s.remove))
-	// Echo would look on and find the routes of a property with the id "summary".
+// tableRoutes are the routes of one table.
+type tableRoutes struct {
+	*Server
+	serving *serving
+	table   *listing.Table
+}
+
+func (t tableRoutes) add(e *echo.Echo) {
+	list, row := "/v1/"+t.table.Name, "/v1/"+t.table.Name+"/:key"
+	get(e, list, t.list)
+	get(e, list+"/summary", t.summary)
+	get(e, row, t.row)
+	e.POST(list, t.requireToken(t.create))
+	e.PATCH(row, t.requireToken(t.patch))
+	e.DELETE(row, t.requireToken(t.remove))
+	// Echo would look on and find the routes of a row with the key "summary".
 	e.Match([]string{
 		http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions,
-	}, "/v1/properties/summary", readOnly)
-	return e
+	}, list+"/summary", readOnly)
+
+	get(e, "/"+t.table.Name+"/:key", t.rowPage)
+	if t.table == t.serving.site.Home() {
+		get(e, "/", t.listPage)
+		get(e, "/"+t.table.Name, t.toHome)
+	} else {
+		get(e, "/"+t.table.Name, t.listPage)
+	}
+}
+
+// toHome leads from the list's own address to that of the site: a page has one address. It
+// may lead elsewhere with another description, so nobody keeps it.
+func (t tableRoutes) toHome(c echo.Context) error {
+	to := "/"
+	if raw := c.Request().URL.RawQuery; raw != "" {
+		to += "?" + raw
+	}
+	c.Response().Header()["Cache-Control"] = t.shared.noStore
+	c.Response().Header().Set(echo.HeaderLocation, to)
+	c.Response().WriteHeader(http.StatusFound)
+	return nil
+}
+
+// key reads the key in the request's path: the last part of it, which may hold an escaped
+// slash.
+func (t tableRoutes) key(c echo.Context) (listing.Value, error) {
+	path := strings.TrimPrefix(c.Request().URL.EscapedPath(), "/")
+	path = strings.TrimPrefix(path, "v1/")
+	part, ok := strings.CutPrefix(path, t.table.Name+"/")
+	text, err := url.PathUnescape(part)
+	if !ok || err != nil || strings.Contains(part, "/") {
+		return listing.Value{}, notFound()
+	}
+	key, ok := t.table.ParseKey(text)
+	if !ok {
+		return listing.Value{}, notFound()
+	}
+	return key, nil
+}
+
+// tableAt returns the table that a path is of, as a page or not; nil if it is of none.
+func (v *serving) tableAt(path string) (t *listing.Table, page bool) {
+	if path == "/" {
+		return v.site.Home(), true
+	}
+	path = strings.TrimPrefix(path, "/")
+	path, api := strings.CutPrefix(path, "v1/")
+	name, _, _ := strings.Cut(path, "/")
+	t = v.site.Table(name)
+	return t, t != nil && !api
 }
 
 // get routes GET and HEAD, for which Echo wants a route of its own.

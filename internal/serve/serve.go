@@ -16,9 +16,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/labstack/echo/v4"
-
 	"github.com/freshlist/freshlist/internal/cachestate"
+	"github.com/freshlist/freshlist/internal/description"
+	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/rediscache"
 	"github.com/freshlist/freshlist/internal/serve/database"
 	"github.com/freshlist/freshlist/internal/serve/l1"
@@ -26,7 +26,7 @@ import (
 	"github.com/freshlist/freshlist/internal/telemetry"
 )
 
-// Reads answers the cacheable routes. A property that does not exist is an
+// Reads answers the cacheable routes. A row that does not exist is an
 // answer, of status 404, not an error.
 type Reads interface {
 	Get(context.Context, readthrough.Request) (readthrough.Answer, error)
@@ -34,15 +34,17 @@ type Reads interface {
 	StillValid(origin *readthrough.Origin, now time.Time) bool
 }
 
-// Writes changes properties, as *database.Writer does.
+// Writes changes rows, as *database.Writer does.
 type Writes interface {
-	Create(context.Context, database.Fields) (database.Written, error)
-	Patch(context.Context, int64, database.Fields, database.Precondition) (database.Written, error)
-	Delete(context.Context, int64, database.Precondition) (database.Written, error)
+	Create(context.Context, *listing.Table, database.Fields) (database.Written, error)
+	Patch(context.Context, *listing.Table, listing.Value, database.Fields, database.Precondition) (database.Written, error)
+	Delete(context.Context, *listing.Table, listing.Value, database.Precondition) (database.Written, error)
 }
 
-// Options are what a Server is made of. All are needed but WriteToken.
+// Options are what a Server is made of. All are needed but WriteToken, Site and
+// Describe.
 type Options struct {
+	Site       *listing.Site // what is served at first; nil if that is not known yet
 	Reads      Reads
 	Writes     Writes
 	Ready      func(context.Context) error // whether PostgreSQL answers
@@ -50,6 +52,9 @@ type Options struct {
 	Timeout    time.Duration               // of one request's work
 	L1MaxBytes int64                       // bound of the cache in this process; 0 = none
 	L1Life     time.Duration               // longest time that Reads can allow an answer to be kept, from its beginning
+
+	// Describe reads the description of the tables that is installed; nil if it never changes.
+	Describe func(context.Context) (*description.Description, error)
 
 	State         *cachestate.State                                       // why the cache is not used
 	Examine       func(context.Context) (cachestate.Reason, string)       // finds that out
@@ -61,24 +66,32 @@ type Options struct {
 // Server is the API's http.Handler.
 type Server struct {
 	Options
-	router    *echo.Echo
+	serving   atomic.Pointer[serving]
 	l1        *l1.Cache[*response] // nil if there is none
 	token     [sha256.Size]byte    // of WriteToken
 	shared    sharedHeaders
 	keyspace  keyspaceCache
 	recorders sync.Pool
 	draining  atomic.Bool
+
+	describing atomic.Bool    // in the background
+	background sync.WaitGroup // what it runs in
+	ended      context.Context
+	end        context.CancelFunc
+	reading    sync.Mutex // of the description
+	readAt     time.Time  // when it was last, successfully
 }
 
 // New returns a server. Its in-process cache stores nothing until PurgeSubscriber has been
 // told that purges arrive.
 func New(o Options) *Server {
 	s := &Server{Options: o, token: sha256.Sum256([]byte(o.WriteToken)), shared: newSharedHeaders()}
+	s.ended, s.end = context.WithCancel(context.Background())
 	s.recorders.New = func() any { return new(recorder) }
 	if o.L1MaxBytes > 0 {
 		s.l1 = l1.New(o.L1MaxBytes, o.L1Life, (*response).weight)
 	}
-	s.router = s.routes()
+	s.SetSite(o.Site)
 	return s
 }
 
@@ -95,14 +108,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h["X-Content-Type-Options"] = s.shared.nosniff
 	defer s.finish(rec, r)
 
+	v := s.serving.Load()
 	if len(r.RequestURI) > maxURL {
-		s.writeProblem(rec, r, &problem{status: http.StatusRequestURITooLong, detail: "The address is longer than 8 KiB."})
+		s.writeProblem(v, rec, r, &problem{status: http.StatusRequestURITooLong, detail: "The address is longer than 8 KiB."})
 		return
 	}
-	if s.l1 != nil && s.serveL1(rec, r) {
+	if s.l1 != nil && s.serveL1(v, rec, r) {
 		return
 	}
-	s.router.ServeHTTP(rec, r)
+	v.router.ServeHTTP(rec, r)
 }
 
 // finish ends a request, also one that panicked. Where nothing was written the connection
@@ -136,7 +150,7 @@ func (s *Server) recoverFrom(cause any, rec *recorder, r *http.Request) {
 	if rec.status != 0 {
 		panic(http.ErrAbortHandler)
 	}
-	s.writeProblem(rec, r, &problem{status: http.StatusInternalServerError})
+	s.writeProblem(s.serving.Load(), rec, r, &problem{status: http.StatusInternalServerError})
 }
 
 // deadline bounds the work on one request.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/freshlist/freshlist/internal/listing/listingtest"
 	"github.com/freshlist/freshlist/internal/serve"
 	"github.com/freshlist/freshlist/internal/serve/readthrough"
 	"github.com/freshlist/freshlist/internal/telemetry"
@@ -21,6 +22,7 @@ import (
 func BenchmarkAnswer(b *testing.B) {
 	body := strings.Repeat("x", 5000)
 	s := serve.New(serve.Options{
+		Site: listingtest.Site(),
 		Reads: reads(func(context.Context, readthrough.Request) (readthrough.Answer, error) {
 			return readthrough.Answer{Status: 200, ETag: "0123456789012345678901", Body: body, CacheStatus: "freshlist-view; hit"}, nil
 		}),

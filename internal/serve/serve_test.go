@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/freshlist/freshlist/internal/cachestate"
+	"github.com/freshlist/freshlist/internal/listing/listingtest"
 	"github.com/freshlist/freshlist/internal/pgtest"
 	"github.com/freshlist/freshlist/internal/pgtest/migrated"
 	"github.com/freshlist/freshlist/internal/rediscache"
@@ -41,16 +42,26 @@ type api struct {
 func start(t testing.TB, change ...func(*serve.Options)) *api {
 	t.Helper()
 	db := migrated.New(t)
-	pool, err := database.Open(database.Config{URL: db.API, Application: "test", MaxConns: 4, Timeout: time.Minute})
+	a := startOn(t, db.API, db.Superuser, change...)
+	a.exec(listings)
+	return a
+}
+
+// startOn starts an API on a database, given by the addresses for it and for a superuser.
+func startOn(t testing.TB, url, superuser string, change ...func(*serve.Options)) *api {
+	t.Helper()
+	pool, err := database.Open(database.Config{URL: url, Application: "test", MaxConns: 4, Timeout: time.Minute})
 	if err != nil {
 		t.Fatalf("open pool: %v", err)
 	}
 	t.Cleanup(pool.Close)
 	metrics := telemetry.NewAPI()
 	o := serve.Options{
+		Site: listingtest.Site(),
 		Reads: readthrough.New(readthrough.Config{
 			Source:  database.NewReader(pool, metrics.DatabaseReads.Inc),
 			Render:  render.Body,
+			Site:    listingtest.Site,
 			Metrics: metrics, Bound: time.Second, Timeout: time.Minute, Off: true,
 		}),
 		Writes:     database.NewWriter(pool),
@@ -68,7 +79,7 @@ func start(t testing.TB, change ...func(*serve.Options)) *api {
 		c(&o)
 	}
 	o.State = cachestate.New(o.Log, time.Now)
-	conn, err := pgx.Connect(t.Context(), db.Superuser)
+	conn, err := pgx.Connect(t.Context(), superuser)
 	if err != nil {
 		t.Fatalf("connect: %v", err)
 	}
@@ -76,7 +87,6 @@ func start(t testing.TB, change ...func(*serve.Options)) *api {
 	s := serve.New(o)
 	t.Cleanup(s.Close)
 	a := &api{t: t, server: s, http: httptest.NewServer(s), database: conn}
-	a.exec(listings)
 	t.Cleanup(a.http.Close)
 	return a
 }

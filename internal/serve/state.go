@@ -18,8 +18,8 @@ const (
 	trafficEvery   = time.Minute
 )
 
-// watch keeps the state right while nobody asks for it, and logs what passed through the
-// cache, until the function that it returns is called.
+// watch keeps the state and the description right while nobody asks, and logs what passed
+// through the cache, until the function that it returns is called.
 func (s *Server) watch(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
@@ -29,6 +29,7 @@ func (s *Server) watch(ctx context.Context) (stop func()) {
 			s.State.LogDue()
 		})
 	})
+	running.Go(func() { s.watchDescription(ctx) })
 	running.Go(func() {
 		var before traffic
 		every(ctx, trafficEvery, func() { before = s.logTraffic(ctx, before) })

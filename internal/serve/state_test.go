@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/freshlist/freshlist/internal/cachestate"
+	"github.com/freshlist/freshlist/internal/listing/listingtest"
 	"github.com/freshlist/freshlist/internal/rediscache"
 	"github.com/freshlist/freshlist/internal/serve"
 	"github.com/freshlist/freshlist/internal/telemetry"
@@ -52,7 +53,7 @@ func TestTrafficIsLogged(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m := telemetry.NewAPI()
-		o := serve.Options{Metrics: m, KeyspaceStats: func(context.Context) (rediscache.KeyspaceStats, error) {
+		o := serve.Options{Site: listingtest.Site(), Metrics: m, KeyspaceStats: func(context.Context) (rediscache.KeyspaceStats, error) {
 			return rediscache.KeyspaceStats{Hits: 30, Misses: 10}, nil
 		}}
 		watched(t, o, func(log *logBuffer) {
@@ -99,7 +100,7 @@ func TestMomentWithoutABeat(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
-		o := serve.Options{Metrics: telemetry.NewAPI(), Examine: func(context.Context) (cachestate.Reason, string) {
+		o := serve.Options{Site: listingtest.Site(), Metrics: telemetry.NewAPI(), Examine: func(context.Context) (cachestate.Reason, string) {
 			if asked++; asked%2 == 0 {
 				return cachestate.NoBeat, ""
 			}
@@ -122,7 +123,7 @@ func TestStateIsWatched(t *testing.T) {
 		why := make(chan cachestate.Reason, 1)
 		why <- cachestate.NoBeat
 		now := cachestate.OK
-		o := serve.Options{Metrics: telemetry.NewAPI(), Examine: func(context.Context) (cachestate.Reason, string) {
+		o := serve.Options{Site: listingtest.Site(), Metrics: telemetry.NewAPI(), Examine: func(context.Context) (cachestate.Reason, string) {
 			select {
 			case now = <-why:
 			default:
@@ -146,7 +147,7 @@ func TestStateIsWatched(t *testing.T) {
 func TestStateThatLastsIsToldAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		o := serve.Options{Metrics: telemetry.NewAPI(), Examine: func(context.Context) (cachestate.Reason, string) { return cachestate.NoBeat, "" }}
+		o := serve.Options{Site: listingtest.Site(), Metrics: telemetry.NewAPI(), Examine: func(context.Context) (cachestate.Reason, string) { return cachestate.NoBeat, "" }}
 		watched(t, o, func(log *logBuffer) {
 			time.Sleep(2 * time.Minute) // of the bubble
 			synctest.Wait()
@@ -161,7 +162,7 @@ func TestStateThatLastsIsToldAgain(t *testing.T) {
 func TestLookThatHangs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		o := serve.Options{Metrics: telemetry.NewAPI(), Examine: func(ctx context.Context) (cachestate.Reason, string) {
+		o := serve.Options{Site: listingtest.Site(), Metrics: telemetry.NewAPI(), Examine: func(ctx context.Context) (cachestate.Reason, string) {
 			<-ctx.Done()
 			return cachestate.DatabaseDown, ctx.Err().Error()
 		}}
@@ -180,7 +181,7 @@ func TestLookAtTheEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		looks := 0
-		o := serve.Options{Metrics: telemetry.NewAPI(), State: cachestate.New(slog.New(slog.DiscardHandler), time.Now)}
+		o := serve.Options{Site: listingtest.Site(), Metrics: telemetry.NewAPI(), State: cachestate.New(slog.New(slog.DiscardHandler), time.Now)}
 		o.Examine = func(ctx context.Context) (cachestate.Reason, string) {
 			if looks++; looks == 1 {
 				return cachestate.OK, ""

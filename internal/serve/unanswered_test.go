@@ -189,7 +189,7 @@ func TestUnanswered(t *testing.T) {
 	var log logBuffer
 	a := start(t, log.debug, func(o *serve.Options) {
 		o.Reads = reads(func(ctx context.Context, r readthrough.Request) (readthrough.Answer, error) {
-			if r.Query.ID == 13 {
+			if r.Query.Key.Number == 13 {
 				panic(http.ErrAbortHandler)
 			}
 			return readthrough.Answer{Status: 200, Body: "{}", ETag: "x"}, nil

@@ -28,56 +28,56 @@ const (
 	mergePatchType = "application/merge-patch+json"
 )
 
-// create is POST /v1/properties.
-func (s *Server) create(c echo.Context) error {
-	fields, err := readDraft(c, true)
+// create is POST /v1/T.
+func (t tableRoutes) create(c echo.Context) error {
+	fields, err := t.readDraft(c, true)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := s.deadline(c.Request())
+	ctx, cancel := t.deadline(c.Request())
 	defer cancel()
-	written, err := s.Writes.Create(ctx, fields)
+	written, err := t.Writes.Create(ctx, t.table, fields)
 	if err != nil {
 		return err
 	}
-	c.Response().Header().Set("Location", "/v1/properties/"+strconv.FormatInt(written.Property.ID, 10))
-	s.writeProperty(c, http.StatusCreated, written)
+	c.Response().Header().Set("Location", "/v1/"+t.queryOf(written.Row).String())
+	t.writeRow(c, http.StatusCreated, written)
 	return nil
 }
 
-// patch is PATCH /v1/properties/{id}.
-func (s *Server) patch(c echo.Context) error {
-	id, ok := listing.ParseID(c.Param("id"))
-	if !ok {
-		return notFound()
-	}
-	fields, err := readDraft(c, false)
+// patch is PATCH /v1/T/{key}.
+func (t tableRoutes) patch(c echo.Context) error {
+	key, err := t.key(c)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := s.deadline(c.Request())
+	fields, err := t.readDraft(c, false)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := t.deadline(c.Request())
 	defer cancel()
-	written, err := s.Writes.Patch(ctx, id, fields, s.precondition(c.Request()))
+	written, err := t.Writes.Patch(ctx, t.table, key, fields, t.precondition(c.Request()))
 	if err != nil {
 		return err
 	}
-	s.writeProperty(c, http.StatusOK, written)
+	t.writeRow(c, http.StatusOK, written)
 	return nil
 }
 
-// remove is DELETE /v1/properties/{id}.
-func (s *Server) remove(c echo.Context) error {
-	id, ok := listing.ParseID(c.Param("id"))
-	if !ok {
-		return notFound()
-	}
-	ctx, cancel := s.deadline(c.Request())
-	defer cancel()
-	written, err := s.Writes.Delete(ctx, id, s.precondition(c.Request()))
+// remove is DELETE /v1/T/{key}.
+func (t tableRoutes) remove(c echo.Context) error {
+	key, err := t.key(c)
 	if err != nil {
 		return err
 	}
-	s.writeToken(c, written)
+	ctx, cancel := t.deadline(c.Request())
+	defer cancel()
+	written, err := t.Writes.Delete(ctx, t.table, key, t.precondition(c.Request()))
+	if err != nil {
+		return err
+	}
+	t.writeToken(c, written)
 	c.Response().Writer.WriteHeader(http.StatusNoContent)
 	return nil
 }
@@ -106,28 +106,33 @@ func (s *Server) authorize(r *http.Request) error {
 	return nil
 }
 
-// precondition is what If-Match asks of the property; nil if it is absent. The
-// property's tag is that of its JSON as a read would show it.
-func (s *Server) precondition(r *http.Request) database.Precondition {
+// precondition is what If-Match asks of the row; nil if it is absent. The row's tag is that
+// of its JSON as a read would show it.
+func (t tableRoutes) precondition(r *http.Request) database.Precondition {
 	fields := r.Header["If-Match"]
 	if len(fields) == 0 {
 		return nil
 	}
-	return func(p listing.Property) bool { return ifMatch(fields, readthrough.ETag(propertyBody(p))) }
+	return func(r listing.Row) bool { return ifMatch(fields, readthrough.ETag(t.body(r))) }
 }
 
-// propertyBody is a property's JSON.
-func propertyBody(p listing.Property) []byte {
-	_, body := render.Body(render.JSON, listing.Queryset{Query: propertyQuery(p.ID), Items: []listing.Property{p}})
+// queryOf returns the query of a row.
+func (t tableRoutes) queryOf(r listing.Row) listing.Query {
+	return t.table.RowQuery(r.Values[t.table.Key])
+}
+
+// body is a row's JSON.
+func (t tableRoutes) body(r listing.Row) []byte {
+	_, body := render.Body(render.JSON, listing.Queryset{Query: t.queryOf(r), Items: []listing.Row{r}})
 	return body
 }
 
-// writeProperty answers a write with the property as it is now.
-func (s *Server) writeProperty(c echo.Context, status int, written database.Written) {
-	s.writeToken(c, written)
-	body := propertyBody(written.Property)
+// writeRow answers a write with the row as it is now.
+func (t tableRoutes) writeRow(c echo.Context, status int, written database.Written) {
+	t.writeToken(c, written)
+	body := t.body(written.Row)
 	c.Response().Header().Set("ETag", `"`+readthrough.ETag(body)+`"`)
-	s.write(c.Response().Writer, c.Request(), status, jsonType, body)
+	t.write(c.Response().Writer, c.Request(), status, jsonType, body)
 }
 
 // writeToken tells which transaction a reader can ask to see.
@@ -137,13 +142,13 @@ func (s *Server) writeToken(c echo.Context, written database.Written) {
 	h["Cache-Control"] = s.shared.noStore
 }
 
-// readDraft reads the fields of a property to write.
-func readDraft(c echo.Context, whole bool) (database.Fields, error) {
+// readDraft reads the fields of a row to write.
+func (t tableRoutes) readDraft(c echo.Context, whole bool) (database.Fields, error) {
 	body, err := readBody(c.Response().Writer, c.Request())
 	if err != nil {
 		return database.Fields{}, err
 	}
-	return parseDraft(body, whole)
+	return parseDraft(t.table, body, whole)
 }
 
 // readBody reads a JSON body of at most maxBody bytes. A PATCH may name its

@@ -12,6 +12,7 @@ import (
 	"github.com/freshlist/freshlist/internal/coherence/deployment"
 	"github.com/freshlist/freshlist/internal/doctor"
 	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/listing/listingtest"
 	"github.com/freshlist/freshlist/internal/pgtest"
 	"github.com/freshlist/freshlist/internal/pgtest/migrated"
 	"github.com/freshlist/freshlist/internal/schema"
@@ -172,26 +173,25 @@ func (v *victim) tryWrites(s hostile.Setting) {
 	v.Must(err)
 	defer pool.Close()
 	writer := database.NewWriter(pool)
-	fields := database.Fields{Columns: listing.AllColumns, Values: listing.Property{
-		Row: listing.Row{
-			PropertyType: "Condo", Status: "sold", Price: 1234, City: "Málaga", PostalCode: listing.Some("NULL"),
-			Bedrooms: listing.Some[int16](2), Bathrooms: listing.Some[int16](15), LivingArea: listing.Some[int32](7),
-			Latitude: listing.Some(36.712345678901234), Longitude: listing.Some(-4.4),
-		}, Title: `\'`, Description: "№",
-	}}
+	properties := v.Site.Table("properties")
+	wrote := listingtest.Property(0, "property_type", "Condo", "status", "sold", "price", "12.34", "city", "Málaga", "postal_code", "NULL",
+		"bedrooms", 2, "bathrooms", "1.5", "living_area", 7, "latitude", "36.712345678901234", "longitude", "-4.4", "title", `\'`, "description", "№")
 	begun := time.Now()
-	created, err := writer.Create(v.Context(), fields)
+	created, err := writer.Create(v.Context(), properties, database.Fields{Columns: properties.AllColumns(), Values: wrote})
 	v.Must(err)
-	wrote := fields.Values
-	wrote.ID, wrote.CreatedAt, wrote.UpdatedAt = created.Property.ID, created.Property.CreatedAt, created.Property.UpdatedAt
-	if created.Property != wrote || created.Property.UpdatedAt.Time().Before(begun.Add(-time.Hour)) {
-		v.Errorf("%s: created %+v, want %+v", s, created.Property, wrote)
+	own := listing.ColumnSet(properties.Column("id"), properties.Column("created_at"), properties.Column("updated_at"))
+	differ := created.Row.Differences(&wrote, properties.AllColumns()&^own)
+	made := listing.TimeOf(created.Row.Values[properties.Column("updated_at")].Number)
+	if differ != 0 || made.Before(begun.Add(-time.Hour)) {
+		v.Errorf("%s: created %+v, want %+v", s, created.Row, wrote)
 	}
-	patched, err := writer.Patch(v.Context(), wrote.ID, database.Fields{Columns: listing.ColumnSet(listing.Price)}, nil)
-	if err != nil || patched.Property.Price != 0 || patched.Xid <= created.Xid {
+	key, price := created.Row.Values[properties.Key], properties.Column("price")
+	free := listingtest.Property(0, "price", 0)
+	patched, err := writer.Patch(v.Context(), properties, key, database.Fields{Columns: listing.ColumnSet(price), Values: free}, nil)
+	if err != nil || patched.Row.Values[price].Number != 0 || patched.Xid <= created.Xid {
 		v.Errorf("%s: patched %+v, %v", s, patched, err)
 	}
-	if _, err := writer.Delete(v.Context(), wrote.ID, nil); err != nil {
+	if _, err := writer.Delete(v.Context(), properties, key, nil); err != nil {
 		v.Errorf("%s: delete: %v", s, err)
 	}
 }
@@ -211,7 +211,7 @@ func TestLimitsDoNotCostTheLead(t *testing.T) {
 	v.Must(err)
 	v.Invalidate()
 	term := func() (term int64) {
-		v.Must(v.superuser.QueryRow(t.Context(), "select term from freshlist.properties_marker order by revision desc limit 1").Scan(&term))
+		v.Must(v.superuser.QueryRow(t.Context(), "select term from freshlist.marker order by revision desc limit 1").Scan(&term))
 		return term
 	}
 	first, requests := term(), map[time.Time]bool{}
@@ -270,7 +270,7 @@ func TestHostileInstallation(t *testing.T) {
 			}
 			superuser := connect(db.Superuser)
 			definitions := func() (text string) {
-				err := superuser.QueryRow(t.Context(), "select freshlist.properties_definitions() || obj_description('freshlist'::regnamespace)").Scan(&text)
+				err := superuser.QueryRow(t.Context(), "select freshlist.definitions() || obj_description('freshlist'::regnamespace)").Scan(&text)
 				if err != nil {
 					t.Fatal(err)
 				}

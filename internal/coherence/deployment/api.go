@@ -47,7 +47,7 @@ func (d *Deployment) API(changes ...func(*Process)) *API {
 	a.Reader = database.NewReader(pool, a.Metrics.DatabaseReads.Inc)
 	p := Process{
 		Config: readthrough.Config{
-			Source: a.Reader, Render: render.Body, Metrics: a.Metrics, Bound: d.Bound, Timeout: patience,
+			Source: a.Reader, Site: func() *listing.Site { return d.Site }, Render: render.Body, Metrics: a.Metrics, Bound: d.Bound, Timeout: patience,
 		},
 		Build:  render.BuildTag(),
 		Limits: rediscache.Limits{Lease: patience, View: 15 * time.Minute, Queryset: time.Hour, Live: d.Live},
@@ -67,7 +67,7 @@ func (d *Deployment) API(changes ...func(*Process)) *API {
 // Query parses a query's canonical text, and ends the test if it is none.
 func (d *Deployment) Query(text string) listing.Query {
 	d.Helper()
-	q, err := listing.Parse(text)
+	q, err := d.Site.Parse(text)
 	d.Must(err)
 	return q
 }

@@ -30,6 +30,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/freshlist/freshlist/internal/invalidate"
+	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/pgtest"
 	"github.com/freshlist/freshlist/internal/pgtest/migrated"
 	"github.com/freshlist/freshlist/internal/rediscache"
@@ -58,6 +59,7 @@ type Deployment struct {
 	testing.TB
 	Options
 	Database pgtest.Database
+	Site     *listing.Site // as the database describes it
 	Space    rediskey.Space
 	Redis    *redis.Client // the test's own, untampered
 
@@ -96,6 +98,9 @@ func New(t testing.TB, o Options) *Deployment {
 	d.Must(err)
 	d.owner = owner
 	t.Cleanup(owner.Close)
+	description, err := schema.ReadDescription(t.Context(), d.Connect())
+	d.Must(err)
+	d.Site = listing.NewSite(description)
 	return d
 }
 

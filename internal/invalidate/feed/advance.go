@@ -3,12 +3,13 @@ package feed
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
-// What one statement deletes at most, so that none takes long.
+// What one statement deletes of a table at most, so that none takes long.
 const (
 	deleteXids = 5000
 	deleteRows = 20_000
@@ -16,50 +17,57 @@ const (
 
 // deleteApplied deletes at most $2 changes of the transactions $1. Within one
 // statement, and so one snapshot, a row's place in the file is its own.
-const deleteApplied = `
-	delete from freshlist.properties_changes
-	where ctid = any(array(
-		select ctid from freshlist.properties_changes where xid = any($1::xid8[]) limit $2))`
+func deleteApplied(changes string) string {
+	return `
+		delete from ` + changes + `
+		where ctid = any(array(
+			select ctid from ` + changes + ` where xid = any($1::xid8[]) limit $2))`
+}
 
 // Advance stores a position and deletes the changes of the given transactions,
 // which it has seen. It returns ErrTerm if another term has begun. What an interruption
 // leaves behind, a Sweep removes.
-func Advance(ctx context.Context, conn *pgx.Conn, to Position, xids []uint64) error {
-	const query = `
-		with stored as (` + storePosition + `), deleted as (` + deleteApplied + ` and exists (select from stored)
-			returning true
-		)
-		select exists (select from stored), (select count(*) from deleted)`
+func (f *Feed) Advance(ctx context.Context, conn *pgx.Conn, to Position, xids []uint64) error {
 	if err := forceIndexPlans(ctx, conn); err != nil {
 		return err
 	}
 	first := xids[:min(len(xids), deleteXids)]
 	var stored bool
-	var deleted int
-	err := conn.QueryRow(ctx, query, to.arguments(first, deleteRows)...).Scan(&stored, &deleted)
+	var deleted int // of the table with the most
+	err := conn.QueryRow(ctx, f.advance, to.arguments(first, deleteRows)...).Scan(&stored, &deleted)
 	if err != nil {
-		return fmt.Errorf("store the position: %w", err)
+		return fmt.Errorf("store the position: %w", f.explain(ctx, conn, err))
 	}
 	if !stored {
 		return fmt.Errorf("store the position: %w", ErrTerm)
 	}
 	if deleted == deleteRows {
-		if err := deleteChanges(ctx, conn, first); err != nil {
+		if err := f.deleteChanges(ctx, conn, first); err != nil {
 			return err
 		}
 	}
-	return deleteChanges(ctx, conn, xids[len(first):])
+	return f.deleteChanges(ctx, conn, xids[len(first):])
+}
+
+func (f *Feed) advanceStatement() string {
+	var deletes, counts []string
+	for i := range f.tables {
+		deletes = append(deletes, fmt.Sprintf(`, deleted%d as (%s and exists (select from stored) returning true)`, i, deleteApplied(f.tables[i].changes)))
+		counts = append(counts, fmt.Sprintf(`(select count(*) from deleted%d)`, i))
+	}
+	return `with stored as (` + storePosition + `)` + strings.Join(deletes, "") + `
+		select exists (select from stored), greatest(` + strings.Join(counts, ", ") + `)`
 }
 
 // storePosition writes a position to the marker.
 const storePosition = `
-	update freshlist.properties_marker
+	update freshlist.marker
 	set revision = revision + 1, position = $5::pg_snapshot, fence_terms = $6, fence_seqs = $7, fence_batches = $8
-	where revision = (select max(revision) from freshlist.properties_marker) and epoch = $3 and term = $4
+	where revision = (select max(revision) from freshlist.marker) and epoch = $3 and term = $4
 	returning true`
 
 // arguments returns the position behind what a statement deletes and how much of it.
-func (p *Position) arguments(what any, most int) []any {
+func (p *Position) arguments(what, most any) []any {
 	terms, seqs, batches := make([]int64, len(p.Fences)), make([]int64, len(p.Fences)), make([]int64, len(p.Fences))
 	for i, f := range p.Fences {
 		terms[i], seqs[i], batches[i] = f.Term, f.Seq, f.Batch
@@ -71,25 +79,19 @@ func (p *Position) arguments(what any, most int) []any {
 // the position, which it stores, is still before them. So a large backlog becomes smaller
 // with every part of it that is applied, whatever interrupts the rest.
 //
-// The rows are known by their places in the file. Only a rewrite of the table moves them,
-// and that begins a new epoch: the file is in the catalog's fingerprint.
-func Consume(ctx context.Context, conn *pgx.Conn, at Position, batch *Batch) error {
-	const query = `
-		with stored as (` + storePosition + `), deleted as (
-			delete from freshlist.properties_changes
-			where ctid = any(array(select unnest($1::tid[]) limit $2)) and exists (select from stored)
-		)
-		select exists (select from stored)`
+// The rows are known by their places in the files. Only a rewrite of a table of changes moves
+// them, and that begins a new epoch: its file is in the catalog's fingerprint.
+func (f *Feed) Consume(ctx context.Context, conn *pgx.Conn, at Position, batch *Batch) error {
 	if err := forceIndexPlans(ctx, conn); err != nil {
 		return err
 	}
-	places := batch.places
+	places, numbers := batch.places, batch.numbers
 	if places == nil {
-		places = []pgtype.TID{}
+		places, numbers = []pgtype.TID{}, []int32{}
 	}
 	var stored bool
-	if err := conn.QueryRow(ctx, query, at.arguments(places, len(places))...).Scan(&stored); err != nil {
-		return fmt.Errorf("consume changes: %w", err)
+	if err := conn.QueryRow(ctx, f.consume, at.arguments(places, numbers)...).Scan(&stored); err != nil {
+		return fmt.Errorf("consume changes: %w", f.explain(ctx, conn, err))
 	}
 	if !stored {
 		return fmt.Errorf("consume changes: %w", ErrTerm)
@@ -97,52 +99,66 @@ func Consume(ctx context.Context, conn *pgx.Conn, at Position, batch *Batch) err
 	return nil
 }
 
+// consumeStatement deletes what stands at the places $1 of the changes of the tables $2.
+func (f *Feed) consumeStatement() string {
+	var deletes strings.Builder
+	for i := range f.tables {
+		fmt.Fprintf(&deletes, `, deleted%d as (
+			delete from %s
+			where ctid = any(array(select place from unnest($1::tid[], $2::integer[]) as read (place, number) where number = %[1]d))
+			  and exists (select from stored)
+		)`, i, f.tables[i].changes)
+	}
+	return `with stored as (` + storePosition + `)` + deletes.String() + ` select exists (select from stored)`
+}
+
 // deleteChanges deletes the changes of transactions that have been applied.
-func deleteChanges(ctx context.Context, conn *pgx.Conn, xids []uint64) error {
-	for len(xids) > 0 {
-		some := xids[:min(len(xids), deleteXids)]
-		done, err := conn.Exec(ctx, deleteApplied, some, deleteRows)
-		if err != nil {
-			return fmt.Errorf("delete applied changes: %w", err)
-		}
-		if done.RowsAffected() < deleteRows {
-			xids = xids[len(some):]
+func (f *Feed) deleteChanges(ctx context.Context, conn *pgx.Conn, xids []uint64) error {
+	for i := range f.tables {
+		query := deleteApplied(f.tables[i].changes)
+		for rest := xids; len(rest) > 0; {
+			some := rest[:min(len(rest), deleteXids)]
+			done, err := conn.Exec(ctx, query, some, deleteRows)
+			if err != nil {
+				return fmt.Errorf("delete applied changes: %w", err)
+			}
+			if done.RowsAffected() < deleteRows {
+				rest = rest[len(some):]
+			}
 		}
 	}
 	return nil
 }
 
-// Sweep is a walk through the file of the changes that deletes those which a position has
+// Sweep is a walk through the files of the changes that deletes those which a position has
 // seen: what an interrupted Advance has left, and everything before the beginning of an
-// epoch. It walks the file once, a part at each step, so that its cost is that of the file,
+// epoch. It walks each file once, a part at each step, so that its cost is that of the files,
 // however much stays and however many dead rows an open transaction keeps.
 type Sweep struct {
-	seen string // the position's snapshot
-	next int64  // page
-	end  int64  // page behind the last, 0 before the first step
-	done bool
+	seen   string  // the position's snapshot
+	tables []table // those that are left to walk through
+	next   int64   // page of the first of them
+	end    int64   // page behind the last, 0 before the first step
 }
 
-// sweepPages is how many pages a step looks at: some thousands of rows.
-const sweepPages = 100
-
 // NewSweep returns a sweep behind a position.
-func NewSweep(at Position) *Sweep { return &Sweep{seen: at.Snapshot} }
+func (f *Feed) NewSweep(at Position) *Sweep { return &Sweep{seen: at.Snapshot, tables: f.tables} }
 
 // Done reports whether nothing is left to do. A nil Sweep is done.
-func (s *Sweep) Done() bool { return s == nil || s.done }
+func (s *Sweep) Done() bool { return s == nil || len(s.tables) == 0 }
 
 // Step does one part.
 func (s *Sweep) Step(ctx context.Context, conn *pgx.Conn) error {
+	changes := s.tables[0].changes
 	if s.end == 0 {
-		const size = "select pg_relation_size('freshlist.properties_changes') / current_setting('block_size')::integer"
-		if err := conn.QueryRow(ctx, size).Scan(&s.end); err != nil {
+		const size = "select pg_relation_size($1::text::regclass) / current_setting('block_size')::integer"
+		if err := conn.QueryRow(ctx, size, changes).Scan(&s.end); err != nil {
 			return fmt.Errorf("look for applied changes: %w", err)
 		}
 	}
 	if s.next < s.end {
-		const query = `
-			delete from freshlist.properties_changes
+		query := `
+			delete from ` + changes + `
 			where ctid >= $2::tid and ctid < $3::tid
 			  and xid < pg_snapshot_xmax($1::pg_snapshot) and pg_visible_in_snapshot(xid, $1::pg_snapshot)`
 		if err := forceIndexPlans(ctx, conn); err != nil {
@@ -154,9 +170,14 @@ func (s *Sweep) Step(ctx context.Context, conn *pgx.Conn) error {
 		}
 		s.next = to
 	}
-	s.done = s.next >= s.end
+	if s.next >= s.end {
+		s.tables, s.next, s.end = s.tables[1:], 0, 0
+	}
 	return nil
 }
+
+// sweepPages is how many pages a step looks at: some thousands of rows.
+const sweepPages = 100
 
 // startOf returns the place before the first row of a page.
 func startOf(page int64) pgtype.TID { return pgtype.TID{BlockNumber: uint32(page), Valid: true} }

@@ -1,17 +1,18 @@
 package feed_test
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/freshlist/freshlist/internal/invalidate/match"
 	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/listing/listingtest"
 )
 
 // Every way of writing to the table, by the change that must come of it.
@@ -49,7 +50,7 @@ func TestStatements(t *testing.T) {
 			sql: `update properties set title = 'x', description = 'x', property_type = 'x', status = 'sold', price = 1.25, city = 'x',
 				postal_code = null, bedrooms = null, bathrooms = null, living_area = null, latitude = null, longitude = null,
 				created_at = now(), updated_at = now() where id = 1`,
-			want: []string{"update 1: " + strings.Join(columnNames[1:], " ")},
+			want: []string{"update 1: " + strings.Join(namesOf(listingtest.Properties(), listingtest.Properties().AllColumns())[1:], " ")},
 		},
 		{name: "update what only its page shows", sql: "update properties set description = 'x', updated_at = now() where id = 1", want: []string{"update 1: description updated_at"}},
 		{name: "update the sign of zero", setUp: "update properties set longitude = 0", sql: "update properties set longitude = '-0' where id = 1", want: []string{"update 1: longitude"}},
@@ -153,36 +154,41 @@ func TestValues(t *testing.T) {
 	r.exec(`insert into properties values
 		(4, 'Überhöht', 'd', 'Multi_Family', 'sold', 999999999999.99, E'a"b\\c,{}', '', 32767, 99.9, 2147483647, -90, 180,
 			'1900-01-01Z', '2199-12-31T23:59:59.999999Z'),
-		(9223372036854775807, '', '', '', 'pending', 0, '', null, null, null, null, null, null, '2000-01-01Z', now()),
-		(-5, 't', 'd', 'p', 'for_sale', 10000.5, 'c', 'z', 0, 0.5, 1, 1e-300, 0.1, '1999-12-31T23:59:59.999999Z', now())`)
+		(9223372036854775807, '', '', '', 'pending', 0, '', null, null, null, null, null, null, '2000-01-01Z', '2001-01-01Z'),
+		(-5, 't', 'd', 'p', 'for_sale', 10000.5, 'c', 'z', 0, 0.5, 1, 1e-300, 0.1, '1999-12-31T23:59:59.999999Z', '2001-01-01Z')`)
+	table := r.feed.Site.Tables[0]
+	row := func(pairs ...any) listing.Row {
+		row := listingtest.Property(0, pairs...)
+		row.Values[table.Column("description")] = listing.Value{} // is not captured
+		return row
+	}
+	const late = "2001-01-01T00:00:00Z"
 	want := []listing.Row{
-		{
-			ID: -5, PropertyType: "p", Status: "for_sale", Price: 1000050, City: "c", PostalCode: listing.Some("z"),
-			Bedrooms: listing.Some[int16](0), Bathrooms: listing.Some[int16](5), LivingArea: listing.Some[int32](1),
-			Latitude: listing.Some(1e-300), Longitude: listing.Some(0.1), CreatedAt: -1,
-		},
-		{
-			ID: 4, PropertyType: "Multi_Family", Status: "sold", Price: 99999999999999, City: `a"b\c,{}`, PostalCode: listing.Some(""),
-			Bedrooms: listing.Some[int16](math.MaxInt16), Bathrooms: listing.Some[int16](999), LivingArea: listing.Some[int32](math.MaxInt32),
-			Latitude: listing.Some(-90.0), Longitude: listing.Some(180.0), CreatedAt: listing.MicrosOf(time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC)),
-		},
-		{ID: math.MaxInt64, Status: "pending"},
+		row("id", -5, "title", "t", "property_type", "p", "status", "for_sale", "price", "10000.5", "city", "c", "postal_code", "z",
+			"bedrooms", 0, "bathrooms", "0.5", "living_area", 1, "latitude", "1e-300", "longitude", "0.1",
+			"created_at", "1999-12-31T23:59:59.999999Z", "updated_at", late),
+		row("id", 4, "title", "Überhöht", "property_type", "Multi_Family", "status", "sold", "price", "999999999999.99", "city", `a"b\c,{}`, "postal_code", "",
+			"bedrooms", math.MaxInt16, "bathrooms", "99.9", "living_area", math.MaxInt32, "latitude", "-90", "longitude", "180",
+			"created_at", "1900-01-01T00:00:00Z", "updated_at", "2199-12-31T23:59:59.999999Z"),
+		row("id", math.MaxInt64, "title", "", "property_type", "", "status", "pending", "city", "", "updated_at", late),
 	}
 	got := r.drain()
-	slices.SortFunc(got, func(a, b match.Change) int { return int(min(1, max(-1, a.New.ID/2-b.New.ID/2))) })
+	slices.SortFunc(got, func(a, b match.Change) int { return cmp.Compare(a.New.Values[0].Number, b.New.Values[0].Number) })
 	if len(got) != len(want) {
 		t.Fatalf("%d changes, want %d", len(got), len(want))
 	}
+	same := func(a, b *listing.Row) bool { return a.Nulls == b.Nulls && slices.Equal(a.Values, b.Values) }
 	for i := range want {
-		if got[i].New != want[i] || got[i].HasOld || !got[i].HasNew || got[i].Changed != listing.AllColumns {
+		if !same(&got[i].New, &want[i]) || got[i].HasOld || !got[i].HasNew || got[i].Changed != table.AllColumns() {
 			t.Errorf("got %+v\nwant insert of %+v", got[i], want[i])
 		}
 	}
 	r.exec("update properties set price = 0.07, postal_code = null where id = 4")
 	c := r.drain()[0]
-	after := want[1]
-	after.Price, after.PostalCode = 7, listing.Null[string]{}
-	if c.Old != want[1] || c.New != after {
+	after := listing.Row{Values: slices.Clone(want[1].Values), Nulls: want[1].Nulls}
+	after.Set(table.Column("price"), listing.Some(listing.Value{Number: 7}))
+	after.Set(table.Column("postal_code"), listing.Null[listing.Value]{})
+	if !same(&c.Old, &want[1]) || !same(&c.New, &after) {
 		t.Errorf("got %+v", c)
 	}
 }
@@ -232,43 +238,28 @@ func TestBulk(t *testing.T) {
 	if got := r.drain(); len(got) != 10_000 || got[0].Kind != match.RowChange {
 		t.Fatalf("%d changes for 10,000 rows", len(got))
 	}
+	instants := func(first, last string) string { return first + "T00:01:00Z to " + last + "T00:00:00Z" }
 	for _, test := range []struct {
 		sql  string
-		want match.Envelope
+		want map[string]string
 	}{
 		{
-			sql: "update properties set price = price + 1000, property_type = 'Villa' where id > 2",
-			want: match.Envelope{
-				ID:           match.Range[int64]{Min: 3, Max: 10_003, Valid: true},
-				PropertyType: match.Set{Values: []string{"Condo", "Villa"}},
-				Price:        match.Range[int64]{Min: 10001, Max: 400000, Valid: true},
-				City:         match.Set{Values: []string{"FOLSOM", "LOOMIS"}},
-				PostalCode:   match.Set{Values: []string{"95630", "95631"}},
-				Bedrooms:     match.Range[int16]{Min: 2, Max: 4, Valid: true},
-				Bathrooms:    match.Range[int16]{Min: 15, Max: 15, Valid: true},
-				LivingArea:   match.Range[int32]{Min: 800, Max: 800, Valid: true},
-				Latitude:     match.Range[int64]{Min: listing.PlaceOf(38), Max: listing.PlaceOf(38.5), Valid: true},
-				Longitude:    match.Range[int64]{Min: listing.PlaceOf(-121.5), Max: listing.PlaceOf(-121), Valid: true},
-				CreatedAt: match.Range[listing.Micros]{
-					Min: listing.MicrosOf(time.Date(2020, 1, 1, 0, 1, 0, 0, time.UTC)), Max: listing.MicrosOf(time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)), Valid: true,
-				},
-				Nulls: listing.ColumnSet(listing.PostalCode, listing.Bathrooms, listing.LivingArea),
+			"update properties set price = price + 1000, property_type = 'Villa' where id > 2",
+			map[string]string{
+				"id": "3 to 10003", "property_type": "Condo|Villa", "price": "100.01 to 4000", "city": "FOLSOM|LOOMIS",
+				"postal_code": "95630|95631|NULL", "bedrooms": "2 to 4", "bathrooms": "1.5 to 1.5|NULL", "living_area": "800 to 800|NULL",
+				"latitude": "38 to 38.5", "longitude": "-121.5 to -121", "created_at": instants("2020-01-01", "2024-01-01"),
 			},
 		},
 		{
-			sql: "delete from properties where city = 'LOOMIS'; " + // 10,000 of them: row by row
+			"delete from properties where city = 'LOOMIS'; " + // 10,000 of them: row by row
 				"insert into properties (title, property_type, price, city) select 't', 'type ' || n % 1000, n, 'city ' || n % 1001 from generate_series(1, 10010) n",
-			want: match.Envelope{
-				ID:           match.Range[int64]{Min: 10_004, Max: 20_013, Valid: true},
-				PropertyType: match.Set{Values: oneTo1000()},
-				Price:        match.Range[int64]{Min: 100, Max: 1001000, Valid: true},
-				City:         match.Set{Any: true},
-				PostalCode:   match.Set{Values: []string{}},
-				Nulls: listing.ColumnSet(listing.PostalCode, listing.Bedrooms, listing.Bathrooms, listing.LivingArea,
-					listing.Latitude, listing.Longitude),
+			map[string]string{
+				"id": "10004 to 20013", "property_type": strings.Join(oneTo1000(), "|"), "price": "1 to 10010", "city": "any",
+				"postal_code": "NULL", "bedrooms": "NULL", "bathrooms": "NULL", "living_area": "NULL", "latitude": "NULL", "longitude": "NULL",
 			},
 		},
-		{sql: "delete from properties", want: match.Envelope{ID: match.Range[int64]{Min: 1, Max: 20_013, Valid: true}}},
+		{"delete from properties", map[string]string{"id": "1 to 20013"}},
 	} {
 		r.exec(test.sql)
 		got := r.drain()
@@ -276,25 +267,52 @@ func TestBulk(t *testing.T) {
 		if len(got) != 1 || got[0].Bulk == nil {
 			t.Fatalf("%s: %d changes that are not of one row, want one envelope", test.sql, len(got))
 		}
-		e := *got[0].Bulk
-		if e.Changed != listing.AllColumns {
-			t.Errorf("an envelope of %v columns", e.Changed)
+		table := got[0].Table
+		if got[0].Bulk.Changed != table.AllColumns() {
+			t.Errorf("an envelope of %v columns", got[0].Bulk.Changed)
 		}
-		if test.want.PropertyType.Values == nil { // the least envelope says enough
-			e = match.Envelope{ID: e.ID}
-		} else {
-			slices.Sort(e.PropertyType.Values)
-			slices.Sort(e.City.Values)
-			slices.Sort(e.PostalCode.Values)
-			if test.want.CreatedAt == (match.Range[listing.Micros]{}) {
-				e.CreatedAt = test.want.CreatedAt
+		bounds := boundsOf(table, got[0].Bulk)
+		if len(test.want) > 1 {
+			test.want["status"] = "for_sale"
+		}
+		for name, want := range test.want {
+			if bounds[name] != want {
+				t.Errorf("%s: %s is %s, want %s", test.sql, name, bounds[name], want)
 			}
-			test.want.Changed, test.want.Status = listing.AllColumns, match.Set{Values: []string{"for_sale"}}
 		}
-		if got, want := fmt.Sprintf("%+v", e), fmt.Sprintf("%+v", test.want); got != want {
-			t.Errorf("%s:\n got %s\nwant %s", test.sql, got, want)
+		for name, bound := range bounds { // of the others, nothing, or when it was
+			if _, told := test.want[name]; len(test.want) > 1 && !told && !strings.Contains(bound, "T") {
+				t.Errorf("%s: %s is %s", test.sql, name, bound)
+			}
 		}
 	}
+}
+
+// boundsOf puts what an envelope says of each column in words: "3 to 10003", "Condo|Villa|NULL".
+func boundsOf(table *listing.Table, e *match.Envelope) map[string]string {
+	bounds := map[string]string{}
+	for i := range table.Columns {
+		c := &table.Columns[i]
+		var said []string
+		if e.Bounded.Has(i) && !e.Least.Null(i) {
+			said = append(said, c.Spell(e.Least.Values[i])+" to "+c.Spell(e.Greatest.Values[i]))
+		}
+		values, told := e.Sets[i]
+		if told && values == nil {
+			said = append(said, "any")
+		}
+		for _, v := range values {
+			said = append(said, c.Spell(v))
+		}
+		slices.Sort(said)
+		if e.Nulls.Has(i) {
+			said = append(said, "NULL")
+		}
+		if said != nil {
+			bounds[c.Name] = strings.Join(said, "|")
+		}
+	}
+	return bounds
 }
 
 func oneTo1000() (values []string) {
@@ -309,33 +327,28 @@ func oneTo1000() (values []string) {
 // the new values of it; one that changes how a value is written, too.
 func TestBulkOfOneColumn(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct {
-		set  string
-		want func(e *match.Envelope) bool
-	}{
-		{"id = id + 100000", func(e *match.Envelope) bool { return e.ID.Min == 4 && e.ID.Max == 110_004 }},
-		{"title = upper(title)", nil},
-		{"description = 'HOUSE'", nil},
-		{"property_type = 'Villa'", func(e *match.Envelope) bool { return has(e.PropertyType, "Condo", "Villa") }},
-		{"status = 'sold'", func(e *match.Envelope) bool { return has(e.Status, "for_sale", "sold") }},
-		{"price = 7", func(e *match.Envelope) bool { return e.Price.Min == 700 && e.Price.Max == 100_000 }},
-		{"city = 'AUBURN'", func(e *match.Envelope) bool { return has(e.City, "LOOMIS", "AUBURN") }},
-		{"postal_code = '95650'", func(e *match.Envelope) bool { return has(e.PostalCode, "95630", "95650") }},
-		{"postal_code = null", func(e *match.Envelope) bool { return e.Nulls == listing.ColumnSet(listing.PostalCode) }},
-		{"bedrooms = 9", func(e *match.Envelope) bool { return e.Bedrooms.Min == 3 && e.Bedrooms.Max == 9 }},
-		{"bedrooms = null", func(e *match.Envelope) bool { return e.Nulls == listing.ColumnSet(listing.Bedrooms) }},
-		{"bathrooms = 9.5", func(e *match.Envelope) bool { return e.Bathrooms.Min == 15 && e.Bathrooms.Max == 95 }},
-		{"bathrooms = null", func(e *match.Envelope) bool { return e.Nulls == listing.ColumnSet(listing.Bathrooms) }},
-		{"living_area = 9", func(e *match.Envelope) bool { return e.LivingArea.Min == 9 && e.LivingArea.Max == 800 }},
-		{"living_area = null", func(e *match.Envelope) bool { return e.Nulls == listing.ColumnSet(listing.LivingArea) }},
-		{"latitude = 0", func(e *match.Envelope) bool { return e.Latitude.Valid && e.Latitude.Min < e.Latitude.Max }},
-		{"latitude = null", func(e *match.Envelope) bool { return e.Nulls == listing.ColumnSet(listing.Latitude) }},
-		{"longitude = '-0'", func(e *match.Envelope) bool { return e.Longitude.Valid && e.Longitude.Min < e.Longitude.Max }},
-		{"longitude = null", func(e *match.Envelope) bool { return e.Nulls == listing.ColumnSet(listing.Longitude) }},
-		{"created_at = '2020-01-01Z'", func(e *match.Envelope) bool {
-			return e.CreatedAt.Valid && e.CreatedAt.Min < e.CreatedAt.Max
-		}},
-		{"updated_at = '2020-01-01Z'", nil},
+	for _, test := range []struct{ set, column, want string }{
+		{"id = id + 100000", "id", "4 to 110004"},
+		{"title = upper(title)", "title", ""},
+		{"description = 'HOUSE'", "description", ""},
+		{"property_type = 'Villa'", "property_type", "Condo|Villa"},
+		{"status = 'sold'", "status", "for_sale|sold"},
+		{"price = 7", "price", "7 to 1000"},
+		{"city = 'AUBURN'", "city", "AUBURN|LOOMIS"},
+		{"postal_code = '95650'", "postal_code", "95630|95650"},
+		{"postal_code = null", "postal_code", "95630|NULL"},
+		{"bedrooms = 9", "bedrooms", "3 to 9"},
+		{"bedrooms = null", "bedrooms", "3 to 3|NULL"},
+		{"bathrooms = 9.5", "bathrooms", "1.5 to 9.5"},
+		{"bathrooms = null", "bathrooms", "1.5 to 1.5|NULL"},
+		{"living_area = 9", "living_area", "9 to 800"},
+		{"living_area = null", "living_area", "800 to 800|NULL"},
+		{"latitude = 0", "latitude", "0 to 38.5"},
+		{"latitude = null", "latitude", "38.5 to 38.5|NULL"},
+		{"longitude = '-0'", "longitude", "-121.5 to -0"},
+		{"longitude = null", "longitude", "-121.5 to -121.5|NULL"},
+		{"created_at = '2020-01-01Z'", "created_at", "2020-01-01T00:00:00Z to 2024-01-01T00:00:00Z"},
+		{"updated_at = '2020-01-01Z'", "updated_at", "2020-01-01T00:00:00Z to 2024-01-01T00:00:00Z"},
 	} {
 		t.Run(test.set, func(t *testing.T) {
 			t.Parallel()
@@ -350,8 +363,14 @@ func TestBulkOfOneColumn(t *testing.T) {
 			if len(changes) != 1 || changes[0].Bulk == nil {
 				t.Fatalf("%d changes, want one envelope", len(changes))
 			}
-			if test.want != nil && !test.want(changes[0].Bulk) {
-				t.Errorf("envelope %+v", *changes[0].Bulk)
+			bounds := boundsOf(changes[0].Table, changes[0].Bulk)
+			if bounds[test.column] != test.want {
+				t.Errorf("%s is %q, want %q", test.column, bounds[test.column], test.want)
+			}
+			for name, bound := range bounds {
+				if name != test.column && strings.Contains(bound, "NULL") {
+					t.Errorf("%s is %s", name, bound)
+				}
 			}
 		})
 	}
@@ -378,10 +397,4 @@ func TestBulkThatChangesItsLastRow(t *testing.T) {
 			}
 		})
 	}
-}
-
-func has(s match.Set, values ...string) bool {
-	slices.Sort(s.Values)
-	slices.Sort(values)
-	return slices.Equal(s.Values, values)
 }

@@ -30,12 +30,12 @@ func TestCatalogComesAndGoes(t *testing.T) {
 		"a trigger on changes": "create function freshlist.f() returns trigger language plpgsql as 'begin return null; end'; create trigger t before insert on freshlist.properties_changes for each row execute function freshlist.f(); " + edit + "drop trigger t on freshlist.properties_changes",
 		"a rule on changes":    "create rule r as on insert to freshlist.properties_changes do instead nothing; " + edit + "drop rule r on freshlist.properties_changes",
 		"a policy on changes":  "alter table freshlist.properties_changes enable row level security, force row level security; create policy p on freshlist.properties_changes using (false) with check (true); " + edit + "drop policy p on freshlist.properties_changes; alter table freshlist.properties_changes disable row level security, no force row level security",
-		"a rule on the marker": "create rule r as on update to freshlist.properties_marker do instead nothing; drop rule r on freshlist.properties_marker",
+		"a rule on the marker": "create rule r as on update to freshlist.marker do instead nothing; drop rule r on freshlist.marker",
 		"changes truncated":    edit + "truncate freshlist.properties_changes",
 		"changes logged":       "alter table freshlist.properties_changes set logged; alter table freshlist.properties_changes set unlogged",
 		"changes moved":        "alter table freshlist.properties_changes rename to c; alter table freshlist.c rename to properties_changes",
 		"unlogged":             "alter table properties set unlogged; alter table properties set logged",
-		"a column made anew":   "drop view freshlist.properties_guard; drop function freshlist.properties_image, freshlist.properties_id, freshlist.properties_description; alter table properties drop column latitude; alter table properties add column latitude double precision",
+		"a column made anew":   "drop view freshlist.properties_guard; drop function freshlist.properties_image, freshlist.properties_key, freshlist.properties_masked_2; alter table properties drop column latitude; alter table properties add column latitude double precision",
 		"retyped":              "alter table properties add column note text; alter table properties alter column note type varchar; alter table properties alter column note type text; alter table properties drop column note",
 		"NULL allowed":         "alter table properties alter column price drop not null; alter table properties alter column price set not null",
 		"no key":               "alter table properties drop constraint properties_pkey; alter table properties add primary key (id)",
@@ -49,7 +49,7 @@ func TestCatalogComesAndGoes(t *testing.T) {
 				conn = r.connect(r.db.Superuser)
 			}
 			execOn(t, conn, "begin; "+sql+"; commit")
-			batch, err := feed.Drain(t.Context(), r.feed, r.at, most(10), true)
+			batch, err := r.feed.Drain(t.Context(), r.conn, r.at, most(10), true)
 			if err == nil && batch.Catalog == r.at.Catalog {
 				t.Error("the fingerprint is the same")
 			}
@@ -63,14 +63,14 @@ func TestOwnTablesTouched(t *testing.T) {
 	for _, sql := range []string{
 		"create rule r as on insert to freshlist.properties_changes do instead nothing",
 		"create function freshlist.f() returns trigger language plpgsql as 'begin return null; end'; create trigger t before insert on freshlist.properties_changes for each row execute function freshlist.f()",
-		"alter table freshlist.properties_marker enable row level security",
+		"alter table freshlist.marker enable row level security",
 		"create table child () inherits (freshlist.properties_changes)",
 	} {
 		t.Run(sql, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
 			r.exec(sql)
-			if _, fault, err := feed.CheckCapture(t.Context(), r.feed); !strings.Contains(fault.Said, "taken changes away") || fault.Why != cachestate.Capture || err != nil {
+			if _, fault, err := feed.CheckCapture(t.Context(), r.conn); !strings.Contains(fault.Said, "taken changes away") || fault.Why != cachestate.Capture || err != nil {
 				t.Errorf("fault %+v, %v", fault, err)
 			}
 			r.exec("drop table if exists child")
@@ -87,7 +87,7 @@ func TestFedByASubscription(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	execOn(t, r.connect(r.db.Superuser), "set allow_system_table_mods = on; insert into pg_subscription_rel values (1, 'public.properties'::regclass, 'r', null)")
-	catalog, fault, err := feed.CheckCapture(t.Context(), r.feed)
+	catalog, fault, err := feed.CheckCapture(t.Context(), r.conn)
 	if err != nil || catalog == r.at.Catalog || !strings.Contains(fault.Said, "logical replication") {
 		t.Errorf("fault %+v, %v, or the fingerprint is the same", fault, err)
 	}
@@ -99,7 +99,7 @@ func TestCatalogInOrdinaryLife(t *testing.T) {
 	r := newRig(t)
 	for _, sql := range []string{
 		"insert into properties (title, property_type, price, city) select 't', 'Condo', n, 'LOOMIS' from generate_series(1, 1000) n", "delete from properties where id > 3",
-		"vacuum (freeze, analyze) properties", "vacuum (freeze, analyze) freshlist.properties_changes", "vacuum (freeze, analyze) freshlist.properties_marker",
+		"vacuum (freeze, analyze) properties", "vacuum (freeze, analyze) freshlist.properties_changes", "vacuum (freeze, analyze) freshlist.marker",
 		"create index concurrently i on properties (bedrooms)", "reindex index concurrently i", "drop index concurrently i", "reindex table properties",
 		"grant select on properties to freshlist_api", "grant select on all tables in schema public to freshlist_invalidator", "revoke truncate on properties from freshlist_api",
 		"comment on table properties is 'listings'", "create statistics s on city, status from properties", "create table other (id int)",
@@ -107,19 +107,19 @@ func TestCatalogInOrdinaryLife(t *testing.T) {
 		"analyze", "alter table properties set (fillfactor = 80)", "alter table properties add check (price > -1)",
 	} {
 		r.exec(sql)
-		if catalog, fault, err := feed.CheckCapture(t.Context(), r.feed); catalog != r.at.Catalog || fault.Said != "" || err != nil {
+		if catalog, fault, err := feed.CheckCapture(t.Context(), r.conn); catalog != r.at.Catalog || fault.Said != "" || err != nil {
 			t.Fatalf("%s: another fingerprint, or fault %+v, %v", sql, fault, err)
 		}
 	}
 }
 
-// properties_repair sets right what is enabled but not ALWAYS, and nothing else.
+// repair sets right what is enabled but not ALWAYS, and nothing else.
 func TestRepair(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	repair := func() string {
 		t.Helper()
-		return queryOn[string](t, r.feed, "select freshlist.properties_repair()")
+		return queryOn[string](t, r.conn, "select freshlist.repair()")
 	}
 	writer := r.begin()
 	execOn(t, writer.Conn(), raise(1))
@@ -130,32 +130,33 @@ func TestRepair(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.exec("alter table properties disable trigger all; alter table properties enable trigger all")
-	if did := repair(); did != "ENABLE ALWAYS freshlist_delete, freshlist_insert, freshlist_truncate, freshlist_update" {
+	if did := repair(); did != "ENABLE ALWAYS freshlist_delete on public.properties, freshlist_insert on public.properties, "+
+		"freshlist_truncate on public.properties, freshlist_update on public.properties" {
 		t.Errorf("it did %q", did)
 	}
-	if catalog, fault, _ := feed.CheckCapture(t.Context(), r.feed); fault.Said != "" || catalog == r.at.Catalog {
+	if catalog, fault, _ := feed.CheckCapture(t.Context(), r.conn); fault.Said != "" || catalog == r.at.Catalog {
 		t.Errorf("fault %+v, or the fingerprint is the same", fault)
 	}
 	r.exec("alter table properties disable trigger freshlist_update; alter table properties enable trigger freshlist_insert; alter table properties enable replica trigger freshlist_delete")
-	if did := repair(); did != "ENABLE ALWAYS freshlist_delete, freshlist_insert" {
+	if did := repair(); did != "ENABLE ALWAYS freshlist_delete on public.properties, freshlist_insert on public.properties" {
 		t.Errorf("it did %q", did)
 	}
-	if _, fault, _ := feed.CheckCapture(t.Context(), r.feed); fault.Said != "trigger freshlist_update is not ENABLE ALWAYS" {
+	if _, fault, _ := feed.CheckCapture(t.Context(), r.conn); fault.Said != "trigger freshlist_update is not ENABLE ALWAYS on public.properties" {
 		t.Errorf("fault %+v", fault)
 	}
 	// It waits for writers, but not for long.
 	r.exec("alter table properties enable trigger freshlist_update")
 	writer = r.begin()
 	execOn(t, writer.Conn(), raise(1))
-	if _, err := r.feed.Exec(t.Context(), "select freshlist.properties_repair()"); !isCode(err, "55P03") {
+	if _, err := r.conn.Exec(t.Context(), "select freshlist.repair()"); !isCode(err, "55P03") {
 		t.Errorf("beside a writer: %v", err)
 	}
-	if _, err := r.connect(r.db.API).Exec(t.Context(), "select freshlist.properties_repair()"); err == nil {
+	if _, err := r.connect(r.db.API).Exec(t.Context(), "select freshlist.repair()"); err == nil {
 		t.Error("the API may repair")
 	}
 }
 
-// properties_repair looks again once it has the table: a trigger that somebody has disabled
+// repair looks again once it has the table: a trigger that somebody has disabled
 // while it waited is left alone.
 func TestRepairLooksAgain(t *testing.T) {
 	t.Parallel()
@@ -167,7 +168,7 @@ func TestRepairLooksAgain(t *testing.T) {
 	go func() {
 		for {
 			var did string
-			if err := r.feed.QueryRow(t.Context(), "select freshlist.properties_repair()").Scan(&did); !isCode(err, "55P03") {
+			if err := r.conn.QueryRow(t.Context(), "select freshlist.repair()").Scan(&did); !isCode(err, "55P03") {
 				repaired <- fmt.Sprint(did, err)
 				return
 			}
@@ -182,7 +183,7 @@ func TestRepairLooksAgain(t *testing.T) {
 	if err := loader.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if did := <-repaired; did != "ENABLE ALWAYS freshlist_insert<nil>" {
+	if did := <-repaired; did != "ENABLE ALWAYS freshlist_insert on public.properties<nil>" {
 		t.Errorf("it did %q", did)
 	}
 }

@@ -47,13 +47,13 @@ func TestDDL(t *testing.T) {
 		"the changes logged":                  "alter table freshlist.properties_changes set logged",
 		"the guard view renamed":              "alter view freshlist.properties_guard rename to properties_former",
 		"the guard view dropped":              "drop view freshlist.properties_guard",
-		"an attribute renamed":                "alter type freshlist.property rename attribute price to cost",
-		"an attribute dropped":                "alter type freshlist.property drop attribute price cascade",
-		"the sets dropped":                    "drop type freshlist.property_sets cascade",
+		"an attribute renamed":                "alter type freshlist.properties_row rename attribute price to cost",
+		"an attribute dropped":                "alter type freshlist.properties_row drop attribute price cascade",
+		"the sets dropped":                    "drop type freshlist.properties_sets cascade",
 		"the image dropped":                   "drop function freshlist.properties_image cascade",
 		"the schema renamed":                  "alter schema freshlist rename to away",
 		"the schema dropped":                  "drop schema freshlist cascade",
-		"the marker dropped":                  "drop table freshlist.properties_marker",
+		"the marker dropped":                  "drop table freshlist.marker",
 		"a column swapped, captured, dropped": swap + "; -- install\nalter table properties drop column price_old cascade",
 	} {
 		for _, apart := range []bool{false, true} {
@@ -128,7 +128,7 @@ func (r *rig) editEveryWay(conn *pgx.Conn, table uint32, many int) {
 // noticed tells what an invalidator can notice of the edits so far.
 func (r *rig) noticed() string {
 	r.Helper()
-	catalog, fault, err := feed.CheckCapture(r.Context(), r.feed)
+	catalog, fault, err := feed.CheckCapture(r.Context(), r.conn)
 	switch {
 	case err != nil:
 		return "fault: " + err.Error()
@@ -145,18 +145,19 @@ func TestSwapThenInstall(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.exec(swap)
-	if _, fault, _ := feed.CheckCapture(t.Context(), r.feed); !strings.Contains(fault.Said, "renamed") || !strings.Contains(fault.Said, "price") {
+	if _, fault, _ := feed.CheckCapture(t.Context(), r.conn); !strings.Contains(fault.Said, "renamed") || !strings.Contains(fault.Said, "price") {
 		t.Errorf("fault %+v", fault)
 	}
 	if changed, err := schema.Install(t.Context(), r.owner); !changed || err != nil {
 		t.Fatalf("install: %t, %v", changed, err)
 	}
-	r.at = must(feed.NewEpoch(t.Context(), r.feed, r.epochStart("another", 2)))(t)
+	r.describe()
+	r.at = must(feed.NewEpoch(t.Context(), r.conn, r.epochStart("another", 2)))(t)
 	check := func() {
 		t.Helper()
 		r.exec("update properties set price = 77 where id = 1")
 		changes := r.drain()
-		if len(changes) != 1 || changes[0].New.Price != 7700 {
+		if len(changes) != 1 || changes[0].New.Values[changes[0].Table.Column("price")].Number != 7700 {
 			t.Errorf("changes %+v", changes)
 		}
 		r.exec("update properties set price = 78 where id = 1")
@@ -165,7 +166,7 @@ func TestSwapThenInstall(t *testing.T) {
 	check()
 	r.exec("alter table properties drop column price_old") // stands in front of the other
 	check()
-	if _, fault, _ := feed.CheckCapture(t.Context(), r.feed); fault.Said != "" {
+	if _, fault, _ := feed.CheckCapture(t.Context(), r.conn); fault.Said != "" {
 		t.Errorf("fault %+v", fault)
 	}
 }

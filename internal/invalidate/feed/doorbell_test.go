@@ -212,7 +212,8 @@ func ringingTest(r *rig, writers, transactions int) error {
 		fallAsleep(r, sleeper)
 		sleeps++
 		for _, c := range r.drain() {
-			prices[c.New.ID] = max(prices[c.New.ID], c.New.Price)
+			id, price := c.New.Values[c.Table.Key].Number, c.New.Values[c.Table.Column("price")].Number
+			prices[id] = max(prices[id], price)
 		}
 		wait, cancel := context.WithTimeout(ctx, patience)
 		ring, err := listener.WaitForNotification(wait)

@@ -2,28 +2,19 @@ package feed
 
 import (
 	"context"
-	"encoding/binary"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/freshlist/freshlist/internal/invalidate/match"
-	"github.com/freshlist/freshlist/internal/listing"
 )
 
 // DrainQuery is the statement of a drain.
-const DrainQuery = drainQuery
+func (f *Feed) DrainQuery() string { return f.drain }
 
 // ForceIndexPlans prepares a connection as every use of the feed does.
 func ForceIndexPlans(ctx context.Context, conn *pgx.Conn) error { return forceIndexPlans(ctx, conn) }
 
-// Decimal decodes a numeric as a price's column would.
-func Decimal(b []byte) (int64, error) {
-	f := fields{rest: append(binary.BigEndian.AppendUint32(make([]byte, 4), uint32(len(b))), b...)}
-	v := f.decimal(2, listing.MaxPrice, listing.NaNPrice)
-	return v.V, f.end()
-}
-
-// Changes decodes one row of the changes table.
-func Changes(xid uint64, before, after []byte, sets *string) []match.Change {
-	return appendAnyChange(nil, xid, before, after, nil, sets)
+// Changes decodes one row of the changes of a table, by its number.
+func (f *Feed) Changes(table int, xid uint64, before, after []byte, changed *int64, sets *string) []match.Change {
+	return f.tables[table].appendAnyChange(nil, &captured{xid, before, after, changed, sets})
 }

@@ -1,6 +1,6 @@
 // Package feed reads what the capture triggers have written: every committed
-// change of the listings, each exactly once after the stored position, in an order
-// that loses none.
+// change of the described tables, each exactly once after the stored position, in an
+// order that loses none.
 //
 // Sequence numbers and timestamps lose rows, because transactions do not commit in
 // the order in which they number their rows. The position is a pg_snapshot instead:
@@ -10,7 +10,11 @@
 //
 // The position stands with the epoch and the leader's term in one row of an unlogged
 // table, the marker. Whatever loses committed changes (a crash, a failover, a
-// restore) empties that table too, and so is noticed.
+// restore) empties that table too, and so is noticed. There is one marker, and so one
+// position, for all tables.
+//
+// An epoch belongs to one description of the tables: the marker names it, and it is
+// compared with the stored one in the statements that read and write the marker.
 package feed
 
 import (
@@ -23,16 +27,52 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/freshlist/freshlist/internal/cachestate"
+	"github.com/freshlist/freshlist/internal/description"
+	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/rediscache"
 )
+
+// Feed reads the changes of the tables of one description.
+type Feed struct {
+	Site   *listing.Site
+	tables []table // by their numbers in the site
+
+	drain, count, advance, consume string // statements
+}
+
+// table is a described table and what is captured of it.
+type table struct {
+	*listing.Table
+	changes string          // the table of its changes, in SQL
+	columns []int           // those of the image, in its order
+	bounded listing.Columns // those of which an envelope has the least and the greatest value
+}
+
+// New returns the feed of a site's tables.
+func New(site *listing.Site) *Feed {
+	f := &Feed{Site: site}
+	for _, t := range site.Tables {
+		captured := table{Table: t, changes: pgx.Identifier{"freshlist", t.Name + "_changes"}.Sanitize(), columns: t.Image()}
+		for _, c := range captured.columns {
+			if form := t.Columns[c].Form; form.InNumber() && form != listing.Truth { // PostgreSQL 15 has no min() of the others
+				captured.bounded |= listing.ColumnSet(c)
+			}
+		}
+		f.tables = append(f.tables, captured)
+	}
+	f.drain, f.count, f.advance, f.consume = f.drainStatement(), f.countStatement(), f.advanceStatement(), f.consumeStatement()
+	return f
+}
 
 // Errors that mean something to the caller; others are the database's.
 var (
 	// ErrMarker: the marker is missing, or of another epoch. A new epoch is due.
 	ErrMarker = errors.New("the marker is not of this epoch")
+	// ErrDescription: another description of the tables has been installed. A new epoch is due.
+	ErrDescription = errors.New("another description of the tables has been installed")
 	// ErrTerm: another invalidator has taken over.
 	ErrTerm = errors.New("another term has begun")
-	// ErrCatalog: the table or its triggers are not what they were when they were looked
+	// ErrCatalog: the tables or their triggers are not what they were when they were looked
 	// at. Changes may have gone by unseen.
 	ErrCatalog = errors.New("the catalog has changed")
 	// ErrUncaptured: a transaction has ended whose changes may have been lost. A new epoch is due.
@@ -41,41 +81,71 @@ var (
 
 // Position is how far the cache has come.
 type Position struct {
-	Epoch      string
-	Term       int64
-	Snapshot   string             // pg_snapshot: what it sees has been applied
-	Catalog    string             // fingerprint of the table and its triggers when the epoch began
-	Agreed     string             // the settings in which all processes must agree
-	Uncaptured []uint64           // transactions in progress whose changes may have been lost
-	Fences     []rediscache.Fence // what Redis held of each partition when the position was stored
+	Epoch       string
+	Description string // identity of the description that the epoch belongs to
+	Term        int64
+	Snapshot    string             // pg_snapshot: what it sees has been applied
+	Catalog     string             // fingerprint of the tables and their triggers when the epoch began
+	Agreed      string             // the settings in which all processes must agree
+	Uncaptured  []uint64           // transactions in progress whose changes may have been lost
+	Fences      []rediscache.Fence // what Redis held of each partition when the position was stored
 }
+
+// Installed is the description that an installation has stored.
+type Installed struct {
+	Identity string
+	body     string
+}
+
+// Site returns the description, ready for use.
+func (i Installed) Site() (*listing.Site, error) {
+	d, err := description.Decode([]byte(i.body))
+	if err == nil && d.Identity() != i.Identity {
+		err = fmt.Errorf("its identity is %s, and it is stored as %q", d.Identity(), i.Identity)
+	}
+	if err != nil {
+		err = fmt.Errorf("read the stored description: %w; run invalidator install, of this version", err)
+		return nil, cachestate.Wrap(cachestate.NotInstalled, err)
+	}
+	return listing.NewSite(d), nil
+}
+
+// storedIdentity selects the identity of the stored description, ” if there is none.
+const storedIdentity = `coalesce((select identity from freshlist.description limit 1), '')`
 
 // Takeover raises the stored term by one and returns the stored position under the
 // new term. found is false if there is no marker, one that another cluster or database
-// wrote, or one from before a term that is known: PostgreSQL has gone back.
-func Takeover(ctx context.Context, conn *pgx.Conn, known int64) (at Position, found bool, err error) {
+// wrote, or one from before a term that is known: PostgreSQL has gone back. In the same
+// statement it reads the stored description, whether or not there is a marker.
+func Takeover(ctx context.Context, conn *pgx.Conn, known int64) (at Position, found bool, installed Installed, err error) {
 	const query = `
-		update freshlist.properties_marker set revision = revision + 1, term = term + 1
-		where revision = (select max(revision) from freshlist.properties_marker)
-		  and term >= $1
-		  and system_identifier = (select system_identifier from pg_control_system())
-		  and database_oid = (select oid from pg_database where datname = current_database())
-		returning epoch, term, position::text, catalog, agreed, uncaptured, fence_terms, fence_seqs, fence_batches`
+		with taken as (
+			update freshlist.marker set revision = revision + 1, term = term + 1
+			where revision = (select max(revision) from freshlist.marker)
+			  and term >= $1
+			  and system_identifier = (select system_identifier from pg_control_system())
+			  and database_oid = (select oid from pg_database where datname = current_database())
+			returning epoch, description, term, position::text, catalog, agreed, uncaptured, fence_terms, fence_seqs, fence_batches
+		)
+		select d.identity, d.body, t.epoch is not null, coalesce(t.epoch, ''), coalesce(t.description, ''), coalesce(t.term, 0),
+			coalesce(t.position, ''), coalesce(t.catalog, ''), coalesce(t.agreed, ''), t.uncaptured, t.fence_terms, t.fence_seqs, t.fence_batches
+		from freshlist.description as d left join taken as t on true`
 	var terms, seqs, batches []int64
-	err = conn.QueryRow(ctx, query, known).
-		Scan(&at.Epoch, &at.Term, &at.Snapshot, &at.Catalog, &at.Agreed, &at.Uncaptured, &terms, &seqs, &batches)
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return Position{}, false, nil
-	case err != nil:
-		return Position{}, false, fmt.Errorf("take over the marker: %w", err)
-	case len(seqs) != len(terms) || len(batches) != len(terms):
-		return Position{}, false, nil
+	err = conn.QueryRow(ctx, query, known).Scan(&installed.Identity, &installed.body, &found,
+		&at.Epoch, &at.Description, &at.Term, &at.Snapshot, &at.Catalog, &at.Agreed, &at.Uncaptured, &terms, &seqs, &batches)
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = cachestate.Wrap(cachestate.NotInstalled, errors.New("no description is stored; run invalidator install"))
+	}
+	if err != nil {
+		return Position{}, false, Installed{}, fmt.Errorf("take over the marker: %w", err)
+	}
+	if !found || len(seqs) != len(terms) || len(batches) != len(terms) {
+		return Position{}, false, installed, nil
 	}
 	for p := range terms {
 		at.Fences = append(at.Fences, rediscache.Fence{Term: terms[p], Seq: seqs[p], Batch: batches[p]})
 	}
-	return at, true, nil
+	return at, true, installed, nil
 }
 
 // wholeXid spells the whole of the identifier of a transaction of which a view of the
@@ -105,12 +175,12 @@ func Prepared(ctx context.Context, conn *pgx.Conn) (xids []uint64, err error) {
 	return xids, nil
 }
 
-// Writing returns the transactions in progress, prepared ones too, that have written to the
-// table. Asked after capture was found in order, and before the statement that begins an
+// Writing returns the transactions in progress, prepared ones too, that have written to one of
+// the tables. Asked after capture was found in order, and before the statement that begins an
 // epoch of that very catalog, they are all those of which a statement may have gone by unseen:
 // what was wrong with capture may have come and gone without waiting for them, as a schema
 // that is renamed for a while does.
-func Writing(ctx context.Context, conn *pgx.Conn) (xids []uint64, err error) {
+func (f *Feed) Writing(ctx context.Context, conn *pgx.Conn) (xids []uint64, err error) {
 	// Whoever writes holds the lock of the table and that of his identifier to his end. Those
 	// of subtransactions, which no snapshot lists, are later than his own.
 	query := `
@@ -120,10 +190,15 @@ func Writing(ctx context.Context, conn *pgx.Conn) (xids []uint64, err error) {
 			where own.locktype = 'transactionid' and own.mode = 'ExclusiveLock' and own.granted
 			  and written.locktype = 'relation' and written.mode = 'RowExclusiveLock' and written.granted
 			  and written.database = (select oid from pg_database where datname = current_database())
-			  and written.relation = to_regclass('public.properties')
+			  and written.relation = any(array(select to_regclass(name)::oid from unnest($1::text[]) as name))
 			  and own.virtualtransaction = written.virtualtransaction
 			group by own.virtualtransaction)`
-	if err := conn.QueryRow(ctx, query).Scan(&xids); err != nil {
+	var names []string
+	for i := range f.tables {
+		relation := f.tables[i].Relation
+		names = append(names, pgx.Identifier{relation.Schema, relation.Name}.Sanitize())
+	}
+	if err := conn.QueryRow(ctx, query, names).Scan(&xids); err != nil {
 		return nil, fmt.Errorf("list the transactions that have written: %w", err)
 	}
 	return xids, nil
@@ -131,59 +206,67 @@ func Writing(ctx context.Context, conn *pgx.Conn) (xids []uint64, err error) {
 
 // EpochStart is what a new epoch begins with.
 type EpochStart struct {
-	Epoch      string
-	Term       int64
-	Partitions int
-	Agreed     string
-	Catalog    string   // the fingerprint that has been looked at and found in order
-	Uncaptured []uint64 // those that have ended by then are left out
+	Epoch       string
+	Description string // identity of the description by which the queries are matched
+	Term        int64
+	Partitions  int
+	Agreed      string
+	Catalog     string   // the fingerprint that has been looked at and found in order
+	Uncaptured  []uint64 // those that have ended by then are left out
 }
 
 // NewEpoch writes the marker of a new epoch, whose position is the present. One statement,
-// and so one snapshot, gives the position, compares the catalog and tells which of the
-// transactions in Uncaptured are still in progress. It returns ErrCatalog if the catalog is not the one that was looked at,
-// and ErrTerm if a later term has begun.
+// and so one snapshot, gives the position, compares the catalog and the stored description, and
+// tells which of the transactions in Uncaptured are still in progress. It returns ErrCatalog if
+// the catalog is not the one that was looked at, ErrDescription if the stored description
+// is another one, and ErrTerm if a later term has begun.
 func NewEpoch(ctx context.Context, conn *pgx.Conn, b EpochStart) (Position, error) {
 	const query = `
 		with ours as materialized (
 			select s.system_identifier, d.oid as database_oid, array_fill(0::bigint, array[$3::integer]) as zeros,
-				coalesce(freshlist.properties_catalog(), '') as catalog, pg_current_snapshot() as present,
+				coalesce(freshlist.catalog(), '') as catalog, ` + storedIdentity + ` as description, pg_current_snapshot() as present,
 				array(select x from unnest($6::xid8[]) as x where not pg_visible_in_snapshot(x, pg_current_snapshot())) as uncaptured
 			from pg_control_system() as s, pg_database as d
 			where d.datname = current_database()
 		), next as (
-			select coalesce(max(revision), 0) + 1 as revision from freshlist.properties_marker
+			select coalesce(max(revision), 0) + 1 as revision from freshlist.marker
 		), renewed as (
-			update freshlist.properties_marker as m
-			set revision = n.revision, epoch = $1, term = $2, system_identifier = o.system_identifier, database_oid = o.database_oid,
+			update freshlist.marker as m
+			set revision = n.revision, epoch = $1, description = o.description, term = $2,
+				system_identifier = o.system_identifier, database_oid = o.database_oid,
 				position = o.present, catalog = o.catalog, agreed = $4, uncaptured = o.uncaptured,
 				fence_terms = o.zeros, fence_seqs = o.zeros, fence_batches = o.zeros
 			from ours as o, next as n
-			where m.revision = n.revision - 1 and o.catalog = $5
+			where m.revision = n.revision - 1 and o.catalog = $5 and o.description = $7
 			  and (m.term <= $2 or (m.system_identifier, m.database_oid) <> (o.system_identifier, o.database_oid))
 			returning true
 		), made as (
-			insert into freshlist.properties_marker (revision, epoch, term, system_identifier, database_oid,
+			insert into freshlist.marker (revision, epoch, description, term, system_identifier, database_oid,
 				position, catalog, agreed, uncaptured, fence_terms, fence_seqs, fence_batches)
-			select n.revision, $1, $2, o.system_identifier, o.database_oid,
+			select n.revision, $1, o.description, $2, o.system_identifier, o.database_oid,
 				o.present, o.catalog, $4, o.uncaptured, o.zeros, o.zeros, o.zeros
 			from ours as o, next as n
-			where n.revision = 1 and o.catalog = $5
+			where n.revision = 1 and o.catalog = $5 and o.description = $7
 			returning true
 		)
-		select o.catalog = $5, exists (select from renewed) or exists (select from made), o.present::text, o.uncaptured
+		select o.catalog = $5, o.description = $7, exists (select from renewed) or exists (select from made), o.present::text, o.uncaptured
 		from ours as o`
-	at := Position{Epoch: b.Epoch, Term: b.Term, Catalog: b.Catalog, Agreed: b.Agreed, Fences: make([]rediscache.Fence, b.Partitions)}
+	at := Position{
+		Epoch: b.Epoch, Description: b.Description, Term: b.Term, Catalog: b.Catalog, Agreed: b.Agreed,
+		Fences: make([]rediscache.Fence, b.Partitions),
+	}
 	uncaptured := b.Uncaptured
 	if uncaptured == nil {
 		uncaptured = []uint64{}
 	}
-	var same, written bool
-	err := conn.QueryRow(ctx, query, b.Epoch, b.Term, b.Partitions, b.Agreed, b.Catalog, uncaptured).
-		Scan(&same, &written, &at.Snapshot, &at.Uncaptured)
+	var looked, described, written bool
+	err := conn.QueryRow(ctx, query, b.Epoch, b.Term, b.Partitions, b.Agreed, b.Catalog, uncaptured, b.Description).
+		Scan(&looked, &described, &written, &at.Snapshot, &at.Uncaptured)
 	switch {
 	case err != nil:
-	case !same:
+	case !described:
+		err = ErrDescription
+	case !looked:
 		err = ErrCatalog
 	case !written:
 		err = ErrTerm
@@ -196,7 +279,7 @@ func NewEpoch(ctx context.Context, conn *pgx.Conn, b EpochStart) (Position, erro
 
 // Fingerprint returns the catalog's fingerprint alone.
 func Fingerprint(ctx context.Context, conn *pgx.Conn) (catalog string, err error) {
-	err = conn.QueryRow(ctx, "select coalesce(freshlist.properties_catalog(), '')").Scan(&catalog)
+	err = conn.QueryRow(ctx, "select coalesce(freshlist.catalog(), '')").Scan(&catalog)
 	if err != nil {
 		return "", fmt.Errorf("read the catalog's fingerprint: %w", err)
 	}
@@ -209,13 +292,16 @@ type Fault struct {
 	Said string            // what it is, "" if nothing is
 }
 
-// CheckCapture returns the fingerprint of the table and its triggers, and what is wrong
+// CheckCapture returns the fingerprint of the tables and their triggers, and what is wrong
 // with them.
 func CheckCapture(ctx context.Context, conn *pgx.Conn) (catalog string, fault Fault, err error) {
 	const query = `
-		select coalesce(freshlist.properties_catalog(), ''), freshlist.properties_fault(), to_regclass('public.properties') is not null`
-	var table bool
-	err = conn.QueryRow(ctx, query).Scan(&catalog, &fault.Said, &table)
+		select coalesce(freshlist.catalog(), ''), freshlist.fault(), not exists (
+			select from freshlist.description as d
+			cross join jsonb_path_query(d.body::jsonb, '$.tables[*].relation') as r
+			where to_regclass(format('%I.%I', r ->> 'schema', r ->> 'name')) is null)`
+	var tables bool
+	err = conn.QueryRow(ctx, query).Scan(&catalog, &fault.Said, &tables)
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		switch pg.Code {
@@ -230,7 +316,7 @@ func CheckCapture(ctx context.Context, conn *pgx.Conn) (catalog string, fault Fa
 	}
 	switch {
 	case fault.Said == "":
-	case !table:
+	case !tables:
 		fault.Why = cachestate.NotInstalled
 	default:
 		fault.Why = cachestate.Capture
@@ -243,7 +329,7 @@ func CheckCapture(ctx context.Context, conn *pgx.Conn) (catalog string, fault Fa
 // a bulk load that disabled triggers and enabled them again. A trigger that is disabled is left
 // alone.
 func Repair(ctx context.Context, conn *pgx.Conn) (did string, err error) {
-	err = conn.QueryRow(ctx, "select freshlist.properties_repair()").Scan(&did)
+	err = conn.QueryRow(ctx, "select freshlist.repair()").Scan(&did)
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		switch pg.Code {

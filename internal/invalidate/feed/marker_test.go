@@ -16,27 +16,27 @@ import (
 func TestTakeover(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	if epoch := queryOn[string](t, r.connect(r.db.API), "select freshlist.properties_epoch()"); epoch != r.at.Epoch {
+	if epoch := queryOn[string](t, r.connect(r.db.API), "select freshlist.epoch()"); epoch != r.at.Epoch {
 		t.Errorf("the API reads epoch %q", epoch)
 	}
 	r.exec(raise(1))
 	r.at.Fences = []rediscache.Fence{{Term: 1, Seq: 2, Batch: 3}, {Term: 4, Seq: 5, Batch: 6}}
 	r.expect("update 1: price")
 
-	if _, found, err := feed.Takeover(t.Context(), r.feed, r.at.Term+1); found || err != nil {
+	if _, found, _, err := feed.Takeover(t.Context(), r.conn, r.at.Term+1); found || err != nil {
 		t.Fatalf("take over a marker from before a term that is known: %t, %v", found, err)
 	}
-	next, found, err := feed.Takeover(t.Context(), r.feed, r.at.Term)
+	next, found, _, err := feed.Takeover(t.Context(), r.conn, r.at.Term)
 	if err != nil || !found {
 		t.Fatalf("take over: %t, %v", found, err)
 	}
 	if next.Term != r.at.Term+1 || next.Epoch != r.at.Epoch || next.Catalog != r.at.Catalog || next.Snapshot != r.at.Snapshot || !slices.Equal(next.Fences, r.at.Fences) {
 		t.Errorf("took over %+v\nfrom      %+v", next, r.at)
 	}
-	if again := must(feed.NewEpoch(t.Context(), r.feed, r.epochStart("a later epoch", 9)))(t); again.Term != 9 || len(again.Fences) != 2 {
+	if again := must(feed.NewEpoch(t.Context(), r.conn, r.epochStart("a later epoch", 9)))(t); again.Term != 9 || len(again.Fences) != 2 {
 		t.Errorf("new epoch %+v", again)
 	}
-	if next, _, _ = feed.Takeover(t.Context(), r.feed, 2); next.Term != 10 {
+	if next, _, _, _ = feed.Takeover(t.Context(), r.conn, 2); next.Term != 10 {
 		t.Errorf("took over with term %d, want 10", next.Term)
 	}
 }
@@ -46,26 +46,26 @@ func TestSuccession(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.exec(raise(1))
-	batch := must(feed.Drain(t.Context(), r.feed, r.at, most(10), false))(t)
-	next, _, err := feed.Takeover(t.Context(), r.feed, 0)
+	batch := must(r.feed.Drain(t.Context(), r.conn, r.at, most(10), false))(t)
+	next, _, _, err := feed.Takeover(t.Context(), r.conn, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := feed.Drain(t.Context(), r.feed, r.at, most(10), false); !errors.Is(err, feed.ErrTerm) {
+	if _, err := r.feed.Drain(t.Context(), r.conn, r.at, most(10), false); !errors.Is(err, feed.ErrTerm) {
 		t.Errorf("drain: %v, want ErrTerm", err)
 	}
-	if err := feed.Advance(t.Context(), r.feed, r.at, batch.Xids); !errors.Is(err, feed.ErrTerm) {
+	if err := r.feed.Advance(t.Context(), r.conn, r.at, batch.Xids); !errors.Is(err, feed.ErrTerm) {
 		t.Errorf("advance: %v, want ErrTerm", err)
 	}
-	if _, err := feed.NewEpoch(t.Context(), r.feed, r.epochStart("mine", r.at.Term)); !errors.Is(err, feed.ErrTerm) {
+	if _, err := feed.NewEpoch(t.Context(), r.conn, r.epochStart("mine", r.at.Term)); !errors.Is(err, feed.ErrTerm) {
 		t.Errorf("new epoch: %v, want ErrTerm", err)
 	}
 	r.at = next
 	r.expect("update 1: price")
-	if _, err := feed.NewEpoch(t.Context(), r.feed, r.epochStart("another", next.Term)); err != nil {
+	if _, err := feed.NewEpoch(t.Context(), r.conn, r.epochStart("another", next.Term)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := feed.Drain(t.Context(), r.feed, r.at, most(10), false); !errors.Is(err, feed.ErrMarker) {
+	if _, err := r.feed.Drain(t.Context(), r.conn, r.at, most(10), false); !errors.Is(err, feed.ErrMarker) {
 		t.Errorf("drain of another epoch: %v, want ErrMarker", err)
 	}
 }
@@ -73,14 +73,14 @@ func TestSuccession(t *testing.T) {
 func TestNoMarker(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.exec("delete from freshlist.properties_marker")
-	if _, found, err := feed.Takeover(t.Context(), r.feed, 0); found || err != nil {
+	r.exec("delete from freshlist.marker")
+	if _, found, _, err := feed.Takeover(t.Context(), r.conn, 0); found || err != nil {
 		t.Errorf("take over without a marker: %t, %v", found, err)
 	}
-	if _, err := feed.Drain(t.Context(), r.feed, r.at, most(10), false); !errors.Is(err, feed.ErrMarker) {
+	if _, err := r.feed.Drain(t.Context(), r.conn, r.at, most(10), false); !errors.Is(err, feed.ErrMarker) {
 		t.Errorf("drain without a marker: %v, want ErrMarker", err)
 	}
-	if epoch := queryOn[*string](t, r.connect(r.db.API), "select freshlist.properties_epoch()"); epoch != nil {
+	if epoch := queryOn[*string](t, r.connect(r.db.API), "select freshlist.epoch()"); epoch != nil {
 		t.Errorf("the API reads epoch %q", *epoch)
 	}
 }
@@ -90,16 +90,16 @@ func TestForeignMarker(t *testing.T) {
 	t.Parallel()
 	for _, copied := range []string{"database_oid = 1", "system_identifier = 1"} {
 		r := newRig(t)
-		r.exec("update freshlist.properties_marker set term = 99, " + copied)
-		if _, found, err := feed.Takeover(t.Context(), r.feed, 0); found || err != nil {
+		r.exec("update freshlist.marker set term = 99, " + copied)
+		if _, found, _, err := feed.Takeover(t.Context(), r.conn, 0); found || err != nil {
 			t.Errorf("%s: take over: %t, %v", copied, found, err)
 		}
-		if r.at = must(feed.NewEpoch(t.Context(), r.feed, r.epochStart("its own", 5)))(t); r.at.Term != 5 {
+		if r.at = must(feed.NewEpoch(t.Context(), r.conn, r.epochStart("its own", 5)))(t); r.at.Term != 5 {
 			t.Errorf("%s: term %d", copied, r.at.Term)
 		}
 		r.exec(raise(1))
 		r.expect("update 1: price")
-		if _, found, _ := feed.Takeover(t.Context(), r.feed, 0); !found {
+		if _, found, _, _ := feed.Takeover(t.Context(), r.conn, 0); !found {
 			t.Errorf("%s: the new marker is not found", copied)
 		}
 	}
@@ -112,18 +112,18 @@ func TestRestart(t *testing.T) {
 	r := rigOn(t, migrated.On(t, server))
 	r.exec(raise(1))
 	server.Restart(t, local.Fast)
-	r.owner, r.feed = r.connect(r.db.Owner), r.connect(r.db.Invalidator)
+	r.owner, r.conn = r.connect(r.db.Owner), r.connect(r.db.Invalidator)
 	r.expect("update 1: price")
 	r.exec(raise(2))
 	server.Restart(t, local.Immediate)
-	r.owner, r.feed = r.connect(r.db.Owner), r.connect(r.db.Invalidator)
-	if _, err := feed.Drain(t.Context(), r.feed, r.at, most(10), false); !errors.Is(err, feed.ErrMarker) {
+	r.owner, r.conn = r.connect(r.db.Owner), r.connect(r.db.Invalidator)
+	if _, err := r.feed.Drain(t.Context(), r.conn, r.at, most(10), false); !errors.Is(err, feed.ErrMarker) {
 		t.Errorf("drain after a crash: %v, want ErrMarker", err)
 	}
 	if n := r.pending(); n != 0 {
 		t.Errorf("%d changes have survived a crash without their marker", n)
 	}
-	r.at = must(feed.NewEpoch(t.Context(), r.feed, r.epochStart("after the crash", 2)))(t)
+	r.at = must(feed.NewEpoch(t.Context(), r.conn, r.epochStart("after the crash", 2)))(t)
 	r.exec(raise(3))
 	r.expect("update 3: price")
 }
@@ -135,7 +135,7 @@ func TestNewEpochBegins(t *testing.T) {
 	open := r.begin()
 	execOn(t, open.Conn(), raise(1))
 	r.exec(raise(2))
-	r.at = must(feed.NewEpoch(t.Context(), r.feed, r.epochStart("next", 2)))(t)
+	r.at = must(feed.NewEpoch(t.Context(), r.conn, r.epochStart("next", 2)))(t)
 	r.exec(raise(3))
 	if err := open.Commit(t.Context()); err != nil {
 		t.Fatal(err)
@@ -156,15 +156,15 @@ func TestNewEpochOfAnotherCatalog(t *testing.T) {
 		looked := r.epochStart("adopted", 2)
 		r.exec("alter table properties disable trigger freshlist_update; alter table properties enable always trigger freshlist_update")
 		if !marker {
-			r.exec("delete from freshlist.properties_marker")
+			r.exec("delete from freshlist.marker")
 		}
-		if _, err := feed.NewEpoch(t.Context(), r.feed, looked); !errors.Is(err, feed.ErrCatalog) {
+		if _, err := feed.NewEpoch(t.Context(), r.conn, looked); !errors.Is(err, feed.ErrCatalog) {
 			t.Errorf("%s: new epoch of a catalog that nobody has looked at: %v, want ErrCatalog", name, err)
 		}
-		if n := queryOn[int](t, r.owner, "select count(*) from freshlist.properties_marker where epoch = 'adopted'"); n != 0 {
+		if n := queryOn[int](t, r.owner, "select count(*) from freshlist.marker where epoch = 'adopted'"); n != 0 {
 			t.Errorf("%s: the marker is written", name)
 		}
-		must(feed.NewEpoch(t.Context(), r.feed, r.epochStart("looked at", 2)))(t)
+		must(feed.NewEpoch(t.Context(), r.conn, r.epochStart("looked at", 2)))(t)
 	}
 }
 
@@ -179,7 +179,7 @@ func TestOrphans(t *testing.T) {
 		xids = append(xids, queryOn[uint64](t, tx.Conn(), "select pg_current_xact_id()"))
 		execOn(t, tx.Conn(), fmt.Sprintf("prepare transaction 'p%d'", id))
 	}
-	listed := must(feed.Prepared(t.Context(), r.feed))(t)
+	listed := must(feed.Prepared(t.Context(), r.conn))(t)
 	slices.Sort(listed)
 	if !slices.Equal(listed, xids) {
 		t.Errorf("prepared are %v, want %v", listed, xids)
@@ -187,13 +187,13 @@ func TestOrphans(t *testing.T) {
 	r.exec("commit prepared 'p1'")
 	b := r.epochStart("another", 2)
 	b.Uncaptured = listed
-	r.at = must(feed.NewEpoch(t.Context(), r.feed, b))(t)
-	next, _, err := feed.Takeover(t.Context(), r.feed, 0)
+	r.at = must(feed.NewEpoch(t.Context(), r.conn, b))(t)
+	next, _, _, err := feed.Takeover(t.Context(), r.conn, 0)
 	if err != nil || !slices.Equal(r.at.Uncaptured, xids[1:]) || !slices.Equal(next.Uncaptured, xids[1:]) {
 		t.Errorf("the uncaptured are %v, taken over %v (%v), want %v", r.at.Uncaptured, next.Uncaptured, err, xids[1:])
 	}
 	r.at = next
-	drain := func() *feed.Batch { return must(feed.Drain(t.Context(), r.feed, r.at, most(10), false))(t) }
+	drain := func() *feed.Batch { return must(r.feed.Drain(t.Context(), r.conn, r.at, most(10), false))(t) }
 	if drain().Ended(r.at.Uncaptured) {
 		t.Error("one is said to have ended that has not")
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/freshlist/freshlist/internal/invalidate/feed"
 	"github.com/freshlist/freshlist/internal/invalidate/match"
 	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/listing/listingtest"
 	"github.com/freshlist/freshlist/internal/pgtest"
 	"github.com/freshlist/freshlist/internal/pgtest/migrated"
 	"github.com/freshlist/freshlist/internal/schema"
@@ -19,13 +20,14 @@ import (
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-// rig is a database with three listings, and a feed that stands behind them. The feed
-// runs as the invalidator's role, the test's SQL as the owner.
+// rig is a database with some rows, and a feed that stands behind them. The feed runs as the
+// invalidator's role, the test's SQL as the owner.
 type rig struct {
 	testing.TB
 	db    pgtest.Database
 	owner *pgx.Conn
-	feed  *pgx.Conn
+	conn  *pgx.Conn
+	feed  *feed.Feed
 	at    feed.Position
 }
 
@@ -44,27 +46,58 @@ func newRig(t testing.TB) *rig {
 
 func rigOn(t testing.TB, db pgtest.Database) *rig {
 	t.Helper()
+	return rigWith(t, db, threeListings)
+}
+
+// rigWith returns a rig of any described tables, after some SQL.
+func rigWith(t testing.TB, db pgtest.Database, sql string) *rig {
+	t.Helper()
 	r := &rig{TB: t, db: db}
-	r.owner, r.feed = r.connect(db.Owner), r.connect(db.Invalidator)
-	r.exec(threeListings)
-	r.at = must(feed.NewEpoch(t.Context(), r.feed, r.epochStart("an epoch", 1)))(t)
+	r.owner, r.conn = r.connect(db.Owner), r.connect(db.Invalidator)
+	r.exec(sql)
+	r.describe()
+	r.at = must(feed.NewEpoch(t.Context(), r.conn, r.epochStart("an epoch", 1)))(t)
 	r.sweep()
 	return r
+}
+
+// every returns a rig of the tables with a column of every type, which are empty and have no
+// checks.
+func every(t testing.TB) *rig {
+	t.Helper()
+	db := migrated.New(t)
+	owner := must(pgx.Connect(t.Context(), db.Owner))(t)
+	execOn(t, owner, listingtest.EverySQL)
+	must(schema.InstallFile(t.Context(), owner, schema.File{Name: "every.yaml", Text: listingtest.EveryListings}))(t)
+	if err := owner.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return rigWith(t, db, listingtest.EveryDropChecks)
+}
+
+// describe takes the stored description for the feed's.
+func (r *rig) describe() {
+	r.Helper()
+	_, _, installed, err := feed.Takeover(r.Context(), r.conn, 1<<40)
+	if err != nil {
+		r.Fatal(err)
+	}
+	r.feed = feed.New(must(installed.Site())(r))
 }
 
 // epochStart is that of an epoch of two partitions, with the catalog as it is.
 func (r *rig) epochStart(epoch string, term int64) feed.EpochStart {
 	r.Helper()
-	catalog := must(feed.Fingerprint(r.Context(), r.feed))(r)
-	return feed.EpochStart{Epoch: epoch, Term: term, Partitions: 2, Agreed: "as agreed", Catalog: catalog}
+	catalog := must(feed.Fingerprint(r.Context(), r.conn))(r)
+	return feed.EpochStart{Epoch: epoch, Description: r.feed.Site.Identity, Term: term, Partitions: 2, Agreed: "as agreed", Catalog: catalog}
 }
 
 // sweep deletes what is behind the position and returns in how many steps.
 func (r *rig) sweep() (steps int) {
 	r.Helper()
-	s := feed.NewSweep(r.at)
+	s := r.feed.NewSweep(r.at)
 	for ; !s.Done(); steps++ {
-		if err := s.Step(r.Context(), r.feed); err != nil {
+		if err := s.Step(r.Context(), r.conn); err != nil {
 			r.Fatal(err)
 		}
 	}
@@ -122,9 +155,9 @@ func (r *rig) begin() pgx.Tx {
 // drain returns the changes since the last drain and stores the position behind them.
 func (r *rig) drain() []match.Change {
 	r.Helper()
-	batch := must(feed.Drain(r.Context(), r.feed, r.at, most(20_000), false))(r)
+	batch := must(r.feed.Drain(r.Context(), r.conn, r.at, most(20_000), false))(r)
 	r.at.Snapshot = batch.Snapshot
-	if err := feed.Advance(r.Context(), r.feed, r.at, batch.Xids); err != nil {
+	if err := r.feed.Advance(r.Context(), r.conn, r.at, batch.Xids); err != nil {
 		r.Fatal(err)
 	}
 	return batch.Changes
@@ -150,43 +183,59 @@ func (r *rig) expect(want ...string) {
 	}
 }
 
-var columnNames = [...]string{
-	"id", "title", "description", "property_type", "status", "price", "city", "postal_code", "bedrooms", "bathrooms",
-	"living_area", "latitude", "longitude", "created_at", "updated_at",
+// describe puts a change in words: "update 3: price city", with the table in front if it is not
+// that of the listings.
+func describe(c *match.Change) string {
+	words := changed(c)
+	if c.Table.Name != "properties" {
+		words = c.Table.Name + ": " + words
+	}
+	return words
 }
 
-// describe puts a change in words: "update 3: price city".
-func describe(c *match.Change) string {
+func changed(c *match.Change) string {
 	switch {
 	case c.Kind == match.WholeTable:
 		return "whole table"
 	case c.Kind == match.BulkChange:
-		return fmt.Sprintf("bulk %d-%d", c.Bulk.ID.Min, c.Bulk.ID.Max)
+		return "bulk"
 	case !c.HasOld:
-		return fmt.Sprintf("insert %d", c.New.ID)
+		return "insert " + keyOf(c.Table, &c.New)
 	case !c.HasNew:
-		return fmt.Sprintf("delete %d", c.Old.ID)
+		return "delete " + keyOf(c.Table, &c.Old)
 	}
-	var columns []string
-	for i, name := range columnNames {
-		if c.Changed&listing.ColumnSet(listing.Column(i)) != 0 {
-			columns = append(columns, name)
-		}
-	}
-	return fmt.Sprintf("update %d: %s", c.New.ID, strings.Join(columns, " "))
+	return fmt.Sprintf("update %s: %s", keyOf(c.Table, &c.New), strings.Join(namesOf(c.Table, c.Changed), " "))
 }
 
-// pending counts the rows of the changes table.
+func keyOf(t *listing.Table, r *listing.Row) string { return t.KeyColumn().Spell(r.Values[t.Key]) }
+
+// namesOf returns the names of columns.
+func namesOf(t *listing.Table, columns listing.Columns) (names []string) {
+	for i := range t.Columns {
+		if columns.Has(i) {
+			names = append(names, t.Columns[i].Name)
+		}
+	}
+	return names
+}
+
+// pending counts the rows of the changes of the listings.
 func (r *rig) pending() int {
 	r.Helper()
-	return queryOn[int](r, r.owner, "select count(*) from freshlist.properties_changes")
+	return r.pendingOf("properties")
+}
+
+// pendingOf counts the rows of the changes of a table.
+func (r *rig) pendingOf(table string) int {
+	r.Helper()
+	return queryOn[int](r, r.owner, "select count(*) from freshlist."+pgx.Identifier{table + "_changes"}.Sanitize())
 }
 
 // edit installs a changed copy of one of the trigger files: the twin of a test, which
 // must then fail. Each pair of texts is an original and its replacement.
 func (r *rig) edit(file string, pairs ...string) {
 	r.Helper()
-	sources := must(schema.Sources())(r)
+	sources := must(schema.Sources(r.feed.Site))(r)
 	source := sources[slices.IndexFunc(sources, func(s schema.Source) bool { return s.Name == file })].SQL
 	for pair := range slices.Chunk(pairs, 2) {
 		if !strings.Contains(source, pair[0]) {

@@ -56,7 +56,7 @@ func TestOutOfOrderByNumber(t *testing.T) {
 	r := newRig(t)
 	last, seen := uint64(0), 0
 	outOfOrder(r, func() {
-		rows, _ := r.feed.Query(t.Context(), "select xid from freshlist.properties_changes where xid > $1", last)
+		rows, _ := r.conn.Query(t.Context(), "select xid from freshlist.properties_changes where xid > $1", last)
 		xids := must(pgx.CollectRows(rows, pgx.RowTo[uint64]))(t)
 		seen += len(xids)
 		last = slices.Max(append(xids, last))
@@ -108,19 +108,19 @@ func TestBacklog(t *testing.T) {
 			r := newRig(t)
 			r.exec(`create function many(n int, title text) returns void language sql as $$
 				insert into freshlist.properties_changes (xid, new_row)
-				select pg_current_xact_id(), row(x, now(), now(), null, null, null, null, 1, null, title, 'Condo', 'for_sale', 'FOLSOM', null)::freshlist.property
+				select pg_current_xact_id(), row(x, now(), now(), null, null, null, null, 1, null, title, 'Condo', 'for_sale', 'FOLSOM', null)::freshlist.properties_row
 				from generate_series(1, n) as x $$`)
 			r.exec("select many(12000, $1)", title)
 			var parts []int
 			applied := 0
 			for len(parts) < len(c.parts) || c.parts == nil {
-				batch := must(feed.Drain(t.Context(), r.feed, r.at, c.limits, false))(t)
+				batch := must(r.feed.Drain(t.Context(), r.conn, r.at, c.limits, false))(t)
 				parts = append(parts, len(batch.Changes))
 				applied += len(batch.Changes)
 				if !batch.More {
 					break
 				}
-				if err := feed.Consume(t.Context(), r.feed, r.at, batch); err != nil {
+				if err := r.feed.Consume(t.Context(), r.conn, r.at, batch); err != nil {
 					t.Fatal(err)
 				}
 				if n := r.pending(); n != 12_000-applied {
@@ -133,7 +133,7 @@ func TestBacklog(t *testing.T) {
 			if c.parts == nil && (len(parts) < 2 || applied != 12_000) {
 				t.Errorf("parts of %d changes, want several of 12,000", parts)
 			}
-			if n := must(feed.Count(t.Context(), r.feed, r.at, 1<<30))(t); n != r.pending() {
+			if n := must(r.feed.Count(t.Context(), r.conn, r.at, 1<<30))(t); n != r.pending() {
 				t.Errorf("counted %d changes of %d", n, r.pending())
 			}
 		})
@@ -147,23 +147,23 @@ func TestConsume(t *testing.T) {
 	r.exec(raise(1))
 	r.exec(raise(2))
 	r.exec(raise(3))
-	batch := must(feed.Drain(t.Context(), r.feed, r.at, feed.Limits{Rows: 2, Bytes: 1 << 20}, false))(t)
+	batch := must(r.feed.Drain(t.Context(), r.conn, r.at, feed.Limits{Rows: 2, Bytes: 1 << 20}, false))(t)
 	if len(batch.Changes) != 2 || !batch.More {
 		t.Fatalf("%d changes, more %t", len(batch.Changes), batch.More)
 	}
 	later := r.at
 	later.Term++
-	if err := feed.Consume(t.Context(), r.feed, later, batch); !errors.Is(err, feed.ErrTerm) {
+	if err := r.feed.Consume(t.Context(), r.conn, later, batch); !errors.Is(err, feed.ErrTerm) {
 		t.Errorf("consume in another term: %v, want ErrTerm", err)
 	}
 	if n := r.pending(); n != 3 {
 		t.Errorf("%d rows left, want 3", n)
 	}
 	r.at.Fences[0].Seq = 7
-	if err := feed.Consume(t.Context(), r.feed, r.at, batch); err != nil {
+	if err := r.feed.Consume(t.Context(), r.conn, r.at, batch); err != nil {
 		t.Fatal(err)
 	}
-	next, _, err := feed.Takeover(t.Context(), r.feed, 0)
+	next, _, _, err := feed.Takeover(t.Context(), r.conn, 0)
 	if err != nil || next.Snapshot != r.at.Snapshot || next.Fences[0].Seq != 7 {
 		t.Errorf("position %+v, %v; want snapshot %s and seq 7", next, err, r.at.Snapshot)
 	}
@@ -181,12 +181,12 @@ func TestAdvanceMany(t *testing.T) {
 	for range 10 {
 		r.exec(raise(3))
 	}
-	batch := must(feed.Drain(t.Context(), r.feed, r.at, most(50_000), false))(t)
+	batch := must(r.feed.Drain(t.Context(), r.conn, r.at, most(50_000), false))(t)
 	if err := tx.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	r.at.Snapshot = batch.Snapshot
-	if err := feed.Advance(t.Context(), r.feed, r.at, batch.Xids); err != nil {
+	if err := r.feed.Advance(t.Context(), r.conn, r.at, batch.Xids); err != nil {
 		t.Fatal(err)
 	}
 	if n := r.pending(); n != 1 {
@@ -204,7 +204,7 @@ func TestSweepMany(t *testing.T) {
 	open := r.begin()
 	execOn(t, open.Conn(), raise(1))
 	r.exec(changesOfOneTransaction, 1000)
-	r.at = must(feed.NewEpoch(t.Context(), r.feed, r.epochStart("another", 2)))(t)
+	r.at = must(feed.NewEpoch(t.Context(), r.conn, r.epochStart("another", 2)))(t)
 	r.exec(raise(3))
 	if err := open.Commit(t.Context()); err != nil {
 		t.Fatal(err)
@@ -228,7 +228,7 @@ func TestSweep(t *testing.T) {
 	for range 100 {
 		r.exec(raise(2))
 	}
-	r.at.Snapshot = must(feed.Drain(t.Context(), r.feed, r.at, most(1000), false))(t).Snapshot
+	r.at.Snapshot = must(r.feed.Drain(t.Context(), r.conn, r.at, most(1000), false))(t).Snapshot
 	r.exec(raise(3))
 	if err := open.Commit(t.Context()); err != nil {
 		t.Fatal(err)

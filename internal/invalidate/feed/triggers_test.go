@@ -164,7 +164,7 @@ func TestGroundMoves(t *testing.T) {
 				want := slices.Repeat(append(test.want, strings.Replace(test.want[1], "4", "1", 1)), 2)
 				r.expect(want...)
 			}
-			_, fault, err := feed.CheckCapture(t.Context(), r.feed)
+			_, fault, err := feed.CheckCapture(t.Context(), r.conn)
 			if err != nil || !strings.Contains(fault.Said, test.fault) || (fault.Said == "") != (test.fault == "") {
 				t.Errorf("fault %+v, %v; want %q", fault, err, test.fault)
 			}
@@ -182,7 +182,7 @@ func cityOf(t *testing.T, conn *pgx.Conn) string {
 func TestGroundMovesUnguarded(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.edit("080_update.sql", "to_regclass('freshlist.properties_guard') IS NULL", "to_regclass('pg_catalog.pg_class') IS NULL")
+	r.edit("080_update.sql", "to_regclass('freshlist.\"properties_guard\"') IS NULL", "to_regclass('pg_catalog.pg_class') IS NULL")
 	r.exec("alter table properties drop column postal_code cascade")
 	if _, err := r.owner.Exec(t.Context(), raise(1)); err == nil {
 		t.Error("an unguarded capture function did not fail: the test before proves nothing")
@@ -200,8 +200,8 @@ func TestKeystone(t *testing.T) {
 		"drop table properties",
 		"drop table freshlist.properties_changes",
 		"alter table freshlist.properties_changes drop column old_row",
-		"alter type freshlist.property drop attribute price",
-		"alter type freshlist.property_sets drop attribute cities",
+		"alter type freshlist.properties_row drop attribute price",
+		"alter type freshlist.properties_sets drop attribute city",
 	} {
 		_, err := r.owner.Exec(t.Context(), sql)
 		var pg *pgconn.PgError
@@ -284,21 +284,21 @@ func TestCatalog(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
-			if _, fault, err := feed.CheckCapture(t.Context(), r.feed); err != nil || fault.Said != "" {
+			if _, fault, err := feed.CheckCapture(t.Context(), r.conn); err != nil || fault.Said != "" {
 				t.Fatalf("fault %+v, %v after an installation", fault, err)
 			}
 			r.exec(test.sql)
-			if batch, err := feed.Drain(t.Context(), r.feed, r.at, most(10), true); err == nil && batch.Catalog == r.at.Catalog {
+			if batch, err := r.feed.Drain(t.Context(), r.conn, r.at, most(10), true); err == nil && batch.Catalog == r.at.Catalog {
 				t.Error("the fingerprint is the same")
 			}
-			if _, fault, err := feed.CheckCapture(t.Context(), r.feed); err != nil || !strings.Contains(fault.Said, test.fault) || (fault.Said == "") != (test.fault == "") {
+			if _, fault, err := feed.CheckCapture(t.Context(), r.conn); err != nil || !strings.Contains(fault.Said, test.fault) || (fault.Said == "") != (test.fault == "") {
 				t.Errorf("fault %+v, %v; want %q", fault, err, test.fault)
 			}
-			if _, fault, _ := feed.CheckCapture(t.Context(), r.feed); fault.Why != whyOf(test.name, test.fault) {
+			if _, fault, _ := feed.CheckCapture(t.Context(), r.conn); fault.Why != whyOf(test.name, test.fault) {
 				t.Errorf("fault %+v: want the reason %s", fault, whyOf(test.name, test.fault))
 			}
 			_, err := schema.Install(t.Context(), r.owner)
-			_, fault, _ := feed.CheckCapture(t.Context(), r.feed)
+			_, fault, _ := feed.CheckCapture(t.Context(), r.conn)
 			if mended := err == nil && fault.Said == ""; mended != test.mended {
 				t.Errorf("after an installation: fault %+v, %v", fault, err)
 			}
@@ -324,7 +324,7 @@ func TestCatalogStays(t *testing.T) {
 	for _, sql := range []string{raise(1), "analyze properties", "vacuum freshlist.properties_changes", "create index on properties (bedrooms)", "truncate properties"} {
 		r.exec(sql)
 		stays := sql != "truncate properties" // which makes a new file
-		if batch := must(feed.Drain(t.Context(), r.feed, r.at, most(10), true))(t); (batch.Catalog == r.at.Catalog) != stays {
+		if batch := must(r.feed.Drain(t.Context(), r.conn, r.at, most(10), true))(t); (batch.Catalog == r.at.Catalog) != stays {
 			t.Errorf("%s: the fingerprint stays: %t", sql, !stays)
 		}
 	}

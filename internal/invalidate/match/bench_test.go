@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/listing/listingtest"
 )
 
 // mix is a load: live queries, city x price range x bedrooms x pages, over a
@@ -16,7 +17,7 @@ type mix struct {
 	queries, rows, cities int
 	pages                 int // of each list, at most
 	width                 int // of a price range, at most, in 10,000
-	sorts                 []listing.Sort
+	sorts                 []string
 }
 
 // workload is a mix made: queries with the windows that their answers have, and
@@ -36,18 +37,24 @@ type queryWithWindow struct {
 
 func newWorkload(m mix) *workload {
 	w := &workload{mix: m, rng: rand.New(rand.NewPCG(1, 2)), byCity: make([][]listing.Row, m.cities)}
+	id, price, bedrooms, area, created := number("id"), number("price"), number("bedrooms"), number("living_area"), number("created_at")
+	city, propertyType, status := number("city"), number("property_type"), number("status")
+	optional := columns("postal_code", "bathrooms", "latitude", "longitude")
+	var cities []string
+	for c := range m.cities {
+		cities = append(cities, cityName(c))
+	}
 	for i := range m.rows {
 		c := w.city()
-		r := listing.Row{
-			ID:           int64(i + 1),
-			PropertyType: "Residential",
-			Status:       "for_sale",
-			City:         cityName(c),
-			Price:        int64(100_000+w.rng.IntN(900_000)) * 100,
-			Bedrooms:     listing.Some(int16(1 + w.rng.IntN(6))),
-			LivingArea:   listing.Some(int32(500 + w.rng.IntN(4000))),
-			CreatedAt:    listing.Micros(1_210_809_600_000_000 + int64(i)*420_000_000),
-		}
+		r := listingtest.Properties().NewRow()
+		r.Nulls = optional
+		set := func(column int, number int64) { r.Set(column, listing.Some(listing.Value{Number: number})) }
+		set(id, int64(i+1))
+		set(price, int64(100_000+w.rng.IntN(900_000))*100)
+		set(bedrooms, int64(1+w.rng.IntN(6)))
+		set(area, int64(500+w.rng.IntN(4000)))
+		set(created, 1_210_809_600_000_000+int64(i)*420_000_000)
+		r.Values[city].Text, r.Values[propertyType].Text, r.Values[status].Text = cities[c], "Residential", "for_sale"
 		w.table = append(w.table, r)
 		w.byCity[c] = append(w.byCity[c], r)
 	}
@@ -69,14 +76,13 @@ func (w *workload) city() int {
 func (w *workload) addCity(c, enough int) {
 	seen := map[string]bool{}
 	for len(w.live) < enough {
-		q := listing.Query{Limit: listing.DefaultLimit, Sort: w.sorts[w.rng.IntN(len(w.sorts))]}
-		q.Filter.City = []string{cityName(c)}
-		low := int64(100_000 + w.rng.IntN(900)*1_000)
-		q.Filter.MinPrice = listing.Some(low * 100)
-		q.Filter.MaxPrice = listing.Some((low + int64(1+w.rng.IntN(w.width))*10_000) * 100)
+		low := 100_000 + w.rng.IntN(900)*1_000
+		text := fmt.Sprintf("properties?city=%s&min_price=%d&max_price=%d", cityName(c), low, low+(1+w.rng.IntN(w.width))*10_000)
 		if w.rng.IntN(2) == 0 {
-			q.Filter.MinBedrooms = listing.Some(int16(1 + w.rng.IntN(5)))
+			text += fmt.Sprintf("&min_bedrooms=%d", 1+w.rng.IntN(5))
 		}
+		q := listingtest.Query(text)
+		q.Sort = orderOf(w.sorts[w.rng.IntN(len(w.sorts))])
 		if !seen[q.String()] {
 			seen[q.String()] = true
 			w.addPages(q, w.byCity[c], min(w.pages, enough-len(w.live)))
@@ -85,46 +91,50 @@ func (w *workload) addCity(c, enough int) {
 }
 
 func (w *workload) addPages(q listing.Query, rows []listing.Row, pages int) {
-	var keys []listing.Key
+	type placed struct {
+		listing.Place
+		listing.Key
+	}
+	var found []placed
 	for i := range rows {
-		if q.Filter.Match(&rows[i]) {
-			keys = append(keys, q.Sort.Key(&rows[i]))
+		if q.Filter.Match(q.Table, &rows[i]) {
+			key := q.Table.KeyOf(q.Sort, &rows[i])
+			found = append(found, placed{q.Table.PlaceOf(q.Sort, key), key})
 		}
 	}
-	slices.SortFunc(keys, q.Sort.Compare)
+	slices.SortFunc(found, func(a, b placed) int { return q.Table.Compare(q.Sort, a.Place, b.Place) })
 	for p := range pages {
 		end := (p + 1) * q.Limit
-		if end >= len(keys) {
+		if end >= len(found) {
 			w.live = append(w.live, queryWithWindow{q.String(), listing.Window{}})
 			return
 		}
-		window := listing.Window{Bounded: true, Last: keys[end-1], Ahead: keys[end]}
-		w.live = append(w.live, queryWithWindow{q.String(), window})
-		q.After = listing.Some(window.Last)
+		w.live = append(w.live, queryWithWindow{q.String(), upTo(found[end-1].Place, found[end].Place)})
+		q.After = listing.Some(found[end-1].Key)
 	}
 }
 
 func (w *workload) index() *Index {
-	var ix Index
+	ix := NewIndex(listingtest.Site())
 	for i, q := range w.live {
 		ix.Set(int64(i), q.text, q.window)
 	}
-	return &ix
+	return ix
 }
 
 // edit changes the price of a row, or its city or its title.
 func (w *workload) edit() Change {
 	old := w.table[w.rng.IntN(len(w.table))]
-	edited := old
+	edited := listing.Row{Values: slices.Clone(old.Values), Nulls: old.Nulls}
 	switch w.rng.IntN(4) {
 	case 0:
-		return update(old, edited, listing.ColumnSet(listing.Title))
+		return changeOf(&old, &edited, "title")
 	case 1:
-		edited.City = cityName(w.city())
+		edited.Values[number("city")].Text = cityName(w.city())
 	default:
-		edited.Price += int64(w.rng.IntN(20_000)-10_000) * 100
+		edited.Values[number("price")].Number += int64(w.rng.IntN(20_000)-10_000) * 100
 	}
-	return update(old, edited, 0)
+	return changeOf(&old, &edited)
 }
 
 // edits returns changes that touch from 1 to 20 queries, as many of each number:
@@ -150,8 +160,8 @@ func (w *workload) edits(b *testing.B, ix *Index) []Change {
 // mixes are four ways to have a hundred times the live queries, with as many that
 // a change touches.
 func mixes() map[string]mix {
-	newest := []listing.Sort{listing.Newest}
-	all := []listing.Sort{listing.Newest, listing.PriceAsc, listing.PriceDesc, listing.AreaAsc, listing.AreaDesc}
+	newest := []string{"newest"}
+	all := []string{"newest", "price", "-price", "area", "-area"}
 	return map[string]mix{
 		"cities/1k":     {1_000, 3_000, 10, 3, 40, newest}, // more cities, each with as many queries
 		"cities/100k":   {100_000, 300_000, 1_000, 3, 40, newest},
@@ -210,7 +220,7 @@ func BenchmarkLoad(b *testing.B) {
 	for b.Loop() {
 		runtime.GC()
 		runtime.ReadMemStats(&before)
-		var ix Index
+		ix := NewIndex(listingtest.Site())
 		for i, q := range w.live {
 			ix.Set(int64(i), string([]byte(q.text)), q.window)
 		}

@@ -1,110 +1,135 @@
 package match
 
-import "github.com/freshlist/freshlist/internal/listing"
+import (
+	"encoding/binary"
 
-// shape tells which texts a filter asks for, a bit each, and whether it has a
-// text search.
-type shape uint8
-
-const (
-	withPostalCode shape = 1 << iota
-	withCity
-	withPropertyType
-	withStatus
-	withSearch
-	shapeCount = 1 << iota
+	"github.com/freshlist/freshlist/internal/listing"
 )
 
-// bucket names the lists that ask for the same texts. A filter with a list of
-// values stands in a bucket for each of them; a row is looked for in one bucket
-// of each shape.
-type bucket struct {
-	shape                                  shape
-	postalCode, city, propertyType, status string // "" if not in the shape
+// shape tells which lists a filter has, a bit for each of the space's, and whether only
+// PostgreSQL can judge one of its conditions.
+type shape uint16
+
+// mostLists is how many lists shapes tell apart. A table's further ones are left to the exact
+// test.
+const mostLists = 6
+
+const withWide shape = 1 << mostLists
+
+func (s shape) has(list uint8) bool { return list < mostLists && s>>list&1 != 0 }
+
+// liveShape is a shape in whose buckets live queries stand, and how often they do.
+type liveShape struct {
+	shape
+	uses int
 }
 
-// maxBuckets bounds how many buckets one filter stands in. A column whose list
-// would exceed it stays out of the filter's shape, and is left to the exact test.
+// maxBuckets bounds how many buckets one filter stands in. A list that would exceed it stays
+// out of the filter's shape, and is left to the exact test.
 const maxBuckets = 20
 
-// bucketsOf calls visit with every bucket that a filter stands in. It reports
-// whether the buckets hold rows to all of the filter's lists.
-func bucketsOf(f *listing.Filter, visit func(bucket)) (exact bool) {
-	var s shape
-	n := 1
-	exact = true
-	choose := func(bit shape, list []string) []string {
-		if len(list) == 0 || n*len(list) > maxBuckets {
-			exact = exact && len(list) == 0
-			return []string{""}
+// shapeOf returns the shape of a filter, and in how many buckets it stands.
+func (s *space) shapeOf(f listing.Filter) (of shape, buckets int) {
+	buckets = 1
+	for i := range f {
+		p := &s.parameters[f[i].Parameter]
+		switch n := buckets * len(f[i].Values); {
+		case p.Wide:
+			of |= withWide
+		case p.list != none && n <= maxBuckets:
+			of |= 1 << p.list
+			buckets = n
 		}
-		s |= bit
-		n *= len(list)
-		return list
 	}
-	// From the most to the least selective: the first may take the most buckets.
-	postalCodes := choose(withPostalCode, f.PostalCode)
-	cities := choose(withCity, f.City)
-	types := choose(withPropertyType, f.PropertyType)
-	statuses := choose(withStatus, f.Status)
-	if f.HasText() {
-		s |= withSearch
-	}
-	for _, postalCode := range postalCodes {
-		for _, city := range cities {
-			for _, propertyType := range types {
-				for _, status := range statuses {
-					visit(bucket{s, postalCode, city, propertyType, status})
-				}
+	return of, buckets
+}
+
+// A bucket has the lists that ask for the same values. A filter with a list of several stands
+// in a bucket for each of them; a row is looked for in one bucket of each shape. A bucket's
+// name is its shape and the values of its lists.
+
+// visitBuckets calls visit with the name of each bucket that a filter stands in; the name is
+// good until visit returns.
+func (t *tableIndex) visitBuckets(f *sharedFilter, visit func(name []byte)) {
+	t.visitFrom(f, 0, appendShape(t.from[:0], f.shape), visit)
+}
+
+// visitFrom completes a name that has the values of all conditions before i.
+func (t *tableIndex) visitFrom(f *sharedFilter, i int, name []byte, visit func(name []byte)) {
+	for ; i < len(f.Filter); i++ {
+		c := &f.Filter[i]
+		if p := &t.parameters[c.Parameter]; f.shape.has(p.list) {
+			for _, v := range c.Values {
+				t.visitFrom(f, i+1, appendValue(name, p.column, v), visit)
 			}
+			return
 		}
 	}
-	return exact
+	t.from = name
+	visit(name)
 }
 
-// bucketOf returns the bucket of a shape that a row falls in; false if there is no
-// row, or if a NULL keeps it out of all.
-func bucketOf(s shape, r *listing.Row, exists bool) (b bucket, ok bool) {
-	if !exists || s&withPostalCode != 0 && !r.PostalCode.Valid {
-		return bucket{}, false
+// appendBucket appends the name of the bucket of a shape that a row falls in; false if there
+// is no row, or if a NULL keeps it out of all.
+func (s *space) appendBucket(name []byte, of shape, r *listing.Row, exists bool) (_ []byte, ok bool) {
+	if !exists {
+		return name, false
 	}
-	b.shape = s
-	if s&withPostalCode != 0 {
-		b.postalCode = r.PostalCode.V
+	name = appendShape(name, of)
+	for i, c := range s.lists {
+		if !of.has(uint8(i)) {
+			continue
+		}
+		if r.Null(c.Number) {
+			return name, false
+		}
+		name = appendValue(name, c, r.Values[c.Number])
 	}
-	if s&withCity != 0 {
-		b.city = r.City
-	}
-	if s&withPropertyType != 0 {
-		b.propertyType = r.PropertyType
-	}
-	if s&withStatus != 0 {
-		b.status = r.Status
-	}
-	return b, true
+	return name, true
 }
 
-func (ix *Index) insert(l *liveQuery) {
-	var buckets []bucket
-	l.exact = bucketsOf(&l.filter.Filter, func(b bucket) { buckets = append(buckets, b) })
-	l.single = l.exact && len(buckets) == 1
-	for _, b := range buckets {
-		n, ok := ix.buckets[b]
+func appendShape(name []byte, s shape) []byte { return append(name, byte(s), byte(s>>8)) }
+
+func appendValue(name []byte, c *listing.Column, v listing.Value) []byte {
+	if c.Form.InNumber() {
+		return binary.LittleEndian.AppendUint64(name, uint64(v.Number))
+	}
+	name = binary.AppendUvarint(name, uint64(len(v.Text)))
+	return append(name, v.Text...)
+}
+
+func (t *tableIndex) insert(l *liveQuery) {
+	t.visitBuckets(l.filter, func(name []byte) {
+		n, ok := t.buckets[string(name)]
 		if !ok {
 			n = newTree(leafSize)
-			put(&ix.buckets, b, n)
+			t.buckets[string(name)] = n
 		}
 		n.insert(l)
-		ix.shapes[b.shape]++
-	}
+		t.count(l.filter.shape, +1)
+	})
 }
 
-func (ix *Index) remove(l *liveQuery) {
-	bucketsOf(&l.filter.Filter, func(b bucket) {
-		n := ix.buckets[b]
+func (t *tableIndex) remove(l *liveQuery) {
+	t.visitBuckets(l.filter, func(name []byte) {
+		n := t.buckets[string(name)]
 		if n.remove(l); n.size == 0 {
-			delete(ix.buckets, b)
+			delete(t.buckets, string(name))
 		}
-		ix.shapes[b.shape]--
+		t.count(l.filter.shape, -1)
 	})
+}
+
+// count notes that a query has come to stand in a bucket of a shape, or has gone.
+func (t *tableIndex) count(s shape, more int) {
+	for i := range t.shapes {
+		if u := &t.shapes[i]; u.shape == s {
+			if u.uses += more; u.uses == 0 {
+				last := len(t.shapes) - 1
+				*u, t.shapes = t.shapes[last], t.shapes[:last]
+			}
+			return
+		}
+	}
+	t.shapes = append(t.shapes, liveShape{s, more})
 }

@@ -2,11 +2,12 @@ package match
 
 import "github.com/freshlist/freshlist/internal/listing"
 
-// Change is what one statement did to one row, or, in bulk, to many.
+// Change is what one statement did to one row of a table, or, in bulk, to many.
 type Change struct {
-	Kind    Kind
-	Old     listing.Row     // the row before; of RowChange, if HasOld
-	New     listing.Row     // the row after; of RowChange, if HasNew
+	Table   *listing.Table  // of the index's site; nil with WholeTable stands for all tables
+	Kind    Kind            //
+	Old     listing.Row     // the row before: of RowChange, if HasOld; the columns of the table's image
+	New     listing.Row     // the row after: of RowChange, if HasNew
 	HasOld  bool            // false for an inserted row
 	HasNew  bool            // false for a deleted row
 	Changed listing.Columns // the columns that differ; all of them for an insert or a delete
@@ -17,8 +18,9 @@ type Change struct {
 // Kind tells how much a Change stands for.
 type Kind uint8
 
-// The kinds of change. A Change of no known kind, or a BulkChange without an
-// Envelope, is taken for WholeTable.
+// The kinds of change. A Change of no known kind, or a BulkChange without an Envelope, is
+// taken for WholeTable; and one of a table that is not of the index's site for WholeTable of
+// all tables.
 const (
 	RowChange  Kind = iota // one row
 	BulkChange             // very many rows: an Envelope of them
@@ -30,36 +32,25 @@ func (c *Change) bounded() bool {
 	return c.Kind == RowChange || c.Kind == BulkChange && c.Bulk != nil
 }
 
-// Envelope bounds the old and new values of all rows of one bulk statement.
-// A zero Range or Set means that no row had a value there (all were NULL, see
-// Nulls). Set.Any and Range.Any mean that any value may occur.
+// Envelope bounds the old and new values of all rows of one bulk statement. Of a column that
+// it says nothing of any value may occur, so a zero Envelope with all columns Changed is true
+// of every statement:
+//
+//	Envelope{
+//		Changed:  table.AllColumns(),
+//		Bounded:  columns, // those that PostgreSQL has min() of: numbers, days, instants, enums
+//		Least:    least,   // their least values; NULL if all rows were NULL there
+//		Greatest: greatest,
+//		Sets:     map[int][]listing.Value{city: {{Text: "FOLSOM"}, {Text: "GALT"}}},
+//		Nulls:    nulls,
+//	}
+//
+// A column may be both bounded and in Sets, or only one of them.
 type Envelope struct {
-	Changed      listing.Columns // columns that may differ, or all after an insert or a delete
-	ID           Range[int64]
-	PropertyType Set
-	Status       Set
-	Price        Range[int64]
-	City         Set
-	PostalCode   Set
-	Bedrooms     Range[int16]
-	Bathrooms    Range[int16]
-	LivingArea   Range[int32]
-	Latitude     Range[int64] // listing.PlaceOf: floats have a value, NaN, that Go does not order
-	Longitude    Range[int64]
-	CreatedAt    Range[listing.Micros]
-	Nulls        listing.Columns // columns in which some row was NULL, before or after
-}
-
-// Range is an inclusive range of values. NULLs are no values.
-type Range[T int16 | int32 | int64 | listing.Micros] struct {
-	Min, Max T
-	Valid    bool // false: no value at all
-	Any      bool // true: any value
-}
-
-// Set is a set of texts. It is no range, since Go orders texts otherwise than the
-// database's collation.
-type Set struct {
-	Values []string
-	Any    bool // true: any text
+	Changed  listing.Columns         // columns that may differ, or all after an insert or a delete
+	Bounded  listing.Columns         // columns whose least and greatest values are known
+	Least    listing.Row             // the least values of the Bounded columns, as PostgreSQL orders them
+	Greatest listing.Row             // the greatest; NULL in both if no row had a value
+	Sets     map[int][]listing.Value // all values that occur, by column number; nil: any value, empty: none
+	Nulls    listing.Columns         // columns in which some row was NULL, before or after
 }

@@ -4,43 +4,95 @@ import (
 	"testing"
 
 	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/listing/listingtest"
 )
+
+// number returns the number of a column of properties.
+func number(column string) int { return listingtest.Properties().Column(column) }
+
+// columns returns a set of columns of properties.
+func columns(names ...string) (s listing.Columns) {
+	for _, name := range names {
+		s |= listing.ColumnSet(number(name))
+	}
+	return s
+}
+
+// orderOf returns the number of an order of properties.
+func orderOf(name string) int {
+	sort, ok := listingtest.Properties().Sort(name)
+	if !ok {
+		panic(name)
+	}
+	return sort
+}
 
 // The page of these tests: GALT by price, two rows behind the one at 200, namely
 // 300 and 400; the row at 500 showed that there is a next page.
-func galtByPrice() (listing.Query, listing.Window) {
-	q := listing.Query{Sort: listing.PriceAsc, Limit: 2, After: listing.Some(priceKey(200, 2))}
-	q.Filter.City = []string{"GALT"}
-	return q, listing.Window{Bounded: true, Last: priceKey(400, 4), Ahead: priceKey(500, 5)}
+func galtByPrice(further string) (listing.Query, listing.Window) {
+	q := listingtest.Query("properties?city=GALT" + further + "&sort=price&limit=2")
+	q.After = listing.Some(priceKey(200, 2))
+	return q, upTo(pricePlace(400, 4), pricePlace(500, 5))
 }
 
 func priceKey(price, id int64) listing.Key {
-	return listing.Key{Value: listing.Some(price), ID: id}
+	return listing.Key{Value: listing.Some(listing.Value{Number: 100 * price}), Key: listing.Value{Number: id}}
 }
 
-func galt(price, id int64) *listing.Row { return &listing.Row{ID: id, City: "GALT", Price: price} }
+func pricePlace(price, id int64) listing.Place { return placeAt(100*price, id) }
 
-func folsom(price, id int64) *listing.Row { return &listing.Row{ID: id, City: "FOLSOM", Price: price} }
+// placeAt returns a place by its two numbers.
+func placeAt(value, id int64) listing.Place {
+	return listing.Place{Value: listing.Some(value), Key: id}
+}
 
-// changeOf is the change from one row to another; nil stands for none.
-func changeOf(old, new *listing.Row, hidden ...listing.Column) Change {
-	c := Change{Changed: listing.AllColumns}
+func upTo(last, ahead listing.Place) listing.Window {
+	return listing.Window{Bounded: true, Last: last, Ahead: ahead}
+}
+
+func inCity(city string, price, id int, pairs []any) *listing.Row {
+	r := listingtest.Property(id, append([]any{"city", city, "price", price}, pairs...)...)
+	return &r
+}
+
+func galt(price, id int, pairs ...any) *listing.Row { return inCity("GALT", price, id, pairs) }
+
+func folsom(price, id int, pairs ...any) *listing.Row { return inCity("FOLSOM", price, id, pairs) }
+
+// changeOf is the change of properties from one row to another; nil stands for none.
+func changeOf(old, new *listing.Row, hidden ...string) Change {
+	return changeIn(listingtest.Properties(), old, new, columns(hidden...))
+}
+
+// changeIn is the change of a table from one row to another; nil stands for none. Rows are as
+// they are captured, and hidden are columns that differ besides.
+func changeIn(t *listing.Table, old, new *listing.Row, hidden listing.Columns) Change {
+	c := Change{Table: t, Changed: t.AllColumns()}
 	if old != nil {
-		c.Old, c.HasOld = *old, true
+		c.Old, c.HasOld = captured(t, old), true
 	}
 	if new != nil {
-		c.New, c.HasNew = *new, true
+		c.New, c.HasNew = captured(t, new), true
 	}
 	if old != nil && new != nil {
-		c.Changed = differing(old, new) | listing.ColumnSet(hidden...)
+		c.Changed = old.Differences(new, t.AllColumns()) | hidden
 	}
 	return c
+}
+
+// captured returns what capture keeps of a row.
+func captured(t *listing.Table, r *listing.Row) listing.Row {
+	kept := t.NewRow()
+	for _, column := range t.Image() {
+		kept.Set(column, r.Get(column))
+	}
+	return kept
 }
 
 // TestPage reads like the table of what a change of one row means to a page.
 func TestPage(t *testing.T) {
 	t.Parallel()
-	q, w := galtByPrice()
+	q, w := galtByPrice("")
 	for _, test := range []struct {
 		name   string
 		change Change
@@ -55,13 +107,13 @@ func TestPage(t *testing.T) {
 		{"in -> out: it leaves the filter", changeOf(galt(300, 3), folsom(300, 3)), true},
 		{"in -> out: it is deleted", changeOf(galt(300, 3), nil), true},
 		{"in -> in: another price", changeOf(galt(300, 3), galt(301, 3)), true},
-		{"in -> in: another title", changeOf(galt(300, 3), galt(300, 3), listing.Title), true},
-		{"in -> in: another description, not shown", changeOf(galt(300, 3), galt(300, 3), listing.Description), false},
-		{"in -> in: another updated_at, not shown", changeOf(galt(300, 3), galt(300, 3), listing.UpdatedAt), false},
+		{"in -> in: another title", changeOf(galt(300, 3), galt(300, 3), "title"), true},
+		{"in -> in: another description, not shown", changeOf(galt(300, 3), galt(300, 3), "description"), false},
+		{"in -> in: another updated_at, not shown", changeOf(galt(300, 3), galt(300, 3), "updated_at"), false},
 		{"in -> in: the id", changeOf(galt(300, 3), galt(300, 9)), true},
 		{"out -> out: from before to behind", changeOf(galt(100, 3), galt(900, 3)), false},
 		{"out -> out: another city's", changeOf(folsom(300, 3), folsom(310, 3)), false},
-		{"out -> out: another title behind", changeOf(galt(900, 9), galt(900, 9), listing.Title), false},
+		{"out -> out: another title behind", changeOf(galt(900, 9), galt(900, 9), "title"), false},
 		{"out -> out: inserted behind", changeOf(nil, galt(900, 9)), false},
 		{"in -> next", changeOf(galt(300, 3), galt(450, 3)), true},
 		{"next -> in", changeOf(galt(500, 5), galt(350, 5)), true},
@@ -71,9 +123,9 @@ func TestPage(t *testing.T) {
 		{"out -> next", changeOf(galt(900, 9), galt(450, 9)), false},
 		{"out -> next: inserted", changeOf(nil, galt(450, 9)), false},
 		{"next -> next: another price", changeOf(galt(500, 5), galt(450, 5)), false},
-		{"next -> next: another title", changeOf(galt(500, 5), galt(500, 5), listing.Title), false},
+		{"next -> next: another title", changeOf(galt(500, 5), galt(500, 5), "title"), false},
 	} {
-		if got := Affects(&q, w, &test.change); got != test.purged {
+		if got := affects(&q, w, &test.change); got != test.purged {
 			t.Errorf("%s: purged %v, want %v", test.name, got, test.purged)
 		}
 	}
@@ -83,48 +135,46 @@ func TestPage(t *testing.T) {
 // title or description may move it.
 func TestPageWithSearch(t *testing.T) {
 	t.Parallel()
-	q, w := galtByPrice()
-	q.Filter.Text = "pool"
+	q, w := galtByPrice("&q=pool")
 	for _, test := range []struct {
 		name   string
 		change Change
 		purged bool
 	}{
-		{"in, and may have been out", changeOf(galt(300, 3), galt(300, 3), listing.Description), true},
-		{"next, and may be out now", changeOf(galt(500, 5), galt(500, 5), listing.Description), true},
-		{"next, and may be out now: title", changeOf(galt(500, 5), galt(500, 5), listing.Title), true},
+		{"in, and may have been out", changeOf(galt(300, 3), galt(300, 3), "description"), true},
+		{"next, and may be out now", changeOf(galt(500, 5), galt(500, 5), "description"), true},
+		{"next, and may be out now: title", changeOf(galt(500, 5), galt(500, 5), "title"), true},
 		{"next -> next by price", changeOf(galt(500, 5), galt(450, 5)), false},
-		{"in, updated_at only", changeOf(galt(300, 3), galt(300, 3), listing.UpdatedAt), false},
-		{"out by price", changeOf(galt(900, 9), galt(900, 9), listing.Description), false},
-		{"out by city", changeOf(folsom(300, 3), folsom(300, 3), listing.Description), false},
-		{"out -> next", changeOf(galt(900, 9), galt(450, 9), listing.Description), false},
+		{"in, updated_at only", changeOf(galt(300, 3), galt(300, 3), "updated_at"), false},
+		{"out by price", changeOf(galt(900, 9), galt(900, 9), "description"), false},
+		{"out by city", changeOf(folsom(300, 3), folsom(300, 3), "description"), false},
+		{"out -> next", changeOf(galt(900, 9), galt(450, 9), "description"), false},
 	} {
-		if got := Affects(&q, w, &test.change); got != test.purged {
+		if got := affects(&q, w, &test.change); got != test.purged {
 			t.Errorf("%s: purged %v, want %v", test.name, got, test.purged)
 		}
 	}
 }
 
-// TestEqualKeys: among rows of one price the id decides, in the sort's direction.
+// TestEqualKeys: among rows of one price the id decides, in the order's direction.
 func TestEqualKeys(t *testing.T) {
 	t.Parallel()
-	rising := listing.Query{Sort: listing.PriceAsc, Limit: 2, After: listing.Some(priceKey(300, 2))}
-	falling := listing.Query{Sort: listing.PriceDesc, Limit: 2, After: listing.Some(priceKey(300, 6))}
-	window := func(last, ahead int64) listing.Window {
-		return listing.Window{Bounded: true, Last: priceKey(300, last), Ahead: priceKey(300, ahead)}
-	}
+	s := spaceOf(listingtest.Properties())
+	rising, falling := listingtest.Query("properties?sort=price&limit=2"), listingtest.Query("properties?sort=-price&limit=2")
+	rising.After, falling.After = listing.Some(priceKey(300, 2)), listing.Some(priceKey(300, 6))
+	window := func(last, ahead int64) listing.Window { return upTo(pricePlace(300, last), pricePlace(300, ahead)) }
 	for _, test := range []struct {
 		query  listing.Query
 		window listing.Window
-		wants  map[int64]class
+		wants  map[int]class
 	}{
-		{rising, window(4, 6), map[int64]class{1: out, 2: out, 3: in, 4: in, 5: next, 6: next, 7: out}},
-		{falling, window(4, 2), map[int64]class{7: out, 6: out, 5: in, 4: in, 3: next, 2: next, 1: out}},
+		{rising, window(4, 6), map[int]class{1: out, 2: out, 3: in, 4: in, 5: next, 6: next, 7: out}},
+		{falling, window(4, 2), map[int]class{7: out, 6: out, 5: in, 4: in, 3: next, 2: next, 1: out}},
 	} {
-		p := pageOf(&test.query, test.window)
+		p := s.pageOf(&test.query, test.window)
 		for id, want := range test.wants {
-			if got := p.class(galt(300, id)); got != want {
-				t.Errorf("%s: id %d is of class %d, want %d", test.query.Sort, id, got, want)
+			if got := classOf(&p, s, galt(300, id)); got != want {
+				t.Errorf("%s: id %d is of class %d, want %d", test.query, id, got, want)
 			}
 		}
 	}
@@ -133,31 +183,31 @@ func TestEqualKeys(t *testing.T) {
 // TestNullsStandLast, in both directions, and are told apart by their ids.
 func TestNullsStandLast(t *testing.T) {
 	t.Parallel()
-	null := func(id int64) listing.Key { return listing.Key{ID: id} }
-	row := func(id int64, area listing.Null[int32]) *listing.Row { return &listing.Row{ID: id, LivingArea: area} }
-	some := listing.Some[int32](900)
-	rising := pageOf(&listing.Query{Sort: listing.AreaAsc, After: listing.Some(listing.Key{Value: listing.Some[int64](800), ID: 1})},
-		listing.Window{Bounded: true, Last: null(5), Ahead: null(7)})
-	falling := pageOf(&listing.Query{Sort: listing.AreaDesc, After: listing.Some(null(9))},
-		listing.Window{Bounded: true, Last: null(7), Ahead: null(5)})
+	s := spaceOf(listingtest.Properties())
+	row := func(id int, area any) *listing.Row { return galt(300, id, "living_area", area) }
+	first, last := listingtest.Query("properties?sort=area"), listingtest.Query("properties?sort=-area")
+	first.After = listing.Some(listing.Key{Value: listing.Some(listing.Value{Number: 800}), Key: listing.Value{Number: 1}})
+	last.After = listing.Some(listing.Key{Key: listing.Value{Number: 9}})
+	rising := s.pageOf(&first, upTo(listing.Place{Key: 5}, listing.Place{Key: 7}))
+	falling := s.pageOf(&last, upTo(listing.Place{Key: 7}, listing.Place{Key: 5}))
 	for _, test := range []struct {
 		page *page
 		row  *listing.Row
 		want class
 	}{
-		{&rising, row(3, some), in},
-		{&rising, row(5, listing.Null[int32]{}), in},
-		{&rising, row(6, listing.Null[int32]{}), next},
-		{&rising, row(8, listing.Null[int32]{}), out},
-		{&rising, row(9, listing.Some[int32](799)), out},
-		{&falling, row(3, some), out},
-		{&falling, row(9, listing.Null[int32]{}), out},
-		{&falling, row(8, listing.Null[int32]{}), in},
-		{&falling, row(6, listing.Null[int32]{}), next},
-		{&falling, row(4, listing.Null[int32]{}), out},
+		{&rising, row(3, 900), in},
+		{&rising, row(5, nil), in},
+		{&rising, row(6, nil), next},
+		{&rising, row(8, nil), out},
+		{&rising, row(9, 799), out},
+		{&falling, row(3, 900), out},
+		{&falling, row(9, nil), out},
+		{&falling, row(8, nil), in},
+		{&falling, row(6, nil), next},
+		{&falling, row(4, nil), out},
 	} {
-		if got := test.page.class(test.row); got != test.want {
-			t.Errorf("%s: %+v is of class %d, want %d", test.page.sort, test.row, got, test.want)
+		if got := classOf(test.page, s, test.row); got != test.want {
+			t.Errorf("order %d: %+v is of class %d, want %d", test.page.sort, test.row, got, test.want)
 		}
 	}
 }
@@ -166,7 +216,7 @@ func TestNullsStandLast(t *testing.T) {
 // the cursor counts as on it.
 func TestWidePage(t *testing.T) {
 	t.Parallel()
-	q, _ := galtByPrice()
+	q, _ := galtByPrice("")
 	for _, test := range []struct {
 		name   string
 		change Change
@@ -178,7 +228,7 @@ func TestWidePage(t *testing.T) {
 		{"at the cursor", changeOf(nil, galt(200, 2)), false},
 		{"another city's", changeOf(nil, folsom(900, 9)), false},
 	} {
-		if got := Affects(&q, listing.Window{}, &test.change); got != test.purged {
+		if got := affects(&q, listing.Window{}, &test.change); got != test.purged {
 			t.Errorf("%s: purged %v, want %v", test.name, got, test.purged)
 		}
 	}
@@ -186,48 +236,39 @@ func TestWidePage(t *testing.T) {
 
 func TestSummary(t *testing.T) {
 	t.Parallel()
-	q := listing.Query{Kind: listing.SummaryKind}
-	q.Filter.City = []string{"GALT"}
-	q.Filter.MinArea = listing.Some[int32](500)
-	large := func(mutate func(*listing.Row)) *listing.Row {
-		r := galt(300, 3)
-		r.LivingArea = listing.Some[int32](900)
-		if mutate != nil {
-			mutate(r)
-		}
-		return r
-	}
-	with := func(mutate func(*listing.Row)) Change { return changeOf(large(nil), large(mutate)) }
+	q := listingtest.Query("properties/summary?city=GALT&min_area=500")
+	large := func(pairs ...any) *listing.Row { return galt(300, 3, append([]any{"living_area", 900}, pairs...)...) }
+	with := func(pairs ...any) Change { return changeOf(large(), large(pairs...)) }
 	for _, test := range []struct {
 		name   string
 		change Change
 		purged bool
 	}{
-		{"inserted", changeOf(nil, large(nil)), true},
-		{"deleted", changeOf(large(nil), nil), true},
-		{"enters", changeOf(folsom(300, 3), large(nil)), true},
-		{"leaves: NULL matches no bound", with(func(r *listing.Row) { r.LivingArea = listing.Null[int32]{} }), true},
-		{"another price", with(func(r *listing.Row) { r.Price++ }), true},
-		{"another type", with(func(r *listing.Row) { r.PropertyType = "Condo" }), true},
-		{"another number of bedrooms", with(func(r *listing.Row) { r.Bedrooms = listing.Some[int16](0) }), true},
-		{"larger, as before in the filter", with(func(r *listing.Row) { r.LivingArea = listing.Some[int32](901) }), false},
-		{"another status", with(func(r *listing.Row) { r.Status = "sold" }), false},
-		{"another title", changeOf(large(nil), large(nil), listing.Title, listing.Description), false},
+		{"inserted", changeOf(nil, large()), true},
+		{"deleted", changeOf(large(), nil), true},
+		{"enters", changeOf(folsom(300, 3), large()), true},
+		{"leaves: NULL matches no bound", with("living_area", nil), true},
+		{"another price", with("price", 301), true},
+		{"another type", with("property_type", "Condo"), true},
+		{"another number of bedrooms", with("bedrooms", 0), true},
+		{"larger, as before in the filter", with("living_area", 901), false},
+		{"another status", with("status", "sold"), false},
+		{"another title", changeOf(large(), large(), "title", "description"), false},
 		{"another city's", changeOf(nil, folsom(300, 3)), false},
 	} {
-		if got := Affects(&q, listing.Window{}, &test.change); got != test.purged {
+		if got := affects(&q, listing.Window{}, &test.change); got != test.purged {
 			t.Errorf("%s: purged %v, want %v", test.name, got, test.purged)
 		}
 	}
-	q.Filter.Text = "pool"
-	if c := changeOf(large(nil), large(nil), listing.Description); !Affects(&q, listing.Window{}, &c) {
+	q = listingtest.Query("properties/summary?city=GALT&min_area=500&q=pool")
+	if c := changeOf(large(), large(), "description"); !affects(&q, listing.Window{}, &c) {
 		t.Error("a search summary is kept though another description may not be found")
 	}
 }
 
 func TestProperty(t *testing.T) {
 	t.Parallel()
-	q := listing.Query{Kind: listing.PropertyKind, ID: 3}
+	q := listingtest.Query("properties/3")
 	for _, test := range []struct {
 		name   string
 		change Change
@@ -235,14 +276,14 @@ func TestProperty(t *testing.T) {
 	}{
 		{"inserted: the cached 404 goes", changeOf(nil, galt(300, 3)), true},
 		{"deleted", changeOf(galt(300, 3), nil), true},
-		{"another description", changeOf(galt(300, 3), galt(300, 3), listing.Description), true},
-		{"another updated_at", changeOf(galt(300, 3), galt(300, 3), listing.UpdatedAt), true},
+		{"another description", changeOf(galt(300, 3), galt(300, 3), "description"), true},
+		{"another updated_at", changeOf(galt(300, 3), galt(300, 3), "updated_at"), true},
 		{"takes the id", changeOf(galt(300, 9), galt(300, 3)), true},
 		{"gives the id up", changeOf(galt(300, 3), galt(300, 9)), true},
 		{"another", changeOf(galt(300, 4), galt(310, 4)), false},
 		{"another, inserted", changeOf(nil, galt(300, 4)), false},
 	} {
-		if got := Affects(&q, listing.Window{}, &test.change); got != test.purged {
+		if got := affects(&q, listing.Window{}, &test.change); got != test.purged {
 			t.Errorf("%s: purged %v, want %v", test.name, got, test.purged)
 		}
 	}
@@ -251,19 +292,51 @@ func TestProperty(t *testing.T) {
 // TestUnknownChange: what says nothing about itself may have changed anything.
 func TestUnknownChange(t *testing.T) {
 	t.Parallel()
-	var ix Index
+	ix := NewIndex(listingtest.Site())
 	texts := []string{"properties", "properties/3", "properties/summary?city=GALT"}
 	for i, text := range texts {
 		ix.Set(int64(i), text, listing.Window{})
 	}
-	for _, c := range []Change{{Kind: WholeTable}, {Kind: BulkChange}, {Kind: 99}} {
-		if got := ix.Affected(&c, nil); len(got) != len(texts) {
-			t.Errorf("change of kind %d affects %q", c.Kind, got)
+	for _, table := range []*listing.Table{nil, listingtest.Properties()} {
+		for _, c := range []Change{{Table: table, Kind: WholeTable}, {Table: table, Kind: BulkChange}, {Table: table, Kind: 99}} {
+			if got := ix.Affected(&c, nil); len(got) != len(texts) {
+				t.Errorf("change of kind %d affects %q", c.Kind, got)
+			}
+			for _, text := range texts {
+				q := listingtest.Query(text)
+				if !affects(&q, listing.Window{}, &c) {
+					t.Errorf("change of kind %d does not touch %s", c.Kind, text)
+				}
+			}
 		}
-		for _, text := range texts {
-			q, err := listing.Parse(text)
-			if err != nil || !Affects(&q, listing.Window{}, &c) {
-				t.Errorf("change of kind %d does not touch %s (%v)", c.Kind, text, err)
+	}
+}
+
+// TestCursorAtANull: no row with a value is behind it, in any order, and of those with a NULL
+// some are, even where the column has a NOT NULL.
+func TestCursorAtANull(t *testing.T) {
+	t.Parallel()
+	for sort, column := range map[string]string{"newest": "created_at", "-price": "price", "price": "price", "area": "living_area", "-area": "living_area"} {
+		q := listing.Query{Table: listingtest.Properties(), Sort: orderOf(sort), Limit: 5}
+		q.After = listing.Some(listing.Key{Key: listing.Value{Number: 9}})
+		ix := NewIndex(listingtest.Site())
+		ix.Set(1, q.String(), listing.Window{})
+		behind := 10
+		if q.Order().Descending {
+			behind = 8
+		}
+		for _, test := range []struct {
+			row  listing.Row
+			want bool
+		}{
+			{listingtest.Property(1, "living_area", 1), false},
+			{listingtest.Property(10, "price", "NaN", "created_at", "infinity", "living_area", 1), false},
+			{listingtest.Property(behind, column, nil), true},
+			{listingtest.Property(9, column, nil), false},
+		} {
+			change := changeOf(nil, &test.row)
+			if got := len(ix.Affected(&change, nil)) > 0; got != test.want {
+				t.Errorf("%s behind a NULL: a new row %+v touches it: %v, want %v", sort, test.row, got, test.want)
 			}
 		}
 	}

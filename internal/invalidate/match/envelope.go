@@ -3,82 +3,87 @@ package match
 import (
 	"slices"
 
+	"github.com/freshlist/freshlist/internal/description"
 	"github.com/freshlist/freshlist/internal/listing"
 )
 
 // An envelope's box holds every row of its statement, before and after. A query
 // whose own box does not meet it cannot have changed; any other is purged.
 
-// affectsSummary: a summary depends on the columns that it aggregates and on
-// those that its filter compares.
-func (e *Envelope) affectsSummary(f *listing.Filter) bool {
-	return e.Changed&(listing.SummaryColumns|f.Columns()) != 0 && e.meets(f)
-}
-
-// affectsPage: a list shows every column that its filter compares, but for the
-// description that a text search reads.
-func (e *Envelope) affectsPage(f *listing.Filter, p *page) bool {
-	effect := effectOf(e.Changed, f.HasText())
-	return (effect.shown || effect.searched) && e.meets(f) && e.reaches(p)
+// affects is the decision for a live page or summary. It depends on the columns that it
+// shows, or counts by and adds up, and on those that its filter compares.
+func (e *Envelope) affects(l *liveQuery) bool {
+	s, f := l.filter.space, l.filter.Filter
+	return e.Changed&(s.shows(&l.hotFields)|f.Columns(s.table)) != 0 && e.meets(s.table, f) &&
+		(l.summary || e.reaches(&s.orders[l.sort], &l.page))
 }
 
 // meets reports whether some row of the envelope may match the filter.
-func (e *Envelope) meets(f *listing.Filter) bool {
-	return e.City.meets(f.City) &&
-		e.PostalCode.meets(f.PostalCode) &&
-		e.PropertyType.meets(f.PropertyType) &&
-		e.Status.meets(f.Status) &&
-		e.Price.meets(f.MinPrice, f.MaxPrice) &&
-		e.Bedrooms.meets(f.MinBedrooms, f.MaxBedrooms) &&
-		e.Bathrooms.meets(f.MinBathrooms, listing.Null[int16]{}) &&
-		e.LivingArea.meets(f.MinArea, f.MaxArea) &&
-		(!f.Box.Valid || e.overlaps(f.Box.V))
+func (e *Envelope) meets(t *listing.Table, f listing.Filter) bool {
+	for i := range f {
+		if !e.meetsOne(t, &f[i]) {
+			return false
+		}
+	}
+	return true
 }
 
-func (e *Envelope) overlaps(b listing.Box) bool {
-	place := func(degrees float64) listing.Null[int64] { return listing.Some(listing.PlaceOf(degrees)) }
-	return e.Latitude.meets(place(b.South), place(b.North)) && e.Longitude.meets(place(b.West), place(b.East))
+func (e *Envelope) meetsOne(t *listing.Table, c *listing.Condition) bool {
+	p := &t.Parameters[c.Parameter]
+	if p.Wide {
+		return true
+	}
+	column := &t.Columns[p.Column]
+	switch p.Kind {
+	case description.AnyOf:
+		return slices.ContainsFunc(c.Values, func(v listing.Value) bool { return e.mayHold(column, v) })
+	case description.Min:
+		return e.overlaps(column, span{column.Order(c.Bound), highest})
+	case description.Max:
+		return e.overlaps(column, span{lowest, column.Order(c.Bound)})
+	case description.BBox:
+		latitude, longitude := column, &t.Columns[t.Place.Longitude]
+		return e.overlaps(latitude, degrees(latitude, c.Box.South, c.Box.North)) &&
+			e.overlaps(longitude, degrees(longitude, c.Box.West, c.Box.East))
+	}
+	return true
+}
+
+// mayHold reports whether some row may have a value in a column.
+func (e *Envelope) mayHold(c *listing.Column, v listing.Value) bool {
+	if set := e.Sets[c.Number]; set != nil && !slices.Contains(set, v) {
+		return false
+	}
+	at := c.Order(v)
+	return e.overlaps(c, span{at, at})
+}
+
+// overlaps reports whether some row may have a value in a stretch.
+func (e *Envelope) overlaps(c *listing.Column, s span) bool {
+	n := c.Number
+	if !e.Bounded.Has(n) || !c.Ordered() {
+		return true
+	}
+	if e.Least.Null(n) || e.Greatest.Null(n) {
+		return e.Least.Null(n) != e.Greatest.Null(n) // no row has a value if both are NULL
+	}
+	return c.Order(e.Least.Values[n]) <= s.high && c.Order(e.Greatest.Values[n]) >= s.low
 }
 
 // reaches reports whether some row of the envelope may stand behind the page's
-// cursor and not behind its window. It compares the sorted column alone: equal
-// values count as reached whatever the ids.
-func (e *Envelope) reaches(p *page) bool {
-	column, r := p.sort.Column(), p.reach()
-	if r.null && e.Nulls&listing.ColumnSet(column) != 0 {
+// cursor and not behind its window. It compares the order's column alone: equal
+// values count as reached whatever the keys.
+func (e *Envelope) reaches(o *order, p *page) bool {
+	r := p.reach(o)
+	if r.null && e.Nulls.Has(o.column.Number) {
 		return true
 	}
-	if !r.values {
-		return false
+	s := span{lowest, highest}
+	if r.low.Valid {
+		s.low = r.low.V
 	}
-	switch column {
-	case listing.Price:
-		return e.Price.meets(r.low, r.high)
-	case listing.LivingArea:
-		return widened(e.LivingArea).meets(r.low, r.high)
-	case listing.CreatedAt:
-		return widened(e.CreatedAt).meets(r.low, r.high)
-	default:
-		return true
+	if r.high.Valid {
+		s.high = r.high.V
 	}
-}
-
-// meets reports whether the range may hold a value between the bounds; without
-// bounds even a NULL meets them.
-func (r Range[T]) meets(low, high listing.Null[T]) bool {
-	if r.Any || !low.Valid && !high.Valid {
-		return true
-	}
-	return r.Valid && (!high.Valid || r.Min <= high.V) && (!low.Valid || r.Max >= low.V)
-}
-
-// meets reports whether the set may hold one of a filter's values; an empty list
-// is no condition, and even a NULL meets it.
-func (s Set) meets(list []string) bool {
-	return s.Any || len(list) == 0 ||
-		slices.ContainsFunc(list, func(v string) bool { return slices.Contains(s.Values, v) })
-}
-
-func widened[T int32 | listing.Micros](r Range[T]) Range[int64] {
-	return Range[int64]{Min: int64(r.Min), Max: int64(r.Max), Valid: r.Valid, Any: r.Any}
+	return r.values && (o.wide || e.overlaps(o.column, s))
 }

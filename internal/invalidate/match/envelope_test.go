@@ -1,34 +1,47 @@
 package match
 
 import (
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
 
+	"github.com/freshlist/freshlist/internal/description"
 	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/listing/listingtest"
 )
+
+func textValues(texts ...string) []listing.Value {
+	values := []listing.Value{} // not nil, which is any
+	for _, text := range texts {
+		values = append(values, listing.Value{Text: text})
+	}
+	return values
+}
+
+func bulkOf(e *Envelope) *Change {
+	return &Change{Table: listingtest.Properties(), Kind: BulkChange, Bulk: e}
+}
 
 // TestEnvelopeLeavesOthersAlone: a bulk edit of one city's rows.
 func TestEnvelopeLeavesOthersAlone(t *testing.T) {
 	t.Parallel()
+	row := func(pairs ...any) listing.Row { return listingtest.Row(listingtest.Properties(), pairs...) }
 	bulk := Envelope{
-		Changed:      listing.ColumnSet(listing.Price),
-		ID:           Range[int64]{Min: 1000, Max: 2000, Valid: true},
-		PropertyType: Set{Any: true},
-		Status:       Set{Values: []string{"for_sale"}},
-		Price:        Range[int64]{Min: 100_00, Max: 900_00, Valid: true},
-		City:         Set{Values: []string{"FOLSOM", "GALT"}},
-		PostalCode:   Set{}, // all NULL
-		Bedrooms:     Range[int16]{Min: 2, Max: 4, Valid: true},
-		Bathrooms:    Range[int16]{Any: true},
-		LivingArea:   Range[int32]{Min: 500, Max: 900, Valid: true},
-		Latitude:     Range[int64]{Min: listing.PlaceOf(38), Max: listing.PlaceOf(39), Valid: true},
-		Longitude:    Range[int64]{Min: listing.PlaceOf(-122), Max: listing.PlaceOf(-121), Valid: true},
-		CreatedAt:    Range[listing.Micros]{Min: 1000, Max: 2000, Valid: true},
-		Nulls:        listing.ColumnSet(listing.PostalCode, listing.LivingArea),
+		Changed: columns("price"),
+		Bounded: columns("id", "price", "bedrooms", "living_area", "latitude", "longitude", "created_at"), // nothing of bathrooms
+		Least: row("id", 1000, "price", 100, "bedrooms", 2, "living_area", 500, "latitude", 38, "longitude", -122,
+			"created_at", listing.Value{Number: 1000}),
+		Greatest: row("id", 2000, "price", 900, "bedrooms", 4, "living_area", 900, "latitude", 39, "longitude", -121,
+			"created_at", listing.Value{Number: 2000}),
+		Sets: map[int][]listing.Value{ // nothing of types
+			number("status"):      textValues("for_sale"),
+			number("city"):        textValues("FOLSOM", "GALT"),
+			number("postal_code"): textValues(), // all NULL
+		},
+		Nulls: columns("postal_code", "living_area"),
 	}
-	at := func(value, id int64) listing.Key { return listing.Key{Value: listing.Some(value), ID: id} }
-	upTo := func(k listing.Key) listing.Window { return listing.Window{Bounded: true, Last: k, Ahead: k} }
+	upTo := func(p listing.Place) listing.Window { return upTo(p, p) }
 	for _, test := range []struct {
 		text   string
 		window listing.Window
@@ -52,25 +65,22 @@ func TestEnvelopeLeavesOthersAlone(t *testing.T) {
 		{"properties?min_area=901", listing.Window{}, false},
 		{"properties?bbox=-121,38,-120,39", listing.Window{}, true},
 		{"properties?bbox=-120.9,38,-120,39", listing.Window{}, false},
+		{"properties?bbox=-121,39.1,-120,40", listing.Window{}, false},
 		{"properties?q=pool", listing.Window{}, true},
-		{"properties", upTo(at(2001, 1)), false},               // newest first: all rows are older
-		{"properties", upTo(at(2000, 1)), true},                // equal values count, whatever the ids
-		{"properties?sort=price", upTo(at(99_99, 1)), false},   // all rows are dearer
-		{"properties?sort=price", upTo(at(100_00, 1)), true},   //
-		{"properties?sort=-price", upTo(at(900_01, 1)), false}, // all rows are cheaper
-		{"properties?sort=area", upTo(at(499, 1)), false},
-		{"properties?sort=area", upTo(listing.Key{ID: 1}), true}, // the NULLs at the end
-		{"properties?sort=-area", upTo(at(901, 1)), false},
+		{"properties", upTo(placeAt(2001, 1)), false},               // newest first: all rows are older
+		{"properties", upTo(placeAt(2000, 1)), true},                // equal values count, whatever the ids
+		{"properties?sort=price", upTo(placeAt(99_99, 1)), false},   // all rows are dearer
+		{"properties?sort=price", upTo(placeAt(100_00, 1)), true},   //
+		{"properties?sort=-price", upTo(placeAt(900_01, 1)), false}, // all rows are cheaper
+		{"properties?sort=area", upTo(placeAt(499, 1)), false},
+		{"properties?sort=area", upTo(listing.Place{Key: 1}), true}, // the NULLs at the end
+		{"properties?sort=-area", upTo(placeAt(901, 1)), false},
 		{"properties/999", listing.Window{}, false},
 		{"properties/1000", listing.Window{}, true},
 		{"properties/2001", listing.Window{}, false},
 	} {
-		q, err := listing.Parse(test.text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := Change{Kind: BulkChange, Bulk: &bulk}
-		if got := Affects(&q, test.window, &c); got != test.purged {
+		q := listingtest.Query(test.text)
+		if got := affects(&q, test.window, bulkOf(&bulk)); got != test.purged {
 			t.Errorf("%s up to %s: purged %v, want %v", test.text, test.window, got, test.purged)
 		}
 	}
@@ -80,19 +90,21 @@ func TestEnvelopeLeavesOthersAlone(t *testing.T) {
 // numbers are known, touches no list of other ones.
 func TestEnvelopeOfOtherTypes(t *testing.T) {
 	t.Parallel()
+	row := func(bathrooms string) listing.Row {
+		return listingtest.Row(listingtest.Properties(), "bathrooms", bathrooms)
+	}
 	bulk := Envelope{
-		Changed: listing.AllColumns, PropertyType: Set{Values: []string{"Condo"}}, Bathrooms: Range[int16]{Min: 10, Max: 20, Valid: true},
+		Changed: listingtest.Properties().AllColumns(),
+		Bounded: columns("bathrooms"), Least: row("1"), Greatest: row("2"),
+		Sets: map[int][]listing.Value{number("property_type"): textValues("Condo")},
 	}
 	for text, purged := range map[string]bool{
 		"properties?property_type=Condo": true, "properties?property_type=Villa": false, "properties?property_type=Condo,Villa": true,
 		"properties/summary?property_type=Villa": false, "properties?min_bathrooms=2": true, "properties?min_bathrooms=2.1": false,
 		"properties/summary?min_bathrooms=2.1": false,
 	} {
-		q, err := listing.Parse(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := Affects(&q, listing.Window{}, &Change{Kind: BulkChange, Bulk: &bulk}); got != purged {
+		q := listingtest.Query(text)
+		if got := affects(&q, listing.Window{}, bulkOf(&bulk)); got != purged {
 			t.Errorf("%s: purged %t, want %t", text, got, purged)
 		}
 	}
@@ -102,12 +114,22 @@ func TestEnvelopeOfOtherTypes(t *testing.T) {
 // it, in both directions, and on no page before.
 func TestEnvelopeOfNulls(t *testing.T) {
 	t.Parallel()
-	nulls, values := Envelope{Changed: listing.AllColumns, Nulls: listing.ColumnSet(listing.LivingArea)}, Envelope{Changed: listing.AllColumns}
-	values.LivingArea = Range[int32]{Min: 500, Max: 900, Valid: true}
-	upTo := func(k listing.Key) listing.Window { return listing.Window{Bounded: true, Last: k, Ahead: k} }
-	end := upTo(listing.Key{ID: 9})
-	for _, sort := range []listing.Sort{listing.AreaAsc, listing.AreaDesc} {
-		first, last := listing.Query{Sort: sort, Limit: 5}, listing.Query{Sort: sort, Limit: 5, After: listing.Some(listing.Key{ID: 3})}
+	bulk := func(least, greatest any) *Envelope {
+		e := &Envelope{Changed: listingtest.Properties().AllColumns(), Bounded: columns("living_area")}
+		e.Least = listingtest.Row(listingtest.Properties(), "living_area", least)
+		e.Greatest = listingtest.Row(listingtest.Properties(), "living_area", greatest)
+		if least == nil {
+			e.Nulls = columns("living_area")
+		}
+		return e
+	}
+	nulls, values := bulk(nil, nil), bulk(500, 900)
+	upTo := func(p listing.Place) listing.Window { return upTo(p, p) }
+	end := upTo(listing.Place{Key: 9})
+	for _, sort := range []string{"area", "-area"} {
+		first := listingtest.Query("properties?sort=" + sort)
+		last := first
+		last.After = listing.Some(listing.Key{Key: listing.Value{Number: 3}})
 		for _, c := range []struct {
 			what   string
 			query  listing.Query
@@ -115,13 +137,13 @@ func TestEnvelopeOfNulls(t *testing.T) {
 			bulk   *Envelope
 			purged bool
 		}{
-			{"a page that reaches the rows without", first, end, &nulls, true},
-			{"a page before them", first, upTo(listing.Key{Value: listing.Some[int64](700), ID: 9}), &nulls, false},
-			{"a page of rows without only", last, end, &nulls, true},
-			{"the same, where all rows have one", last, end, &values, false},
-			{"a page that reaches the rows with one, too", first, end, &values, true},
+			{"a page that reaches the rows without", first, end, nulls, true},
+			{"a page before them", first, upTo(placeAt(700, 9)), nulls, false},
+			{"a page of rows without only", last, end, nulls, true},
+			{"the same, where all rows have one", last, end, values, false},
+			{"a page that reaches the rows with one, too", first, end, values, true},
 		} {
-			if got := Affects(&c.query, c.window, &Change{Kind: BulkChange, Bulk: c.bulk}); got != c.purged {
+			if got := affects(&c.query, c.window, bulkOf(c.bulk)); got != c.purged {
 				t.Errorf("sorted by %v: %s: purged %t, want %t", sort, c.what, got, c.purged)
 			}
 		}
@@ -131,8 +153,8 @@ func TestEnvelopeOfNulls(t *testing.T) {
 // TestEnvelopeOfHiddenColumns: what nobody shows touches nobody's lists.
 func TestEnvelopeOfHiddenColumns(t *testing.T) {
 	t.Parallel()
-	rows := []Change{changeOf(galt(300, 3), galt(300, 3), listing.Description)}
-	bulk := Change{Kind: BulkChange, Bulk: envelopeOf(rows)}
+	rows := []Change{changeOf(galt(300, 3), galt(300, 3), "description")}
+	bulk := bulkOf(envelopeOf(listingtest.Properties(), rows))
 	for text, purged := range map[string]bool{
 		"properties?city=GALT":                false,
 		"properties/summary?city=GALT":        false,
@@ -140,29 +162,87 @@ func TestEnvelopeOfHiddenColumns(t *testing.T) {
 		"properties/summary?city=GALT&q=pool": true,
 		"properties/3":                        true,
 	} {
-		q, err := listing.Parse(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := Affects(&q, listing.Window{}, &bulk); got != purged {
+		q := listingtest.Query(text)
+		if got := affects(&q, listing.Window{}, bulk); got != purged {
 			t.Errorf("%s: purged %v, want %v", text, got, purged)
 		}
 	}
 }
 
 // TestEnvelopeCoversItsRows: a query that one of the changes touches is touched
-// by the envelope of all.
+// by the envelope of all, also by one that says less.
 func TestEnvelopeCoversItsRows(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		changes := rapid.SliceOfN(rowChange(), 1, 5).Draw(t, "changes")
-		bulk := Change{Kind: BulkChange, Bulk: envelopeOf(changes)}
-		q := query(t)
+		table := someTable(t)
+		changes := rapid.SliceOfN(rowChange(table), 1, 5).Draw(t, "changes")
+		e := envelopeOf(table, changes)
+		e.Bounded &^= listing.Columns(rapid.SampledFrom([]uint64{0, 0, 0x5555555555555555, 1<<64 - 1}).Draw(t, "unbounded"))
+		for c := range e.Sets {
+			if c%rapid.IntRange(2, 4).Draw(t, "any") == 0 {
+				e.Sets[c] = nil
+			}
+		}
+		bulk := Change{Table: table, Kind: BulkChange, Bulk: e}
+		q := query(t, table)
 		w := window(t, &q)
 		for i := range changes {
-			if Affects(&q, w, &changes[i]) && !Affects(&q, w, &bulk) {
+			if affects(&q, w, &changes[i]) && !affects(&q, w, &bulk) {
 				t.Fatalf("%s up to %s: touched by %+v, not by the envelope %+v", q, w, changes[i], bulk.Bulk)
 			}
 		}
 	})
+}
+
+// envelopeOf returns the envelope of the changes of one statement, as capture makes it.
+func envelopeOf(t *listing.Table, changes []Change) *Envelope {
+	e := Envelope{Least: t.NewRow(), Greatest: t.NewRow(), Sets: map[int][]listing.Value{}}
+	e.Least.Nulls, e.Greatest.Nulls = t.AllColumns(), t.AllColumns()
+	for _, c := range t.Image() {
+		switch column := &t.Columns[c]; {
+		case column.Form.InNumber() && column.Form != listing.Truth:
+			e.Bounded |= listing.ColumnSet(c)
+		case c == t.Key, isListed(t, c):
+			e.Sets[c] = []listing.Value{}
+		}
+	}
+	for i := range changes {
+		c := &changes[i]
+		e.Changed |= c.Changed
+		if c.HasOld {
+			e.take(t, &c.Old)
+		}
+		if c.HasNew {
+			e.take(t, &c.New)
+		}
+	}
+	return &e
+}
+
+// isListed reports whether a filter asks for values of a column.
+func isListed(t *listing.Table, column int) bool {
+	return slices.ContainsFunc(t.Parameters, func(p description.Parameter) bool {
+		return p.Kind == description.AnyOf && p.Column == column && !p.Wide
+	})
+}
+
+func (e *Envelope) take(t *listing.Table, r *listing.Row) {
+	for i := range t.Columns {
+		c, v := &t.Columns[i], r.Get(i)
+		if !v.Valid {
+			e.Nulls |= listing.ColumnSet(i)
+			continue
+		}
+		if set, ok := e.Sets[i]; ok {
+			e.Sets[i] = append(set, v.V)
+		}
+		if e.Bounded.Has(i) {
+			if e.Least.Null(i) || c.Order(v.V) < c.Order(e.Least.Values[i]) {
+				e.Least.Set(i, v)
+			}
+			if e.Greatest.Null(i) || c.Order(v.V) > c.Order(e.Greatest.Values[i]) {
+				e.Greatest.Set(i, v)
+			}
+		}
+	}
 }

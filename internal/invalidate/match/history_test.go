@@ -1,10 +1,13 @@
 package match
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
 
+	"github.com/freshlist/freshlist/internal/description"
 	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/listing/listingtest"
 )
@@ -12,34 +15,41 @@ import (
 // modelIDs is how many rows the table of a model can have.
 const modelIDs = 8
 
-// histories generates histories.
-func histories() *rapid.Generator[history] {
-	return rapid.Custom(func(t *rapid.T) (h history) {
-		for id := range rapid.Int64Range(0, modelIDs).Draw(t, "rows") {
-			p := modelProperty(t)
-			p.ID = id + 1
-			h.rows = append(h.rows, p)
-		}
+// modelKeys generates the keys of its rows.
+func modelKeys(table *listing.Table) *rapid.Generator[listing.Value] {
+	if table.KeyColumn().Form == listing.Whole {
+		return listingtest.IDs(rapid.Int64Range(1, modelIDs))
+	}
+	return listingtest.RowKeys(table)
+}
+
+// histories generates histories of a table.
+func histories(table *listing.Table) *rapid.Generator[history] {
+	return rapid.Custom(func(t *rapid.T) history {
+		h := history{of: table}
+		rows := listingtest.Rows(table, modelKeys(table))
+		h.rows = rapid.SliceOfN(rows, 0, modelIDs).Draw(t, "rows")
 		for range rapid.IntRange(1, 6).Draw(t, "queries") {
-			h.queries = append(h.queries, modelQuery(t))
+			h.queries = append(h.queries, modelQuery(t, table))
 		}
-		h.steps = rapid.SliceOfN(rapid.Custom(modelStep), 10, 120).Draw(t, "steps")
+		h.steps = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) step { return modelStep(t, table) }), 10, 120).Draw(t, "steps")
 		return h
 	})
 }
 
-func modelStep(t *rapid.T) step {
+func modelStep(t *rapid.T, table *listing.Table) step {
 	s := step{
 		do: rapid.SampledFrom([]string{
 			"get", "get", "get", "get", "read", "fill", "edit", "edit", "edit", "undo", "drain", "drain", "bulk", "truncate",
 		}).Draw(t, "do"),
 		chosen: rapid.IntRange(0, 5).Draw(t, "chosen"),
 	}
+	edits := rapid.Custom(func(t *rapid.T) edited { return modelEdit(t, table) })
 	switch s.do {
 	case "edit":
-		s.edits = rapid.SliceOfN(rapid.Custom(modelEdit), 1, 2).Draw(t, "edits")
+		s.edits = rapid.SliceOfN(edits, 1, 2).Draw(t, "edits")
 	case "bulk":
-		s.edits = rapid.SliceOfN(rapid.Custom(modelEdit), 2, 4).Draw(t, "edits")
+		s.edits = rapid.SliceOfN(edits, 2, 4).Draw(t, "edits")
 	case "truncate":
 		if s.chosen > 0 {
 			s.do = "drain"
@@ -49,46 +59,53 @@ func modelStep(t *rapid.T) step {
 }
 
 // modelQuery draws a query; half of the pages have a filter that most rows match.
-func modelQuery(t *rapid.T) listing.Query {
-	q := query(t)
+func modelQuery(t *rapid.T, table *listing.Table) listing.Query {
+	q := listingtest.Queries(table, modelKeys(table)).Draw(t, "query")
 	if q.Kind == listing.PageKind && rapid.Bool().Draw(t, "plain") {
-		q.Filter = listing.Filter{City: q.Filter.City, MaxPrice: q.Filter.MaxPrice}
+		most := rapid.IntRange(0, 1).Draw(t, "conditions")
+		q.Filter = q.Filter[:min(most, len(q.Filter))]
 	}
-	if q.Filter.Text != "" {
-		q.Filter.Text = "pool"
+	for i := range q.Filter {
+		if table.Parameters[q.Filter[i].Parameter].Kind == description.Words {
+			q.Filter[i].Text = "re" // in red and green
+		}
 	}
 	q.Limit = rapid.IntRange(1, 3).Draw(t, "limit")
 	return q
 }
 
-func modelProperty(t *rapid.T) listing.Property {
-	return listing.Property{
-		Row:         listingtest.Row(rapid.Int64Range(1, modelIDs)).Draw(t, "row"),
-		Title:       rapid.SampledFrom([]string{"home", "pool"}).Draw(t, "title"),
-		Description: rapid.SampledFrom([]string{"small", "with a pool"}).Draw(t, "description"),
-		UpdatedAt:   listingtest.StoredInstant().Draw(t, "updated_at"),
+func modelEdit(t *rapid.T, table *listing.Table) edited {
+	key := modelKeys(table).Draw(t, "key")
+	e := edit(t, table, key)
+	if rapid.IntRange(0, 4).Draw(t, "all columns") == 0 {
+		e.columns = table.AllColumns()
 	}
+	e.columns &^= listing.ColumnSet(table.Key)
+	e.remove = rapid.IntRange(0, 4).Draw(t, "remove") == 0
+	return e
 }
 
-func modelEdit(t *rapid.T) edited {
-	columns := listing.AllColumns
-	if rapid.IntRange(0, 4).Draw(t, "all columns") > 0 {
-		columns = listing.ColumnSet(listing.Column(rapid.IntRange(1, int(listing.UpdatedAt)).Draw(t, "column")))
-	}
-	return edited{modelProperty(t), columns, rapid.IntRange(0, 4).Draw(t, "remove") == 0}
+// modelTables are the tables that histories happen to.
+func modelTables() []*listing.Table {
+	return []*listing.Table{listingtest.Properties(), listingtest.Every(), listingtest.ByUUID()}
 }
 
 // TestNothingStale: after every change has been applied, each cached answer is
 // what the table says.
 func TestNothingStale(t *testing.T) {
 	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		for range 5 {
-			if err := newModel(mutant{}).run(histories().Draw(t, "history")); err != nil {
-				t.Fatal(err)
-			}
-		}
-	})
+	for _, table := range modelTables() {
+		t.Run(table.Name, func(t *testing.T) {
+			t.Parallel()
+			rapid.Check(t, func(t *rapid.T) {
+				for range 5 {
+					if err := run(histories(table).Draw(t, "history"), mutant{}); err != nil {
+						t.Fatal(err)
+					}
+				}
+			})
+		})
+	}
 }
 
 // TestMutantsAreFoundOut: with a guard switched off, the same histories leave
@@ -103,9 +120,9 @@ func TestMutantsAreFoundOut(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			const most = 3000
-			histories := histories()
+			histories := histories(listingtest.Properties())
 			for seed := range most {
-				if err := newModel(m).run(histories.Example(seed)); err != nil {
+				if err := run(histories.Example(seed), m); err != nil {
 					t.Logf("after %d histories: %.200s", seed, err)
 					return
 				}
@@ -121,17 +138,17 @@ func TestMutantsAreFoundOut(t *testing.T) {
 func TestFewRemovalsAreNeedless(t *testing.T) {
 	t.Parallel()
 	w := newWorkload(mix{rows: 500, cities: 8})
-	m := newModel(mutant{})
+	m := newModel(listingtest.Properties(), mutant{})
 	for _, r := range w.table {
-		m.table[r.ID] = &listing.Property{Row: r, Title: "home"}
+		m.table[m.keyOf(&r)] = &r
 	}
 	var queries []listing.Query
 	for c := range 8 {
-		for _, price := range []int64{300_000_00, 600_000_00, listing.MaxPrice} {
-			for _, bedrooms := range []int16{0, 3} {
-				q := listing.Query{Limit: listing.DefaultLimit}
-				q.Filter = listing.Filter{City: []string{cityName(c)}, MaxPrice: listing.Some(price), MinBedrooms: listing.Some(bedrooms)}
-				queries = append(queries, listing.Query{Kind: listing.SummaryKind, Filter: q.Filter})
+		for _, most := range []string{"300000", "600000", "999999999999.99"} {
+			for _, bedrooms := range []int{0, 3} {
+				filter := fmt.Sprintf("?city=%s&max_price=%s&min_bedrooms=%d", cityName(c), most, bedrooms)
+				queries = append(queries, listingtest.Query("properties/summary"+filter))
+				q := listingtest.Query("properties" + filter)
 				for more := true; more && len(queries)%4 != 0; {
 					queries = append(queries, q)
 					answer := m.table.answer(q)
@@ -140,17 +157,22 @@ func TestFewRemovalsAreNeedless(t *testing.T) {
 			}
 		}
 	}
-	for range 60 {
+	title := number("title")
+	for i := range 60 {
 		for _, q := range queries {
 			m.read(q)
 			m.fill(len(m.filling) - 1)
 		}
 		c := w.edit()
-		old := *m.table[c.Old.ID]
-		updated := old
-		updated.Price, updated.City = old.Price+c.New.Price-c.Old.Price, c.New.City
-		if c.Changed == listing.ColumnSet(listing.Title) {
-			updated.Title += "!"
+		old := m.table[m.keyOf(&c.Old)]
+		updated := listing.Row{Values: slices.Clone(old.Values), Nulls: old.Nulls}
+		for _, column := range []string{"price", "city"} {
+			if n := number(column); c.Changed.Has(n) {
+				updated.Values[n] = c.New.Values[n]
+			}
+		}
+		if c.Changed.Has(title) {
+			updated.Values[title].Text = fmt.Sprint("edit ", i)
 		}
 		m.changes = m.update(old, updated)
 		m.drain()

@@ -2,6 +2,7 @@ package match
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"testing"
@@ -26,20 +27,21 @@ type registered struct {
 func TestIndexFindsWhatEveryQueryAskedWouldFind(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		var ix Index
+		site := rapid.SampledFrom(sites()).Draw(t, "site")
+		ix := NewIndex(site)
 		live := map[string]registered{}
 		known := []string{}
 		t.Repeat(map[string]func(*rapid.T){
 			"register": func(t *rapid.T) {
-				q := query(t)
+				q := query(t, someTableOf(t, site))
 				r := registered{rapid.Int64Range(0, 9).Draw(t, "number"), q, window(t, &q), true}
-				register(&ix, live, q.String(), r)
+				register(ix, live, q.String(), r)
 				known = append(known, q.String())
 			},
 			"register many": func(t *rapid.T) {
 				for range 12 {
-					q := query(t)
-					register(&ix, live, q.String(), registered{9, q, window(t, &q), true})
+					q := query(t, someTableOf(t, site))
+					register(ix, live, q.String(), registered{9, q, window(t, &q), true})
 				}
 			},
 			"register again": func(t *rapid.T) {
@@ -47,15 +49,15 @@ func TestIndexFindsWhatEveryQueryAskedWouldFind(t *testing.T) {
 					t.Skip("nothing known")
 				}
 				text := rapid.SampledFrom(known).Draw(t, "text")
-				q, err := listing.Parse(text)
+				q, err := site.Parse(text)
 				if err != nil {
 					t.Fatal(err)
 				}
-				register(&ix, live, text, registered{rapid.Int64Range(0, 9).Draw(t, "number"), q, window(t, &q), true})
+				register(ix, live, text, registered{rapid.Int64Range(0, 9).Draw(t, "number"), q, window(t, &q), true})
 			},
 			"register what nobody knows": func(t *rapid.T) {
-				text := "properties?basement=" + rapid.SampledFrom([]string{"1", "2"}).Draw(t, "value")
-				register(&ix, live, text, registered{number: 1})
+				text := someTableOf(t, site).Name + "?basement=" + rapid.SampledFrom([]string{"1", "2"}).Draw(t, "value")
+				register(ix, live, text, registered{number: 1})
 			},
 			"remove": func(t *rapid.T) {
 				if len(known) == 0 {
@@ -72,10 +74,10 @@ func TestIndexFindsWhatEveryQueryAskedWouldFind(t *testing.T) {
 				}
 			},
 			"change": func(t *rapid.T) {
-				c := change().Draw(t, "change")
+				c := change(t, site)
 				var want []string
 				for text, r := range live {
-					if !r.good || Affects(&r.query, r.window, &c) {
+					if !r.good || affects(&r.query, r.window, &c) {
 						want = append(want, text)
 					}
 				}
@@ -90,7 +92,7 @@ func TestIndexFindsWhatEveryQueryAskedWouldFind(t *testing.T) {
 				if ix.Len() != len(live) {
 					t.Fatalf("Len() = %d, want %d", ix.Len(), len(live))
 				}
-				checkIndex(t, &ix)
+				checkIndex(t, ix)
 			},
 		})
 	})
@@ -106,25 +108,35 @@ func register(ix *Index, live map[string]registered, text string, r registered) 
 // checkIndex fails if the index keeps anything that no live query needs, or if a
 // tree's own account of itself is wrong.
 func checkIndex(t *rapid.T, ix *Index) {
+	for i := range ix.tables {
+		checkTable(t, &ix.tables[i])
+	}
+}
+
+func checkTable(t *rapid.T, ix *tableIndex) {
 	uses := 0
 	for text, s := range ix.filters {
-		if s.uses <= 0 || s.String() != text {
-			t.Fatalf("filter %q: %d uses of %q", text, s.uses, s.String())
+		if s.uses <= 0 || s.String(ix.table) != text {
+			t.Fatalf("filter %q: %d uses of %q", text, s.uses, s.String(ix.table))
 		}
 		uses += s.uses
 	}
 	if uses != len(ix.lists) {
 		t.Fatalf("filters have %d uses, want %d", uses, len(ix.lists))
 	}
-	var shapes [shapeCount]int
-	for b, n := range ix.buckets {
+	shapes := map[shape]int{}
+	for name, n := range ix.buckets {
 		if n.size == 0 {
-			t.Fatalf("bucket %+v is empty", b)
+			t.Fatalf("bucket %q is empty", name)
 		}
-		shapes[b.shape] += checkTree(t, n)
+		shapes[shape(name[0])|shape(name[1])<<8] += checkTree(t, n)
 	}
-	if shapes != ix.shapes {
-		t.Fatalf("shapes = %v, want %v", ix.shapes, shapes)
+	counted := map[shape]int{}
+	for _, s := range ix.shapes {
+		counted[s.shape] += s.uses
+	}
+	if !maps.Equal(shapes, counted) {
+		t.Fatalf("shapes = %v, want %v", counted, shapes)
 	}
 }
 
@@ -184,184 +196,113 @@ func checkLeaf(t *rapid.T, f *leaf) {
 	}
 }
 
-func ids() *rapid.Generator[int64] { return rapid.Int64Range(-1, 8) }
+// sites are what random tests run over: the site that ships, and one with a column of every
+// type and with more columns than boxes and shapes have room for.
+func sites() []*listing.Site { return []*listing.Site{listingtest.Site(), listingtest.EverySite()} }
 
-// query generates a query; those of one property are of one that changes name.
-func query(t *rapid.T) listing.Query {
-	q := listingtest.Query(ids()).Draw(t, "query")
-	if q.Kind == listing.PropertyKind {
-		q.ID = rapid.Int64Range(1, 8).Draw(t, "id")
-	}
-	return q
+func someTableOf(t *rapid.T, site *listing.Site) *listing.Table {
+	return rapid.SampledFrom(site.Tables).Draw(t, "table")
 }
 
+func someTable(t *rapid.T) *listing.Table {
+	return someTableOf(t, rapid.SampledFrom(sites()).Draw(t, "site"))
+}
+
+// keys generates keys of a table, so few that they meet often.
+func keys(table *listing.Table) *rapid.Generator[listing.Value] {
+	if table.KeyColumn().Form == listing.Whole {
+		return listingtest.IDs(rapid.Int64Range(-1, 8))
+	}
+	return listingtest.RowKeys(table)
+}
+
+func query(t *rapid.T, table *listing.Table) listing.Query {
+	return listingtest.Queries(table, keys(table)).Draw(t, "query")
+}
+
+// window generates a window that an answer of the query may have.
 func window(t *rapid.T, q *listing.Query) listing.Window {
 	if q.Kind != listing.PageKind {
 		return listing.Window{}
 	}
-	return listingtest.Window(q.Sort, ids()).Draw(t, "window")
+	w := listingtest.Windows(q.Table, q.Sort, keys(q.Table)).Draw(t, "window")
+	if w.Bounded && q.After.Valid && q.Table.Compare(q.Sort, w.Last, q.Table.PlaceOf(q.Sort, q.After.V)) < 0 {
+		return listing.Window{} // no window ends before its cursor
+	}
+	return w
 }
 
 // change generates a change of one row or, now and then, of many.
-func change() *rapid.Generator[Change] {
-	return rapid.Custom(func(t *rapid.T) Change {
-		switch rapid.IntRange(0, 19).Draw(t, "kind") {
-		case 0:
-			return Change{Kind: WholeTable}
-		case 1:
-			return Change{Kind: BulkChange, Bulk: envelopeOf(rapid.SliceOfN(rowChange(), 1, 4).Draw(t, "rows"))}
-		default:
-			return rowChange().Draw(t, "row")
-		}
-	})
+func change(t *rapid.T, site *listing.Site) Change {
+	table := someTableOf(t, site)
+	switch rapid.IntRange(0, 19).Draw(t, "kind") {
+	case 0:
+		return Change{Table: rapid.SampledFrom([]*listing.Table{table, nil}).Draw(t, "of"), Kind: WholeTable}
+	case 1:
+		rows := rapid.SliceOfN(rowChange(table), 1, 4).Draw(t, "rows")
+		return Change{Table: table, Kind: BulkChange, Bulk: envelopeOf(table, rows)}
+	default:
+		return rowChange(table).Draw(t, "row")
+	}
 }
 
 // rowChange generates an insert, an update, mostly of few columns, or a delete.
-func rowChange() *rapid.Generator[Change] {
+func rowChange(table *listing.Table) *rapid.Generator[Change] {
 	return rapid.Custom(func(t *rapid.T) Change {
-		old := listingtest.Row(ids()).Draw(t, "old")
+		old := listingtest.Rows(table, keys(table)).Draw(t, "old")
 		switch rapid.IntRange(0, 5).Draw(t, "statement") {
 		case 0:
-			return Change{New: old, HasNew: true, Changed: listing.AllColumns}
+			return changeIn(table, nil, &old, 0)
 		case 1:
-			return Change{Old: old, HasOld: true, Changed: listing.AllColumns}
+			return changeIn(table, &old, nil, 0)
 		case 2:
-			return update(old, listingtest.Row(ids()).Draw(t, "new"), hidden(t))
+			other := listingtest.Rows(table, keys(table)).Draw(t, "new")
+			return changeIn(table, &old, &other, 0)
 		default:
-			other := listingtest.Row(rapid.Just(old.ID)).Draw(t, "new")
-			return update(old, edit(t, old, other), hidden(t))
+			edited := merged(&old, edit(t, table, old.Values[table.Key]))
+			return changeIn(table, &old, &edited, 0)
 		}
 	})
 }
 
-// edit returns the row with one column of the other.
-func edit(t *rapid.T, r, other listing.Row) listing.Row {
-	switch rapid.IntRange(0, 9).Draw(t, "column") {
-	case 0:
-		r.City = other.City
-	case 1:
-		r.Price = other.Price
-	case 2:
-		r.LivingArea = other.LivingArea
-	case 3:
-		r.Bedrooms = other.Bedrooms
-	case 4:
-		r.Latitude = other.Latitude
-	case 5:
-		r.CreatedAt = other.CreatedAt
-	case 6:
-		r.PostalCode = other.PostalCode
-	case 7:
-		r.PropertyType = other.PropertyType
-	case 8:
-		r.Status = other.Status
+// edited is what a statement does to one row.
+type edited struct {
+	row     listing.Row     // with the row's key
+	columns listing.Columns // what an update takes from it
+	remove  bool
+}
+
+// edit generates values for a few columns of a row.
+func edit(t *rapid.T, table *listing.Table, key listing.Value) edited {
+	e := edited{row: listingtest.Rows(table, rapid.Just(key)).Draw(t, "edited")}
+	for range rapid.IntRange(1, 2).Draw(t, "columns") {
+		e.columns |= listing.ColumnSet(rapid.IntRange(0, len(table.Columns)-1).Draw(t, "column"))
 	}
-	return r
+	return e
 }
 
-// hidden generates a set of the columns whose values a change does not carry.
-func hidden(t *rapid.T) listing.Columns {
-	return rapid.SampledFrom([]listing.Columns{
-		0,
-		listing.ColumnSet(listing.UpdatedAt),
-		listing.ColumnSet(listing.Description),
-		listing.ColumnSet(listing.Title, listing.UpdatedAt),
-	}).Draw(t, "hidden")
-}
-
-// update is the change that an UPDATE of a row makes.
-func update(old, new listing.Row, hidden listing.Columns) Change {
-	return Change{Old: old, New: new, HasOld: true, HasNew: true, Changed: differing(&old, &new) | hidden}
-}
-
-func differing(a, b *listing.Row) (s listing.Columns) {
-	add := func(c listing.Column, same bool) {
-		if !same {
-			s |= listing.ColumnSet(c)
+// merged returns a row with some columns of another.
+func merged(r *listing.Row, e edited) listing.Row {
+	m := listing.Row{Values: slices.Clone(r.Values), Nulls: r.Nulls}
+	for c := range m.Values {
+		if e.columns.Has(c) {
+			m.Set(c, e.row.Get(c))
 		}
 	}
-	add(listing.ID, a.ID == b.ID)
-	add(listing.PropertyType, a.PropertyType == b.PropertyType)
-	add(listing.Status, a.Status == b.Status)
-	add(listing.Price, a.Price == b.Price)
-	add(listing.City, a.City == b.City)
-	add(listing.PostalCode, a.PostalCode == b.PostalCode)
-	add(listing.Bedrooms, a.Bedrooms == b.Bedrooms)
-	add(listing.Bathrooms, a.Bathrooms == b.Bathrooms)
-	add(listing.LivingArea, a.LivingArea == b.LivingArea)
-	add(listing.Latitude, a.Latitude == b.Latitude)
-	add(listing.Longitude, a.Longitude == b.Longitude)
-	add(listing.CreatedAt, a.CreatedAt == b.CreatedAt)
-	return s
-}
-
-// envelopeOf returns the envelope of the changes of one statement.
-func envelopeOf(changes []Change) *Envelope {
-	var e Envelope
-	for i := range changes {
-		c := &changes[i]
-		e.Changed |= c.Changed
-		if c.HasOld {
-			e.take(&c.Old)
-		}
-		if c.HasNew {
-			e.take(&c.New)
-		}
-	}
-	return &e
-}
-
-func (e *Envelope) take(r *listing.Row) {
-	stretch(&e.ID, r.ID)
-	stretch(&e.Price, r.Price)
-	stretch(&e.CreatedAt, r.CreatedAt)
-	stretchNull(e, &e.Bedrooms, listing.Bedrooms, r.Bedrooms)
-	stretchNull(e, &e.Bathrooms, listing.Bathrooms, r.Bathrooms)
-	stretchNull(e, &e.LivingArea, listing.LivingArea, r.LivingArea)
-	stretchNull(e, &e.Latitude, listing.Latitude, placed(r.Latitude))
-	stretchNull(e, &e.Longitude, listing.Longitude, placed(r.Longitude))
-	e.City.Values = append(e.City.Values, r.City)
-	e.PropertyType.Values = append(e.PropertyType.Values, r.PropertyType)
-	e.Status.Values = append(e.Status.Values, r.Status)
-	if r.PostalCode.Valid {
-		e.PostalCode.Values = append(e.PostalCode.Values, r.PostalCode.V)
-	} else {
-		e.Nulls |= listing.ColumnSet(listing.PostalCode)
-	}
-}
-
-func placed(v listing.Null[float64]) listing.Null[int64] {
-	return listing.Null[int64]{V: listing.PlaceOf(v.V), Valid: v.Valid}
-}
-
-func stretch[T int16 | int32 | int64 | listing.Micros](r *Range[T], v T) {
-	if !r.Valid {
-		*r = Range[T]{Min: v, Max: v, Valid: true}
-	}
-	r.Min, r.Max = min(r.Min, v), max(r.Max, v)
-}
-
-func stretchNull[T int16 | int32 | int64](e *Envelope, r *Range[T], c listing.Column, v listing.Null[T]) {
-	if v.Valid {
-		stretch(r, v.V)
-	} else {
-		e.Nulls |= listing.ColumnSet(c)
-	}
+	return m
 }
 
 func ExampleIndex() {
-	var ix Index
+	ix := NewIndex(listingtest.Site())
 	ix.Set(1, "properties?city=FOLSOM&max_price=500000", listing.Window{})
 	ix.Set(2, "properties?city=GALT", listing.Window{})
 	ix.Set(3, "properties/17", listing.Window{})
 
-	old := listing.Row{ID: 17, City: "FOLSOM", Price: 510_000_00}
-	cheaper := old
-	cheaper.Price = 500_000_00
 	texts := ix.Affected(&Change{
-		Old: old, HasOld: true,
-		New: cheaper, HasNew: true,
-		Changed: listing.ColumnSet(listing.Price),
+		Table: listingtest.Properties(),
+		Old:   listingtest.Property(17, "city", "FOLSOM", "price", 510_000), HasOld: true,
+		New: listingtest.Property(17, "city", "FOLSOM", "price", 500_000), HasNew: true,
+		Changed: listing.ColumnSet(listingtest.Properties().Column("price")),
 	}, nil)
 	slices.Sort(texts)
 	for _, text := range texts {

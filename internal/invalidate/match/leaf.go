@@ -16,10 +16,10 @@ type leaf struct {
 	furtherBoxes []span  // the boxes on the axes that entries have no room for, query by query
 	blocks       []block // the cells' starts, axis by axis; a cell reaches to the next one's start
 	bitmaps      []uint64
-	room         int              // words of each cell's bitmap
-	laidOut      int              // how many queries there were when the axes were cut
-	width        int              // the number of axes
-	axes         [dimensions]axis // at least one, if there are queries; no slice, which would be one more read to wait for
+	room         int            // words of each cell's bitmap
+	laidOut      int            // how many queries there were when the axes were cut
+	width        int            // the number of axes
+	axes         [mostAxes]axis // at least one, if there are queries; no slice, which would be one more read to wait for
 }
 
 // axis is one axis on which a box of the leaf has an end.
@@ -79,7 +79,7 @@ func (f *leaf) layOut() {
 	for i, l := range f.queries {
 		boxes[i] = l.box()
 	}
-	for d := range dimensions {
+	for d := range f.queries[0].filter.space.axes {
 		bounds := func(b box) bool { return b[d] != everything() }
 		if slices.ContainsFunc(boxes, bounds) {
 			f.cut(d, boxes)
@@ -217,7 +217,7 @@ func (f *leaf) insert(l *liveQuery) {
 // lacksAxis reports whether a box has an end on an axis that has not been cut.
 func (f *leaf) lacksAxis(b *box) bool {
 	k := 0
-	for d := range dimensions {
+	for d := range f.queries[0].filter.space.axes {
 		if k < f.width && f.axes[k].dimension == d {
 			k++
 		} else if b[d] != everything() {

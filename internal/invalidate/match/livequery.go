@@ -1,5 +1,7 @@
 package match
 
+import "github.com/freshlist/freshlist/internal/listing"
+
 // liveQuery is a live page or summary.
 type liveQuery struct {
 	hotFields
@@ -13,47 +15,67 @@ type liveQuery struct {
 type hotFields struct {
 	page           // of a summary: not used
 	summary bool   // whether it is one
-	hasText bool   // whether its filter has a text search
-	exact   bool   // whether its buckets hold rows to all lists of its filter
+	wide    bool   // whether only PostgreSQL can judge a condition of its filter
+	exact   bool   // whether its buckets and its box hold just the rows of its filter
 	single  bool   // whether it is exact and stands in one bucket only
 	text    string // its canonical text
 }
 
+// sharedFilter is one filter and how many live queries have it: a filter's pages and
+// its summary keep it in memory once.
+type sharedFilter struct {
+	listing.Filter
+	space   *space
+	text    string // its canonical text
+	uses    int
+	wide    listing.Columns // those that the conditions read which only PostgreSQL can judge
+	shape   shape
+	exact   bool // whether buckets and boxes hold just its rows
+	buckets uint8
+}
+
+func newFilter(s *space, f listing.Filter, text string) *sharedFilter {
+	made := &sharedFilter{Filter: f, space: s, text: text, wide: f.WideColumns(s.table), exact: true}
+	of, buckets := s.shapeOf(f)
+	made.shape, made.buckets = of, uint8(buckets)
+	for i := range f {
+		made.exact = made.exact && s.exact(&f[i], of)
+	}
+	return made
+}
+
+// match reports whether a row is of the filter, as far as Go can tell.
+func (f *sharedFilter) match(r *listing.Row) bool { return f.Match(f.space.table, r) }
+
+func newLiveQuery(q *listing.Query, f *sharedFilter, number int64, text string, w listing.Window) *liveQuery {
+	l := &liveQuery{filter: f, number: number}
+	l.text, l.wide, l.exact, l.single = text, f.shape&withWide != 0, f.exact, f.exact && f.buckets == 1
+	if l.summary = q.Kind == listing.SummaryKind; !l.summary {
+		l.page = f.space.pageOf(q, w)
+	}
+	return l
+}
+
 // span returns the stretch of one axis outside of which no row can be of the
-// query: its filter's, and for a page's sorted column what the page reaches over.
-func (l *liveQuery) span(d dimension) span {
-	s := filterSpan(&l.filter.Filter, d)
-	if !l.summary && d == sortedBy(l.sort) {
-		s = s.intersect(l.reach().span())
+// query: its filter's, and for a page's order what the page reaches over.
+func (l *liveQuery) span(a dimension) span {
+	f := l.filter
+	s := everything()
+	for i := range f.Filter {
+		s = s.intersect(f.space.span(&f.Filter[i], a))
+	}
+	if o := &f.space.orders[l.sort]; !l.summary && o.dimension == a {
+		s = s.intersect(l.reach(o).span())
 	}
 	return s
 }
 
 // box is what a query spans on every axis.
-type box [dimensions]span
+type box [mostAxes]span
 
 func (l *liveQuery) box() (b box) {
-	for d := range dimensions {
-		b[d] = l.span(d)
+	for a := range l.filter.space.axes {
+		b[a] = l.span(a)
 	}
 	return b
-}
-
-// affectedBy is the decision for a change of one row, given whether the row
-// matches the filter before and after; or need not, for a page that does not
-// reach to the row's place.
-func (g *hotFields) affectedBy(c *Change, before, after bool) bool {
-	e := effectOf(c.Changed, g.hasText)
-	if g.summary {
-		return affectsSummary(before, after, e)
-	}
-	return g.affected(c, before, after, e)
-}
-
-// affectedByEnvelope is the decision for a change of many rows.
-func (l *liveQuery) affectedByEnvelope(e *Envelope) bool {
-	if l.summary {
-		return e.affectsSummary(&l.filter.Filter)
-	}
-	return e.affectsPage(&l.filter.Filter, &l.page)
 }

@@ -1,40 +1,42 @@
 package match
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
+	"github.com/freshlist/freshlist/internal/description"
 	"github.com/freshlist/freshlist/internal/listing"
 )
 
-// table is the database of the model: a few properties by id.
-type table map[int64]*listing.Property
+// table is the database of the model: a few rows of a table by key. It compares values by
+// itself, also those that only PostgreSQL compares: it need not compare them as PostgreSQL does, since
+// nothing may rest on how that is.
+type table map[listing.Value]*listing.Row
 
 // answer is what a reader of the table gets.
 func (tb table) answer(q listing.Query) listing.Queryset {
 	qs := listing.Queryset{Query: q}
 	switch q.Kind {
-	case listing.PropertyKind:
-		if p, ok := tb[q.ID]; ok {
-			qs.Items = []listing.Property{*p}
+	case listing.RowKind:
+		if r, ok := tb[q.Key]; ok {
+			qs.Items = []listing.Row{*r}
 		}
 	case listing.SummaryKind:
-		qs.Summary = summarize(tb.found(q.Filter))
+		qs.Summary = summarize(q.Table, tb.found(q))
 	default:
-		items := tb.found(q.Filter)
-		place := func(p *listing.Property) listing.Key { return q.Sort.Key(&p.Row) }
-		slices.SortFunc(items, func(a, b listing.Property) int { return q.Sort.Compare(place(&a), place(&b)) })
+		items := tb.found(q)
+		key := func(r *listing.Row) listing.Key { return q.Table.KeyOf(q.Sort, r) }
+		slices.SortFunc(items, func(a, b listing.Row) int { return compareKeys(&q, key(&a), key(&b)) })
 		if q.After.Valid {
-			items = slices.DeleteFunc(items, func(p listing.Property) bool { return q.Sort.Compare(place(&p), q.After.V) <= 0 })
-		}
-		for i := range items { // a list shows neither
-			items[i].Description, items[i].UpdatedAt = "", 0
+			items = slices.DeleteFunc(items, func(r listing.Row) bool { return compareKeys(&q, key(&r), q.After.V) <= 0 })
 		}
 		if len(items) > q.Limit {
-			qs.Ahead = listing.Some(place(&items[q.Limit]))
+			qs.Ahead = listing.Some(key(&items[q.Limit]))
 			items = items[:q.Limit]
 		}
 		qs.Items = items
@@ -42,40 +44,128 @@ func (tb table) answer(q listing.Query) listing.Queryset {
 	return qs
 }
 
-// found returns the properties of a filter. The text search of the model finds
-// words in titles and descriptions.
-func (tb table) found(f listing.Filter) []listing.Property {
-	var items []listing.Property
-	for _, p := range tb {
-		if f.Match(&p.Row) && strings.Contains(p.Title+" "+p.Description, f.Text) {
-			items = append(items, *p)
+// found returns the rows of a filter.
+func (tb table) found(q listing.Query) []listing.Row {
+	var items []listing.Row
+	for _, r := range tb {
+		judged := func(c listing.Condition) bool { return !judges(q.Table, &c, r) }
+		if q.Filter.Match(q.Table, r) && !slices.ContainsFunc(q.Filter, judged) {
+			items = append(items, *r)
 		}
 	}
+	key := q.Table.Key // of equal values that are spelled otherwise, the least is always the same
+	slices.SortFunc(items, func(a, b listing.Row) int {
+		return compareValues(q.Table.KeyColumn(), false, a.Values[key], b.Values[key])
+	})
 	return items
 }
 
-func summarize(items []listing.Property) (s listing.Summary) {
-	cities, types, bedrooms := map[string]int64{}, map[string]int64{}, map[string]int64{}
-	for i, p := range items {
-		if i == 0 {
-			s.MinPrice, s.MaxPrice = p.Price, p.Price
-		}
-		s.Count++
-		s.MinPrice, s.MaxPrice = min(s.MinPrice, p.Price), max(s.MaxPrice, p.Price)
-		s.MeanPrice += p.Price / 100 // the sum will do: it differs where the mean does
-		cities[p.City]++
-		types[p.PropertyType]++
-		bedrooms[fmt.Sprint(p.Bedrooms)]++
+// judges reports whether a row meets a condition that Go cannot judge.
+func judges(t *listing.Table, c *listing.Condition, r *listing.Row) bool {
+	p := &t.Parameters[c.Parameter]
+	if !p.Wide {
+		return true
 	}
-	s.ByCity, s.ByPropertyType, s.ByBedrooms = facets(cities), facets(types), facets(bedrooms)
+	if p.Kind == description.Words {
+		return slices.ContainsFunc(t.Search, func(column int) bool { return strings.Contains(r.Values[column].Text, c.Text) })
+	}
+	v := r.Values[p.Column].Text
+	switch {
+	case r.Null(p.Column):
+		return false
+	case p.Kind == description.Min:
+		return compareTexts(v, c.Bound.Text) >= 0
+	case p.Kind == description.Max:
+		return compareTexts(v, c.Bound.Text) <= 0
+	default:
+		return slices.ContainsFunc(c.Values, func(w listing.Value) bool { return strings.EqualFold(v, w.Text) })
+	}
+}
+
+// compareKeys is the order of a page.
+func compareKeys(q *listing.Query, a, b listing.Key) int {
+	o := q.Order()
+	if a.Value.Valid != b.Value.Valid {
+		return cmp.Or(boolean(b.Value.Valid)-boolean(a.Value.Valid), 0)
+	}
+	c := cmp.Or(compareValues(o.Column, o.Wide, a.Value.V, b.Value.V), compareValues(q.Table.KeyColumn(), false, a.Key, b.Key))
+	if o.Descending {
+		return -c
+	}
+	return c
+}
+
+func boolean(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func compareValues(c *listing.Column, wide bool, a, b listing.Value) int {
+	switch {
+	case wide:
+		return compareTexts(a.Text, b.Text)
+	case c.Form == listing.Float:
+		return cmp.Compare(c.Order(a), c.Order(b))
+	case c.Form.InNumber():
+		return cmp.Compare(a.Number, b.Number)
+	default:
+		return strings.Compare(a.Text, b.Text)
+	}
+}
+
+// compareTexts orders numbers of any length by their value, other texts somehow.
+func compareTexts(a, b string) int {
+	x, err := strconv.ParseFloat(a, 64)
+	y, err2 := strconv.ParseFloat(b, 64)
+	if err == nil && err2 == nil {
+		return cmp.Compare(x, y)
+	}
+	return cmp.Or(strings.Compare(strings.ToLower(a), strings.ToLower(b)), strings.Compare(b, a))
+}
+
+func summarize(t *listing.Table, items []listing.Row) listing.Summary {
+	s := listing.Summary{Count: int64(len(items))}
+	for _, column := range t.Stats {
+		s.Stats = append(s.Stats, statOf(&t.Columns[column], items))
+	}
+	for _, f := range t.Table.Facets {
+		counts := map[listing.Null[listing.Value]]int64{}
+		for i := range items {
+			counts[items[i].Get(f.Column)]++
+		}
+		var facets []listing.Facet
+		for v, n := range counts {
+			facets = append(facets, listing.Facet{Value: v, Count: n})
+		}
+		slices.SortFunc(facets, func(a, b listing.Facet) int { return strings.Compare(fmt.Sprint(a.Value), fmt.Sprint(b.Value)) })
+		s.Facets = append(s.Facets, facets)
+	}
 	return s
 }
 
-func facets(counts map[string]int64) (fs []listing.Facet) {
-	for _, value := range slices.Sorted(maps.Keys(counts)) {
-		fs = append(fs, listing.Facet{Value: listing.Some(value), Count: counts[value]})
+func statOf(c *listing.Column, items []listing.Row) (s listing.Stat) {
+	var sum int64
+	var all []string // a text will do as a mean: it differs where the mean does
+	for i := range items {
+		v := items[i].Get(c.Number)
+		if !v.Valid {
+			continue
+		}
+		wide := !c.Ordered()
+		if !s.Min.Valid || compareValues(c, wide, v.V, s.Min.V) < 0 {
+			s.Min = v
+		}
+		if !s.Max.Valid || compareValues(c, wide, v.V, s.Max.V) > 0 {
+			s.Max = v
+		}
+		sum += v.V.Number
+		all = append(all, v.V.Text)
 	}
-	return fs
+	slices.Sort(all)
+	s.Mean = listing.Null[listing.Value]{V: listing.Value{Number: sum, Text: strings.Join(all, " ")}, Valid: len(all) > 0}
+	return s
 }
 
 // shown is all that a client can see of an answer.
@@ -90,15 +180,16 @@ func shown(qs listing.Queryset) string {
 // later, in order. What the cache holds after that must be what the table says.
 type model struct {
 	mutant
+	of       *listing.Table
 	table    table
-	index    Index
+	index    *Index
 	number   int64
 	cached   map[string]answered
-	filling  []answered       // read, not filled yet; a purge disowns them
-	changes  []Change         // not applied yet
-	before   listing.Property // what the row updated last was
-	removed  int              // cached answers that a purge removed
-	needless int              // of them, those that the table still says
+	filling  []answered  // read, not filled yet; a purge disowns them
+	changes  []Change    // not applied yet
+	before   listing.Row // what the row updated last was
+	removed  int         // cached answers that a purge removed
+	needless int         // of them, those that the table still says
 	log      []string
 }
 
@@ -114,13 +205,14 @@ type mutant struct {
 	merge       bool // changes of one row in one batch become one
 }
 
-func newModel(m mutant) *model {
-	return &model{mutant: m, table: table{}, cached: map[string]answered{}}
+func newModel(t *listing.Table, m mutant) *model {
+	return &model{mutant: m, of: t, table: table{}, index: NewIndex(t.Site), cached: map[string]answered{}}
 }
 
 // history is what happens to a model.
 type history struct {
-	rows    []listing.Property
+	of      *listing.Table
+	rows    []listing.Row
 	queries []listing.Query // those that are asked, again and again
 	steps   []step
 }
@@ -132,16 +224,10 @@ type step struct {
 	chosen int // which query, or which of the fills under way
 }
 
-// edited is what a statement does to one row.
-type edited struct {
-	property listing.Property // with the row's id
-	columns  listing.Columns  // what an update takes from it
-	remove   bool
-}
-
-func (m *model) run(h history) error {
-	for _, p := range h.rows {
-		m.table[p.ID] = &p
+func run(h history, with mutant) error {
+	m := newModel(h.of, with)
+	for _, r := range h.rows {
+		m.table[m.keyOf(&r)] = &r
 	}
 	for _, s := range h.steps {
 		m.apply(h.queries, s)
@@ -152,6 +238,8 @@ func (m *model) run(h history) error {
 	m.drain()
 	return m.check()
 }
+
+func (m *model) keyOf(r *listing.Row) listing.Value { return r.Values[m.of.Key] }
 
 func (m *model) apply(queries []listing.Query, s step) {
 	q := queries[s.chosen%len(queries)]
@@ -175,10 +263,10 @@ func (m *model) apply(queries []listing.Query, s step) {
 		for _, e := range s.edits {
 			changes = append(changes, m.edit(e)...)
 		}
-		m.changes = append(m.changes, Change{Kind: BulkChange, Bulk: envelopeOf(changes)})
+		m.changes = append(m.changes, Change{Table: m.of, Kind: BulkChange, Bulk: envelopeOf(m.of, changes)})
 	case "truncate":
 		clear(m.table)
-		m.changes = append(m.changes, Change{Kind: WholeTable})
+		m.changes = append(m.changes, Change{Table: m.of, Kind: WholeTable})
 	case "drain":
 		m.drain()
 	}
@@ -211,106 +299,47 @@ func (m *model) fill(chosen int) {
 }
 
 func (m *model) set(text string, w listing.Window) {
-	if l, ok := m.index.lists[text]; ok && m.oldWindow && l.bounded {
+	if l, ok := m.index.tables[m.of.Number].lists[text]; ok && m.oldWindow && l.bounded {
 		return
 	}
 	m.number++
 	m.index.Set(m.number, text, w)
 }
 
-// edit inserts a row if there is none of its id, else updates or deletes it.
+// edit inserts a row if there is none of its key, else updates or deletes it.
 func (m *model) edit(e edited) []Change {
-	id := e.property.ID
-	old, ok := m.table[id]
+	key := m.keyOf(&e.row)
+	old, ok := m.table[key]
 	switch {
 	case !ok:
-		m.table[id] = &e.property
-		return []Change{changeOf(nil, &e.property.Row)}
+		m.table[key] = &e.row
+		return []Change{changeIn(m.of, nil, &e.row, 0)}
 	case e.remove:
-		delete(m.table, id)
-		return []Change{changeOf(&old.Row, nil)}
+		delete(m.table, key)
+		return []Change{changeIn(m.of, old, nil, 0)}
 	}
 	m.before = *old
-	return m.update(*old, merged(*old, e.property, e.columns))
+	return m.update(old, merged(old, e))
 }
 
 // undo gives the row that was updated last its values back.
 func (m *model) undo() {
-	if p, ok := m.table[m.before.ID]; ok {
-		before := *p
-		m.changes = append(m.changes, m.update(before, m.before)...)
-		m.before = before
+	if m.before.Values == nil {
+		return
+	}
+	if r, ok := m.table[m.keyOf(&m.before)]; ok {
+		m.changes = append(m.changes, m.update(r, m.before)...)
+		m.before = *r
 	}
 }
 
-func (m *model) update(old, updated listing.Property) []Change {
-	m.table[old.ID] = &updated
-	c := update(old.Row, updated.Row, hiddenDifferences(&old, &updated))
+func (m *model) update(old *listing.Row, updated listing.Row) []Change {
+	m.table[m.keyOf(old)] = &updated
+	c := changeIn(m.of, old, &updated, 0)
 	if c.Changed == 0 {
 		return nil
 	}
 	return []Change{c}
-}
-
-func hiddenDifferences(a, b *listing.Property) (s listing.Columns) {
-	if a.Title != b.Title {
-		s |= listing.ColumnSet(listing.Title)
-	}
-	if a.Description != b.Description {
-		s |= listing.ColumnSet(listing.Description)
-	}
-	if a.UpdatedAt != b.UpdatedAt {
-		s |= listing.ColumnSet(listing.UpdatedAt)
-	}
-	return s
-}
-
-// merged returns p with some columns of other.
-func merged(p, other listing.Property, columns listing.Columns) listing.Property {
-	has := func(c listing.Column) bool { return columns&listing.ColumnSet(c) != 0 }
-	if has(listing.Title) {
-		p.Title = other.Title
-	}
-	if has(listing.Description) {
-		p.Description = other.Description
-	}
-	if has(listing.PropertyType) {
-		p.PropertyType = other.PropertyType
-	}
-	if has(listing.Status) {
-		p.Status = other.Status
-	}
-	if has(listing.Price) {
-		p.Price = other.Price
-	}
-	if has(listing.City) {
-		p.City = other.City
-	}
-	if has(listing.PostalCode) {
-		p.PostalCode = other.PostalCode
-	}
-	if has(listing.Bedrooms) {
-		p.Bedrooms = other.Bedrooms
-	}
-	if has(listing.Bathrooms) {
-		p.Bathrooms = other.Bathrooms
-	}
-	if has(listing.LivingArea) {
-		p.LivingArea = other.LivingArea
-	}
-	if has(listing.Latitude) {
-		p.Latitude = other.Latitude
-	}
-	if has(listing.Longitude) {
-		p.Longitude = other.Longitude
-	}
-	if has(listing.CreatedAt) {
-		p.CreatedAt = other.CreatedAt
-	}
-	if has(listing.UpdatedAt) {
-		p.UpdatedAt = other.UpdatedAt
-	}
-	return p
 }
 
 // drain applies all changes that the index has not seen.
@@ -318,7 +347,7 @@ func (m *model) drain() {
 	changes := m.changes
 	m.changes = nil
 	if m.merge {
-		changes = mergeByRow(changes)
+		changes = m.mergeByRow(changes)
 	}
 	for i := range changes {
 		for _, text := range m.index.Affected(&changes[i], nil) {
@@ -339,20 +368,21 @@ func (m *model) purge(text string) {
 }
 
 // mergeByRow is the optimization that must not be made.
-func mergeByRow(changes []Change) []Change {
+func (m *model) mergeByRow(changes []Change) []Change {
 	var merged []Change
-	last := map[int64]int{}
+	last := map[listing.Value]int{}
 	for _, c := range changes {
-		i, ok := last[c.Old.ID]
-		if c.Kind == RowChange && c.HasOld && c.HasNew && ok {
-			m := &merged[i]
-			m.New = c.New
-			m.Changed = differing(&m.Old, &m.New) | (m.Changed|c.Changed)&^listing.ListColumns
+		if c.Kind != RowChange || !c.HasOld || !c.HasNew {
+			merged = append(merged, c)
 			continue
 		}
-		if c.Kind == RowChange && c.HasOld && c.HasNew {
-			last[c.Old.ID] = len(merged)
+		if i, ok := last[m.keyOf(&c.Old)]; ok {
+			of := &merged[i]
+			of.New = c.New
+			of.Changed = of.Old.Differences(&of.New, m.of.AllColumns()) | (of.Changed|c.Changed)&^m.of.ListColumns
+			continue
 		}
+		last[m.keyOf(&c.Old)] = len(merged)
 		merged = append(merged, c)
 	}
 	return merged
@@ -365,7 +395,8 @@ func (m *model) check() error {
 	if len(m.changes) > 0 {
 		return nil
 	}
-	for text, a := range m.cached {
+	for _, text := range slices.Sorted(maps.Keys(m.cached)) {
+		a := m.cached[text]
 		if now := m.table.answer(a.queryset.Query); shown(now) != shown(a.queryset) {
 			return fmt.Errorf("%w: %s\ncached %+v\n   now %+v\nafter\n%s", errStale, text, a.queryset, now, strings.Join(m.log, "\n"))
 		}

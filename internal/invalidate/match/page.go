@@ -7,49 +7,106 @@ import (
 	"github.com/freshlist/freshlist/internal/listing"
 )
 
-// page is the stretch of an order that a live page covers: what lies behind its
-// cursor, up to the row that showed that there is a next page. It is kept in a
-// short form, since an index holds very many.
-type page struct {
-	after, last, ahead place // the cursor and the window's two keys
-	sort               listing.Sort
-	hasAfter           bool // whether there is a cursor
-	bounded            bool // whether the window has an end; else it is wide
+// order is one of a table's orders.
+type order struct {
+	column, key *listing.Column
+	dimension   dimension // of the column
+	descending  bool
+	wide        bool            // only PostgreSQL knows it: then it has no dimension, and its pages no ends
+	shown       listing.Columns // the columns that the items of its pages have
 }
 
-func pageOf(q *listing.Query, w listing.Window) page {
-	p := page{sort: q.Sort, hasAfter: q.After.Valid, after: placeOf(q.Sort, q.After.V)}
-	p.setWindow(w)
+func newOrder(s *space, sort int) order {
+	q := listing.Query{Table: s.table, Kind: listing.PageKind, Sort: sort}
+	of := q.Order()
+	o := order{column: of.Column, key: s.table.KeyColumn(), descending: of.Descending, wide: of.Wide, shown: q.Columns(), dimension: none}
+	if !o.wide {
+		o.dimension = s.dimension(o.column)
+	}
+	return o
+}
+
+// page is the stretch of an order that a live page covers: what lies behind its cursor, up to
+// the row that showed that there is a next page. It is kept in a short form, since an index
+// holds very many.
+type page struct {
+	after, last, ahead place // the cursor and the window's two places
+	sort               uint8 // the number of its order
+	hasAfter           bool  // whether there is a cursor
+	bounded            bool  // whether the window has an end; else it is wide
+}
+
+func (s *space) pageOf(q *listing.Query, w listing.Window) page {
+	p := page{sort: uint8(q.Sort)}
+	if o := &s.orders[q.Sort]; q.After.Valid && !o.wide {
+		p.hasAfter, p.after = true, o.placeOf(s.table.PlaceOf(q.Sort, q.After.V))
+	}
+	s.setWindow(&p, w)
 	return p
 }
 
-func (p *page) setWindow(w listing.Window) {
-	p.bounded, p.last, p.ahead = w.Bounded, placeOf(p.sort, w.Last), placeOf(p.sort, w.Ahead)
+func (s *space) setWindow(p *page, w listing.Window) {
+	p.bounded, p.last, p.ahead = false, place{}, place{}
+	if o := &s.orders[p.sort]; w.Bounded && !o.wide {
+		p.bounded, p.last, p.ahead = true, o.placeOf(w.Last), o.placeOf(w.Ahead)
+	}
 }
 
-// place is a key turned so that places, compared by their two numbers as they
-// are, stand in the order of the key's sort.
-type place struct{ value, id int64 }
+// place is a listing.Place turned so that places, compared by their two numbers as they are,
+// stand in their order.
+type place struct{ value, key int64 }
 
-// nullLast is the value of a NULL's place. No value of a sorted column is so large.
+// nullLast is the value of a NULL's place. No value of a column is so large.
 const nullLast = math.MaxInt64
 
-func placeOf(s listing.Sort, k listing.Key) place {
-	p := place{k.Value.V, k.ID}
-	if s.Descending() {
-		p = place{^p.value, ^p.id} // the complement turns an order around
+func (o *order) placeOf(p listing.Place) place {
+	v := p.Value.V
+	if !p.Value.Valid {
+		v = nullAt
 	}
-	if !k.Value.Valid {
-		p.value = nullLast
-	}
-	return p
+	return o.place(v, p.Key)
 }
 
-func (p place) compare(q place) int {
-	if c := cmp.Compare(p.value, q.value); c != 0 {
-		return c
+// place returns the place of a row with a coordinate and the number of a key.
+func (o *order) place(at, key int64) place {
+	if o.descending {
+		return place{^at, ^key} // the complement turns an order around, and NULL to its end
 	}
-	return cmp.Compare(p.id, q.id)
+	if at == nullAt {
+		at = nullLast
+	}
+	return place{at, key}
+}
+
+// value returns the coordinate that a place has been made of; none for a NULL.
+func (o *order) value(p place) listing.Null[int64] {
+	switch {
+	case p.value == nullLast:
+		return listing.Null[int64]{}
+	case o.descending:
+		return listing.Some(^p.value)
+	default:
+		return listing.Some(p.value)
+	}
+}
+
+// compare compares places. It is not sure where their numbers are the same and do not tell
+// all values apart.
+func (o *order) compare(p, q place) (c int, sure bool) {
+	if p.value != q.value {
+		return cmp.Compare(p.value, q.value), true
+	}
+	if v := o.value(p); v.Valid && !o.column.Distinct(v.V) {
+		return 0, false
+	}
+	if p.key != q.key {
+		return cmp.Compare(p.key, q.key), true
+	}
+	key := p.key
+	if o.descending {
+		key = ^key
+	}
+	return 0, o.key.Distinct(key)
 }
 
 // class is where a row stands to a page.
@@ -61,55 +118,82 @@ const (
 	next              // behind it, up to the row that showed that there is a next page
 )
 
-// class returns where a row of the filter stands.
-func (p *page) class(r *listing.Row) class {
-	at := placeOf(p.sort, p.sort.Key(r))
-	switch {
-	case p.hasAfter && at.compare(p.after) <= 0:
-		return out
-	case !p.bounded || at.compare(p.last) <= 0:
+// class returns where a row of the filter stands. A row that may be on the page counts as on
+// it: if it is not, what moves it there or away is a difference of the key or of the order's
+// column, which both count as shown.
+func (p *page) class(o *order, r *point) class {
+	if !p.hasAfter && !p.bounded {
 		return in
-	case at.compare(p.ahead) <= 0:
+	}
+	at := o.place(r.at[o.dimension], r.key)
+	if p.hasAfter {
+		if c, sure := o.compare(at, p.after); !sure {
+			return in
+		} else if c <= 0 {
+			return out
+		}
+	}
+	if !p.bounded {
+		return in
+	}
+	if c, sure := o.compare(at, p.last); !sure || c <= 0 {
+		return in
+	}
+	switch c, sure := o.compare(at, p.ahead); {
+	case !sure:
+		return in
+	case c <= 0:
 		return next
 	default:
 		return out
 	}
 }
 
-// reach is the stretch of the sorted column that a page reaches over: all that
-// its classes in and next can hold, and perhaps a little more.
+// reach is the stretch of the order's column that a page reaches over: all that its classes
+// in and next can hold, and perhaps a little more.
 type reach struct {
 	values    bool                // whether it holds rows with a value there
 	low, high listing.Null[int64] // between which values, inclusive; invalid = without end
 	null      bool                // whether it holds rows with a NULL there, which stand last
 }
 
-func (p *page) reach() reach {
-	r := reach{values: true, null: p.sort.Column() == listing.LivingArea}
-	value := func(at place) listing.Null[int64] {
-		switch {
-		case at.value == nullLast:
-			return listing.Null[int64]{}
-		case p.sort.Descending():
-			return listing.Some(^at.value)
-		default:
-			return listing.Some(at.value)
-		}
-	}
+func (p *page) reach(o *order) reach {
+	r := reach{values: true, null: true}
 	if p.hasAfter {
-		r.low = value(p.after)
+		r.low = o.value(p.after)
 		r.values = r.low.Valid // behind a NULL there is no value any more
 	}
 	if p.bounded {
 		end := p.last
-		if p.ahead.compare(end) > 0 {
+		if p.ahead.value > end.value {
 			end = p.ahead
 		}
-		r.high = value(end)
-		r.null = r.null && !r.high.Valid
+		r.high = o.value(end)
+		r.null = !r.high.Valid
 	}
-	if p.sort.Descending() {
+	if o.descending {
 		r.low, r.high = r.high, r.low
 	}
 	return r
+}
+
+// span returns the stretch of the order's axis that the page reaches over.
+func (r reach) span() span {
+	if !r.values {
+		if r.null {
+			return span{nullAt, nullAt}
+		}
+		return nothing()
+	}
+	s := span{lowest, highest}
+	if r.low.Valid {
+		s.low = r.low.V
+	}
+	if r.high.Valid {
+		s.high = r.high.V
+	}
+	if r.null {
+		s.low = nullAt // more than the page reaches, if low values stand before the NULLs
+	}
+	return s
 }

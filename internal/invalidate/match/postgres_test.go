@@ -2,6 +2,7 @@ package match
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"pgregory.net/rapid"
 
+	"github.com/freshlist/freshlist/internal/description"
 	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/listing/listingtest"
 	"github.com/freshlist/freshlist/internal/pgtest"
@@ -17,233 +19,256 @@ import (
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-// properties has the columns that filters and orders look at, with the types of
-// the real table.
-const properties = `create table properties (
-	id bigint primary key,
-	property_type text not null,
-	status text not null,
-	price numeric(14,2) not null, -- without the checks of the real one
-	city text not null,
-	postal_code text,
-	bedrooms smallint,
-	bathrooms numeric(3,1),
-	living_area integer,
-	latitude double precision,
-	longitude double precision,
-	created_at timestamptz not null
-)`
-
-const insertProperty = `insert into properties values
-	($1, $2, $3, $4::text::numeric, $5, $6, $7, $8::text::numeric, $9, $10, $11, $12::text::timestamptz)`
-
 // TestPostgresAgrees: what Go says of filters, orders and pages is what PostgreSQL
-// answers, at the edges of ranges and boxes, with NULLs and with equal keys.
+// answers, at the edges of ranges and boxes, with NULLs and with equal places, for every type
+// that Go compares.
 func TestPostgresAgrees(t *testing.T) {
 	t.Parallel()
-	conn, err := pgx.Connect(t.Context(), pgtest.New(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close(context.Background()) })
-	if _, err := conn.Exec(t.Context(), properties); err != nil {
-		t.Fatal(err)
-	}
-	db := database{conn, t.Context()}
-	rapid.Check(t, func(t *rapid.T) {
-		db.store(t, rapid.SliceOfNDistinct(listingtest.Row(rapid.Int64Range(-2, 20)), 0, 12,
-			func(r listing.Row) int64 { return r.ID }).Draw(t, "rows"))
-		rows := db.rows(t)
-		for range 5 {
-			f := listingtest.Filter().Draw(t, "filter")
-			f.Text = ""
-			agreeOnFilter(t, db, rows, f)
-			if rapid.Bool().Draw(t, "any row") {
-				f = listing.Filter{}
+	for _, table := range modelTables() {
+		t.Run(table.Name, func(t *testing.T) {
+			t.Parallel()
+			conn, err := pgx.Connect(t.Context(), pgtest.New(t))
+			if err != nil {
+				t.Fatal(err)
 			}
-			q := listing.Query{Filter: f, Sort: listingtest.Sort().Draw(t, "sort"), Limit: rapid.IntRange(1, 4).Draw(t, "limit")}
-			q.After = listingtest.Maybe(listingtest.Key(q.Sort, rapid.Int64Range(-2, 20))).Draw(t, "cursor")
-			agreeOnPage(t, db, rows, q)
-		}
-	})
+			t.Cleanup(func() { conn.Close(context.Background()) })
+			db := database{conn, t.Context(), table}
+			db.create(t)
+			rapid.Check(t, func(t *rapid.T) {
+				keys := keys(table)
+				rows := rapid.SliceOfNDistinct(listingtest.Rows(table, keys), 0, 12, func(r listing.Row) listing.Value { return r.Values[table.Key] }).Draw(t, "rows")
+				db.store(t, rows)
+				for range 5 {
+					q := listingtest.Pages(table, keys).Draw(t, "page")
+					q.Filter = slices.DeleteFunc(q.Filter, func(c listing.Condition) bool { return table.Parameters[c.Parameter].Wide })
+					agreeOnFilter(t, db, rows, q.Filter)
+					if rapid.Bool().Draw(t, "any row") {
+						q.Filter = nil
+					}
+					if !q.Order().Wide {
+						q.Limit = rapid.IntRange(1, 4).Draw(t, "limit")
+						agreeOnPage(t, db, rows, q)
+					}
+				}
+			})
+		})
+	}
 }
 
 func agreeOnFilter(t *rapid.T, db database, rows []listing.Row, f listing.Filter) {
-	found := db.ids(t, listing.Query{Filter: f, Limit: len(rows)})
+	found := db.keys(t, &listing.Query{Table: db.table, Filter: f, Limit: len(rows)})
 	for i := range rows {
-		if got, want := f.Match(&rows[i]), slices.Contains(found, rows[i].ID); got != want {
-			t.Fatalf("%q matches %+v: %v, PostgreSQL says %v", f, rows[i], got, want)
+		if got, want := f.Match(db.table, &rows[i]), slices.Contains(found, db.key(&rows[i])); got != want {
+			t.Fatalf("%q matches %+v: %v, PostgreSQL says %v", f.String(db.table), rows[i], got, want)
 		}
 	}
 }
 
 // agreeOnPage reads a page and one row more, as the read path does, and asks of
-// every row of the table where it stands to that page.
+// every row of the table where it stands to that page. Where Go cannot tell it says that the
+// row is on the page.
 func agreeOnPage(t *rapid.T, db database, rows []listing.Row, q listing.Query) {
-	found := db.ids(t, listing.Query{Filter: q.Filter, Sort: q.Sort, After: q.After, Limit: q.Limit + 1})
+	longer := q
+	longer.Limit++
+	found := db.keys(t, &longer)
 	qs := listing.Queryset{Query: q}
-	row := func(id int64) *listing.Row {
-		return &rows[slices.IndexFunc(rows, func(r listing.Row) bool { return r.ID == id })]
+	row := func(key string) *listing.Row {
+		return &rows[slices.IndexFunc(rows, func(r listing.Row) bool { return db.key(&r) == key })]
 	}
-	for i, id := range found {
+	for i, key := range found {
 		if i < q.Limit {
-			qs.Items = append(qs.Items, listing.Property{Row: *row(id)})
+			qs.Items = append(qs.Items, *row(key))
 		} else {
-			qs.Ahead = listing.Some(q.Sort.Key(row(id)))
+			qs.Ahead = listing.Some(q.Table.KeyOf(q.Sort, row(key)))
 		}
 	}
-	p := pageOf(&q, qs.Window())
+	s := spaceOf(q.Table)
+	p := s.pageOf(&q, qs.Window())
+	o := &s.orders[q.Sort]
 	for i := range rows {
 		want := out
-		if place := slices.Index(found, rows[i].ID); place >= q.Limit {
+		if place := slices.Index(found, db.key(&rows[i])); place >= q.Limit {
 			want = next
 		} else if place >= 0 {
 			want = in
 		}
 		got := out
-		if q.Filter.Match(&rows[i]) {
-			got = p.class(&rows[i])
+		if q.Filter.Match(q.Table, &rows[i]) {
+			got = classOf(&p, s, &rows[i])
 		}
-		if got != want {
+		if got != want && !(got == in && tied(o, &p, q.Table.PlaceOf(q.Sort, q.Table.KeyOf(q.Sort, &rows[i])))) {
 			t.Fatalf("%s: %+v is of class %d, PostgreSQL says %d (%v)", q, rows[i], got, want, found)
 		}
 	}
+	place := func(key string) listing.Place { return q.Table.PlaceOf(q.Sort, q.Table.KeyOf(q.Sort, row(key))) }
 	for i := range len(found) - 1 {
-		if q.Sort.Compare(q.Sort.Key(row(found[i])), q.Sort.Key(row(found[i+1]))) >= 0 {
-			t.Fatalf("%s: PostgreSQL puts %+v before %+v", q.Sort, row(found[i]), row(found[i+1]))
+		c := q.Table.Compare(q.Sort, place(found[i]), place(found[i+1]))
+		if _, sure := o.compare(o.placeOf(place(found[i])), o.placeOf(place(found[i+1]))); sure && c >= 0 {
+			t.Fatalf("%s: PostgreSQL puts %+v before %+v", q, row(found[i]), row(found[i+1]))
 		}
 	}
 }
 
-// database is the table properties on a server.
+// tied reports whether a place may be the same as one of a page's, or be not.
+func tied(o *order, p *page, at listing.Place) bool {
+	return slices.ContainsFunc([]place{p.after, p.last, p.ahead}, func(end place) bool {
+		_, sure := o.compare(o.placeOf(at), end)
+		return !sure
+	})
+}
+
+// database is a table on a server. It has the columns that Go compares, without any check.
 type database struct {
-	conn *pgx.Conn
-	ctx  context.Context
+	conn  *pgx.Conn
+	ctx   context.Context
+	table *listing.Table
+}
+
+func (db database) create(t *testing.T) {
+	sql := listingtest.EverySQL + ";" + listingtest.EveryDropChecks + ";"
+	var columns []string
+	for _, c := range db.columns() {
+		column := fmt.Sprintf("%s %s", quoted(c.Name), c.Type.Name)
+		if c.Form == listing.Words && c.Type.Bytewise {
+			column += ` COLLATE "C"`
+		}
+		columns = append(columns, column)
+	}
+	sql += "create table held (" + strings.Join(columns, ", ") + ")"
+	if _, err := db.conn.Exec(t.Context(), sql); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// columns returns the columns that Go compares.
+func (db database) columns() (columns []*listing.Column) {
+	for i := range db.table.Columns {
+		if c := &db.table.Columns[i]; c.Exact() {
+			columns = append(columns, c)
+		}
+	}
+	return columns
 }
 
 func (db database) store(t *rapid.T, rows []listing.Row) {
 	b := &pgx.Batch{}
-	b.Queue("delete from properties")
-	for _, r := range rows {
-		b.Queue(insertProperty, r.ID, r.PropertyType, r.Status, string(listing.AppendPrice(nil, r.Price)), r.City, pointer(r.PostalCode),
-			pointer(r.Bedrooms), bathrooms(r.Bathrooms), pointer(r.LivingArea), pointer(r.Latitude), pointer(r.Longitude), r.CreatedAt.String())
+	b.Queue("delete from held")
+	for i := range rows {
+		s := statement{}
+		var values []string
+		for _, c := range db.columns() {
+			values = append(values, s.value(c, rows[i].Get(c.Number)))
+		}
+		b.Queue("insert into held values ("+strings.Join(values, ", ")+")", s.args...)
 	}
 	if err := db.conn.SendBatch(db.ctx, b).Close(); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// rows returns the rows as they came to stand in the table: numbers in its scale,
-// times in its precision.
-func (db database) rows(t *rapid.T) []listing.Row {
-	rows, err := db.conn.Query(db.ctx, `select id, property_type, status, case when price = 'NaN' then $1 else (price * 100)::bigint end,
-		city, postal_code, bedrooms, case when bathrooms = 'NaN' then $2 else (bathrooms * 10)::smallint end, living_area, latitude, longitude,
-		('x' || encode(timestamptz_send(created_at), 'hex'))::bit(64)::bigint
-		from properties`, int64(listing.NaNPrice), int16(listing.NaNBathrooms))
-	if err != nil {
-		t.Fatal(err)
-	}
-	stored, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r listing.Row, err error) {
-		var postalCode *string
-		var bedrooms, bathrooms *int16
-		var area *int32
-		var latitude, longitude *float64
-		var createdAt int64
-		err = row.Scan(&r.ID, &r.PropertyType, &r.Status, &r.Price, &r.City, &postalCode, &bedrooms, &bathrooms, &area,
-			&latitude, &longitude, &createdAt)
-		r.CreatedAt = listing.MicrosOfStored(createdAt)
-		r.PostalCode, r.Bedrooms, r.Bathrooms = ofPointer(postalCode), ofPointer(bedrooms), ofPointer(bathrooms)
-		r.LivingArea, r.Latitude, r.Longitude = ofPointer(area), ofPointer(latitude), ofPointer(longitude)
-		return r, err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return stored
+func (db database) key(r *listing.Row) string {
+	return db.table.KeyColumn().Spell(r.Values[db.table.Key])
 }
 
-// ids returns the ids of the rows that the page shows, in its order.
-func (db database) ids(t *rapid.T, q listing.Query) []int64 {
-	sql, args := statement(q)
-	rows, err := db.conn.Query(db.ctx, sql, args...)
+// keys returns the keys of the rows that the page shows, in its order.
+func (db database) keys(t *rapid.T, q *listing.Query) []string {
+	s := statement{}
+	sql := s.page(q)
+	rows, err := db.conn.Query(db.ctx, sql, s.args...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	keys, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
 		t.Fatalf("%s: %v", sql, err)
 	}
-	return ids
+	return keys
 }
 
-// statement spells a page in SQL.
-func statement(q listing.Query) (string, []any) {
-	conditions, args := []string{"true"}, []any{}
-	add := func(used bool, condition string, values ...any) {
-		if !used {
-			return
-		}
-		for _, v := range values {
-			args = append(args, v)
-			condition = strings.Replace(condition, "?", fmt.Sprintf("$%d", len(args)), 1)
-		}
-		conditions = append(conditions, condition)
-	}
-	f := q.Filter
-	price := func(v listing.Null[int64]) string { return string(listing.AppendPrice(nil, v.V)) }
-	add(len(f.City) > 0, "city = any(?)", f.City)
-	add(len(f.PostalCode) > 0, "postal_code = any(?)", f.PostalCode)
-	add(len(f.PropertyType) > 0, "property_type = any(?)", f.PropertyType)
-	add(len(f.Status) > 0, "status = any(?)", f.Status)
-	add(f.MinPrice.Valid, "price >= ?::text::numeric", price(f.MinPrice))
-	add(f.MaxPrice.Valid, "price <= ?::text::numeric", price(f.MaxPrice))
-	add(f.MinBedrooms.Valid, "bedrooms >= ?", f.MinBedrooms.V)
-	add(f.MaxBedrooms.Valid, "bedrooms <= ?", f.MaxBedrooms.V)
-	add(f.MinBathrooms.Valid, "bathrooms >= ?::text::numeric", bathrooms(f.MinBathrooms))
-	add(f.MinArea.Valid, "living_area >= ?", f.MinArea.V)
-	add(f.MaxArea.Valid, "living_area <= ?", f.MaxArea.V)
-	add(f.Box.Valid, "latitude between ? and ? and longitude between ? and ?", f.Box.V.South, f.Box.V.North, f.Box.V.West, f.Box.V.East)
+// statement spells queries in SQL.
+type statement struct{ args []any }
 
-	column := map[listing.Column]string{listing.Price: "price", listing.LivingArea: "living_area", listing.CreatedAt: "created_at"}[q.Sort.Column()]
+// value returns a parameter of a column's type.
+func (s *statement) value(c *listing.Column, v listing.Null[listing.Value]) string {
+	switch {
+	case !v.Valid:
+		return "null"
+	case c.Element != nil:
+		s.args = append(s.args, elements(v.V.Text))
+		return fmt.Sprintf("$%d::text[]::%s", len(s.args), c.Castable())
+	case c.Form == listing.Day || c.Form == listing.Moment || c.Form == listing.Instant:
+		return fmt.Sprintf("'%s'::%s", c.Spell(v.V), c.Castable())
+	}
+	s.args = append(s.args, c.Spell(v.V))
+	return fmt.Sprintf("$%d::text::%s", len(s.args), c.Castable())
+}
+
+// elements returns the spellings of the elements of a captured array.
+func elements(array string) []string {
+	list := []string{}
+	for b := []byte(array); len(b) > 0; {
+		size, n := binary.Uvarint(b)
+		list = append(list, string(b[n:n+int(size)]))
+		b = b[n+int(size):]
+	}
+	return list
+}
+
+func (s *statement) list(c *listing.Column, values []listing.Value) string {
+	var list []string
+	for _, v := range values {
+		list = append(list, s.value(c, listing.Some(v)))
+	}
+	return strings.Join(list, ", ")
+}
+
+// page spells a page in SQL.
+func (s *statement) page(q *listing.Query) string {
+	conditions := []string{"true"}
+	for i := range q.Filter {
+		conditions = append(conditions, s.condition(q.Table, &q.Filter[i]))
+	}
+	o, key := q.Order(), q.Table.KeyColumn()
+	keyName := quoted(key.Name)
+	if key.Form == listing.Words {
+		keyName += ` collate "C"`
+	}
 	direction, behind := "asc", ">"
-	if q.Sort.Descending() {
+	if o.Descending {
 		direction, behind = "desc", "<"
 	}
+	column := quoted(o.Column.Name)
 	if k := q.After.V; q.After.Valid && k.Value.Valid {
-		var value any = k.Value.V
-		parameter := "?"
-		switch q.Sort.Column() {
-		case listing.Price:
-			value, parameter = price(k.Value), "?::text::numeric"
-		case listing.CreatedAt:
-			value, parameter = listing.Micros(k.Value.V).String(), "?::text::timestamptz"
-		}
-		add(true, fmt.Sprintf("((%s, id) %s (%s, ?) or %s is null)", column, behind, parameter, column), value, k.ID)
+		conditions = append(conditions, fmt.Sprintf("((%s, %s) %s (%s, %s) or %s is null)",
+			column, keyName, behind, s.value(o.Column, k.Value), s.value(key, listing.Some(k.Key)), column))
 	} else if q.After.Valid {
-		add(true, fmt.Sprintf("%s is null and id %s ?", column, behind), k.ID)
+		conditions = append(conditions, fmt.Sprintf("%s is null and %s %s %s", column, keyName, behind, s.value(key, listing.Some(k.Key))))
 	}
-	return fmt.Sprintf("select id from properties where %s order by %s %s nulls last, id %s limit %d",
-		strings.Join(conditions, " and "), column, direction, direction, q.Limit), args
+	order := fmt.Sprintf("order by %s %s nulls last, %s %s", column, direction, keyName, direction)
+	if o.Wide {
+		order = ""
+	}
+	return fmt.Sprintf("select %s::text from held where %s %s limit %d", quoted(key.Name), strings.Join(conditions, " and "), order, q.Limit)
 }
 
-func bathrooms(v listing.Null[int16]) *string {
-	if !v.Valid {
-		return nil
+func (s *statement) condition(t *listing.Table, c *listing.Condition) string {
+	p := &t.Parameters[c.Parameter]
+	column := &t.Columns[p.Column]
+	switch p.Kind {
+	case description.AnyOf:
+		return fmt.Sprintf("%s in (%s)", quoted(column.Name), s.list(column, c.Values))
+	case description.Contains:
+		return fmt.Sprintf("%s @> array[%s]", quoted(column.Name), s.list(column.Element, c.Values))
+	case description.Min:
+		return fmt.Sprintf("%s >= %s", quoted(column.Name), s.value(column, listing.Some(c.Bound)))
+	case description.Max:
+		return fmt.Sprintf("%s <= %s", quoted(column.Name), s.value(column, listing.Some(c.Bound)))
+	default:
+		s.args = append(s.args, c.Box.South, c.Box.North, c.Box.West, c.Box.East)
+		n := len(s.args)
+		return fmt.Sprintf("%s between $%d::float8 and $%d::float8 and %s between $%d::float8 and $%d::float8",
+			quoted(column.Name), n-3, n-2, quoted(t.Columns[t.Place.Longitude].Name), n-1, n)
 	}
-	s := string(listing.AppendBathrooms(nil, v.V))
-	return &s
 }
 
-func pointer[T any](v listing.Null[T]) *T {
-	if !v.Valid {
-		return nil
-	}
-	return &v.V
-}
-
-func ofPointer[T any](p *T) listing.Null[T] {
-	if p == nil {
-		return listing.Null[T]{}
-	}
-	return listing.Some(*p)
-}
+func quoted(name string) string { return pgx.Identifier{name}.Sanitize() }

@@ -11,7 +11,7 @@ import "math/bits"
 // costs from 3 to 10 % less for it (BenchmarkAffected, four loads, medians of six runs each
 // with these reads and without); with 1,000, from 4 to 7 % more.
 type probe struct {
-	before, after point
+	before, after *point
 	visits        []visit
 	found         []candidate
 	fetched       int64 // keeps the compiler from leaving out reads that only fetch
@@ -21,7 +21,7 @@ type probe struct {
 // in; until they are located, the blocks of their starts.
 type visit struct {
 	*leaf
-	before, after [dimensions]uint16
+	before, after [mostAxes]uint16
 }
 
 // candidate is a query that a probe found, and by which of its places. It is good until
@@ -70,7 +70,7 @@ func (p *probe) walk(n *node) {
 			}
 			return
 		}
-		x, y := p.before[n.axis], p.after[n.axis]
+		x, y := p.before.at[n.axis], p.after.at[n.axis]
 		if x < n.at || y < n.at {
 			p.walk(n.parts[below])
 		}
@@ -87,7 +87,7 @@ func (p *probe) walk(n *node) {
 // fetchBlocks finds the blocks of the cells that the places lie in, and fetches them.
 func (p *probe) fetchBlocks(v *visit) {
 	for k, a := range v.axes[:v.width] {
-		x, y := p.before[a.dimension], p.after[a.dimension]
+		x, y := p.before.at[a.dimension], p.after.at[a.dimension]
 		v.before[k] = v.blockOf(a, x)
 		v.after[k] = v.before[k]
 		if y != x {
@@ -102,7 +102,7 @@ func (p *probe) fetchBitmaps(v *visit) {
 	n := words(len(v.queries))
 	var fetched uint64
 	for k, a := range v.axes[:v.width] {
-		x, y := p.before[a.dimension], p.after[a.dimension]
+		x, y := p.before.at[a.dimension], p.after.at[a.dimension]
 		from := v.cellOf(a, v.before[k], x)
 		to := from
 		if y != x {
@@ -119,7 +119,7 @@ func (p *probe) fetchBitmaps(v *visit) {
 
 // intersect finds the queries that the bitmaps show.
 func (p *probe) intersect(v *visit) {
-	var before, after [dimensions][]uint64
+	var before, after [mostAxes][]uint64
 	for k := range v.width {
 		before[k], after[k] = v.bitmap(v.before[k]), v.bitmap(v.after[k])
 	}
@@ -156,8 +156,8 @@ func (p *probe) compare() {
 		f := c.leaf
 		for k, a := range f.axes[:f.width] {
 			s := f.side(int(c.at), k)
-			c.before = c.before && s.holds(p.before[a.dimension])
-			c.after = c.after && s.holds(p.after[a.dimension])
+			c.before = c.before && s.holds(p.before.at[a.dimension])
+			c.after = c.after && s.holds(p.after.at[a.dimension])
 		}
 		if c.before || c.after {
 			kept = append(kept, c)

@@ -1,61 +1,131 @@
 package match
 
 import (
-	"errors"
 	"math"
 
+	"github.com/freshlist/freshlist/internal/description"
 	"github.com/freshlist/freshlist/internal/listing"
 )
 
-// A row is a point in a space whose dimensions are the columns that have an
-// order; a live query is a box in it, and a change can touch the query only if
-// the row's point, before or after, lies in the box. Coordinates are int64 that
-// order as the column's values do.
+// A row is a point in a space whose dimensions are columns that have an order; a live query
+// is a box in it, and a change can touch the query only if the row's point, before or after,
+// lies in the box. Coordinates are the numbers of listing.Column.Order.
 
-// dimension is one axis of the space.
+// space is what the index makes of a table: which columns are its dimensions, and which
+// parameters make buckets.
+type space struct {
+	table      *listing.Table
+	dimensions []*listing.Column // the axes first, then what only pages are ordered by
+	axes       dimension         // how many of the dimensions boxes are kept on
+	orders     []order           // the table's
+	parameters []parameter       // the table's
+	lists      []*listing.Column // the columns that shapes tell apart
+	plain      listing.Columns   // of which a change may touch any query
+	wide       listing.Columns   // of which a change may touch a query with a wide condition
+}
+
+// dimension is a column's place among the dimensions of its table's space.
 type dimension uint8
 
+// none is the dimension or the list of what has none.
+const none = math.MaxUint8
+
+// A box has at most mostAxes sides. What bounds columns beyond is left to the exact test.
 const (
-	byCreation dimension = iota // first, since it tells most pages apart
-	byPrice
-	byArea
-	byBedrooms
-	byBathrooms
-	byLatitude
-	byLongitude
-	dimensions
+	mostAxes       = 12
+	mostDimensions = 64 // as many as a table has columns
 )
+
+// parameter is what the index makes of one of the table's parameters.
+type parameter struct {
+	*description.Parameter
+	column          *listing.Column
+	axis, longitude dimension // of min and max; of bbox: its two axes
+	list            uint8     // of any-of: its place in the space's lists
+}
+
+func newSpace(t *listing.Table) *space {
+	s := &space{table: t, plain: t.ListColumns | t.SummaryColumns | listing.ColumnSet(t.Key)}
+	for i := range t.Orders {
+		s.orders = append(s.orders, newOrder(s, i))
+		s.plain |= s.orders[i].shown
+	}
+	s.axes = dimension(min(len(s.dimensions), mostAxes))
+	for i := range t.Parameters {
+		s.parameters = append(s.parameters, newParameter(s, &t.Parameters[i]))
+		columns := (&listing.Condition{Parameter: i}).Columns(t)
+		if t.Parameters[i].Wide {
+			s.wide |= columns
+		} else {
+			s.plain |= columns
+		}
+	}
+	if s.axes == 0 {
+		s.axis(t.KeyColumn()) // a leaf has one, whatever it is
+	}
+	return s
+}
+
+// dimension returns the dimension of a column, which it adds if need be.
+func (s *space) dimension(c *listing.Column) dimension {
+	for d, other := range s.dimensions {
+		if other == c {
+			return dimension(d)
+		}
+	}
+	s.dimensions = append(s.dimensions, c)
+	return dimension(len(s.dimensions) - 1)
+}
+
+// axis returns the axis of a column; none if there is no room for one more.
+func (s *space) axis(c *listing.Column) dimension {
+	for d, other := range s.dimensions[:s.axes] {
+		if other == c {
+			return dimension(d)
+		}
+	}
+	if s.axes == mostAxes || int(s.axes) < len(s.dimensions) {
+		return none
+	}
+	s.axes++
+	return s.dimension(c)
+}
+
+func newParameter(s *space, p *description.Parameter) parameter {
+	t := s.table
+	made := parameter{Parameter: p, column: &t.Columns[p.Column], axis: none, longitude: none, list: none}
+	switch {
+	case p.Wide:
+	case p.Kind == description.Min, p.Kind == description.Max:
+		made.axis = s.axis(made.column)
+	case p.Kind == description.BBox:
+		made.axis, made.longitude = s.axis(made.column), s.axis(&t.Columns[t.Place.Longitude])
+	case p.Kind == description.AnyOf && len(s.lists) < mostLists:
+		made.list = uint8(len(s.lists))
+		s.lists = append(s.lists, made.column)
+	}
+	return made
+}
 
 // nullAt is the coordinate of a NULL; no value of any column has it.
 const nullAt = math.MinInt64
 
-// point is a row's place.
-type point [dimensions]int64
-
-func pointOf(r *listing.Row) point {
-	return point{
-		byPrice:     r.Price,
-		byArea:      coordinate(r.LivingArea),
-		byCreation:  int64(r.CreatedAt),
-		byBedrooms:  coordinate(r.Bedrooms),
-		byBathrooms: coordinate(r.Bathrooms),
-		byLatitude:  degrees(r.Latitude),
-		byLongitude: degrees(r.Longitude),
-	}
+// point is a row's place, by dimension, and the number of its key.
+type point struct {
+	at  [mostDimensions]int64
+	key int64
 }
 
-func coordinate[T int16 | int32](v listing.Null[T]) int64 {
-	if !v.Valid {
-		return nullAt
+// locate sets p to the place of a row.
+func (s *space) locate(p *point, r *listing.Row) {
+	for d, c := range s.dimensions {
+		if r.Null(c.Number) {
+			p.at[d] = nullAt
+		} else {
+			p.at[d] = c.Order(r.Values[c.Number])
+		}
 	}
-	return int64(v.V)
-}
-
-func degrees(v listing.Null[float64]) int64 {
-	if !v.Valid {
-		return nullAt
-	}
-	return listing.PlaceOf(v.V)
+	p.key = s.table.KeyColumn().Order(r.Values[s.table.Key])
 }
 
 // span is a stretch of one axis, both ends included. It is empty if low > high.
@@ -73,19 +143,14 @@ func everything() span { return span{nullAt, highest} }
 // nothing holds nothing.
 func nothing() span { return span{highest, nullAt} }
 
-// spanOf returns the stretch that bounds on a column leave. NULL meets no bound.
-func spanOf[T int16 | int32 | int64](low, high listing.Null[T]) span {
-	s := everything()
-	if low.Valid || high.Valid {
-		s.low = lowest
+// degrees returns the stretch between two edges of a box; of decimals a little more, since
+// only their nearest floats are compared with the edges.
+func degrees(c *listing.Column, low, high float64) span {
+	if c.Form == listing.Decimal {
+		unit := math.Pow10(c.Scale)
+		return span{int64(math.Floor(low*unit)) - 1, int64(math.Ceil(high*unit)) + 1}
 	}
-	if low.Valid {
-		s.low = int64(low.V)
-	}
-	if high.Valid {
-		s.high = int64(high.V)
-	}
-	return s
+	return span{c.Order(listing.Value{Number: listing.FloatNumber(low)}), c.Order(listing.Value{Number: listing.FloatNumber(high)})}
 }
 
 // partOf returns which part of a cut the stretch belongs to.
@@ -109,62 +174,35 @@ func (s span) intersect(t span) span { return span{max(s.low, t.low), min(s.high
 // join returns the stretch from the one to the other.
 func (s span) join(t span) span { return span{min(s.low, t.low), max(s.high, t.high)} }
 
-// filterSpan returns the stretch of one axis in which a filter's rows lie. All
-// axes together are exactly what the filter says of columns that have an order.
-func filterSpan(f *listing.Filter, d dimension) span {
-	switch d {
-	case byPrice:
-		return spanOf(f.MinPrice, f.MaxPrice)
-	case byArea:
-		return spanOf(f.MinArea, f.MaxArea)
-	case byBedrooms:
-		return spanOf(f.MinBedrooms, f.MaxBedrooms)
-	case byBathrooms:
-		return spanOf(f.MinBathrooms, listing.Null[int16]{})
-	case byLatitude:
-		if f.Box.Valid {
-			return span{listing.PlaceOf(f.Box.V.South), listing.PlaceOf(f.Box.V.North)}
-		}
-	case byLongitude:
-		if f.Box.Valid {
-			return span{listing.PlaceOf(f.Box.V.West), listing.PlaceOf(f.Box.V.East)}
-		}
-	}
-	return everything()
-}
-
-// errAxis is a fault of the program.
-var errAxis = errors.New("match: there is no axis for that order")
-
-func sortedBy(s listing.Sort) dimension {
-	switch s.Column() {
-	case listing.Price:
-		return byPrice
-	case listing.LivingArea:
-		return byArea
-	case listing.CreatedAt:
-		return byCreation
+// span returns the stretch of one axis in which a condition's rows lie. A NULL meets none.
+func (s *space) span(c *listing.Condition, a dimension) span {
+	p := &s.parameters[c.Parameter]
+	switch {
+	case a != p.axis && a != p.longitude:
+		return everything()
+	case p.Kind == description.Min:
+		return span{p.column.Order(c.Bound), highest}
+	case p.Kind == description.Max:
+		return span{lowest, p.column.Order(c.Bound)}
+	case a == p.axis:
+		return degrees(s.dimensions[a], c.Box.South, c.Box.North)
 	default:
-		panic(errAxis)
+		return degrees(s.dimensions[a], c.Box.West, c.Box.East)
 	}
 }
 
-func (r reach) span() span {
-	if !r.values {
-		if r.null {
-			return span{nullAt, nullAt}
-		}
-		return nothing()
+// exact reports whether boxes, and the buckets of a shape, hold just the rows that a
+// condition holds; of one that only PostgreSQL can judge, all rows.
+func (s *space) exact(c *listing.Condition, of shape) bool {
+	p := &s.parameters[c.Parameter]
+	switch {
+	case p.Wide:
+		return true
+	case p.Kind == description.Min, p.Kind == description.Max:
+		return p.axis != none && p.column.Distinct(p.column.Order(c.Bound))
+	case p.Kind == description.BBox:
+		return p.axis != none && p.longitude != none && p.column.Form == listing.Float && s.dimensions[p.longitude].Form == listing.Float
+	default:
+		return of.has(p.list)
 	}
-	s := span{lowest, highest}
-	if r.low.Valid {
-		s.low = r.low.V
-	}
-	if r.high.Valid {
-		s.high = r.high.V
-	}
-	if r.null {
-		s.low = nullAt // more than the page reaches, if low values stand before the NULLs
-	}
-	return s
 }

@@ -167,7 +167,7 @@ func bestCut(lives []*liveQuery) (axis dimension, at int64, ok bool) {
 	var sample [sampleSize]span
 	step := (len(lives) + sampleSize - 1) / sampleSize
 	least := 0
-	for d := range dimensions {
+	for d := range lives[0].filter.space.axes {
 		spans := sample[:0]
 		for i := 0; i < len(lives); i += step {
 			spans = append(spans, lives[i].span(d))

@@ -4,25 +4,30 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
 
+	"github.com/freshlist/freshlist/internal/description"
 	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/listing/listingtest"
 )
 
 func TestOrderedFloats(t *testing.T) {
 	t.Parallel()
+	c := &listingtest.Properties().Columns[number("latitude")]
+	place := func(degrees float64) int64 { return c.Order(listing.Value{Number: listing.FloatNumber(degrees)}) }
 	values := []float64{-180, -121.5, -121.49999999999999, -1, -math.SmallestNonzeroFloat64, 0, math.SmallestNonzeroFloat64, 1, 38.5, 180}
 	for i := range len(values) - 1 {
-		if listing.PlaceOf(values[i]) >= listing.PlaceOf(values[i+1]) {
+		if place(values[i]) >= place(values[i+1]) {
 			t.Errorf("%g comes not before %g", values[i], values[i+1])
 		}
 	}
-	if listing.PlaceOf(math.Copysign(0, -1)) != listing.PlaceOf(0) {
+	if place(math.Copysign(0, -1)) != place(0) {
 		t.Error("the two zeros differ")
 	}
-	if listing.PlaceOf(-math.MaxFloat64) <= nullAt {
+	if place(-math.MaxFloat64) <= nullAt {
 		t.Error("a value stands where NULL does")
 	}
 }
@@ -30,10 +35,13 @@ func TestOrderedFloats(t *testing.T) {
 // TestPageBehindNull: it reaches over no value any more.
 func TestPageBehindNull(t *testing.T) {
 	t.Parallel()
-	for _, s := range []listing.Sort{listing.AreaAsc, listing.AreaDesc} {
-		p := pageOf(&listing.Query{Sort: s, After: listing.Some(listing.Key{ID: 5})}, listing.Window{})
-		if got, want := p.reach().span(), (span{nullAt, nullAt}); got != want {
-			t.Errorf("%s: %+v, want %+v", s, got, want)
+	s := spaceOf(listingtest.Properties())
+	for _, sort := range []string{"area", "-area"} {
+		q := listingtest.Query("properties?sort=" + sort)
+		q.After = listing.Some(listing.Key{Key: listing.Value{Number: 5}})
+		p := s.pageOf(&q, listing.Window{})
+		if got, want := p.reach(&s.orders[p.sort]).span(), (span{nullAt, nullAt}); got != want {
+			t.Errorf("%s: %+v, want %+v", sort, got, want)
 		}
 	}
 }
@@ -41,46 +49,67 @@ func TestPageBehindNull(t *testing.T) {
 // randomLive makes a live query from up to three random conditions; narrow ones, wide
 // ones and one-sided ones.
 func randomLive(rng *rand.Rand) *liveQuery {
-	q := listing.Query{Sort: listing.Sort(rng.IntN(5)), Limit: listing.DefaultLimit}
-	f := &q.Filter
+	s := spaceOf(listingtest.Properties())
+	kind := listing.PageKind
+	if rng.IntN(5) == 0 {
+		kind = listing.SummaryKind
+	}
+	q := listing.Query{Table: s.table, Kind: kind, Sort: rng.IntN(5), Limit: listing.DefaultLimit}
 	for range rng.IntN(4) {
 		low := rng.Int64N(100)
 		high := low + rng.Int64N(1+rng.Int64N(100))
+		bound := func(name string, v int64) {
+			q.Filter = append(q.Filter, listing.Condition{Parameter: parameterOf(name), Bound: listing.Value{Number: v}})
+		}
 		switch rng.IntN(6) {
 		case 0:
-			f.MinPrice, f.MaxPrice = listing.Some(low), listing.Some(high)
+			bound("min_price", low)
+			bound("max_price", high)
 		case 1:
-			f.MinPrice = listing.Some(low)
+			bound("min_price", low)
 		case 2:
-			f.MaxArea = listing.Some(int32(high))
+			bound("max_area", high)
 		case 3:
-			f.MinBedrooms = listing.Some(int16(low))
+			bound("min_bedrooms", low)
 		case 4:
-			f.MinBathrooms = listing.Some(int16(low))
+			bound("min_bathrooms", low)
 		case 5:
-			f.Box = listing.Some(listing.Box{West: float64(-high), East: float64(-low), South: float64(low), North: float64(high)})
+			b := listing.Box{West: float64(-high), East: float64(-low), South: float64(low), North: float64(high)}
+			q.Filter = append(q.Filter, listing.Condition{Parameter: parameterOf("bbox"), Box: b})
 		}
 	}
-	l := &liveQuery{hotFields: hotFields{page: pageOf(&q, listing.Window{}), summary: rng.IntN(5) == 0}, filter: &sharedFilter{Filter: *f}}
+	var w listing.Window
 	if from := rng.Int64N(100); rng.IntN(3) > 0 {
-		q.After = listing.Some(listing.Key{Value: listing.Some(from), ID: 1})
-		end := listing.Key{Value: listing.Some(from + rng.Int64N(10)), ID: 1}
-		if q.Sort.Descending() {
+		q.After = listing.Some(listing.Key{Value: listing.Some(listing.Value{Number: from}), Key: listing.Value{Number: 1}})
+		end := placeAt(from+rng.Int64N(10), 1)
+		if q.Order().Descending {
 			end.Value.V = from - rng.Int64N(10)
 		}
-		l.page = pageOf(&q, listing.Window{Bounded: rng.IntN(4) > 0, Last: end, Ahead: end})
+		w = listing.Window{Bounded: rng.IntN(4) > 0, Last: end, Ahead: end}
 	}
-	return l
+	return newLiveQuery(&q, newFilter(s, q.Filter, q.Filter.String(s.table)), 0, q.String(), w)
 }
 
-func randomPoint(rng *rand.Rand) (p point) {
-	for d := range dimensions {
-		if p[d] = rng.Int64N(110); rng.IntN(8) == 0 {
-			p[d] = nullAt
+// parameterOf returns the number of a parameter of properties.
+func parameterOf(name string) int {
+	return slices.IndexFunc(listingtest.Properties().Parameters, func(p description.Parameter) bool { return p.Name == name })
+}
+
+func randomPoint(rng *rand.Rand) *point {
+	var p point
+	for d, c := range spaceOf(listingtest.Properties()).dimensions {
+		v := rng.Int64N(110)
+		switch c.Name {
+		case "latitude":
+			v = listing.FloatNumber(float64(v))
+		case "longitude":
+			v = listing.FloatNumber(-float64(v))
+		}
+		if p.at[d] = v; rng.IntN(8) == 0 {
+			p.at[d] = nullAt
 		}
 	}
-	p[byLatitude], p[byLongitude] = listing.PlaceOf(float64(p[byLatitude])), listing.PlaceOf(-float64(p[byLongitude]))
-	return p
+	return &p
 }
 
 // TestTree: after many insertions and removals, in any order, a probe finds exactly the
@@ -110,10 +139,10 @@ func TestTree(t *testing.T) {
 	})
 }
 
-func checkProbe(t *rapid.T, root *node, lives []*liveQuery, before, after point) {
-	within := func(l *liveQuery, p point) bool {
-		for d := range dimensions {
-			if s := l.span(d); p[d] < s.low || p[d] > s.high {
+func checkProbe(t *rapid.T, root *node, lives []*liveQuery, before, after *point) {
+	within := func(l *liveQuery, p *point) bool {
+		for a := range l.filter.space.axes {
+			if s := l.span(a); p.at[a] < s.low || p.at[a] > s.high {
 				return false
 			}
 		}
@@ -132,7 +161,7 @@ func checkProbe(t *rapid.T, root *node, lives []*liveQuery, before, after point)
 			got, there := found[l]
 			before, after := within(l, p.before), within(l, p.after)
 			if got.before != before || got.after != after || there != (before || after) {
-				t.Fatalf("%+v to %+v, in the box of %s: got %v %v, want %v %v", p.before, p.after, l.filter.String(), got.before, got.after, before, after)
+				t.Fatalf("%+v to %+v, in the box of %s: got %v %v, want %v %v", p.before, p.after, l.filter.text, got.before, got.after, before, after)
 			}
 			delete(found, l)
 		}
@@ -146,7 +175,7 @@ func checkProbe(t *rapid.T, root *node, lives []*liveQuery, before, after point)
 // touches queries, and reads some words of bitmaps to know which.
 func TestCostDoesNotGrow(t *testing.T) {
 	t.Parallel()
-	newest := []listing.Sort{listing.Newest}
+	newest := []string{"newest"}
 	for name, m := range map[string]mix{
 		"cities": {10_000, 30_000, 100, 3, 40, newest},
 		"pages":  {10_000, 5_000, 1, 1000, 40, newest},
@@ -176,14 +205,16 @@ func TestCostDoesNotGrow(t *testing.T) {
 // lookedAt counts the boxes that a probe with the row compares with, and the words of
 // bitmaps that it reads.
 func lookedAt(ix *Index, r *listing.Row) (boxes, read int) {
-	at := pointOf(r)
-	for s := range shape(shapeCount) {
-		b, ok := bucketOf(s, r, true)
-		if !ok || ix.shapes[s] == 0 {
+	t := &ix.tables[listingtest.Properties().Number]
+	var at point
+	t.locate(&at, r)
+	for _, s := range t.shapes {
+		name, ok := t.appendBucket(nil, s.shape, r, true)
+		if !ok {
 			continue
 		}
-		p := probe{before: at, after: at}
-		p.walk(ix.buckets[b])
+		p := probe{before: &at, after: &at}
+		p.walk(t.buckets[string(name)])
 		for i := range p.visits {
 			v := &p.visits[i]
 			p.fetchBitmaps(v)
@@ -199,18 +230,20 @@ func lookedAt(ix *Index, r *listing.Row) (boxes, read int) {
 // them all the same.
 func TestManyValues(t *testing.T) {
 	t.Parallel()
-	var f listing.Filter
+	var cities []string
 	for c := range 20 {
-		f.City = append(f.City, cityName(c))
+		cities = append(cities, cityName(c))
 	}
-	slices.Sort(f.City)
-	f.PropertyType = []string{"Condo", "Residential"}
-	f.Status = []string{"for_sale", "pending"}
-	q := listing.Query{Filter: f, Limit: listing.DefaultLimit}
-	var ix Index
-	ix.Set(1, q.String(), listing.Window{})
+	slices.Sort(cities)
+	text := "properties?city=" + strings.Join(cities, ",") + "&property_type=Condo,Residential&status=for_sale,pending"
+	ix := NewIndex(listingtest.Site())
+	ix.Set(1, text, listing.Window{})
+	if ix.Unparsable() > 0 {
+		t.Fatal("the query does not parse")
+	}
 	row := func(city, propertyType, status string) *listing.Row {
-		return &listing.Row{ID: 1, City: city, PropertyType: propertyType, Status: status}
+		r := listingtest.Property(1, "city", city, "property_type", propertyType, "status", status)
+		return &r
 	}
 	for _, test := range []struct {
 		old, new *listing.Row
@@ -231,9 +264,9 @@ func TestManyValues(t *testing.T) {
 			t.Errorf("%+v -> %+v: %q, want %d", test.old, test.new, got, test.want)
 		}
 	}
-	ix.Remove(q.String())
-	if ix.Len() != 0 || len(ix.buckets) != 0 || ix.shapes != [shapeCount]int{} {
-		t.Errorf("the index keeps %d buckets", len(ix.buckets))
+	ix.Remove(text)
+	if of := &ix.tables[0]; ix.Len() != 0 || len(of.buckets) != 0 || len(of.shapes) != 0 {
+		t.Errorf("the index keeps %d buckets", len(of.buckets))
 	}
 }
 
@@ -243,10 +276,13 @@ func TestTreeStaysLow(t *testing.T) {
 	const n = 20_000
 	root := newTree(64)
 	var lives []*liveQuery
+	s := spaceOf(listingtest.Properties())
+	f := newFilter(s, nil, "")
 	for i := range int64(n) {
-		end := listing.Key{Value: listing.Some(10*i + 9)}
-		q := listing.Query{Sort: listing.PriceAsc, After: listing.Some(listing.Key{Value: listing.Some(10 * i)})}
-		l := &liveQuery{hotFields: hotFields{page: pageOf(&q, listing.Window{Bounded: true, Last: end, Ahead: end})}, filter: &sharedFilter{Filter: q.Filter}}
+		q := listing.Query{Table: s.table, Sort: orderOf("price"), Limit: 1}
+		q.After = listing.Some(listing.Key{Value: listing.Some(listing.Value{Number: 10 * i})})
+		end := placeAt(10*i+9, 0)
+		l := newLiveQuery(&q, f, i, "", upTo(end, end))
 		lives = append(lives, l)
 		root.insert(l)
 	}

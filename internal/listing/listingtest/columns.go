@@ -1,10 +1,8 @@
 package listingtest
 
-import "github.com/freshlist/freshlist/internal/listing"
-
 // Column is one column of the table properties, as a guard test walks it: see Columns.
 type Column struct {
-	listing.Column
+	Number   int // in Properties
 	Name     string
 	Type     string   // in SQL
 	Values   []string // in SQL; each is another value than its neighbours
@@ -29,14 +27,14 @@ func Columns() []Column {
 	degrees := []string{
 		`38.75`, `'NaN'`, `'Infinity'`, `'-Infinity'`, `'Infinity'::float8 - 'Infinity'`, `'-0'`, `0`, `1e300`, `-1e-300`, `null`, `'NaN'`, `38.25`,
 	}
-	return []Column{
-		{listing.ID, "id", "bigint", []string{`500`, `0`, `-1`, `9223372036854775807`, `-9223372036854775808`, `1000000000000000000`, `2000`}, "", nil},
-		{listing.Title, "title", "text", long, `"another title"`, []string{"properties?q=usual"}},
-		{listing.Description, "description", "text", long, `"another description"`, []string{"properties?q=usual"}},
-		{listing.PropertyType, "property_type", "text", long, `"Villa"`, []string{"properties?property_type=usual"}},
-		{listing.Status, "status", "text", append(long[:len(long):len(long)], `'sold'`, `'gone'`, `'for_sale'`), `"pending"`, []string{"properties?status=sold", "properties?status=usual"}},
+	columns := []Column{
+		{0, "id", "bigint", []string{`500`, `0`, `-1`, `9223372036854775807`, `-9223372036854775808`, `1000000000000000000`, `2000`}, "", nil},
+		{0, "title", "text", long, `"another title"`, []string{"properties?q=usual"}},
+		{0, "description", "text", long, `"another description"`, []string{"properties?q=usual"}},
+		{0, "property_type", "text", long, `"Villa"`, []string{"properties?property_type=usual"}},
+		{0, "status", "text", append(long[:len(long):len(long)], `'sold'`, `'gone'`, `'for_sale'`), `"pending"`, []string{"properties?status=sold", "properties?status=usual"}},
 		{
-			listing.Price, "price", "numeric(14, 2)",
+			0, "price", "numeric(14, 2)",
 			[]string{`5`, `'NaN'`, `-1`, `'NaN'`, `999999999999.99`, `-999999999999.99`, `0`, `0.01`, `300000`},
 			`77.05`,
 			[]string{
@@ -44,28 +42,32 @@ func Columns() []Column {
 				"properties?min_price=6", "properties?max_price=999999999999.99", "properties/summary?min_price=0", "properties?min_price=5&max_price=5",
 			},
 		},
-		{listing.City, "city", "text", texts, `"Another City"`, []string{"properties?city=usual", "properties/summary?city=usual"}},
-		{listing.PostalCode, "postal_code", "text", append([]string{`null`}, texts...), `"12345"`, []string{"properties?postal_code=usual"}},
+		{0, "city", "text", texts, `"Another City"`, []string{"properties?city=usual", "properties/summary?city=usual"}},
+		{0, "postal_code", "text", append([]string{`null`}, texts...), `"12345"`, []string{"properties?postal_code=usual"}},
 		{
-			listing.Bedrooms, "bedrooms", "smallint", []string{`6`, `-1`, `32767`, `-32768`, `null`, `0`, `3`}, `4`,
+			0, "bedrooms", "smallint", []string{`6`, `-1`, `32767`, `-32768`, `null`, `0`, `3`}, `4`,
 			[]string{"properties?min_bedrooms=0", "properties?max_bedrooms=2", "properties?min_bedrooms=3&max_bedrooms=3"},
 		},
 		{
-			listing.Bathrooms, "bathrooms", "numeric(3, 1)", []string{`2.5`, `'NaN'`, `-99.9`, `99.9`, `'NaN'`, `null`, `0`, `1.5`}, `3.5`,
+			0, "bathrooms", "numeric(3, 1)", []string{`2.5`, `'NaN'`, `-99.9`, `99.9`, `'NaN'`, `null`, `0`, `1.5`}, `3.5`,
 			[]string{"properties?min_bathrooms=0", "properties?min_bathrooms=99.9"},
 		},
 		{
-			listing.LivingArea, "living_area", "integer", []string{`1000`, `-1`, `0`, `2147483647`, `-2147483648`, `null`, `900`}, `950`,
+			0, "living_area", "integer", []string{`1000`, `-1`, `0`, `2147483647`, `-2147483648`, `null`, `900`}, `950`,
 			[]string{
 				"properties?sort=area", "properties?sort=-area", "properties?sort=area&limit=2", "properties?sort=-area&limit=2",
 				"properties?min_area=0", "properties?max_area=950",
 			},
 		},
-		{listing.Latitude, "latitude", "double precision", degrees, `12.5`, []string{"properties?bbox=-180,38,180,39", "properties?bbox=-180,-1,180,0"}},
-		{listing.Longitude, "longitude", "double precision", degrees, `-12.5`, []string{"properties?bbox=38,-90,39,90", "properties?bbox=-180,-90,0,90"}},
-		{listing.CreatedAt, "created_at", "timestamptz", instants, "", []string{"properties?limit=2", "properties?limit=1"}},
-		{listing.UpdatedAt, "updated_at", "timestamptz", instants, "", nil},
+		{0, "latitude", "double precision", degrees, `12.5`, []string{"properties?bbox=-180,38,180,39", "properties?bbox=-180,-1,180,0"}},
+		{0, "longitude", "double precision", degrees, `-12.5`, []string{"properties?bbox=38,-90,39,90", "properties?bbox=-180,-90,0,90"}},
+		{0, "created_at", "timestamptz", instants, "", []string{"properties?limit=2", "properties?limit=1"}},
+		{0, "updated_at", "timestamptz", instants, "", nil},
 	}
+	for i := range columns {
+		columns[i].Number = Properties().Column(columns[i].Name)
+	}
+	return columns
 }
 
 // DropChecks is SQL that drops the table's checks.

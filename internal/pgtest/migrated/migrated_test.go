@@ -38,7 +38,7 @@ func TestRoles(t *testing.T) {
 			{"owner", db.Owner, "alter table properties add column extra int", false},
 			{"owner", db.Owner, "create schema another", false},
 			{"api", db.API, insert, false},
-			{"api", db.API, "select freshlist.properties_epoch()", false},
+			{"api", db.API, "select freshlist.epoch()", false},
 			{"api", db.API, "delete from freshlist.properties_changes", true},
 			{"api", db.API, "alter table properties add column more int", true},
 			{"invalidator", db.Invalidator, "delete from freshlist.properties_changes", false},

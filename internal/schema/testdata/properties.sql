@@ -8,111 +8,149 @@ CREATE SCHEMA IF NOT EXISTS freshlist;
 
 REVOKE ALL ON SCHEMA freshlist FROM PUBLIC;
 
--- 015_columns.sql
+-- 015_tables.sql
 
--- What capture expects of public.properties. Installation refuses what does not fit, since
--- nobody's writer may fail by it later; a running invalidator stops caching.
+-- The described tables, and what the description knows of their columns. Programs compare,
+-- order and write values by it. So an installation refuses what does not fit, and a running
+-- invalidator stops caching when something ceases to fit.
+--
+-- The bodies of the first two functions are parsed when they are made, and inlined where they
+-- are called: therefore they have no search_path of their own, and need none.
 
--- The watched columns, numbered as in the programs.
-CREATE OR REPLACE FUNCTION freshlist.properties_columns()
-RETURNS TABLE (number integer, name name, type text, required boolean)
-LANGUAGE sql IMMUTABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $function$
-VALUES
-    (0, 'id'::name, 'bigint', true),
-    (1, 'title'::name, 'text', true),
-    (2, 'description'::name, 'text', true),
-    (3, 'property_type'::name, 'text', true),
-    (4, 'status'::name, 'text', true),
-    (5, 'price'::name, 'numeric(14,2)', true),
-    (6, 'city'::name, 'text', true),
-    (7, 'postal_code'::name, 'text', false),
-    (8, 'bedrooms'::name, 'smallint', false),
-    (9, 'bathrooms'::name, 'numeric(3,1)', false),
-    (10, 'living_area'::name, 'integer', false),
-    (11, 'latitude'::name, 'double precision', false),
-    (12, 'longitude'::name, 'double precision', false),
-    (13, 'created_at'::name, 'timestamp with time zone', true),
-    (14, 'updated_at'::name, 'timestamp with time zone', true)
-$function$;
+CREATE OR REPLACE FUNCTION freshlist.tables()
+RETURNS TABLE (number integer, schema name, name name, key integer, changes text, spelled text, id oid)
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT t.number, t.schema, t.name, t.key, t.changes, format('%I.%I', t.schema, t.name), c.oid
+    FROM (VALUES
+        (0, 'public'::name, 'properties'::name, 0, 'freshlist."properties_changes"')
+    ) AS t (number, schema, name, key, changes)
+    LEFT JOIN pg_catalog.pg_namespace AS n ON n.nspname = t.schema
+    LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = t.name;
+END;
 
-REVOKE ALL ON FUNCTION freshlist.properties_columns() FROM PUBLIC;
+REVOKE ALL ON FUNCTION freshlist.tables() FROM PUBLIC;
 
--- At which position of the table each watched column stands now.
-CREATE OR REPLACE FUNCTION freshlist.properties_positions() RETURNS smallint[]
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $function$
-SELECT array_agg(a.attnum ORDER BY c.number)
-FROM freshlist.properties_columns() AS c
-LEFT JOIN pg_catalog.pg_attribute AS a
-    ON a.attrelid = pg_catalog.to_regclass('public.properties') AND a.attname = c.name AND a.attnum > 0 AND NOT a.attisdropped
-$function$;
+-- The used columns, numbered as in programs. Of what is no text, loose and bytewise are NULL; of
+-- what is no enum, labels are.
+CREATE OR REPLACE FUNCTION freshlist.columns()
+RETURNS TABLE (
+    "table" integer, number integer, attribute smallint, name name, type text, required boolean, stored boolean,
+    loose boolean, bytewise boolean, labels text[]
+)
+LANGUAGE sql IMMUTABLE
+BEGIN ATOMIC
+    SELECT c."table", c.number, c.attribute, c.name, c.type, c.required, c.stored, c.loose, c.bytewise, c.labels
+    FROM (VALUES
+        (0, 0, 1::smallint, 'id'::name, 'bigint', true, false, NULL::boolean, NULL::boolean, NULL::text[]),
+        (0, 1, 2::smallint, 'title'::name, 'text', true, false, false, false, NULL::text[]),
+        (0, 2, 3::smallint, 'description'::name, 'text', true, false, false, false, NULL::text[]),
+        (0, 3, 4::smallint, 'property_type'::name, 'text', true, false, false, false, NULL::text[]),
+        (0, 4, 5::smallint, 'status'::name, 'text', true, false, false, false, NULL::text[]),
+        (0, 5, 6::smallint, 'price'::name, 'numeric(14,2)', true, false, NULL::boolean, NULL::boolean, NULL::text[]),
+        (0, 6, 7::smallint, 'city'::name, 'text', true, false, false, false, NULL::text[]),
+        (0, 7, 8::smallint, 'postal_code'::name, 'text', false, false, false, false, NULL::text[]),
+        (0, 8, 9::smallint, 'bedrooms'::name, 'smallint', false, false, NULL::boolean, NULL::boolean, NULL::text[]),
+        (0, 9, 10::smallint, 'bathrooms'::name, 'numeric(3,1)', false, false, NULL::boolean, NULL::boolean, NULL::text[]),
+        (0, 10, 11::smallint, 'living_area'::name, 'integer', false, false, NULL::boolean, NULL::boolean, NULL::text[]),
+        (0, 11, 12::smallint, 'latitude'::name, 'double precision', false, false, NULL::boolean, NULL::boolean, NULL::text[]),
+        (0, 12, 13::smallint, 'longitude'::name, 'double precision', false, false, NULL::boolean, NULL::boolean, NULL::text[]),
+        (0, 13, 14::smallint, 'created_at'::name, 'timestamp with time zone', true, false, NULL::boolean, NULL::boolean, NULL::text[]),
+        (0, 14, 15::smallint, 'updated_at'::name, 'timestamp with time zone', true, false, NULL::boolean, NULL::boolean, NULL::text[])
+    ) AS c ("table", number, attribute, name, type, required, stored, loose, bytewise, labels);
+END;
 
-REVOKE ALL ON FUNCTION freshlist.properties_positions() FROM PUBLIC;
+REVOKE ALL ON FUNCTION freshlist.columns() FROM PUBLIC;
 
--- All that does not fit, each with its remedy, '' if nothing. The programs compare and order
--- values as PostgreSQL does for these very types, and texts by their bytes.
-CREATE OR REPLACE FUNCTION freshlist.properties_misfits() RETURNS text
+-- The type that a domain is based on or an array consists of, through any number of them.
+CREATE OR REPLACE FUNCTION freshlist.innermost(type oid) RETURNS oid
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    watched constant oid := pg_catalog.to_regclass('public.properties');
+    behind oid;
+BEGIN
+    LOOP
+        SELECT CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE e.oid END INTO behind
+        FROM pg_catalog.pg_type AS t
+        LEFT JOIN pg_catalog.pg_type AS e ON e.oid = t.typelem AND e.typarray = t.oid
+        WHERE t.oid = type;
+        IF behind IS NULL THEN
+            RETURN type;
+        END IF;
+        type := behind;
+    END LOOP;
+END
+$function$;
+
+REVOKE ALL ON FUNCTION freshlist.innermost(oid) FROM PUBLIC;
+
+-- All that is not as it was described, '' if nothing.
+CREATE OR REPLACE FUNCTION freshlist.misfits() RETURNS text
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
     encoding constant text := pg_catalog.getdatabaseencoding();
     misfits text[];
 BEGIN
-    SELECT array_agg(format('column %I %s', c.name, misfit) ORDER BY c.number) INTO misfits
-    FROM freshlist.properties_columns() AS c
-    LEFT JOIN pg_catalog.pg_attribute AS a
-        ON a.attrelid = watched AND a.attname = c.name AND a.attnum > 0 AND NOT a.attisdropped
+    SELECT array_agg(format('column %I of %s %s', c.name, t.spelled, misfit) ORDER BY t.number, c.number) INTO misfits
+    FROM freshlist.columns() AS c
+    JOIN freshlist.tables() AS t ON t.number = c."table"
+    JOIN pg_catalog.pg_database AS b ON b.datname = pg_catalog.current_database()
+    LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = t.id AND a.attname = c.name AND a.attnum > 0 AND NOT a.attisdropped
     LEFT JOIN pg_catalog.pg_collation AS l ON l.oid = a.attcollation
+    CROSS JOIN LATERAL (
+        SELECT
+            a.attgenerated = 's',
+            CASE WHEN l.collprovider = 'd'
+                 THEN b.datlocprovider = 'b' OR b.datlocprovider = 'c' AND b.datcollate IN ('C', 'POSIX')
+                 ELSE l.collprovider = 'b' OR l.collprovider = 'c' AND l.collcollate IN ('C', 'POSIX') END,
+            CASE WHEN c.labels IS NOT NULL
+                 THEN ARRAY(SELECT e.enumlabel::text FROM pg_catalog.pg_enum AS e
+                            WHERE e.enumtypid = freshlist.innermost(a.atttypid) ORDER BY e.enumsortorder) END
+    ) AS present (stored, bytewise, labels)
     CROSS JOIN LATERAL (VALUES
-        (a.attnum IS NULL,
-            'is missing (dropped or renamed): ALTER TABLE public.properties ADD ' || quote_ident(c.name) || ' ' || c.type),
-        (format_type(a.atttypid, a.atttypmod) <> c.type,
-            'is ' || format_type(a.atttypid, a.atttypmod) || ', not ' || c.type
-            || ': ALTER TABLE public.properties ALTER ' || quote_ident(c.name) || ' TYPE ' || c.type),
-        (NOT l.collisdeterministic,
-            'takes different texts for equal by its collation ' || quote_ident(l.collname)
-            || ': ALTER TABLE public.properties ALTER ' || quote_ident(c.name) || ' TYPE ' || c.type || ' COLLATE "default"'),
-        (c.required AND NOT a.attnotnull,
-            'may be NULL: ALTER TABLE public.properties ALTER ' || quote_ident(c.name) || ' SET NOT NULL'),
-        (a.attgenerated NOT IN ('', 's'),
-            'is computed whenever it is read: have it STORED')
+        (a.attnum IS NULL, 'is missing (dropped or renamed)'),
+        (format_type(a.atttypid, a.atttypmod) <> c.type, 'is ' || format_type(a.atttypid, a.atttypmod) || ', not ' || c.type),
+        (NOT c.loose AND NOT l.collisdeterministic, 'takes different texts for equal by its collation ' || quote_ident(l.collname)),
+        (c.bytewise <> present.bytewise, CASE WHEN c.bytewise THEN 'is not' ELSE 'is' END || ' ordered by its bytes'),
+        (c.required AND NOT a.attnotnull, 'may be NULL'),
+        (c.stored <> present.stored, CASE WHEN c.stored THEN 'is not' ELSE 'is' END || ' a generated column'),
+        (a.attgenerated NOT IN ('', 's'), 'is computed whenever it is read'),
+        (c.labels <> present.labels, 'has other labels, or has them in another order')
     ) AS judged (misfit_found, misfit)
     WHERE misfit_found;
+
+    SELECT misfits || array_agg(format('no unique index tells the rows of %s apart by %I', t.spelled, c.name) ORDER BY t.number) INTO misfits
+    FROM freshlist.tables() AS t
+    JOIN freshlist.columns() AS c ON c."table" = t.number AND c.number = t.key
+    WHERE t.id IS NOT NULL AND NOT EXISTS (
+        SELECT FROM pg_catalog.pg_index AS i
+        JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+        WHERE i.indrelid = t.id AND a.attname = c.name AND i.indnkeyatts = 1
+            AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL
+    );
 
     IF encoding <> 'UTF8' THEN
         misfits := format('the encoding of database %I is %s, not UTF8: move it into one made by CREATE DATABASE ... ENCODING ''UTF8''',
             pg_catalog.current_database(), encoding) || misfits;
     END IF;
-    IF NOT EXISTS (
-        SELECT FROM pg_catalog.pg_index AS i
-        JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-        WHERE i.indrelid = watched AND i.indisprimary AND i.indnkeyatts = 1 AND a.attname = 'id'
-    ) THEN
-        misfits := misfits || ('column id is not the primary key: ALTER TABLE public.properties '
-            || coalesce((SELECT format('DROP CONSTRAINT %I, ', c.conname) FROM pg_catalog.pg_constraint AS c
-                         WHERE c.conrelid = watched AND c.contype = 'p'), '')
-            || 'ADD PRIMARY KEY (id)');
-    END IF;
     RETURN coalesce(array_to_string(misfits, '; '), '');
 END
 $function$;
 
-REVOKE ALL ON FUNCTION freshlist.properties_misfits() FROM PUBLIC;
+REVOKE ALL ON FUNCTION freshlist.misfits() FROM PUBLIC;
 
 DO $do$
 BEGIN
-    IF freshlist.properties_misfits() <> '' THEN
-        RAISE EXCEPTION '%', freshlist.properties_misfits() USING ERRCODE = 'FL001';
+    IF freshlist.misfits() <> '' THEN
+        RAISE EXCEPTION '%', freshlist.misfits() USING ERRCODE = 'FL001';
     END IF;
 END
 $do$;
 
 -- 020_changes.sql
 
--- What committed statements did to public.properties, until the invalidator has dealt
--- with it.
+-- What committed statements did to the table properties, until the invalidator has dealt with it.
 --
 -- UNLOGGED on purpose: it costs writers no WAL, and whatever can lose a committed change
 -- (crash, failover, restore) empties it together with the marker beside it, which is how
@@ -123,9 +161,8 @@ $do$;
 -- columns of their own cost a one-row UPDATE some 6 us more.) They are typed and exact,
 -- and (new_row).price reads well.
 
-
--- A row's values, all but the description, which is long and shown by one page only.
-CREATE TYPE freshlist.property AS (
+-- A row's values: see listing.Table.Image.
+CREATE TYPE freshlist."properties_row" AS (
     "id" bigint,
     "created_at" timestamp with time zone,
     "updated_at" timestamp with time zone,
@@ -143,23 +180,22 @@ CREATE TYPE freshlist.property AS (
 );
 
 -- What an envelope of very many rows says besides the least and the greatest values: which
--- texts occur, since the collation orders texts otherwise than programs do (NULL: too many to
--- say), and a bit for each column in which some row was NULL, numbered as in
--- public.properties from 0.
-CREATE TYPE freshlist.property_sets AS (
-    "property_types" text[],
-    "statuses" text[],
-    "cities" text[],
-    "postal_codes" text[],
-    null_columns integer
+-- values occur in the columns that have no least (NULL: too many to say), and a bit for each
+-- column in which some row was NULL.
+CREATE TYPE freshlist."properties_sets" AS (
+    "property_type" text[],
+    "status" text[],
+    "city" text[],
+    "postal_code" text[],
+    "null columns" bigint
 );
 
-CREATE UNLOGGED TABLE freshlist.properties_changes (
-    xid                 xid8 NOT NULL,
-    old_row             freshlist.property,
-    new_row             freshlist.property,
-    description_changed boolean,
-    sets                freshlist.property_sets
+CREATE UNLOGGED TABLE freshlist."properties_changes" (
+    xid     xid8 NOT NULL,
+    old_row freshlist."properties_row",
+    new_row freshlist."properties_row",
+    changed bigint,
+    sets    freshlist."properties_sets"
 )
 -- Rows come and go. Vacuum follows their number, not a share of the table, and never
 -- cuts the file: that would stop all writers for its while.
@@ -172,19 +208,39 @@ WITH (
     vacuum_truncate = false
 );
 
-COMMENT ON TABLE freshlist.properties_changes IS
-    'changes of public.properties that the invalidator has not dealt with; a row without any values says that '
+COMMENT ON TABLE freshlist."properties_changes" IS
+    'changes of properties that the invalidator has not dealt with; a row without any values says that '
     'anything may have changed';
-COMMENT ON COLUMN freshlist.properties_changes.xid IS
+COMMENT ON COLUMN freshlist."properties_changes".xid IS
     'the writing transaction: rows are found by what one snapshot shows and an earlier one did not';
-COMMENT ON COLUMN freshlist.properties_changes.old_row IS 'a row before UPDATE or DELETE; of an envelope the least values';
-COMMENT ON COLUMN freshlist.properties_changes.new_row IS 'a row after UPDATE or INSERT; of an envelope the greatest values';
-COMMENT ON COLUMN freshlist.properties_changes.description_changed IS 'whether an UPDATE changed the description too';
-COMMENT ON COLUMN freshlist.properties_changes.sets IS
+COMMENT ON COLUMN freshlist."properties_changes".old_row IS 'a row before UPDATE or DELETE; of an envelope the least values';
+COMMENT ON COLUMN freshlist."properties_changes".new_row IS 'a row after UPDATE or INSERT; of an envelope the greatest values';
+COMMENT ON COLUMN freshlist."properties_changes".changed IS
+    'of an UPDATE: a bit for each used column that is not in the rows and differs, numbered as in the description from 0';
+COMMENT ON COLUMN freshlist."properties_changes".sets IS
     'not NULL: an envelope, the bounds of all rows, old and new, of one bulk statement';
 
-CREATE INDEX properties_changes_xid ON freshlist.properties_changes (xid);
-COMMENT ON INDEX freshlist.properties_changes_xid IS 'the only way by which changes are read and deleted';
+CREATE INDEX "properties_changes_xid" ON freshlist."properties_changes" (xid);
+COMMENT ON INDEX freshlist."properties_changes_xid" IS 'the only way by which changes are read and deleted';
+
+-- 025_description.sql
+
+-- What the tables are, for all programs: one row. An installation writes it in the transaction
+-- that makes capture, so nobody sees one without the other.
+
+CREATE TABLE freshlist.description (
+    identity text NOT NULL,
+    body     text NOT NULL,
+    file     text,
+    source   text
+);
+
+COMMENT ON TABLE freshlist.description IS 'the description that capture was installed for: one row';
+COMMENT ON COLUMN freshlist.description.identity IS 'names the description: another one has another name';
+COMMENT ON COLUMN freshlist.description.body IS 'the description, held against the catalog, as JSON';
+COMMENT ON COLUMN freshlist.description.file IS 'name of the file that it was made from; NULL: the one that ships';
+COMMENT ON COLUMN freshlist.description.source IS
+    'text of that file, from which an invalidator that starts renews the description; NULL: the one that ships';
 
 -- 030_marker.sql
 
@@ -201,9 +257,10 @@ COMMENT ON INDEX freshlist.properties_changes_xid IS 'the only way by which chan
 -- its own: an open transaction can keep any number of dead versions alive, and nobody ever
 -- looks at one.
 
-CREATE UNLOGGED TABLE freshlist.properties_marker (
+CREATE UNLOGGED TABLE freshlist.marker (
     revision          bigint NOT NULL,
     epoch             text NOT NULL,
+    description       text NOT NULL,
     term              bigint NOT NULL,
     system_identifier bigint NOT NULL,
     database_oid      oid NOT NULL,
@@ -222,60 +279,61 @@ WITH (
     vacuum_truncate = false
 );
 
-COMMENT ON TABLE freshlist.properties_marker IS 'where the invalidator of public.properties stands: one row';
-COMMENT ON COLUMN freshlist.properties_marker.revision IS 'raised by every write; the live row is the greatest';
-COMMENT ON COLUMN freshlist.properties_marker.epoch IS 'generation of the whole cache: 32 hexadecimal digits';
-COMMENT ON COLUMN freshlist.properties_marker.term IS 'raised by whoever takes the lead';
-COMMENT ON COLUMN freshlist.properties_marker.system_identifier IS 'the cluster that wrote this row: a restored copy is another';
-COMMENT ON COLUMN freshlist.properties_marker.database_oid IS 'the database that wrote this row: a restored copy is another';
-COMMENT ON COLUMN freshlist.properties_marker.position IS 'all that this snapshot shows has reached Redis';
-COMMENT ON COLUMN freshlist.properties_marker.catalog IS 'fingerprint of the table and its triggers when the epoch began';
-COMMENT ON COLUMN freshlist.properties_marker.agreed IS 'the settings in which all processes must agree: with others begins a new epoch';
-COMMENT ON COLUMN freshlist.properties_marker.uncaptured IS
+COMMENT ON TABLE freshlist.marker IS 'where the invalidator stands: one row';
+COMMENT ON COLUMN freshlist.marker.revision IS 'raised by every write; the live row is the greatest';
+COMMENT ON COLUMN freshlist.marker.epoch IS 'generation of the whole cache: 32 hexadecimal digits';
+COMMENT ON COLUMN freshlist.marker.description IS 'identity of the description that the epoch belongs to';
+COMMENT ON COLUMN freshlist.marker.term IS 'raised by whoever takes the lead';
+COMMENT ON COLUMN freshlist.marker.system_identifier IS 'the cluster that wrote this row: a restored copy is another';
+COMMENT ON COLUMN freshlist.marker.database_oid IS 'the database that wrote this row: a restored copy is another';
+COMMENT ON COLUMN freshlist.marker.position IS 'all that this snapshot shows has reached Redis';
+COMMENT ON COLUMN freshlist.marker.catalog IS 'fingerprint of the tables and their triggers when the epoch began';
+COMMENT ON COLUMN freshlist.marker.agreed IS 'the settings in which all processes must agree: with others begins a new epoch';
+COMMENT ON COLUMN freshlist.marker.uncaptured IS
     'prepared transactions whose captured rows may have been lost: the end of one begins a new epoch';
-COMMENT ON COLUMN freshlist.properties_marker.fence_terms IS 'for each Redis partition, the term of the last write';
-COMMENT ON COLUMN freshlist.properties_marker.fence_seqs IS 'for each Redis partition, the sequence number of the last write';
-COMMENT ON COLUMN freshlist.properties_marker.fence_batches IS 'for each Redis partition, the last batch written';
+COMMENT ON COLUMN freshlist.marker.fence_terms IS 'for each Redis partition, the term of the last write';
+COMMENT ON COLUMN freshlist.marker.fence_seqs IS 'for each Redis partition, the sequence number of the last write';
+COMMENT ON COLUMN freshlist.marker.fence_batches IS 'for each Redis partition, the last batch written';
 
-CREATE UNIQUE INDEX properties_marker_revision ON freshlist.properties_marker (revision);
-COMMENT ON INDEX freshlist.properties_marker_revision IS 'finds the live version in one step, from its end';
+CREATE UNIQUE INDEX marker_revision ON freshlist.marker (revision);
+COMMENT ON INDEX freshlist.marker_revision IS 'finds the live version in one step, from its end';
 
 -- 035_image.sql
 
--- What capture takes from a row of public.properties. As functions whose bodies PostgreSQL
+-- What capture takes from a row of the table properties. As functions whose bodies PostgreSQL
 -- has parsed they hold on to columns and not to names: no renaming, no new column and no
 -- dropped one makes them read another. They are inlined, and cost nothing when they run:
 -- therefore they have no search_path of their own, and need none.
 
-CREATE FUNCTION freshlist.properties_id(r public.properties) RETURNS bigint
+CREATE FUNCTION freshlist."properties_key"(r "public"."properties") RETURNS bigint
 LANGUAGE sql IMMUTABLE
 BEGIN ATOMIC
-    SELECT r.id;
+    SELECT r."id";
 END;
 
-REVOKE ALL ON FUNCTION freshlist.properties_id(public.properties) FROM PUBLIC;
+REVOKE ALL ON FUNCTION freshlist."properties_key"("public"."properties") FROM PUBLIC;
 
-CREATE FUNCTION freshlist.properties_description(r public.properties) RETURNS text
+CREATE FUNCTION freshlist."properties_image"(r "public"."properties") RETURNS freshlist."properties_row"
 LANGUAGE sql IMMUTABLE
 BEGIN ATOMIC
-    SELECT r.description;
+    SELECT ROW(r."id", r."created_at", r."updated_at", r."latitude", r."longitude", r."living_area", r."bedrooms", r."price", r."bathrooms", r."title", r."property_type", r."status", r."city", r."postal_code")::freshlist."properties_row";
 END;
 
-REVOKE ALL ON FUNCTION freshlist.properties_description(public.properties) FROM PUBLIC;
+REVOKE ALL ON FUNCTION freshlist."properties_image"("public"."properties") FROM PUBLIC;
 
-CREATE FUNCTION freshlist.properties_image(r public.properties) RETURNS freshlist.property
+CREATE FUNCTION freshlist."properties_masked_2"(r "public"."properties") RETURNS text
 LANGUAGE sql IMMUTABLE
 BEGIN ATOMIC
-    SELECT ROW(r."id", r."created_at", r."updated_at", r."latitude", r."longitude", r."living_area", r."bedrooms", r."price", r."bathrooms", r."title", r."property_type", r."status", r."city", r."postal_code")::freshlist.property;
+    SELECT r."description";
 END;
 
-REVOKE ALL ON FUNCTION freshlist.properties_image(public.properties) FROM PUBLIC;
+REVOKE ALL ON FUNCTION freshlist."properties_masked_2"("public"."properties") FROM PUBLIC;
 
 -- 040_guard.sql
 
--- What capture rests on, in one view that nobody reads.
+-- What the capture of the table properties rests on, in one view that nobody reads.
 --
--- Because the view depends on them, PostgreSQL itself refuses to drop or retype a watched
+-- Because the view depends on them, PostgreSQL itself refuses to drop or retype a used
 -- column, to drop an attribute of a captured row, or to drop the table of changes. To do so
 -- all the same: uninstall capture, alter, install again. With CASCADE the view goes too; the
 -- capture functions look for it before they touch anything, so that no writer sees an error
@@ -284,23 +342,23 @@ REVOKE ALL ON FUNCTION freshlist.properties_image(public.properties) FROM PUBLIC
 -- through this view would mend that; but of a rule on a view that comes and goes, and takes
 -- changes away, PostgreSQL keeps no trace.)
 
-CREATE VIEW freshlist.properties_guard AS
-SELECT c.xid, c.old_row, c.new_row, c.description_changed, c.sets
-FROM freshlist.properties_changes AS c
+CREATE VIEW freshlist."properties_guard" AS
+SELECT c.xid, c.old_row, c.new_row, c.changed, c.sets
+FROM freshlist."properties_changes" AS c
 WHERE false AND (
     ROW((c.old_row).*) IS NULL
     OR ROW((c.sets).*) IS NULL
-    OR freshlist.properties_id(NULL) IS NULL
-    OR freshlist.properties_description(NULL) IS NULL
-    OR freshlist.properties_image(NULL) IS NULL
+    OR freshlist."properties_key"(NULL) IS NULL
+    OR freshlist."properties_image"(NULL) IS NULL
+    OR freshlist."properties_masked_2"(NULL) IS NULL
     OR EXISTS (
-        SELECT FROM public.properties AS p
+        SELECT FROM "public"."properties" AS p
         WHERE ROW(p."id", p."title", p."description", p."property_type", p."status", p."price", p."city", p."postal_code", p."bedrooms", p."bathrooms", p."living_area", p."latitude", p."longitude", p."created_at", p."updated_at") IS NULL
     )
 );
 
-COMMENT ON VIEW freshlist.properties_guard IS
-    'keeps watched columns from being dropped or retyped; to do so, run "invalidator uninstall" before and "invalidator install" after';
+COMMENT ON VIEW freshlist."properties_guard" IS
+    'keeps used columns from being dropped or retyped; to do so, run "invalidator uninstall" before and "invalidator install" after';
 
 -- 045_doorbell.sql
 
@@ -317,7 +375,7 @@ COMMENT ON VIEW freshlist.properties_guard IS
 -- gives its holder three milliseconds. To find out costs more the more locks are held anywhere,
 -- so a session with a short statement_timeout does not even try.
 
-CREATE OR REPLACE FUNCTION freshlist.properties_may_ring() RETURNS boolean
+CREATE OR REPLACE FUNCTION freshlist.may_ring() RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
@@ -345,31 +403,31 @@ BEGIN
 END
 $function$;
 
-REVOKE ALL ON FUNCTION freshlist.properties_may_ring() FROM PUBLIC;
+REVOKE ALL ON FUNCTION freshlist.may_ring() FROM PUBLIC;
 
 -- 050_whole_table.sql
 
--- Records that anything in public.properties may have changed. One row stands for one
+-- Records that anything in the table properties may have changed. One row stands for one
 -- statement and never for several: a row that is pending already may be consumed before
 -- this transaction commits.
 
-CREATE OR REPLACE FUNCTION freshlist.properties_whole_table() RETURNS void
+CREATE OR REPLACE FUNCTION freshlist."properties_whole_table"() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
-    IF pg_catalog.to_regclass('freshlist.properties_changes') IS NULL THEN
-        RETURN; -- the ground is gone: see properties_update
+    IF pg_catalog.to_regclass('freshlist."properties_changes"') IS NULL THEN
+        RETURN; -- the ground is gone: see 080_update.sql
     END IF;
-    INSERT INTO freshlist.properties_changes (xid) VALUES (pg_catalog.pg_current_xact_id());
+    INSERT INTO freshlist."properties_changes" (xid) VALUES (pg_catalog.pg_current_xact_id());
 
-    -- The doorbell: see properties_update.
-    IF NOT pg_catalog.pg_try_advisory_xact_lock_shared(7382074285561244019) AND freshlist.properties_may_ring() THEN
+    -- The doorbell: see 080_update.sql.
+    IF NOT pg_catalog.pg_try_advisory_xact_lock_shared(7382074285561244019) AND freshlist.may_ring() THEN
         PERFORM pg_catalog.pg_notify('freshlist', '');
     END IF;
 END
 $function$;
 
-REVOKE ALL ON FUNCTION freshlist.properties_whole_table() FROM PUBLIC;
+REVOKE ALL ON FUNCTION freshlist."properties_whole_table"() FROM PUBLIC;
 
 -- 060_bulk.sql
 
@@ -379,77 +437,78 @@ REVOKE ALL ON FUNCTION freshlist.properties_whole_table() FROM PUBLIC;
 --
 -- Rows are grouped by their texts first, so that one scan serves the sets and the ranges.
 
-CREATE OR REPLACE FUNCTION freshlist.properties_bulk(source text) RETURNS text
+CREATE OR REPLACE FUNCTION freshlist."properties_bulk"(source text) RETURNS text
 LANGUAGE sql IMMUTABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $function$
 SELECT pg_catalog.format($statement$
-INSERT INTO freshlist.properties_changes (xid, old_row, new_row, sets)
+INSERT INTO freshlist."properties_changes" (xid, old_row, new_row, sets)
 SELECT
     pg_catalog.pg_current_xact_id(),
-    ROW(min("min_id"), min("min_created_at"), NULL, min("min_latitude"), min("min_longitude"), min("min_living_area"), min("min_bedrooms"), min("min_price"), min("min_bathrooms"), NULL, NULL, NULL, NULL, NULL)::freshlist.property,
-    ROW(max("max_id"), max("max_created_at"), NULL, max("max_latitude"), max("max_longitude"), max("max_living_area"), max("max_bedrooms"), max("max_price"), max("max_bathrooms"), NULL, NULL, NULL, NULL, NULL)::freshlist.property,
+    ROW(min(min_0), min(min_13), min(min_14), min(min_11), min(min_12), min(min_10), min(min_8), min(min_5), min(min_9), NULL, NULL, NULL, NULL, NULL)::freshlist."properties_row",
+    ROW(max(max_0), max(max_13), max(max_14), max(max_11), max(max_12), max(max_10), max(max_8), max(max_5), max(max_9), NULL, NULL, NULL, NULL, NULL)::freshlist."properties_row",
     ROW(
-        -- A larger set bounds next to nothing.
-        CASE WHEN count(DISTINCT "property_type") <= 1000
-             THEN coalesce(array_agg(DISTINCT "property_type") FILTER (WHERE "property_type" IS NOT NULL), '{}') END,
-        CASE WHEN count(DISTINCT "status") <= 1000
-             THEN coalesce(array_agg(DISTINCT "status") FILTER (WHERE "status" IS NOT NULL), '{}') END,
-        CASE WHEN count(DISTINCT "city") <= 1000
-             THEN coalesce(array_agg(DISTINCT "city") FILTER (WHERE "city" IS NOT NULL), '{}') END,
-        CASE WHEN count(DISTINCT "postal_code") <= 1000
-             THEN coalesce(array_agg(DISTINCT "postal_code") FILTER (WHERE "postal_code" IS NOT NULL), '{}') END,
-        0
-            | (bool_or("null_postal_code")::integer << 7)
-            | (bool_or("null_bedrooms")::integer << 8)
-            | (bool_or("null_bathrooms")::integer << 9)
-            | (bool_or("null_living_area")::integer << 10)
-            | (bool_or("null_latitude")::integer << 11)
-            | (bool_or("null_longitude")::integer << 12)
-    )::freshlist.property_sets
+        -- A larger set bounds next to nothing. Of the key there are as many values as rows.
+        CASE WHEN count(DISTINCT set_3) <= 1000
+             THEN coalesce(array_agg(DISTINCT set_3) FILTER (WHERE set_3 IS NOT NULL), '{}') END,
+        CASE WHEN count(DISTINCT set_4) <= 1000
+             THEN coalesce(array_agg(DISTINCT set_4) FILTER (WHERE set_4 IS NOT NULL), '{}') END,
+        CASE WHEN count(DISTINCT set_6) <= 1000
+             THEN coalesce(array_agg(DISTINCT set_6) FILTER (WHERE set_6 IS NOT NULL), '{}') END,
+        CASE WHEN count(DISTINCT set_7) <= 1000
+             THEN coalesce(array_agg(DISTINCT set_7) FILTER (WHERE set_7 IS NOT NULL), '{}') END,
+        0::bigint
+            | (bool_or(null_11)::integer::bigint << 11)
+            | (bool_or(null_12)::integer::bigint << 12)
+            | (bool_or(null_10)::integer::bigint << 10)
+            | (bool_or(null_8)::integer::bigint << 8)
+            | (bool_or(null_9)::integer::bigint << 9)
+            | (bool_or(null_7)::integer::bigint << 7)
+    )::freshlist."properties_sets"
 FROM (
     SELECT
-        "property_type",
-        "status",
-        "city",
-        "postal_code",
-        min("id") AS "min_id", max("id") AS "max_id",
-        min("created_at") AS "min_created_at", max("created_at") AS "max_created_at",
-        min("latitude") AS "min_latitude", max("latitude") AS "max_latitude",
-        min("longitude") AS "min_longitude", max("longitude") AS "max_longitude",
-        min("living_area") AS "min_living_area", max("living_area") AS "max_living_area",
-        min("bedrooms") AS "min_bedrooms", max("bedrooms") AS "max_bedrooms",
-        min("price") AS "min_price", max("price") AS "max_price",
-        min("bathrooms") AS "min_bathrooms", max("bathrooms") AS "max_bathrooms",
-        count(*) > count("postal_code") AS "null_postal_code",
-        count(*) > count("bedrooms") AS "null_bedrooms",
-        count(*) > count("bathrooms") AS "null_bathrooms",
-        count(*) > count("living_area") AS "null_living_area",
-        count(*) > count("latitude") AS "null_latitude",
-        count(*) > count("longitude") AS "null_longitude",
+        c3::text AS set_3,
+        c4::text AS set_4,
+        c6::text AS set_6,
+        c7::text AS set_7,
+        min(c0) AS min_0, max(c0) AS max_0,
+        min(c13) AS min_13, max(c13) AS max_13,
+        min(c14) AS min_14, max(c14) AS max_14,
+        min(c11) AS min_11, max(c11) AS max_11,
+        min(c12) AS min_12, max(c12) AS max_12,
+        min(c10) AS min_10, max(c10) AS max_10,
+        min(c8) AS min_8, max(c8) AS max_8,
+        min(c5) AS min_5, max(c5) AS max_5,
+        min(c9) AS min_9, max(c9) AS max_9,
+        count(*) > count(c11) AS null_11,
+        count(*) > count(c12) AS null_12,
+        count(*) > count(c10) AS null_10,
+        count(*) > count(c8) AS null_8,
+        count(*) > count(c9) AS null_9,
+        count(*) > count(c7) AS null_7,
         count(*) AS rows
-    FROM (SELECT (freshlist.properties_image(r.*)).* FROM (%s) AS r)
-        AS image ("id", "created_at", "updated_at", "latitude", "longitude", "living_area", "bedrooms", "price", "bathrooms", "title", "property_type", "status", "city", "postal_code")
-    GROUP BY "property_type", "status", "city", "postal_code"
+    FROM (SELECT (freshlist."properties_image"(r.*)).* FROM (%s) AS r)
+        AS image (c0, c13, c14, c11, c12, c10, c8, c5, c9, c1, c3, c4, c6, c7)
+    GROUP BY c3, c4, c6, c7
 ) AS texts
 $statement$, source)
 $function$;
 
-REVOKE ALL ON FUNCTION freshlist.properties_bulk(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION freshlist."properties_bulk"(text) FROM PUBLIC;
 
 -- 070_insert.sql
 
 -- Captures INSERT, COPY, and the inserting halves of MERGE and ON CONFLICT.
 
-CREATE OR REPLACE FUNCTION freshlist.properties_insert() RETURNS trigger
+CREATE OR REPLACE FUNCTION freshlist."properties_insert"() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
-    -- The ground is gone: see properties_update.
-    IF pg_catalog.to_regclass('freshlist.properties_guard') IS NULL
-        OR pg_catalog.to_regclass('freshlist.properties_changes') IS NULL
+    -- The ground is gone: see 080_update.sql.
+    IF pg_catalog.to_regclass('freshlist."properties_guard"') IS NULL
+        OR pg_catalog.to_regclass('freshlist."properties_changes"') IS NULL
     THEN
         BEGIN
-            PERFORM freshlist.properties_whole_table();
+            PERFORM freshlist."properties_whole_table"();
         EXCEPTION WHEN OTHERS THEN
             NULL;
         END;
@@ -460,34 +519,34 @@ BEGIN
         RETURN NULL;
     END IF;
 
-    -- Nobody has been reading for long: see properties_update.
-    IF pg_catalog.pg_stat_get_live_tuples('freshlist.properties_changes'::pg_catalog.regclass) > 4000000 THEN
-        PERFORM freshlist.properties_whole_table();
+    -- Nobody has been reading for long: see 080_update.sql.
+    IF pg_catalog.pg_stat_get_live_tuples('freshlist."properties_changes"'::pg_catalog.regclass) > 4000000 THEN
+        PERFORM freshlist."properties_whole_table"();
         RETURN NULL;
     END IF;
 
     IF EXISTS (SELECT FROM new_rows OFFSET 10000) THEN
-        EXECUTE freshlist.properties_bulk('SELECT * FROM new_rows');
+        EXECUTE freshlist."properties_bulk"('SELECT * FROM new_rows');
     ELSE
-        INSERT INTO freshlist.properties_changes (xid, new_row)
-        SELECT pg_catalog.pg_current_xact_id(), freshlist.properties_image(r.*) FROM new_rows AS r;
+        INSERT INTO freshlist."properties_changes" (xid, new_row)
+        SELECT pg_catalog.pg_current_xact_id(), freshlist."properties_image"(r.*) FROM new_rows AS r;
     END IF;
 
-    -- The doorbell: see properties_update.
-    IF NOT pg_catalog.pg_try_advisory_xact_lock_shared(7382074285561244019) AND freshlist.properties_may_ring() THEN
+    -- The doorbell: see 080_update.sql.
+    IF NOT pg_catalog.pg_try_advisory_xact_lock_shared(7382074285561244019) AND freshlist.may_ring() THEN
         PERFORM pg_catalog.pg_notify('freshlist', '');
     END IF;
     RETURN NULL;
 END
 $function$;
 
-REVOKE ALL ON FUNCTION freshlist.properties_insert() FROM PUBLIC;
+REVOKE ALL ON FUNCTION freshlist."properties_insert"() FROM PUBLIC;
 
-CREATE OR REPLACE TRIGGER freshlist_insert AFTER INSERT ON public.properties
+CREATE OR REPLACE TRIGGER freshlist_insert AFTER INSERT ON "public"."properties"
     REFERENCING NEW TABLE AS new_rows
-    FOR EACH STATEMENT EXECUTE FUNCTION freshlist.properties_insert();
+    FOR EACH STATEMENT EXECUTE FUNCTION freshlist."properties_insert"();
 
-ALTER TABLE public.properties ENABLE ALWAYS TRIGGER freshlist_insert;
+ALTER TABLE "public"."properties" ENABLE ALWAYS TRIGGER freshlist_insert;
 
 -- 080_update.sql
 
@@ -497,7 +556,7 @@ ALTER TABLE public.properties ENABLE ALWAYS TRIGGER freshlist_insert;
 -- first and is one short plan. (Rows are spelled r.*, since r alone would be a column, if
 -- somebody added one of that name.)
 
-CREATE OR REPLACE FUNCTION freshlist.properties_update() RETURNS trigger
+CREATE OR REPLACE FUNCTION freshlist."properties_update"() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
@@ -505,11 +564,11 @@ DECLARE
 BEGIN
     -- Somebody took away, with CASCADE or by renaming it, what capture rests on. No error may reach the
     -- writer, and none needs to: the invalidator sees it in the catalog and stops caching.
-    IF pg_catalog.to_regclass('freshlist.properties_guard') IS NULL
-        OR pg_catalog.to_regclass('freshlist.properties_changes') IS NULL
+    IF pg_catalog.to_regclass('freshlist."properties_guard"') IS NULL
+        OR pg_catalog.to_regclass('freshlist."properties_changes"') IS NULL
     THEN
         BEGIN
-            PERFORM freshlist.properties_whole_table();
+            PERFORM freshlist."properties_whole_table"();
         EXCEPTION WHEN OTHERS THEN
             NULL;
         END;
@@ -518,26 +577,26 @@ BEGIN
 
     -- One row. The tests for more and for room stand inside a CASE with a column of the row,
     -- which makes them a filter of the scan and no more nodes in the plan. Images are compared
-    -- by their bytes, and so is the description under the collation "C": what shows a
-    -- difference is a difference.
-    INSERT INTO freshlist.properties_changes (xid, old_row, new_row, description_changed)
-    SELECT pg_catalog.pg_current_xact_id(), o.image, n.image, o.description COLLATE "C" IS DISTINCT FROM n.description
+    -- by their bytes, and so is what is not in them, texts under the collation "C": what shows
+    -- a difference is a difference.
+    INSERT INTO freshlist."properties_changes" (xid, old_row, new_row, changed)
+    SELECT pg_catalog.pg_current_xact_id(), o.image, n.image, CASE WHEN o.masked_2 COLLATE "C" IS DISTINCT FROM n.masked_2 THEN 1::bigint << 2 ELSE 0 END
     FROM (
-        SELECT freshlist.properties_image(r.*) AS image, freshlist.properties_description(r.*) AS description
+        SELECT freshlist."properties_image"(r.*) AS image, freshlist."properties_masked_2"(r.*) AS masked_2
         FROM old_rows AS r
         WHERE CASE
             WHEN EXISTS (SELECT FROM new_rows OFFSET 1) THEN false
-            WHEN pg_catalog.pg_stat_get_live_tuples('freshlist.properties_changes'::pg_catalog.regclass) > 4000000 THEN false
-            ELSE freshlist.properties_id(r.*) IS NOT NULL
+            WHEN pg_catalog.pg_stat_get_live_tuples('freshlist."properties_changes"'::pg_catalog.regclass) > 4000000 THEN false
+            ELSE freshlist."properties_key"(r.*) IS NOT NULL
         END
         OFFSET 0
     ) AS o
     CROSS JOIN (
-        SELECT freshlist.properties_image(r.*) AS image, freshlist.properties_description(r.*) AS description
+        SELECT freshlist."properties_image"(r.*) AS image, freshlist."properties_masked_2"(r.*) AS masked_2
         FROM new_rows AS r
         OFFSET 0
     ) AS n
-    WHERE o.image *<> n.image OR o.description COLLATE "C" IS DISTINCT FROM n.description;
+    WHERE o.image *<> n.image OR o.masked_2 COLLATE "C" IS DISTINCT FROM n.masked_2;
 
     GET DIAGNOSTICS captured = ROW_COUNT;
 
@@ -553,8 +612,8 @@ BEGIN
         -- Nobody has been reading for long. Keep growth slow, but leave a row: the last one
         -- may be consumed before this transaction commits. (Live rows as the statistics know
         -- them: a look at the size of the file would cost 4 us each time.)
-        IF pg_catalog.pg_stat_get_live_tuples('freshlist.properties_changes'::pg_catalog.regclass) > 4000000 THEN
-            PERFORM freshlist.properties_whole_table();
+        IF pg_catalog.pg_stat_get_live_tuples('freshlist."properties_changes"'::pg_catalog.regclass) > 4000000 THEN
+            PERFORM freshlist."properties_whole_table"();
             RETURN NULL;
         END IF;
 
@@ -564,60 +623,48 @@ BEGIN
             IF EXISTS (
                 SELECT
                 FROM (
-                    SELECT
-                        freshlist.properties_id(r.*) AS id, freshlist.properties_image(r.*) AS image,
-                        freshlist.properties_description(r.*) AS description
+                    SELECT freshlist."properties_key"(r.*) AS id, freshlist."properties_image"(r.*) AS image, freshlist."properties_masked_2"(r.*) AS masked_2
                     FROM (SELECT * FROM old_rows LIMIT 100) AS r
                 ) AS o
                 FULL JOIN (
-                    SELECT
-                        freshlist.properties_id(r.*) AS id, freshlist.properties_image(r.*) AS image,
-                        freshlist.properties_description(r.*) AS description
+                    SELECT freshlist."properties_key"(r.*) AS id, freshlist."properties_image"(r.*) AS image, freshlist."properties_masked_2"(r.*) AS masked_2
                     FROM (SELECT * FROM new_rows LIMIT 100) AS r
                 ) AS n ON n.id = o.id
                 WHERE o.id IS NULL OR n.id IS NULL
-                    OR o.image *<> n.image OR o.description COLLATE "C" IS DISTINCT FROM n.description
+                    OR o.image *<> n.image OR o.masked_2 COLLATE "C" IS DISTINCT FROM n.masked_2
             ) OR EXISTS (
                 SELECT
                 FROM (
-                    SELECT
-                        freshlist.properties_id(r.*) AS id, freshlist.properties_image(r.*) AS image,
-                        freshlist.properties_description(r.*) AS description
+                    SELECT freshlist."properties_key"(r.*) AS id, freshlist."properties_image"(r.*) AS image, freshlist."properties_masked_2"(r.*) AS masked_2
                     FROM old_rows AS r
                 ) AS o
                 FULL JOIN (
-                    SELECT
-                        freshlist.properties_id(r.*) AS id, freshlist.properties_image(r.*) AS image,
-                        freshlist.properties_description(r.*) AS description
+                    SELECT freshlist."properties_key"(r.*) AS id, freshlist."properties_image"(r.*) AS image, freshlist."properties_masked_2"(r.*) AS masked_2
                     FROM new_rows AS r
                 ) AS n ON n.id = o.id
                 WHERE o.id IS NULL OR n.id IS NULL
-                    OR o.image *<> n.image OR o.description COLLATE "C" IS DISTINCT FROM n.description
+                    OR o.image *<> n.image OR o.masked_2 COLLATE "C" IS DISTINCT FROM n.masked_2
             ) THEN
-                EXECUTE freshlist.properties_bulk('SELECT * FROM old_rows UNION ALL SELECT * FROM new_rows');
+                EXECUTE freshlist."properties_bulk"('SELECT * FROM old_rows UNION ALL SELECT * FROM new_rows');
                 captured := 1;
             END IF;
         ELSIF EXISTS (SELECT FROM new_rows) THEN
-            -- Several rows, old and new paired by id. A changed id is a row that went and
+            -- Several rows, old and new paired by key. A changed key is a row that went and
             -- a row that came. One row too, since the statistics may find room now where
             -- they found none before.
-            INSERT INTO freshlist.properties_changes (xid, old_row, new_row, description_changed)
+            INSERT INTO freshlist."properties_changes" (xid, old_row, new_row, changed)
             SELECT
-                pg_catalog.pg_current_xact_id(), o.image, n.image, o.description COLLATE "C" IS DISTINCT FROM n.description
+                pg_catalog.pg_current_xact_id(), o.image, n.image, CASE WHEN o.masked_2 COLLATE "C" IS DISTINCT FROM n.masked_2 THEN 1::bigint << 2 ELSE 0 END
             FROM (
-                SELECT
-                    freshlist.properties_id(r.*) AS id, freshlist.properties_image(r.*) AS image,
-                    freshlist.properties_description(r.*) AS description
+                SELECT freshlist."properties_key"(r.*) AS id, freshlist."properties_image"(r.*) AS image, freshlist."properties_masked_2"(r.*) AS masked_2
                 FROM old_rows AS r
             ) AS o
             FULL JOIN (
-                SELECT
-                    freshlist.properties_id(r.*) AS id, freshlist.properties_image(r.*) AS image,
-                    freshlist.properties_description(r.*) AS description
+                SELECT freshlist."properties_key"(r.*) AS id, freshlist."properties_image"(r.*) AS image, freshlist."properties_masked_2"(r.*) AS masked_2
                 FROM new_rows AS r
             ) AS n ON n.id = o.id
             WHERE o.id IS NULL OR n.id IS NULL
-                OR o.image *<> n.image OR o.description COLLATE "C" IS DISTINCT FROM n.description;
+                OR o.image *<> n.image OR o.masked_2 COLLATE "C" IS DISTINCT FROM n.masked_2;
 
             GET DIAGNOSTICS captured = ROW_COUNT;
         END IF;
@@ -629,7 +676,7 @@ BEGIN
     -- notification queue cannot fill. Who may not ring tries the lock all the same, and is
     -- waited for if he gets it.
     IF captured > 0
-        AND NOT pg_catalog.pg_try_advisory_xact_lock_shared(7382074285561244019) AND freshlist.properties_may_ring()
+        AND NOT pg_catalog.pg_try_advisory_xact_lock_shared(7382074285561244019) AND freshlist.may_ring()
     THEN
         PERFORM pg_catalog.pg_notify('freshlist', '');
     END IF;
@@ -637,28 +684,28 @@ BEGIN
 END
 $function$;
 
-REVOKE ALL ON FUNCTION freshlist.properties_update() FROM PUBLIC;
+REVOKE ALL ON FUNCTION freshlist."properties_update"() FROM PUBLIC;
 
-CREATE OR REPLACE TRIGGER freshlist_update AFTER UPDATE ON public.properties
+CREATE OR REPLACE TRIGGER freshlist_update AFTER UPDATE ON "public"."properties"
     REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
-    FOR EACH STATEMENT EXECUTE FUNCTION freshlist.properties_update();
+    FOR EACH STATEMENT EXECUTE FUNCTION freshlist."properties_update"();
 
-ALTER TABLE public.properties ENABLE ALWAYS TRIGGER freshlist_update;
+ALTER TABLE "public"."properties" ENABLE ALWAYS TRIGGER freshlist_update;
 
 -- 090_delete.sql
 
 -- Captures DELETE, and the deleting half of MERGE.
 
-CREATE OR REPLACE FUNCTION freshlist.properties_delete() RETURNS trigger
+CREATE OR REPLACE FUNCTION freshlist."properties_delete"() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
-    -- The ground is gone: see properties_update.
-    IF pg_catalog.to_regclass('freshlist.properties_guard') IS NULL
-        OR pg_catalog.to_regclass('freshlist.properties_changes') IS NULL
+    -- The ground is gone: see 080_update.sql.
+    IF pg_catalog.to_regclass('freshlist."properties_guard"') IS NULL
+        OR pg_catalog.to_regclass('freshlist."properties_changes"') IS NULL
     THEN
         BEGIN
-            PERFORM freshlist.properties_whole_table();
+            PERFORM freshlist."properties_whole_table"();
         EXCEPTION WHEN OTHERS THEN
             NULL;
         END;
@@ -669,73 +716,83 @@ BEGIN
         RETURN NULL;
     END IF;
 
-    -- Nobody has been reading for long: see properties_update.
-    IF pg_catalog.pg_stat_get_live_tuples('freshlist.properties_changes'::pg_catalog.regclass) > 4000000 THEN
-        PERFORM freshlist.properties_whole_table();
+    -- Nobody has been reading for long: see 080_update.sql.
+    IF pg_catalog.pg_stat_get_live_tuples('freshlist."properties_changes"'::pg_catalog.regclass) > 4000000 THEN
+        PERFORM freshlist."properties_whole_table"();
         RETURN NULL;
     END IF;
 
     IF EXISTS (SELECT FROM old_rows OFFSET 10000) THEN
-        EXECUTE freshlist.properties_bulk('SELECT * FROM old_rows');
+        EXECUTE freshlist."properties_bulk"('SELECT * FROM old_rows');
     ELSE
-        INSERT INTO freshlist.properties_changes (xid, old_row)
-        SELECT pg_catalog.pg_current_xact_id(), freshlist.properties_image(r.*) FROM old_rows AS r;
+        INSERT INTO freshlist."properties_changes" (xid, old_row)
+        SELECT pg_catalog.pg_current_xact_id(), freshlist."properties_image"(r.*) FROM old_rows AS r;
     END IF;
 
-    -- The doorbell: see properties_update.
-    IF NOT pg_catalog.pg_try_advisory_xact_lock_shared(7382074285561244019) AND freshlist.properties_may_ring() THEN
+    -- The doorbell: see 080_update.sql.
+    IF NOT pg_catalog.pg_try_advisory_xact_lock_shared(7382074285561244019) AND freshlist.may_ring() THEN
         PERFORM pg_catalog.pg_notify('freshlist', '');
     END IF;
     RETURN NULL;
 END
 $function$;
 
-REVOKE ALL ON FUNCTION freshlist.properties_delete() FROM PUBLIC;
+REVOKE ALL ON FUNCTION freshlist."properties_delete"() FROM PUBLIC;
 
-CREATE OR REPLACE TRIGGER freshlist_delete AFTER DELETE ON public.properties
+CREATE OR REPLACE TRIGGER freshlist_delete AFTER DELETE ON "public"."properties"
     REFERENCING OLD TABLE AS old_rows
-    FOR EACH STATEMENT EXECUTE FUNCTION freshlist.properties_delete();
+    FOR EACH STATEMENT EXECUTE FUNCTION freshlist."properties_delete"();
 
-ALTER TABLE public.properties ENABLE ALWAYS TRIGGER freshlist_delete;
+ALTER TABLE "public"."properties" ENABLE ALWAYS TRIGGER freshlist_delete;
 
 -- 100_truncate.sql
 
 -- Captures TRUNCATE, also by CASCADE from another table.
 
-CREATE OR REPLACE FUNCTION freshlist.properties_truncate() RETURNS trigger
+CREATE OR REPLACE FUNCTION freshlist."properties_truncate"() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
-    PERFORM freshlist.properties_whole_table();
+    PERFORM freshlist."properties_whole_table"();
     RETURN NULL;
 EXCEPTION WHEN OTHERS THEN
-    -- The ground is gone: see properties_update.
+    -- The ground is gone: see 080_update.sql.
     RETURN NULL;
 END
 $function$;
 
-REVOKE ALL ON FUNCTION freshlist.properties_truncate() FROM PUBLIC;
+REVOKE ALL ON FUNCTION freshlist."properties_truncate"() FROM PUBLIC;
 
-CREATE OR REPLACE TRIGGER freshlist_truncate AFTER TRUNCATE ON public.properties
-    FOR EACH STATEMENT EXECUTE FUNCTION freshlist.properties_truncate();
+CREATE OR REPLACE TRIGGER freshlist_truncate AFTER TRUNCATE ON "public"."properties"
+    FOR EACH STATEMENT EXECUTE FUNCTION freshlist."properties_truncate"();
 
-ALTER TABLE public.properties ENABLE ALWAYS TRIGGER freshlist_truncate;
+ALTER TABLE "public"."properties" ENABLE ALWAYS TRIGGER freshlist_truncate;
 
 -- 110_epoch.sql
 
--- The epoch, for whoever reads listings in order to cache them: asked in the reading
--- statement itself, it proves which server's data the answer shows. NULL if there is no
--- marker.
+-- The epoch, and the identity of its description, for whoever reads rows in order to cache them:
+-- asked in the reading statement itself, they prove which server's data the answer shows, and by
+-- which description it may be kept. NULL if there is no marker.
 
-CREATE OR REPLACE FUNCTION freshlist.properties_epoch() RETURNS text
+CREATE OR REPLACE FUNCTION freshlist.epoch() RETURNS text
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
-    RETURN (SELECT m.epoch FROM freshlist.properties_marker AS m ORDER BY m.revision DESC LIMIT 1);
+    RETURN (SELECT m.epoch FROM freshlist.marker AS m ORDER BY m.revision DESC LIMIT 1);
 END
 $function$;
 
-REVOKE ALL ON FUNCTION freshlist.properties_epoch() FROM PUBLIC;
+REVOKE ALL ON FUNCTION freshlist.epoch() FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION freshlist.described() RETURNS text
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    RETURN (SELECT m.description FROM freshlist.marker AS m ORDER BY m.revision DESC LIMIT 1);
+END
+$function$;
+
+REVOKE ALL ON FUNCTION freshlist.described() FROM PUBLIC;
 
 -- 120_state.sql
 
@@ -743,37 +800,55 @@ REVOKE ALL ON FUNCTION freshlist.properties_epoch() FROM PUBLIC;
 -- catalog, in the snapshot of the changes that it reads; another one than before means that
 -- changes may have gone by unseen, and then it asks for the fault.
 
--- A fingerprint of everything that capture rests on: the table (rewritten, altered, renamed
--- into place, partitioned, inherited, fed by logical replication, under row security), its
--- triggers and their functions, the tables of this schema and the guard view.
+-- A fingerprint of everything that capture and the description rest on: the tables (rewritten,
+-- altered, renamed into place, partitioned, inherited, fed by logical replication, under row
+-- security), their triggers and functions, the types of their columns, the indexes of their
+-- keys, the tables of this schema and the guard views.
 --
 -- It looks at xmin, the transaction that wrote a row of the catalog, since what comes and goes
 -- between two looks may leave everything else as it was:
 --   a column                inherited from another table for a while, retyped and back
---   the table's row type    renamed or moved along with the table: another one stood in its place
+--   a table's row type      renamed or moved along with the table: another one stood in its place
+--   a type of a column      renamed, or with another label or attribute
 --   a schema                renamed for a while: capture did not find its own
 --   a trigger, a function   disabled, replaced
---   the table of changes    under a trigger, a rule, row security; rewritten, truncated
+--   a table of changes      under a trigger, a rule, row security; rewritten, truncated
 -- (Whatever changes in a row of the catalog changes its xmin.) It does not look at xmin of the
--- table itself, which each GRANT and REVOKE changes.
+-- tables themselves, which each GRANT and REVOKE changes, nor at PostgreSQL's own types, whose
+-- numbers are below 16384 and which nobody changes.
 --
--- The functions and relations of this schema are called properties_...: by their names the
--- indexes of the catalog find them, where a look by schema would read all functions of the
--- database. What somebody else keeps in this schema is not looked at.
-CREATE OR REPLACE FUNCTION freshlist.properties_catalog() RETURNS text
+-- The functions and relations of this schema are looked up by their names, by which the indexes
+-- of the catalog find them: a look by schema would read all functions of the database. What
+-- somebody else keeps in this schema is not looked at.
+CREATE OR REPLACE FUNCTION freshlist.catalog() RETURNS text
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
     RETURN (
-        WITH watched AS (
+        WITH RECURSIVE watched AS (
             SELECT
                 c.oid, c.relname, c.relkind, c.relfilenode, c.relispartition, c.relrowsecurity, c.relforcerowsecurity,
-                t.xmin AS type, n.oid AS schema, n.xmin AS schema_written,
-                (SELECT i.indexrelid FROM pg_catalog.pg_index AS i WHERE i.indrelid = c.oid AND i.indisprimary) AS key
-            FROM pg_catalog.pg_class AS c
+                t.xmin AS type, n.oid AS schema, n.xmin AS schema_written
+            FROM freshlist.tables() AS d
+            JOIN pg_catalog.pg_class AS c ON c.oid = d.id
             JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
             LEFT JOIN pg_catalog.pg_type AS t ON t.oid = c.reltype
-            WHERE n.nspname = 'public' AND c.relname = 'properties'
+        ), attributes AS (
+            SELECT a.attrelid, a.attnum, a.xmin, a.atttypid, a.attcollation
+            FROM watched AS w JOIN pg_catalog.pg_attribute AS a ON a.attrelid = w.oid AND a.attnum > 0
+        ), types (id) AS (
+            SELECT a.atttypid FROM attributes AS a WHERE a.atttypid >= 16384
+            UNION
+            SELECT part.id
+            FROM types
+            JOIN pg_catalog.pg_type AS t ON t.oid = types.id
+            CROSS JOIN LATERAL (
+                SELECT t.typbasetype
+                UNION ALL SELECT t.typelem
+                UNION ALL SELECT r.rngsubtype FROM pg_catalog.pg_range AS r WHERE r.rngtypid = t.oid
+                UNION ALL SELECT a.atttypid FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = t.typrelid AND a.attnum > 0
+            ) AS part (id)
+            WHERE part.id >= 16384
         ), own AS (
             SELECT oid, xmin FROM pg_catalog.pg_namespace WHERE nspname = 'freshlist'
         )
@@ -783,8 +858,25 @@ BEGIN
             UNION ALL
             SELECT concat_ws(' ', 'schema', own.oid, own.xmin) FROM own
             UNION ALL
-            SELECT concat_ws(' ', 'column', a.attnum, a.xmin)
-            FROM watched AS w JOIN pg_catalog.pg_attribute AS a ON a.attrelid = w.oid AND a.attnum > 0
+            SELECT concat_ws(' ', 'column', a.attrelid, a.attnum, a.xmin) FROM attributes AS a
+            UNION ALL
+            SELECT concat_ws(' ', 'collation', l.oid, l.xmin)
+            FROM attributes AS a JOIN pg_catalog.pg_collation AS l ON l.oid = a.attcollation AND l.oid >= 16384
+            UNION ALL
+            SELECT concat_ws(' ', 'type', t.oid, t.xmin) FROM types JOIN pg_catalog.pg_type AS t ON t.oid = types.id
+            UNION ALL
+            SELECT concat_ws(' ', 'label', e.oid, e.xmin) FROM types JOIN pg_catalog.pg_enum AS e ON e.enumtypid = types.id
+            UNION ALL
+            SELECT concat_ws(' ', 'attribute', a.attrelid, a.attnum, a.xmin)
+            FROM types
+            JOIN pg_catalog.pg_type AS t ON t.oid = types.id
+            JOIN pg_catalog.pg_attribute AS a ON a.attrelid = t.typrelid AND a.attnum > 0
+            UNION ALL
+            SELECT concat_ws(' ', 'key', i.indexrelid, i.indisvalid, i.indimmediate, i.indpred IS NULL)
+            FROM freshlist.tables() AS d
+            JOIN freshlist.columns() AS c ON c."table" = d.number AND c.number = d.key
+            JOIN pg_catalog.pg_index AS i ON i.indrelid = d.id
+            WHERE i.indkey[0] = c.attribute AND i.indnkeyatts = 1 AND i.indisunique
             UNION ALL
             SELECT concat_ws(' ', 'trigger', t.oid, t.xmin)
             FROM watched AS w JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = w.oid AND t.tgname LIKE 'freshlist\_%'
@@ -795,107 +887,110 @@ BEGIN
             SELECT concat_ws(' ', 'inheritance', i.inhrelid, i.inhparent)
             FROM watched AS w JOIN pg_catalog.pg_inherits AS i ON w.oid IN (i.inhrelid, i.inhparent)
             UNION ALL
-            SELECT concat_ws(' ', 'subscription', s.srsubid)
+            SELECT concat_ws(' ', 'subscription', s.srsubid, s.srrelid)
             FROM watched AS w JOIN pg_catalog.pg_subscription_rel AS s ON s.srrelid = w.oid
             UNION ALL
             SELECT concat_ws(' ', 'function', p.oid, p.xmin)
-            FROM own JOIN pg_catalog.pg_proc AS p ON p.pronamespace = own.oid AND p.proname LIKE 'properties\_%'
+            FROM own JOIN pg_catalog.pg_proc AS p ON p.pronamespace = own.oid
+            WHERE p.proname = ANY ('{tables,columns,innermost,misfits,may_ring,epoch,described,catalog,definitions,fault,repair,properties_whole_table,properties_bulk,properties_insert,properties_update,properties_delete,properties_truncate,properties_key,properties_image,properties_masked_2}'::name[])
             UNION ALL
             SELECT concat_ws(' ', 'relation', c.oid, CASE WHEN c.relkind <> 'i' THEN c.xmin END)
-            FROM own JOIN pg_catalog.pg_class AS c ON c.relnamespace = own.oid AND c.relname LIKE 'properties\_%'
-            WHERE c.relkind IN ('r', 'v', 'i')
+            FROM own JOIN pg_catalog.pg_class AS c ON c.relnamespace = own.oid
+            WHERE c.relname = ANY ('{description,marker,marker_revision,properties_changes,properties_changes_xid,properties_guard,properties_row,properties_sets}'::name[]) AND c.relkind IN ('r', 'v', 'i')
         ) AS state (line)
     );
 END
 $function$;
 
-REVOKE ALL ON FUNCTION freshlist.properties_catalog() FROM PUBLIC;
+REVOKE ALL ON FUNCTION freshlist.catalog() FROM PUBLIC;
 
 -- What the installed objects are defined as, all in one hash. An installation keeps it in the
 -- schema's comment, behind the hash of the files that it was made from.
-CREATE OR REPLACE FUNCTION freshlist.properties_definitions() RETURNS text
+CREATE OR REPLACE FUNCTION freshlist.definitions() RETURNS text
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $function$
 SELECT pg_catalog.md5(pg_catalog.string_agg(definition, E'\n' ORDER BY definition COLLATE "C"))
 FROM (
     SELECT concat_ws(' ', pg_catalog.pg_get_functiondef(p.oid), pg_catalog.pg_get_userbyid(p.proowner))
     FROM pg_catalog.pg_proc AS p
-    WHERE p.pronamespace = 'freshlist'::regnamespace AND p.proname LIKE 'properties\_%'
+    WHERE p.pronamespace = 'freshlist'::regnamespace AND p.proname = ANY ('{tables,columns,innermost,misfits,may_ring,epoch,described,catalog,definitions,fault,repair,properties_whole_table,properties_bulk,properties_insert,properties_update,properties_delete,properties_truncate,properties_key,properties_image,properties_masked_2}'::name[])
     UNION ALL
     SELECT pg_catalog.pg_get_triggerdef(t.oid)
-    FROM pg_catalog.pg_trigger AS t
-    WHERE t.tgrelid = pg_catalog.to_regclass('public.properties') AND t.tgname LIKE 'freshlist\_%'
+    FROM freshlist.tables() AS d JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = d.id
+    WHERE t.tgname LIKE 'freshlist\_%'
     UNION ALL
     SELECT concat_ws(' ', c.relname, c.relkind, c.relpersistence, a.attnum, a.attname, a.atttypid::regtype, a.attnotnull)
     FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0
-    WHERE c.relnamespace = 'freshlist'::regnamespace AND c.relkind IN ('r', 'c') AND c.relname ~ '^propert(y|ies)'
+    WHERE c.relnamespace = 'freshlist'::regnamespace AND c.relkind IN ('r', 'c') AND c.relname = ANY ('{description,marker,marker_revision,properties_changes,properties_changes_xid,properties_guard,properties_row,properties_sets}'::name[])
     UNION ALL
     SELECT pg_catalog.pg_get_indexdef(i.indexrelid)
     FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_index AS i ON i.indrelid = c.oid
-    WHERE c.relnamespace = 'freshlist'::regnamespace AND c.relname LIKE 'properties\_%'
+    WHERE c.relnamespace = 'freshlist'::regnamespace AND c.relname = ANY ('{description,marker,marker_revision,properties_changes,properties_changes_xid,properties_guard,properties_row,properties_sets}'::name[])
     UNION ALL
     SELECT pg_catalog.pg_get_viewdef(c.oid)
     FROM pg_catalog.pg_class AS c
-    WHERE c.relnamespace = 'freshlist'::regnamespace AND c.relkind = 'v' AND c.relname LIKE 'properties\_%'
+    WHERE c.relnamespace = 'freshlist'::regnamespace AND c.relkind = 'v' AND c.relname = ANY ('{description,marker,marker_revision,properties_changes,properties_changes_xid,properties_guard,properties_row,properties_sets}'::name[])
 ) AS installed (definition)
 $function$;
 
-REVOKE ALL ON FUNCTION freshlist.properties_definitions() FROM PUBLIC;
+REVOKE ALL ON FUNCTION freshlist.definitions() FROM PUBLIC;
 
 -- What is wrong with capture, '' if nothing is. While there is a fault nothing may be cached.
--- (Row security is no fault: whoever reads listings in order to cache them looks whether he is
--- subject to it. Rules and other triggers are none either: whatever they do to the table in
+-- (Row security is no fault: whoever reads rows in order to cache them looks whether he is
+-- subject to it. Rules and other triggers are none either: whatever they do to a table in
 -- the end fires its triggers.)
-CREATE OR REPLACE FUNCTION freshlist.properties_fault() RETURNS text
+CREATE OR REPLACE FUNCTION freshlist.fault() RETURNS text
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    watched constant oid := pg_catalog.to_regclass('public.properties');
     installed constant text := obj_description('freshlist'::regnamespace, 'pg_namespace');
     fault text;
 BEGIN
-    IF watched IS NULL THEN
-        RETURN 'there is no table public.properties';
+    SELECT string_agg(judged.fault, '; ' ORDER BY d.number) INTO fault
+    FROM freshlist.tables() AS d
+    LEFT JOIN pg_catalog.pg_class AS c ON c.oid = d.id
+    CROSS JOIN LATERAL (SELECT CASE
+        WHEN c.oid IS NULL THEN
+            'there is no table ' || d.spelled
+        WHEN c.relkind <> 'r' OR c.relispartition OR c.relpersistence = 't' THEN
+            d.spelled || ' is not an ordinary table'
+        WHEN EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE c.oid IN (inhrelid, inhparent)) THEN
+            d.spelled || ' inherits or is inherited: edits of the other table fire no trigger of this one'
+        WHEN EXISTS (SELECT FROM pg_catalog.pg_subscription_rel WHERE srrelid = c.oid) THEN
+            d.spelled || ' is fed by logical replication, which fires no statement triggers'
+    END) AS judged (fault);
+    IF fault IS NOT NULL THEN
+        RETURN fault;
     END IF;
-    IF EXISTS (
-        SELECT FROM pg_catalog.pg_class
-        WHERE oid = watched AND (relkind <> 'r' OR relispartition OR relpersistence = 't')
-    ) THEN
-        RETURN 'public.properties is not an ordinary table';
-    END IF;
-    IF EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE watched IN (inhrelid, inhparent)) THEN
-        RETURN 'public.properties inherits or is inherited: edits of the other table fire no trigger of this one';
-    END IF;
-    IF EXISTS (SELECT FROM pg_catalog.pg_subscription_rel WHERE srrelid = watched) THEN
-        RETURN 'public.properties is fed by logical replication, which fires no statement triggers';
-    END IF;
-    fault := freshlist.properties_misfits();
-    IF pg_catalog.to_regclass('freshlist.properties_guard') IS NULL THEN
-        RETURN concat_ws('; ', 'a watched column, or a table of freshlist, was dropped with CASCADE', nullif(fault, ''));
+    fault := freshlist.misfits();
+    IF EXISTS (SELECT FROM unnest(ARRAY['freshlist."properties_guard"']::text[]) AS guard WHERE pg_catalog.to_regclass(guard) IS NULL) THEN
+        RETURN concat_ws('; ', 'a used column, or a table of freshlist, was dropped with CASCADE', nullif(fault, ''));
     END IF;
     IF fault <> '' THEN
-        RETURN fault || '; run "invalidator uninstall" before and "invalidator install" after it';
+        RETURN fault || '; to use what is there now, run "invalidator install" with the description';
     END IF;
     SELECT string_agg(
-        CASE WHEN t.oid IS NULL THEN format('trigger freshlist_%s is missing', event)
-             ELSE format('trigger freshlist_%s is not ENABLE ALWAYS', event) END, '; ')
+        format(CASE WHEN t.oid IS NULL THEN 'trigger freshlist_%s is missing on %s'
+                    ELSE 'trigger freshlist_%s is not ENABLE ALWAYS on %s' END, event, d.spelled), '; ' ORDER BY d.number, place)
     INTO fault
-    FROM unnest(ARRAY['insert', 'update', 'delete', 'truncate']) AS event
-    LEFT JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = watched AND t.tgname = 'freshlist_' || event
+    FROM freshlist.tables() AS d
+    CROSS JOIN unnest(ARRAY['insert', 'update', 'delete', 'truncate']) WITH ORDINALITY AS events (event, place)
+    LEFT JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = d.id AND t.tgname = 'freshlist_' || event
     WHERE t.tgenabled IS DISTINCT FROM 'A';
     IF fault IS NOT NULL THEN
         RETURN fault;
     END IF;
-    SELECT string_agg(quote_ident(c.name), ', ' ORDER BY c.number) INTO fault
-    FROM freshlist.properties_columns() AS c
-    WHERE (freshlist.properties_positions())[c.number + 1] IS DISTINCT FROM
-        (pg_catalog.string_to_array(split_part(installed, ' ', 3), ',')::smallint[])[c.number + 1];
+    SELECT string_agg(format('%I of %s', c.name, d.spelled), ', ' ORDER BY d.number, c.number) INTO fault
+    FROM freshlist.columns() AS c
+    JOIN freshlist.tables() AS d ON d.number = c."table"
+    LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.id AND a.attname = c.name AND a.attnum > 0 AND NOT a.attisdropped
+    WHERE a.attnum IS DISTINCT FROM c.attribute;
     IF fault IS NOT NULL THEN
-        RETURN 'columns of public.properties were renamed, and by these names capture knows others: ' || fault;
+        RETURN 'columns were renamed, and by these names capture knows others: ' || fault;
     END IF;
     IF EXISTS (
         SELECT FROM pg_catalog.pg_class AS c
-        WHERE c.relnamespace = 'freshlist'::regnamespace AND c.relname LIKE 'properties\_%' AND c.relkind = 'r'
+        WHERE c.relnamespace = 'freshlist'::regnamespace AND c.relname = ANY ('{description,marker,marker_revision,properties_changes,properties_changes_xid,properties_guard,properties_row,properties_sets}'::name[]) AND c.relkind = 'r'
             AND (
                 c.relrowsecurity OR c.relhastriggers OR c.relhasrules
                 OR c.oid IN (SELECT inhrelid FROM pg_catalog.pg_inherits UNION ALL SELECT inhparent FROM pg_catalog.pg_inherits)
@@ -905,19 +1000,19 @@ BEGIN
     END IF;
     IF EXISTS (
         SELECT FROM pg_catalog.pg_proc
-        WHERE pronamespace = 'freshlist'::regnamespace AND proname LIKE 'properties\_%'
+        WHERE pronamespace = 'freshlist'::regnamespace AND proname = ANY ('{tables,columns,innermost,misfits,may_ring,epoch,described,catalog,definitions,fault,repair,properties_whole_table,properties_bulk,properties_insert,properties_update,properties_delete,properties_truncate,properties_key,properties_image,properties_masked_2}'::name[])
             AND has_function_privilege('public', oid, 'EXECUTE')
     ) THEN
         RETURN 'PUBLIC may execute a function of freshlist, and so forge changes';
     END IF;
-    IF split_part(installed, ' ', 2) IS DISTINCT FROM freshlist.properties_definitions() THEN
+    IF split_part(installed, ' ', 2) IS DISTINCT FROM freshlist.definitions() THEN
         RETURN 'functions, triggers or tables of freshlist are not as they were installed';
     END IF;
     RETURN '';
 END
 $function$;
 
-REVOKE ALL ON FUNCTION freshlist.properties_fault() FROM PUBLIC;
+REVOKE ALL ON FUNCTION freshlist.fault() FROM PUBLIC;
 
 -- 130_repair.sql
 
@@ -926,38 +1021,41 @@ REVOKE ALL ON FUNCTION freshlist.properties_fault() FROM PUBLIC;
 -- ALWAYS, does not fire for a session with session_replication_role = replica. Returns what it
 -- did, '' if nothing. A disabled trigger is left alone: somebody may be loading.
 --
--- The lock waits for writers, who may have gone past a trigger, but not for long: others would
+-- A lock waits for writers, who may have gone past a trigger, but not for long: others would
 -- queue up behind it. Without anything to do none is taken. What went by unseen shows in the
 -- catalog: whoever calls this begins a new epoch.
 
-CREATE OR REPLACE FUNCTION freshlist.properties_repair() RETURNS text
+CREATE OR REPLACE FUNCTION freshlist.repair() RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms'
 AS $function$
 DECLARE
     half_enabled constant text := $query$
-        SELECT t.tgname
-        FROM pg_catalog.pg_trigger AS t
-        JOIN pg_catalog.pg_class AS c ON c.oid = t.tgrelid
-        JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-        WHERE n.nspname = 'public' AND c.relname = 'properties' AND t.tgenabled IN ('O', 'R')
+        SELECT d.id, d.spelled, t.tgname
+        FROM freshlist.tables() AS d
+        JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = d.id
+        WHERE t.tgenabled IN ('O', 'R')
             AND t.tgname IN ('freshlist_insert', 'freshlist_update', 'freshlist_delete', 'freshlist_truncate')
-        ORDER BY t.tgname
+        ORDER BY d.schema, d.name, t.tgname
     $query$;
-    found name;
+    half record;
+    locked oid[] := '{}';
     repaired text[];
 BEGIN
-    EXECUTE half_enabled INTO found;
-    IF found IS NULL THEN
-        RETURN '';
-    END IF;
-    LOCK TABLE public.properties IN SHARE ROW EXCLUSIVE MODE;
-    FOR found IN EXECUTE half_enabled LOOP
-        EXECUTE format('ALTER TABLE public.properties ENABLE ALWAYS TRIGGER %I', found);
-        repaired := repaired || found::text;
+    FOR half IN EXECUTE half_enabled LOOP
+        IF half.id <> ALL (locked) THEN
+            EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', half.spelled);
+            locked := locked || half.id;
+        END IF;
+    END LOOP;
+    FOR half IN EXECUTE half_enabled LOOP
+        IF half.id = ANY (locked) THEN
+            EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', half.spelled, half.tgname);
+            repaired := repaired || format('%s on %s', half.tgname, half.spelled);
+        END IF;
     END LOOP;
     RETURN coalesce('ENABLE ALWAYS ' || array_to_string(repaired, ', '), '');
 END
 $function$;
 
-REVOKE ALL ON FUNCTION freshlist.properties_repair() FROM PUBLIC;
+REVOKE ALL ON FUNCTION freshlist.repair() FROM PUBLIC;
 

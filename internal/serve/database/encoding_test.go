@@ -31,7 +31,7 @@ func TestOtherEncodings(t *testing.T) {
 		if !errors.Is(err, database.ErrUnavailable) {
 			t.Errorf("read in %s: %v, want ErrUnavailable", encoding, err)
 		}
-		_, err = database.NewWriter(pool).Create(t.Context(), everyField())
+		_, err = database.NewWriter(pool).Create(t.Context(), properties(), everyField())
 		refused("write", err)
 		refused("ping", pool.Ping(t.Context()))
 		refused("migrate", schema.Up(t.Context(), url))

@@ -30,17 +30,17 @@ var (
 	ErrNoEpoch = errors.New("the database has no freshlist epoch")
 	// ErrNoRights: this role may not execute the function that gives the epoch. It is
 	// an ErrNoEpoch too.
-	ErrNoRights = fmt.Errorf("%w: this role may not execute freshlist.properties_epoch()", ErrNoEpoch)
-	// ErrNotFound: there is no such property.
-	ErrNotFound = errors.New("no such property")
-	// ErrPrecondition: the property is not in the state that the caller asked for.
-	ErrPrecondition = errors.New("the property is in another state")
+	ErrNoRights = fmt.Errorf("%w: this role may not execute freshlist.epoch()", ErrNoEpoch)
+	// ErrNotFound: there is no such row.
+	ErrNotFound = errors.New("no such row")
+	// ErrPrecondition: the row is not in the state that the caller asked for.
+	ErrPrecondition = errors.New("the row is in another state")
 )
 
 // RuleError is a write that breaks a rule of the table.
 type RuleError struct {
-	Column string // the column whose rule it is; empty if that is not known
-	Detail string // what is wrong with the column's value or, without a column, with the property
+	Column string // the column whose rule it is, by its name outside if it has one; empty if that is not known
+	Detail string // what is wrong with the column's value or, without a column, with the row
 	err    error
 }
 
@@ -63,10 +63,13 @@ const (
 	datatypeMismatch     = "42804"
 	undefinedColumn      = "42703"
 	undefinedTable       = "42P01"
+	undefinedObject      = "42704" // a type, or a configuration of text search
+	cannotCoerce         = "42846"
 	programLimitExceeded = "54000" // a text too long for its index
 	raiseException       = "P0001" // by a trigger of the table's owner
 	undefinedFunction    = "42883"
 	invalidSchemaName    = "3F000"
+	dataException        = "22" // and all that begin so
 	noPrivilege          = "42501"
 	invalidParameter     = "22023"
 	notSupported         = "0A000"
@@ -111,11 +114,11 @@ func classifySQL(pg *pgconn.PgError, err error) error {
 	case notNullViolation:
 		return &RuleError{pg.ColumnName, "must not be null", err}
 	case checkViolation:
-		return &RuleError{columnOf(pg), "is not allowed by the table", err}
+		return &RuleError{pg.ColumnName, "is not allowed by the table", err}
 	case uniqueViolation, exclusionViolation:
-		return &RuleError{columnOf(pg), "is taken by another property", err}
+		return &RuleError{pg.ColumnName, "is taken by another row", err}
 	case foreignKeyViolation:
-		return &RuleError{columnOf(pg), "is tied to rows of another table", err}
+		return &RuleError{pg.ColumnName, "is tied to rows of another table", err}
 	case stringTruncation, numericOutOfRange:
 		return &RuleError{pg.ColumnName, "is too long or out of range", err}
 	case programLimitExceeded:
@@ -132,17 +135,6 @@ func classifySQL(pg *pgconn.PgError, err error) error {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return err
-}
-
-// columnOf returns the column of a constraint: its name is that of the table,
-// the column, and what it asks for, properties_price_range.
-func columnOf(pg *pgconn.PgError) string {
-	for _, f := range fields() {
-		if strings.HasPrefix(pg.ConstraintName, pg.TableName+"_"+f.name+"_") {
-			return f.name
-		}
-	}
-	return pg.ColumnName
 }
 
 // connectionLost tells that the connection, not the statement, has failed.

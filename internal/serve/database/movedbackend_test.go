@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/listing/listingtest"
 	"github.com/freshlist/freshlist/internal/pgtest/migrated"
 	"github.com/freshlist/freshlist/internal/session"
 )
@@ -16,7 +17,7 @@ import (
 // statement has a name.
 func TestPreparedStatementsLostAndFound(t *testing.T) {
 	t.Parallel()
-	page := listing.Query{Kind: listing.PageKind, Limit: 3}
+	page := listingtest.Query("properties?limit=3")
 	db := migrated.New(t)
 	names := preparedBy(t, db.API, page)
 	for what, meddle := range map[string]func(*pgx.Conn){
@@ -36,7 +37,7 @@ func TestPreparedStatementsLostAndFound(t *testing.T) {
 				return err
 			},
 			"write": func(p *Pool) error {
-				_, err := NewWriter(p).Create(t.Context(), house())
+				_, err := NewWriter(p).Create(t.Context(), listingtest.Properties(), house())
 				return err
 			},
 		} {
@@ -58,9 +59,10 @@ func TestPreparedStatementsLostAndFound(t *testing.T) {
 }
 
 func house() Fields {
+	t := listingtest.Properties()
 	return Fields{
-		Columns: listing.ColumnSet(listing.Title, listing.PropertyType, listing.Price, listing.City),
-		Values:  listing.Property{Title: "a", Row: listing.Row{PropertyType: "b", Price: 1, City: "c"}},
+		Columns: listing.ColumnSet(t.Column("title"), t.Column("property_type"), t.Column("price"), t.Column("city")),
+		Values:  listingtest.Property(1),
 	}
 }
 
@@ -99,7 +101,7 @@ func preparedBy(t *testing.T, url string, q listing.Query) (names []string) {
 	if _, err := NewReader(pool, func() {}).Read(t.Context(), q); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := NewWriter(pool).Create(t.Context(), house()); err != nil {
+	if _, err := NewWriter(pool).Create(t.Context(), listingtest.Properties(), house()); err != nil {
 		t.Fatal(err)
 	}
 	with(t, pool, func(conn *pgx.Conn) {

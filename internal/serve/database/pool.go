@@ -1,6 +1,6 @@
 // Package database is the API's way to PostgreSQL: it reads querysets and
-// writes properties, in SQL that is made of constant fragments only; every value
-// travels as a parameter.
+// writes rows, in SQL that is made of constants and of quoted names of the description; every
+// value travels as a parameter.
 //
 // The pool is the bound of concurrent work in the database. A read is one
 // statement, hence one snapshot: what it returns was true at one instant, and so
@@ -168,7 +168,7 @@ func (p *Pool) reset() {
 func (p *Pool) Ping(ctx context.Context) error {
 	var standby bool
 	err := p.retryOnce(ctx, func() error {
-		err := p.ask(ctx, p.probe, "select pg_is_in_recovery()", &standby)
+		err := p.ask(ctx, p.probe, "select pg_is_in_recovery()", nil, &standby)
 		if err == nil && standby {
 			return ErrInRecovery
 		}
@@ -181,13 +181,13 @@ func (p *Pool) Ping(ctx context.Context) error {
 }
 
 // ask runs a statement that returns one row, on a session of one of the pools.
-func (p *Pool) ask(ctx context.Context, from *pgxpool.Pool, sql string, into ...any) error {
+func (p *Pool) ask(ctx context.Context, from *pgxpool.Pool, sql string, args []any, into ...any) error {
 	conn, err := p.acquireFrom(ctx, from)
 	if err != nil {
 		return err
 	}
 	defer conn.Release()
-	return p.row(ctx, conn.Conn(), sql, nil, into...)
+	return p.row(ctx, conn.Conn(), sql, args, into...)
 }
 
 // row runs a statement that returns one row.
@@ -204,13 +204,16 @@ func (p *Pool) row(ctx context.Context, conn *pgx.Conn, sql string, args []any, 
 	return errors.Join(err, rows.Err())
 }
 
+// beginRead begins the transaction of what only reads, where that needs one.
+const beginRead = "begin isolation level read committed read only"
+
 // query runs one statement outside a transaction.
 func (p *Pool) query(ctx context.Context, conn *pgx.Conn, sql string, args ...any) (pgx.Rows, error) {
 	if session.InStartup(conn) {
 		return conn.Query(ctx, sql, args...)
 	}
 	var batch pgx.Batch
-	batch.Queue("begin isolation level read committed read only")
+	batch.Queue(beginRead)
 	batch.Queue(p.local)
 	batch.Queue(sql, args...)
 	batch.Queue("commit")

@@ -15,7 +15,7 @@ import (
 	"github.com/freshlist/freshlist/internal/serve/database"
 )
 
-func anyPage() listing.Query { return listing.Query{Kind: listing.PageKind, Limit: 3} }
+func anyPage() listing.Query { return query("properties?limit=3") }
 
 // The pool bounds what is at work in PostgreSQL: who gets no connection in time
 // is told so, and a probe still gets its answer.
@@ -38,7 +38,7 @@ func TestBusy(t *testing.T) {
 	if _, err := reader.Read(ctx, anyPage()); !errors.Is(err, database.ErrBusy) {
 		t.Errorf("a read beside another on a pool of one: %v, want ErrBusy", err)
 	}
-	if _, err := database.NewWriter(pool).Delete(ctx, 1, nil); !errors.Is(err, database.ErrBusy) {
+	if _, err := database.NewWriter(pool).Delete(ctx, properties(), id(1), nil); !errors.Is(err, database.ErrBusy) {
 		t.Errorf("a write beside a read on a pool of one: %v, want ErrBusy", err)
 	}
 	if err := pool.Ping(t.Context()); err != nil {
@@ -124,7 +124,7 @@ func TestRestart(t *testing.T) {
 	if _, err := reader.Read(t.Context(), anyPage()); !errors.Is(err, database.ErrUnavailable) {
 		t.Errorf("read without a server: %v, want ErrUnavailable", err)
 	}
-	if _, err := writer.Delete(t.Context(), 1, nil); !errors.Is(err, database.ErrUnavailable) {
+	if _, err := writer.Delete(t.Context(), properties(), id(1), nil); !errors.Is(err, database.ErrUnavailable) {
 		t.Errorf("write without a server: %v, want ErrUnavailable", err)
 	}
 	if err := pool.Ping(t.Context()); !errors.Is(err, database.ErrUnavailable) {
@@ -184,7 +184,7 @@ func TestTypeChangesUnderneath(t *testing.T) {
 	t.Parallel()
 	db := migrated.New(t)
 	conn := connect(t, db.Superuser)
-	fill(t, conn, crowd(5, 6))
+	fill(t, conn, properties(), crowd(5, 6))
 	reader := database.NewReader(open(t, db.API, 1), nothing)
 	for _, change := range []string{
 		"drop schema freshlist cascade", // which would keep the types as they are

@@ -55,7 +55,7 @@ func TestThroughPoolers(t *testing.T) {
 			db := migrated.On(t, server)
 			conn := connect(t, db.Superuser)
 			rows := crowd(60, 3)
-			fill(t, conn, rows)
+			fill(t, conn, properties(), rows)
 			exec(t, conn, "select setval(pg_get_serial_sequence('public.properties', 'id'), 100)")
 			size := 3
 			if c.mode == "session" {
@@ -89,14 +89,20 @@ const everySetting = "search_path, IntervalStyle, extra_float_digits, bytea_outp
 	"default_transaction_deferrable, statement_timeout, lock_timeout, idle_in_transaction_session_timeout, " +
 	"idle_session_timeout, exit_on_error, plan_cache_mode, jit"
 
+// after returns the query of the page behind a cursor.
+func after(q listing.Query, key listing.Key) listing.Query {
+	q.After = listing.Some(key)
+	return q
+}
+
 // work reads and writes from many sides at once, and holds the reads against those of
 // another reader.
 func work(t *testing.T, reader *database.Reader, writer *database.Writer, other *database.Reader) {
 	t.Helper()
 	queries := append(everyKind(),
-		listing.Query{Kind: listing.PageKind, Limit: 5, Filter: listing.Filter{City: []string{"É", "FOLSOM"}, Text: "garden"}},
-		listing.Query{Kind: listing.PageKind, Limit: 5, Sort: listing.PriceDesc, Filter: listing.Filter{MinPrice: listing.Some[int64](100)}},
-		listing.Query{Kind: listing.PageKind, Limit: 5, After: listing.Some(listing.Key{ID: 30, Value: listing.Some(int64(1210814700000042))})},
+		query("properties?city=FOLSOM,%C3%89&q=garden&limit=5"),
+		query("properties?min_price=1&sort=-price&limit=5"),
+		after(query("properties?limit=5"), listing.Key{Key: id(30), Value: listing.Some(listing.Value{Number: 264129900000042})}),
 	)
 	want := make([]string, len(queries))
 	for i, q := range queries {
@@ -127,14 +133,14 @@ func work(t *testing.T, reader *database.Reader, writer *database.Writer, other 
 	for range 8 {
 		workers.Go(func() {
 			for range 8 {
-				created, err := writer.Create(t.Context(), everyField())
+				created, err := writer.Create(t.Context(), properties(), everyField())
 				if err != nil {
 					t.Errorf("create: %v", err)
 					return
 				}
-				patched, err := writer.Patch(t.Context(), created.Property.ID, database.Fields{Columns: listing.ColumnSet(listing.Price)},
-					func(p listing.Property) bool { return p == created.Property })
-				if err != nil || patched.Property.Price != 0 || patched.Xid <= created.Xid {
+				patched, err := writer.Patch(t.Context(), properties(), created.Row.Values[properties().Key], fields("price", 0),
+					func(r listing.Row) bool { return same(r, created.Row) })
+				if err != nil || number(patched.Row, "price") != 0 || patched.Xid <= created.Xid {
 					t.Errorf("patch: %+v, %v", patched, err)
 				}
 				for _, xid := range []uint64{created.Xid, patched.Xid} {
@@ -145,15 +151,15 @@ func work(t *testing.T, reader *database.Reader, writer *database.Writer, other 
 						t.Errorf("transaction %d: assigned %v, %v", xid, assigned, err)
 					}
 				}
-				no := func(listing.Property) bool { return false }
-				if _, err := writer.Delete(t.Context(), created.Property.ID, no); !errors.Is(err, database.ErrPrecondition) {
+				no := func(listing.Row) bool { return false }
+				if _, err := writer.Delete(t.Context(), properties(), created.Row.Values[properties().Key], no); !errors.Is(err, database.ErrPrecondition) {
 					t.Errorf("delete against a precondition: %v", err)
 				}
-				if _, err := writer.Delete(t.Context(), created.Property.ID, nil); err != nil {
+				if _, err := writer.Delete(t.Context(), properties(), created.Row.Values[properties().Key], nil); err != nil {
 					t.Errorf("delete: %v", err)
 				}
 				var rule *database.RuleError
-				if _, err := writer.Create(t.Context(), database.Fields{}); !errors.As(err, &rule) {
+				if _, err := writer.Create(t.Context(), properties(), database.Fields{}); !errors.As(err, &rule) {
 					t.Errorf("create nothing: %v, want a broken rule", err)
 				}
 			}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"reflect"
 	"slices"
 	"strings"
@@ -14,52 +15,59 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/listing/listingtest"
 	"github.com/freshlist/freshlist/internal/pgtest/migrated"
 	"github.com/freshlist/freshlist/internal/serve/database"
 )
 
 // drawFilter draws conditions that the rows of a crowd meet now and then.
-func drawFilter(t *rapid.T) (f listing.Filter) {
+func drawFilter(t *rapid.T) listing.Filter {
 	sometimes := func(name string) bool { return rapid.IntRange(0, 3).Draw(t, name) == 0 }
+	v := url.Values{}
 	if sometimes("by city") {
-		f.City = drawList(t, "FOLSOM", "ELK_GROVE", "Folsom", "Ärla", "a,b", "nowhere")
+		v["city"] = drawList(t, "FOLSOM", "ELK_GROVE", "Folsom", "Ärla", "nowhere")
 	}
 	if sometimes("by postal code") {
-		f.PostalCode = drawList(t, "95630", "95624")
+		v["postal_code"] = drawList(t, "95630", "95624")
 	}
 	if sometimes("by type") {
-		f.PropertyType = drawList(t, "Residential", "Condo")
+		v["property_type"] = drawList(t, "Residential", "Condo")
 	}
 	if sometimes("by status") {
-		f.Status = drawList(t, "for_sale", "sold")
+		v["status"] = drawList(t, "for_sale", "sold")
+	}
+	number := func(name string, least, greatest int, format string) {
+		v.Set(name, fmt.Sprintf(format, rapid.IntRange(least, greatest).Draw(t, name)))
 	}
 	if sometimes("by price") {
-		f.MinPrice = listing.Some(int64(rapid.IntRange(0, 10).Draw(t, "min price")) * 1_250_01)
+		v.Set("min_price", fmt.Sprintf("%.2f", float64(rapid.IntRange(0, 10).Draw(t, "min price"))*1_250.01))
 	}
 	if sometimes("up to price") {
-		f.MaxPrice = listing.Some(int64(rapid.IntRange(5, 20).Draw(t, "max price")) * 1_250_01)
+		v.Set("max_price", fmt.Sprintf("%.2f", float64(rapid.IntRange(10, 20).Draw(t, "max price"))*1_250.01))
 	}
 	if sometimes("by bedrooms") {
-		f.MinBedrooms = listing.Some(rapid.Int16Range(0, 4).Draw(t, "min bedrooms"))
-		f.MaxBedrooms = listing.Some(rapid.Int16Range(2, 6).Draw(t, "max bedrooms"))
+		number("min_bedrooms", 0, 3, "%d")
+		number("max_bedrooms", 3, 6, "%d")
 	}
 	if sometimes("by bathrooms") {
-		f.MinBathrooms = listing.Some(rapid.Int16Range(0, 40).Draw(t, "min bathrooms"))
+		number("min_bathrooms", 0, 4, "%d.5")
 	}
 	if sometimes("by area") {
-		f.MinArea = listing.Some(rapid.Int32Range(500, 1000).Draw(t, "min area"))
-		f.MaxArea = listing.Some(rapid.Int32Range(800, 1600).Draw(t, "max area"))
+		number("min_area", 500, 1000, "%d")
+		number("max_area", 1000, 1600, "%d")
 	}
 	if sometimes("by box") {
-		f.Box = listing.Some(listing.Box{West: -121.75, South: 38.25, East: -121.25, North: 38.75})
+		v.Set("bbox", "-121.75,38.25,-121.25,38.75")
 	}
-	return f
+	q, faults := properties().ParseSummary(v, listing.Strict)
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	return q.Filter
 }
 
 func drawList(t *rapid.T, values ...string) []string {
-	list := rapid.SliceOfNDistinct(rapid.SampledFrom(values), 1, 3, rapid.ID[string]).Draw(t, "list")
-	slices.Sort(list)
-	return list
+	return rapid.SliceOfNDistinct(rapid.SampledFrom(values), 1, 3, rapid.ID[string]).Draw(t, "list")
 }
 
 // Walking a list page by page must show what one ordered select over all of it
@@ -68,18 +76,18 @@ func TestPagesJoinToTheWholeList(t *testing.T) {
 	t.Parallel()
 	db := migrated.New(t)
 	rows := crowd(300, 1)
-	fill(t, connect(t, db.Superuser), rows)
+	fill(t, connect(t, db.Superuser), properties(), rows)
 	reader := database.NewReader(open(t, db.API, 2), nothing)
 
 	rapid.Check(t, func(rt *rapid.T) {
 		q := listing.Query{
-			Kind:   listing.PageKind,
+			Table:  properties(),
 			Filter: drawFilter(rt),
-			Sort:   rapid.SampledFrom([]listing.Sort{listing.Newest, listing.PriceAsc, listing.PriceDesc, listing.AreaAsc, listing.AreaDesc}).Draw(rt, "sort"),
+			Sort:   listingtest.Sorts(properties()).Draw(rt, "sort"),
 			Limit:  rapid.IntRange(1, 100).Draw(rt, "limit"),
 		}
 		want := find(rows, q)
-		var got []listing.Property
+		var got []listing.Row
 		for range len(rows) + 1 {
 			qs, err := reader.Read(t.Context(), q)
 			if err != nil {
@@ -87,7 +95,7 @@ func TestPagesJoinToTheWholeList(t *testing.T) {
 			}
 			got = append(got, qs.Items...)
 			if qs.Ahead.Valid {
-				if at := q.Sort.Key(&want[len(got)].Row); qs.Ahead.V != at {
+				if at := q.Table.KeyOf(q.Sort, &want[len(got)]); qs.Ahead.V != at {
 					rt.Fatalf("ahead of %s is %v, want %v", q, qs.Ahead.V, at)
 				}
 			}
@@ -97,17 +105,10 @@ func TestPagesJoinToTheWholeList(t *testing.T) {
 			}
 			q = next
 		}
-		if !slices.Equal(got, want) {
+		if !sameAll(got, want) {
 			rt.Fatalf("%s: got %d properties, want %d:\n%v\n%v", q, len(got), len(want), ids(got), ids(want))
 		}
 	})
-}
-
-func ids(rows []listing.Property) (ids []int64) {
-	for _, p := range rows {
-		ids = append(ids, p.ID)
-	}
-	return ids
 }
 
 // A cursor outlives its row: its page begins where the row would stand.
@@ -115,26 +116,25 @@ func TestCursorOfNoRow(t *testing.T) {
 	t.Parallel()
 	db := migrated.New(t)
 	rows := crowd(60, 2)
-	fill(t, connect(t, db.Superuser), rows)
+	fill(t, connect(t, db.Superuser), properties(), rows)
 	reader := database.NewReader(open(t, db.API, 1), nothing)
 
 	rapid.Check(t, func(rt *rapid.T) {
-		q := listing.Query{Kind: listing.PageKind, Limit: 5, Sort: rapid.SampledFrom([]listing.Sort{
-			listing.PriceAsc, listing.PriceDesc, listing.AreaAsc, listing.AreaDesc,
-		}).Draw(rt, "sort")}
-		after := listing.Key{ID: rapid.Int64Range(-1, 61).Draw(rt, "id")}
-		if q.Sort.Column() == listing.Price || rapid.Bool().Draw(rt, "value") {
-			after.Value = listing.Some(rapid.Int64Range(1, 2000).Draw(rt, "amount"))
+		q := query("properties?sort=" + rapid.SampledFrom([]string{"price", "-price", "area", "-area"}).Draw(rt, "sort") + "&limit=5")
+		after := listing.Key{Key: id(rapid.Int64Range(-1, 61).Draw(rt, "id"))}
+		if q.Order().Column.NotNull || rapid.Bool().Draw(rt, "value") {
+			after.Value = listing.Some(listing.Value{Number: rapid.Int64Range(1, 2000).Draw(rt, "amount")})
 		}
-		want := slices.DeleteFunc(find(rows, q), func(p listing.Property) bool {
-			return q.Sort.Compare(q.Sort.Key(&p.Row), after) <= 0
+		place := q.Table.PlaceOf(q.Sort, after)
+		want := slices.DeleteFunc(find(rows, q), func(r listing.Row) bool {
+			return q.Table.Compare(q.Sort, q.Table.PlaceOf(q.Sort, q.Table.KeyOf(q.Sort, &r)), place) <= 0
 		})
 		q.After = listing.Some(after)
 		qs, err := reader.Read(t.Context(), q)
 		if err != nil {
 			rt.Fatalf("%v", err)
 		}
-		if want = want[:min(len(want), q.Limit)]; !slices.Equal(qs.Items, want) {
+		if want = want[:min(len(want), q.Limit)]; !sameAll(qs.Items, want) {
 			rt.Fatalf("after %v: got %v, want %v", after, ids(qs.Items), ids(want))
 		}
 	})
@@ -144,11 +144,11 @@ func TestSummary(t *testing.T) {
 	t.Parallel()
 	db := migrated.New(t)
 	rows := crowd(300, 3)
-	fill(t, connect(t, db.Superuser), rows)
+	fill(t, connect(t, db.Superuser), properties(), rows)
 	reader := database.NewReader(open(t, db.API, 1), nothing)
 
 	rapid.Check(t, func(rt *rapid.T) {
-		q := listing.Query{Kind: listing.SummaryKind, Filter: drawFilter(rt)}
+		q := listing.Query{Table: properties(), Kind: listing.SummaryKind, Filter: drawFilter(rt)}
 		qs, err := reader.Read(t.Context(), q)
 		if err != nil {
 			rt.Fatalf("%v", err)
@@ -160,38 +160,32 @@ func TestSummary(t *testing.T) {
 }
 
 // summarize is the summary of rows, in Go.
-func summarize(rows []listing.Property) (s listing.Summary) {
+func summarize(rows []listing.Row) (s listing.Summary) {
 	s.Count = int64(len(rows))
-	var sum int64
-	for i, p := range rows {
-		sum += p.Price
-		if i == 0 || p.Price < s.MinPrice {
-			s.MinPrice = p.Price
+	var sum, least, greatest int64
+	for i, r := range rows {
+		price := number(r, "price")
+		sum += price
+		if i == 0 || price < least {
+			least = price
 		}
-		s.MaxPrice = max(s.MaxPrice, p.Price)
+		greatest = max(greatest, price)
 	}
+	s.Stats = []listing.Stat{{}}
 	if s.Count > 0 {
-		s.MeanPrice = (2*sum + s.Count) / (2 * s.Count)
+		some := func(n int64) listing.Null[listing.Value] { return listing.Some(listing.Value{Number: n}) }
+		s.Stats[0] = listing.Stat{Min: some(least), Max: some(greatest), Mean: some((2*sum + s.Count) / (2 * s.Count))}
 	}
-	s.ByCity = facets(rows, func(p listing.Property) listing.Null[string] { return listing.Some(p.City) })
-	s.ByPropertyType = facets(rows, func(p listing.Property) listing.Null[string] { return listing.Some(p.PropertyType) })
-	s.ByBedrooms = facets(rows, func(p listing.Property) listing.Null[string] {
-		return listing.Null[string]{V: digits(p.Bedrooms), Valid: p.Bedrooms.Valid}
-	})
+	for _, f := range properties().Table.Facets {
+		s.Facets = append(s.Facets, facets(rows, f.Column))
+	}
 	return s
 }
 
-func digits(v listing.Null[int16]) string {
-	if !v.Valid {
-		return ""
-	}
-	return fmt.Sprint(v.V)
-}
-
-func facets(rows []listing.Property, value func(listing.Property) listing.Null[string]) (list []listing.Facet) {
-	counts := map[listing.Null[string]]int64{}
-	for _, p := range rows {
-		counts[value(p)]++
+func facets(rows []listing.Row, column int) (list []listing.Facet) {
+	counts := map[listing.Null[listing.Value]]int64{}
+	for _, r := range rows {
+		counts[r.Get(column)]++
 	}
 	for v, n := range counts {
 		list = append(list, listing.Facet{Value: v, Count: n})
@@ -206,7 +200,7 @@ func facets(rows []listing.Property, value func(listing.Property) listing.Null[s
 			}
 			return 1
 		}
-		return cmp.Compare(a.Value.V, b.Value.V)
+		return cmp.Or(cmp.Compare(a.Value.V.Number, b.Value.V.Number), cmp.Compare(a.Value.V.Text, b.Value.V.Text))
 	})
 	return list
 }
@@ -220,22 +214,25 @@ func TestFacetOrderAndLimit(t *testing.T) {
 	exec(t, conn, `insert into properties (title, property_type, price, city, bedrooms)
 		select '', 't', 1, 'city ' || i, i from generate_series(1, 150) i, generate_series(1, 1 + (i > 140)::int)`)
 	reader := database.NewReader(open(t, db.API, 1), nothing)
-	qs, err := reader.Read(t.Context(), listing.Query{Kind: listing.SummaryKind})
+	qs, err := reader.Read(t.Context(), query("properties/summary"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	beds := qs.Summary.ByBedrooms
-	if len(beds) != 100 || len(qs.Summary.ByCity) != 100 {
-		t.Fatalf("got %d numbers of bedrooms and %d cities, want 100 of each", len(beds), len(qs.Summary.ByCity))
+	cities, beds := qs.Summary.Facets[0], qs.Summary.Facets[2]
+	if len(beds) != 100 || len(cities) != 100 {
+		t.Fatalf("got %d numbers of bedrooms and %d cities, want 100 of each", len(beds), len(cities))
 	}
-	var got []string
+	var got []int64
 	for _, f := range beds[8:13] {
-		got = append(got, f.Value.V)
+		got = append(got, f.Value.V.Number)
 	}
-	if want := []string{"149", "150", "1", "2", "3"}; !slices.Equal(got, want) {
+	if want := []int64{149, 150, 1, 2, 3}; !slices.Equal(got, want) {
 		t.Errorf("bedrooms 8 to 12 are %v, want %v", got, want)
 	}
 }
+
+// maxPrice is the greatest price that the table takes, in cents.
+const maxPrice = 999_999_999_999_99
 
 // The mean is rounded half away from zero, and sums beyond an int64 of cents
 // stay exact.
@@ -250,11 +247,11 @@ func TestMeanIsExact(t *testing.T) {
 	}
 	mean := func() int64 {
 		t.Helper()
-		qs, err := reader.Read(t.Context(), listing.Query{Kind: listing.SummaryKind})
+		qs, err := reader.Read(t.Context(), query("properties/summary"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		return qs.Summary.MeanPrice
+		return qs.Summary.Stats[0].Mean.V.Number
 	}
 	add("0.01", 1)
 	add("0.02", 1)
@@ -263,8 +260,8 @@ func TestMeanIsExact(t *testing.T) {
 	}
 	exec(t, conn, "truncate properties")
 	add("999999999999.99", 100_000)
-	if got := mean(); got != listing.MaxPrice {
-		t.Errorf("mean of equal prices is %d, want %d", got, int64(listing.MaxPrice))
+	if got := mean(); got != maxPrice {
+		t.Errorf("mean of equal prices is %d, want %d", got, int64(maxPrice))
 	}
 }
 
@@ -272,21 +269,23 @@ func TestProperty(t *testing.T) {
 	t.Parallel()
 	db := migrated.New(t)
 	rows := crowd(40, 4)
-	rows[0].Price, rows[1].Price, rows[2].Price = listing.MaxPrice, 1, 0
-	rows[3].CreatedAt = listing.MicrosOf(time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC))
-	rows[4].CreatedAt = listing.MicrosOf(time.Date(2199, 12, 31, 23, 59, 59, 999999000, time.UTC))
-	fill(t, connect(t, db.Superuser), rows)
+	for i, price := range []int64{maxPrice, 1, 0} {
+		rows[i].Values[column("price")].Number = price
+	}
+	rows[3].Values[column("created_at")].Number = listing.InstantOf(time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC))
+	rows[4].Values[column("created_at")].Number = listing.InstantOf(time.Date(2199, 12, 31, 23, 59, 59, 999999000, time.UTC))
+	fill(t, connect(t, db.Superuser), properties(), rows)
 	reader := database.NewReader(open(t, db.API, 1), nothing)
 	for _, want := range rows {
-		qs, err := reader.Read(t.Context(), listing.Query{Kind: listing.PropertyKind, ID: want.ID})
+		qs, err := reader.Read(t.Context(), properties().RowQuery(want.Values[properties().Key]))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(qs.Items) != 1 || qs.Items[0] != want {
-			t.Errorf("property %d:\n got %+v\nwant %+v", want.ID, qs.Items, want)
+		if len(qs.Items) != 1 || !same(qs.Items[0], want) {
+			t.Errorf("property %d:\n got %+v\nwant %+v", number(want, "id"), qs.Items, want)
 		}
 	}
-	qs, err := reader.Read(t.Context(), listing.Query{Kind: listing.PropertyKind, ID: 1 << 62})
+	qs, err := reader.Read(t.Context(), properties().RowQuery(id(1<<62)))
 	if err != nil || len(qs.Items) != 0 {
 		t.Errorf("a property that is not there: %v, %v, want none", qs.Items, err)
 	}
@@ -308,7 +307,7 @@ func TestTextSearch(t *testing.T) {
 		"the":            nil, // a stop word asks for nothing and finds nothing
 		"' ) ; -- & | !": nil,
 	} {
-		qs, err := reader.Read(t.Context(), listing.Query{Filter: listing.Filter{Text: q}, Limit: 10, Sort: listing.Newest})
+		qs, err := reader.Read(t.Context(), search(q))
 		if err != nil {
 			t.Errorf("search %q: %v", q, err)
 			continue
@@ -319,33 +318,40 @@ func TestTextSearch(t *testing.T) {
 	}
 }
 
+// search returns the query of a text search.
+func search(words string) listing.Query {
+	q, faults := properties().ParsePage(url.Values{"q": {words}, "limit": {"10"}}, listing.Strict)
+	if len(faults) > 0 {
+		panic(faults)
+	}
+	return q
+}
+
 // The epoch comes with every kind of query, also with no row at all.
 func TestEpoch(t *testing.T) {
 	t.Parallel()
 	db := migrated.New(t)
 	conn := connect(t, db.Superuser)
 	reader := database.NewReader(open(t, db.API, 1), nothing)
-	queries := []listing.Query{
-		{Kind: listing.PageKind, Limit: 20},
-		{Kind: listing.SummaryKind},
-		{Kind: listing.PropertyKind, ID: 1},
-	}
+	queries := []listing.Query{query("properties"), query("properties/summary"), query("properties/1")}
 	check := func(when, want string) {
 		t.Helper()
 		for _, q := range queries {
 			_, stamp, err := reader.ReadWithOrigin(t.Context(), q)
-			if epoch, server, _ := strings.Cut(stamp, " "); err != nil || epoch != want || (server == "") != (want == "") {
-				t.Errorf("%s, %s: stamp %q, %v, want epoch %q and a server start", when, q, stamp, err, want)
+			words := strings.Split(stamp, " ")
+			whole := len(words) == 4 && words[3] == listingtest.Site().Identity
+			if err != nil || words[0] != want || whole != (want != "") {
+				t.Errorf("%s, %s: origin %q, %v, want epoch %q, a server start, a database and the description", when, q, stamp, err, want)
 			}
 		}
 	}
 	check("no marker", "")
 	setEpoch(t, conn, "e1")
 	check("an empty table", "e1")
-	fill(t, conn, crowd(30, 5))
+	fill(t, conn, properties(), crowd(30, 5))
 	check("rows", "e1")
 	for _, end := range []string{
-		"revoke execute on function freshlist.properties_epoch() from freshlist_api",
+		"revoke execute on function freshlist.epoch() from freshlist_api",
 		"drop schema freshlist cascade",
 	} {
 		exec(t, conn, end)
@@ -394,7 +400,7 @@ func TestPagesWithNullsInRequiredColumns(t *testing.T) {
 	t.Parallel()
 	db := migrated.New(t)
 	conn := connect(t, db.Superuser)
-	fill(t, conn, crowd(60, 8))
+	fill(t, conn, properties(), crowd(60, 8))
 	exec(t, conn, `alter table properties alter price drop not null, alter created_at drop not null,
 		drop constraint properties_price_range, drop constraint properties_created_at_range`)
 	exec(t, conn, "update properties set price = null where id % 4 = 0")
@@ -402,10 +408,10 @@ func TestPagesWithNullsInRequiredColumns(t *testing.T) {
 	exec(t, conn, "update properties set created_at = null where id % 4 = 1")
 	exec(t, conn, "update properties set created_at = 'infinity' where id % 5 = 2")
 	reader := database.NewReader(open(t, db.API, 1), nothing)
-	for sort, order := range map[listing.Sort]string{
-		listing.Newest:    "created_at desc, id desc",
-		listing.PriceAsc:  "price, id",
-		listing.PriceDesc: "price desc, id desc",
+	for text, order := range map[string]string{
+		"properties":             "created_at desc, id desc",
+		"properties?sort=price":  "price, id",
+		"properties?sort=-price": "price desc, id desc",
 	} {
 		var want []int64
 		if err := conn.QueryRow(t.Context(), "select array_agg(id order by "+order+") from properties").Scan(&want); err != nil {
@@ -413,9 +419,10 @@ func TestPagesWithNullsInRequiredColumns(t *testing.T) {
 		}
 		for _, limit := range []int{1, 7, 60} {
 			var got []int64
-			q, more := listing.Query{Kind: listing.PageKind, Sort: sort, Limit: limit}, true
+			q, more := query(text), true
+			q.Limit = limit
 			for more && len(got) <= len(want) {
-				parsed, err := listing.Parse(q.String()) // as a client spells it
+				parsed, err := listingtest.Site().Parse(q.String()) // as a client spells it
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -427,7 +434,7 @@ func TestPagesWithNullsInRequiredColumns(t *testing.T) {
 				q, more = qs.NextQuery()
 			}
 			if !slices.Equal(got, want) {
-				t.Errorf("%s in pages of %d:\n got %v\nwant %v", sort, limit, got, want)
+				t.Errorf("%s in pages of %d:\n got %v\nwant %v", text, limit, got, want)
 			}
 		}
 	}

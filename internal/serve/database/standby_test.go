@@ -10,6 +10,7 @@ import (
 
 	"github.com/freshlist/freshlist/internal/faultproxy"
 	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/listing/listingtest"
 	"github.com/freshlist/freshlist/internal/local"
 	"github.com/freshlist/freshlist/internal/pgtest"
 	"github.com/freshlist/freshlist/internal/pgtest/migrated"
@@ -18,9 +19,7 @@ import (
 
 // everyKind is a query of each kind.
 func everyKind() []listing.Query {
-	return []listing.Query{
-		anyPage(), {Kind: listing.PropertyKind, ID: 1}, {Kind: listing.PropertyKind, ID: 1 << 40}, {Kind: listing.SummaryKind},
-	}
+	return []listing.Query{anyPage(), query("properties/1"), query("properties/1099511627776"), query("properties/summary")}
 }
 
 // reads asks every query in every way there is.
@@ -41,7 +40,7 @@ func TestStandbyAnswersNothing(t *testing.T) {
 	primary := pgtest.Start(t)
 	db := migrated.On(t, primary)
 	conn := connect(t, db.Superuser)
-	fill(t, conn, crowd(9, 7))
+	fill(t, conn, properties(), crowd(9, 7))
 	setEpoch(t, conn, "first")
 	standby := primary.Standby(t)
 	at := standby.At(t, db)
@@ -59,14 +58,14 @@ func TestStandbyAnswersNothing(t *testing.T) {
 	inRecovery("read seen", err)
 	_, err = reader.Assigned(t.Context(), 1<<40+5)
 	inRecovery("a token", err)
-	_, err = writer.Create(t.Context(), everyField())
+	_, err = writer.Create(t.Context(), properties(), everyField())
 	inRecovery("create", err)
-	_, err = writer.Patch(t.Context(), 1, everyField(), nil)
+	_, err = writer.Patch(t.Context(), properties(), id(1), everyField(), nil)
 	inRecovery("patch", err)
-	_, err = writer.Delete(t.Context(), 1, nil)
+	_, err = writer.Delete(t.Context(), properties(), id(1), nil)
 	inRecovery("delete", err)
 	inRecovery("ping", pool.Ping(t.Context()))
-	s, err := reader.ServerState(t.Context())
+	s, err := reader.ServerState(t.Context(), listingtest.Site())
 	if err != nil || !s.InRecovery || s.Epoch != "" {
 		t.Errorf("stamp of a standby: %+v, %v", s, err)
 	}
@@ -80,7 +79,7 @@ func TestStandbyAnswersNothing(t *testing.T) {
 			t.Errorf("%s after promotion: %d items, want 3", what, len(qs.Items))
 		}
 	})
-	if _, err := writer.Delete(t.Context(), 1, nil); err != nil {
+	if _, err := writer.Delete(t.Context(), properties(), id(1), nil); err != nil {
 		t.Errorf("delete after promotion: %v", err)
 	}
 	if err := pool.Ping(t.Context()); err != nil {
@@ -94,12 +93,12 @@ func TestSeveralServers(t *testing.T) {
 	t.Parallel()
 	primary := pgtest.Start(t)
 	db := migrated.On(t, primary)
-	fill(t, connect(t, db.Superuser), crowd(9, 7))
+	fill(t, connect(t, db.Superuser), properties(), crowd(9, 7))
 	standby := primary.Standby(t)
 	pool := open(t, severalHosts(t, standby.At(t, db).API, db.API), 4)
 	reader, writer := database.NewReader(pool, nothing), database.NewWriter(pool)
 	warm(t, reader, 4)
-	if _, err := writer.Delete(t.Context(), 2, nil); err != nil {
+	if _, err := writer.Delete(t.Context(), properties(), id(2), nil); err != nil {
 		t.Errorf("a write to two servers, the standby first: %v", err)
 	}
 	primary.Stop(t, local.Kill)
@@ -107,7 +106,7 @@ func TestSeveralServers(t *testing.T) {
 	if _, err := reader.Read(t.Context(), anyPage()); err != nil {
 		t.Errorf("a read after the failover: %v", err)
 	}
-	if _, err := writer.Delete(t.Context(), 3, nil); err != nil {
+	if _, err := writer.Delete(t.Context(), properties(), id(3), nil); err != nil {
 		t.Errorf("a write after the failover: %v", err)
 	}
 }
@@ -146,13 +145,13 @@ func TestStamp(t *testing.T) {
 	want.Encoding = "UTF8"
 	expect := func(when string) {
 		t.Helper()
-		if got, err := reader.ServerState(t.Context()); err != nil || got != want {
+		if got, err := reader.ServerState(t.Context(), listingtest.Site()); err != nil || got != want {
 			t.Errorf("%s: stamp %+v (%v), want %+v", when, got, err, want)
 		}
 	}
 	expect("without a marker")
 	setEpoch(t, conn, "first")
-	want.Epoch = "first"
+	want.Epoch, want.Description = "first", listingtest.Site().Identity
 	release := lockTable(t, conn)
 	done := make(chan error, 1)
 	go func() { _, err := reader.Read(t.Context(), anyPage()); done <- err }()
@@ -166,13 +165,13 @@ func TestStamp(t *testing.T) {
 	want.RowSecurity = true
 	expect("with row security")
 
-	exec(t, conn, "revoke execute on function freshlist.properties_epoch() from freshlist_api")
-	got, err := reader.ServerState(t.Context())
-	if want.Epoch = ""; got != want || !errors.Is(err, database.ErrNoRights) || !errors.Is(err, database.ErrNoEpoch) {
+	exec(t, conn, "revoke execute on function freshlist.epoch() from freshlist_api")
+	got, err := reader.ServerState(t.Context(), listingtest.Site())
+	if want.Epoch, want.Description = "", ""; got != want || !errors.Is(err, database.ErrNoRights) || !errors.Is(err, database.ErrNoEpoch) {
 		t.Errorf("without the right: %+v, %v", got, err)
 	}
 	exec(t, conn, "drop schema freshlist cascade")
-	got, err = reader.ServerState(t.Context())
+	got, err = reader.ServerState(t.Context(), listingtest.Site())
 	if got != want || errors.Is(err, database.ErrNoRights) || !errors.Is(err, database.ErrNoEpoch) {
 		t.Errorf("without a schema: %+v, %v", got, err)
 	}
@@ -188,7 +187,7 @@ func TestAgreedState(t *testing.T) {
 	standby.Promote(t)
 	proxy := faultproxy.New(t, db.API)
 	reader := database.NewReader(open(t, proxy.URL(db.API), 2), nothing)
-	old, err := reader.ServerState(t.Context())
+	old, err := reader.ServerState(t.Context(), listingtest.Site())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,14 +195,14 @@ func TestAgreedState(t *testing.T) {
 	if _, err := reader.Read(t.Context(), anyPage()); err != nil {
 		t.Fatal(err)
 	}
-	if again, err := reader.ServerState(t.Context()); err != nil || again != old {
+	if again, err := reader.ServerState(t.Context(), listingtest.Site()); err != nil || again != old {
 		t.Errorf("stamp %+v (%v), want %+v: the session is still there", again, err, old)
 	}
-	if _, err := reader.AgreedState(t.Context()); !errors.Is(err, database.ErrDivided) || !errors.Is(err, database.ErrUnavailable) {
+	if _, err := reader.AgreedState(t.Context(), listingtest.Site()); !errors.Is(err, database.ErrDivided) || !errors.Is(err, database.ErrUnavailable) {
 		t.Errorf("two servers: %v, want ErrDivided", err)
 	}
 	reader.Renew()
-	got, err := reader.AgreedState(t.Context())
+	got, err := reader.AgreedState(t.Context(), listingtest.Site())
 	if err != nil || got.Started == old.Started || got.Database != old.Database {
 		t.Errorf("after renewal: %+v (%v), want another start than %s", got, err, old.Started)
 	}

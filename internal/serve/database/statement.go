@@ -4,27 +4,78 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/freshlist/freshlist/internal/description"
 	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/pgvalue"
 )
 
-// statement is SQL in the making. Its text grows by constants only; a value
-// becomes a parameter.
+// statement is SQL in the making, about one table. Its text grows by constants, quoted
+// names and types of the description only; a value becomes a parameter: a text, or a list of
+// texts, which the statement casts to what it is compared with. PostgreSQL computes such a
+// cast of a parameter once, before it looks for a way to the rows.
 type statement struct {
-	text strings.Builder
-	args []any
+	table   *listing.Table
+	text    strings.Builder
+	args    []any             // string, []string, or nil for NULL
+	columns []*listing.Column // of the result, behind the first that the statement has for itself
 }
 
-// add appends constant fragments.
+// add appends fragments.
 func (s *statement) add(fragments ...string) {
 	for _, f := range fragments {
 		s.text.WriteString(f)
 	}
 }
 
-// arg makes v a parameter and returns its name.
+// arg makes a text, a list of texts or NULL a parameter and returns it as SQL.
 func (s *statement) arg(v any) string {
 	s.args = append(s.args, v)
-	return "$" + strconv.Itoa(len(s.args))
+	cast := "::text"
+	if _, list := v.([]string); list {
+		cast = "::text[]"
+	}
+	return "$" + strconv.Itoa(len(s.args)) + cast
+}
+
+// value makes a value a parameter of its column's type.
+func (s *statement) value(c *listing.Column, v listing.Value) string {
+	return s.arg(c.Spell(v)) + "::" + c.Castable()
+}
+
+// number makes a number a parameter.
+func (s *statement) number(n int) string { return s.arg(strconv.Itoa(n)) + "::bigint" }
+
+// values makes a list of values of a column a parameter, an array of a type.
+func (s *statement) values(c *listing.Column, values []listing.Value, of string) string {
+	spelled := make([]string, len(values))
+	for i, v := range values {
+		spelled[i] = c.Spell(v)
+	}
+	return s.arg(spelled) + "::" + of + "[]"
+}
+
+// relation returns the table as SQL reads it.
+func (s *statement) relation() string { return s.table.Relation.SQL() }
+
+// column returns a column of the table as SQL reads it.
+func (s *statement) column(number int) string { return quote(&s.table.Columns[number]) }
+
+func quote(c *listing.Column) string { return description.QuoteIdentifier(c.Name) }
+
+// result adds a column to the statement's result. It has no alias: ORDER BY would take that
+// for a column.
+func (s *statement) result(c *listing.Column, expression string) {
+	s.add(", ", expression)
+	s.columns = append(s.columns, c)
+}
+
+// results adds columns of p to the result, by their numbers.
+func (s *statement) results(columns listing.Columns) {
+	for i := range s.table.Columns {
+		if c := &s.table.Columns[i]; columns.Has(i) {
+			s.result(c, pgvalue.Expression(c, "p."+quote(c)))
+		}
+	}
 }
 
 // conditions is a conjunction whose members may be used more than once in one
@@ -43,139 +94,183 @@ func (c conditions) where(more ...string) string {
 	return " where " + strings.Join(all, " and ")
 }
 
-// filter makes the conditions of f. Prices and bathrooms travel as whole cents
-// and tenths and are divided in PostgreSQL's exact arithmetic, on the constant's
-// side, so that an index on the column can be used.
-func (s *statement) filter(f *listing.Filter) conditions {
+// filter makes the conditions of f. What a column is compared with is of its own type, so
+// that an index on the column can be used.
+func (s *statement) filter(f listing.Filter) conditions {
 	var c conditions
-	s.oneOf(&c, "city", f.City)
-	s.oneOf(&c, "postal_code", f.PostalCode)
-	s.oneOf(&c, "property_type", f.PropertyType)
-	s.oneOf(&c, "status", f.Status)
-	bound(s, &c, "price >= ", f.MinPrice, "::bigint * 0.01")
-	bound(s, &c, "price <= ", f.MaxPrice, "::bigint * 0.01")
-	bound(s, &c, "bedrooms >= ", f.MinBedrooms, "::smallint")
-	bound(s, &c, "bedrooms <= ", f.MaxBedrooms, "::smallint")
-	bound(s, &c, "bathrooms >= ", f.MinBathrooms, "::smallint * 0.1")
-	bound(s, &c, "living_area >= ", f.MinArea, "::integer")
-	bound(s, &c, "living_area <= ", f.MaxArea, "::integer")
-	if box := f.Box.V; f.Box.Valid {
-		c.add("longitude between ", s.arg(box.West), "::float8 and ", s.arg(box.East), "::float8")
-		c.add("latitude between ", s.arg(box.South), "::float8 and ", s.arg(box.North), "::float8")
-	}
-	if f.Text != "" {
-		c.add(document, " @@ websearch_to_tsquery('pg_catalog.english', ", s.arg(f.Text), "::text)")
+	for i := range f {
+		p := &s.table.Parameters[f[i].Parameter]
+		column := &s.table.Columns[p.Column]
+		switch p.Kind {
+		case description.AnyOf:
+			s.anyOf(&c, column, f[i].Values)
+		case description.Min:
+			c.add(quote(column), " >= ", s.value(column, f[i].Bound))
+		case description.Max:
+			c.add(quote(column), " <= ", s.value(column, f[i].Bound))
+		case description.BBox:
+			box := &f[i].Box
+			s.between(&c, s.table.Place.Longitude, box.West, box.East)
+			s.between(&c, s.table.Place.Latitude, box.South, box.North)
+		case description.Contains:
+			s.contains(&c, column, f[i].Values)
+		case description.Words:
+			c.add(s.document(), " @@ websearch_to_tsquery(", s.language(), ", ", s.arg(f[i].Text), ")")
+		}
 	}
 	return c
 }
 
-// document is what a text search looks at: the expression of its index.
-const document = "to_tsvector('pg_catalog.english', title || ' ' || description)"
-
-// oneOf asks that a text be one of a list. A single one is asked by =, which
+// anyOf asks that a value be one of a list. A single one is asked by =, which
 // leaves the rows of an index on (column, order) in order.
-func (s *statement) oneOf(c *conditions, column string, values []string) {
-	switch len(values) {
-	case 0:
-	case 1:
-		c.add(column, " = ", s.arg(values[0]), "::text")
-	default:
-		c.add(column, " = any(", s.arg(values), "::text[])")
+func (s *statement) anyOf(c *conditions, column *listing.Column, values []listing.Value) {
+	if len(values) == 1 {
+		c.add(quote(column), " = ", s.value(column, values[0]))
+	} else {
+		c.add(quote(column), " = any(", s.values(column, values, column.Castable()), ")")
 	}
 }
 
-func bound[T int16 | int32 | int64](s *statement, c *conditions, comparison string, v listing.Null[T], scale string) {
-	if v.Valid {
-		c.add(comparison, s.arg(v.V), scale)
+// between asks that a column of degrees lie between two edges.
+func (s *statement) between(c *conditions, column int, least, greatest float64) {
+	edge := func(v float64) string {
+		return s.arg(strconv.FormatFloat(v, 'f', -1, 64)) + "::" + s.table.Columns[column].Castable()
 	}
+	c.add(s.column(column), " between ", edge(least), " and ", edge(greatest))
 }
 
-// order is how one sort is written in SQL.
+// contains asks that an array have all of a list. Operators of arrays want two of the very
+// same type. Of an array of a domain it is the column that is cast, and no index helps: the
+// domain's checks would refuse a value that no row has.
+func (s *statement) contains(c *conditions, column *listing.Column, values []listing.Value) {
+	array, of := quote(column), column.Element.Castable()
+	switch t := &column.Element.Type; {
+	case t.Base != "" && t.Base != t.Name:
+		array += "::" + of + "[]"
+	case t.Kind == description.Varchar:
+		of = "varchar"
+	}
+	c.add(array, " @> ", s.values(column.Element, values, of))
+}
+
+// document is what a text search looks at: an index of the same expression is used.
+func (s *statement) document() string {
+	texts := make([]string, len(s.table.Search))
+	for i, n := range s.table.Search {
+		texts[i] = s.column(n)
+		if !s.table.Columns[n].NotNull {
+			texts[i] = "coalesce(" + texts[i] + ", '')"
+		}
+	}
+	return "to_tsvector(" + s.language() + ", " + strings.Join(texts, " || ' ' || ") + ")"
+}
+
+// language returns the configuration of text search, as a constant: only an expression of
+// constants and columns is that of an index.
+func (s *statement) language() string {
+	name := s.table.Language
+	if !strings.ContainsAny(name, `."`) {
+		name = "pg_catalog." + description.QuoteIdentifier(name)
+	}
+	return literal(name) + "::regconfig"
+}
+
+// literal returns a text as SQL reads it, where standard_conforming_strings is on.
+func literal(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
+
+// order is how the order of a page is written in SQL.
 type order struct {
-	column  string
-	by      string // behind ORDER BY
-	beyond  string // comparison of (column, id) for the rows after a cursor
-	notNull bool   // the column has a NOT NULL, which somebody may have dropped
+	listing.Order
+	table  *listing.Table
+	beyond string // comparison of (column, key) for the rows after a cursor
 }
 
-// orderOf returns a sort in SQL. NULLS LAST stands only where there can be a
-// NULL: an index in the column's plain order, read backwards, does not give it.
-func orderOf(s listing.Sort) order {
-	switch s {
-	case listing.PriceAsc:
-		return order{"price", "price, id", ">", true}
-	case listing.PriceDesc:
-		return order{"price", "price desc, id desc", "<", true}
-	case listing.AreaAsc:
-		return order{"living_area", "living_area, id", ">", false}
-	case listing.AreaDesc:
-		return order{"living_area", "living_area desc nulls last, id desc", "<", false}
-	case listing.Newest:
-		return order{"created_at", "created_at desc, id desc", "<", true}
-	default:
-		panic("database: no SQL for the order " + s.String())
+func (s *statement) order(q *listing.Query) order {
+	o := order{Order: q.Order(), table: s.table, beyond: ">"}
+	if o.Descending {
+		o.beyond = "<"
 	}
+	return o
+}
+
+// alone reports whether nothing breaks ties: there are none among keys.
+func (o *order) alone() bool { return o.Column.Number == o.table.Key }
+
+// by returns what stands behind ORDER BY, for columns of from. NULLS LAST stands only where
+// there can be a NULL: an index in the column's plain order, read backwards, does not give it.
+func (o *order) by(from string) string {
+	direction, last := "", ""
+	if o.Descending {
+		direction = " desc"
+		if !o.Column.NotNull {
+			last = " nulls last"
+		}
+	}
+	text := from + quote(o.Column) + direction + last
+	if !o.alone() {
+		text += ", " + from + o.key() + direction
+	}
+	return text
+}
+
+// key returns the key as it breaks ties. Texts are ordered by their bytes, whatever the
+// collation of their column: so does whoever compares places outside the database.
+func (o *order) key() string {
+	c := o.table.KeyColumn()
+	if c.Form == listing.Words && !c.Type.Bytewise {
+		return quote(c) + ` collate "C"`
+	}
+	return quote(c)
 }
 
 // after returns the conditions on the rows behind a cursor, each of which an
-// index on (column, id) can answer. Behind a value in a column with NULLs there
+// index on (column, key) can answer. Behind a value in a column with NULLs there
 // are two: the greater values, and the NULLs.
-func (s *statement) after(sort listing.Sort, after listing.Null[listing.Key]) []string {
-	o, key := orderOf(sort), after.V
+//
+// Somebody may have dropped a NOT NULL since. Then PostgreSQL has NULLs first in descending
+// orders, which is where pages show them, and last in the others.
+func (s *statement) after(o *order, after listing.Null[listing.Key]) []string {
 	if !after.Valid {
 		return []string{""}
 	}
-	id := s.arg(key.ID) + "::bigint"
-	if !key.Value.Valid {
-		return []string{o.column + " is null and id " + o.beyond + " " + id}
+	column := quote(o.Column)
+	if o.alone() && after.V.Value.Valid {
+		return []string{column + " " + o.beyond + " " + s.value(o.Column, after.V.Value.V)}
 	}
-	if o.notNull && isNone(sort, key.Value.V) {
-		null := o.column + " is null and id " + o.beyond + " " + id
-		if sort.Descending() { // PostgreSQL has NULLs first
-			return []string{null, o.column + " is not null"}
+	key := s.value(s.table.KeyColumn(), after.V.Key)
+	none := column + " is null and " + o.key() + " " + o.beyond + " " + key
+	if !after.V.Value.Valid {
+		if o.Column.NotNull && o.Descending {
+			return []string{none, column + " is not null"}
 		}
-		return []string{null}
+		return []string{none}
 	}
-	beyond := "(" + o.column + ", id) " + o.beyond + " (" + s.key(sort, key.Value.V) + ", " + id + ")"
+	beyond := "(" + column + ", " + o.key() + ") " + o.beyond + " (" + s.value(o.Column, after.V.Value.V) + ", " + key + ")"
 	switch {
-	case o.notNull && sort.Descending():
+	case o.Column.NotNull && o.Descending:
 		return []string{beyond}
-	case o.notNull:
-		return []string{beyond, o.column + " is null and " + mayBeNull(o.column)}
+	case o.Column.NotNull:
+		return []string{beyond, column + " is null and " + s.mayBeNull(o.Column)}
 	}
-	return []string{beyond, o.column + " is null"}
-}
-
-// isNone tells the key of a NULL in a column that has a NOT NULL.
-func isNone(sort listing.Sort, v int64) bool {
-	if sort.Column() == listing.CreatedAt {
-		return listing.Micros(v) == listing.NoInstant
-	}
-	return v == listing.NoPrice
+	return []string{beyond, column + " is null"}
 }
 
 // mayBeNull asks the catalog whether the NOT NULL of a column was dropped. PostgreSQL
 // evaluates it once, before it looks for any NULL.
-func mayBeNull(column string) string {
-	return "(select not attnotnull from pg_attribute where attrelid = 'public.properties'::regclass and attname = '" + column + "')"
+func (s *statement) mayBeNull(c *listing.Column) string {
+	return "(select not attnotnull from pg_attribute where attrelid = " + s.arg(s.relation()) + "::regclass and attname = " + s.arg(c.Name) + ")"
 }
 
-// key makes a sort key's value a parameter of the column's type.
-func (s *statement) key(sort listing.Sort, v int64) string {
-	switch sort.Column() {
-	case listing.Price:
-		if v == listing.NaNPrice {
-			return "'NaN'::numeric"
+// list returns the names of columns, by their numbers.
+func (s *statement) list(columns listing.Columns) string {
+	var b strings.Builder
+	for i := range s.table.Columns {
+		if columns.Has(i) {
+			if b.Len() > 0 {
+				b.WriteString(", ")
+			}
+			b.WriteString(s.column(i))
 		}
-		return s.arg(v) + "::bigint * 0.01"
-	case listing.LivingArea:
-		return s.arg(v) + "::integer"
-	case listing.CreatedAt:
-		if m := listing.Micros(v); !m.Finite() {
-			return s.arg(m.String()) + "::text::timestamptz"
-		}
-		return s.arg(listing.Micros(v).Time()) + "::timestamptz"
-	default:
-		panic("database: no SQL for a key of the order " + sort.String())
 	}
+	return b.String()
 }

@@ -2,89 +2,121 @@ package database
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/freshlist/freshlist/internal/description"
 	"github.com/freshlist/freshlist/internal/listing"
 )
 
-// Written is the outcome of a write.
-type Written struct {
-	Property listing.Property // as it is now; zero after a Delete
-	Xid      uint64           // the transaction, for a Consistency-Token
+// Fields are values for some columns of a row. Those for columns that writes do not set are
+// ignored, and so is one for the key of a row that is there already.
+type Fields struct {
+	Columns listing.Columns // the columns that have a value
+	Values  listing.Row     // of the other columns nothing is read
 }
 
-// Precondition tells whether a write may change the property that it is shown.
-type Precondition func(listing.Property) bool
+// given returns the columns that have a value to be set.
+func (f *Fields) given(t *listing.Table) (columns []*listing.Column) {
+	for i := range t.Columns {
+		if c := &t.Columns[i]; f.Columns.Has(i) && c.Write == description.Settable {
+			columns = append(columns, c)
+		}
+	}
+	return columns
+}
 
-// Writer changes properties. Its methods may be called concurrently. A write
+// Written is the outcome of a write.
+type Written struct {
+	Row listing.Row // as it is now, as the row's own page shows it; zero after a Delete
+	Xid uint64      // the transaction, for a Consistency-Token
+}
+
+// Precondition tells whether a write may change the row that it is shown.
+type Precondition func(listing.Row) bool
+
+// Writer changes rows of described tables. Its methods may be called concurrently. A write
 // that breaks a rule of the table returns a *RuleError.
 type Writer struct{ pool *Pool }
 
 // NewWriter returns a writer on pool.
 func NewWriter(pool *Pool) *Writer { return &Writer{pool} }
 
-// Create inserts a property; columns without a value get the table's default.
-func (w *Writer) Create(ctx context.Context, f Fields) (Written, error) {
+// Create inserts a row; columns without a value get the table's default.
+func (w *Writer) Create(ctx context.Context, t *listing.Table, f Fields) (Written, error) {
 	var created Written
-	err := w.transact(ctx, func(tx pgx.Tx) (err error) {
-		created, err = written(ctx, tx, insertStatement(f))
+	err := w.transact(ctx, t, func(tx pgx.Tx) (err error) {
+		created, err = written(ctx, tx, insertStatement(t, f))
 		return err
 	})
 	if err != nil {
-		return Written{}, fmt.Errorf("create property: %w", err)
+		return Written{}, fmt.Errorf("create a row of %s: %w", t.Name, err)
 	}
 	return created, nil
 }
 
-// Patch gives the property of an id new values. It asks may, unless that is nil,
+// Patch gives the row of a key new values. It asks may, unless that is nil,
 // under the row's lock: ErrPrecondition if the answer is no. A patch that changes
-// nothing leaves the row, its updated_at included, as it is.
-func (w *Writer) Patch(ctx context.Context, id int64, f Fields, may Precondition) (Written, error) {
+// nothing leaves the row, its time of change included, as it is.
+func (w *Writer) Patch(ctx context.Context, t *listing.Table, key listing.Value, f Fields, may Precondition) (Written, error) {
+	f.Columns &^= listing.ColumnSet(t.Key)
 	var patched Written
-	err := w.locked(ctx, id, may, func(tx pgx.Tx, current Written) error {
+	err := w.locked(ctx, t, key, may, func(tx pgx.Tx, current Written) error {
 		patched = current
-		wanted := f.appliedTo(current.Property)
-		if wanted.Same(&current.Property) {
+		if f.leave(t, &current.Row) {
 			return nil
 		}
 		var err error
-		patched, err = written(ctx, tx, updateStatement(id, f))
+		patched, err = written(ctx, tx, updateStatement(t, key, f))
 		return err
 	})
 	if err != nil {
-		return Written{}, fmt.Errorf("patch property %d: %w", id, err)
+		return Written{}, fmt.Errorf("patch %s: %w", t.RowQuery(key), err)
 	}
 	return patched, nil
 }
 
-// Delete removes the property of an id, asking may as Patch does.
-func (w *Writer) Delete(ctx context.Context, id int64, may Precondition) (Written, error) {
+// leave reports whether a row has the values already.
+func (f *Fields) leave(t *listing.Table, r *listing.Row) bool {
+	for _, c := range f.given(t) {
+		if f.Values.Get(c.Number) != r.Get(c.Number) {
+			return false
+		}
+	}
+	return true
+}
+
+// Delete removes the row of a key, asking may as Patch does.
+func (w *Writer) Delete(ctx context.Context, t *listing.Table, key listing.Value, may Precondition) (Written, error) {
 	var deleted Written
-	err := w.locked(ctx, id, may, func(tx pgx.Tx, current Written) error {
+	err := w.locked(ctx, t, key, may, func(tx pgx.Tx, current Written) error {
 		deleted.Xid = current.Xid
-		_, err := tx.Exec(ctx, "delete from public.properties where id = $1", id)
-		return err
+		s := &statement{table: t}
+		s.add("delete from ", s.relation(), s.whereKey("", key))
+		return s.each(ctx, tx.Conn(), nil)
 	})
 	if err != nil {
-		return Written{}, fmt.Errorf("delete property %d: %w", id, err)
+		return Written{}, fmt.Errorf("delete %s: %w", t.RowQuery(key), err)
 	}
 	return deleted, nil
 }
 
 // locked runs change in a transaction that holds the row's lock, on the row as
 // it is under that lock.
-func (w *Writer) locked(ctx context.Context, id int64, may Precondition, change func(pgx.Tx, Written) error) error {
-	return w.transact(ctx, func(tx pgx.Tx) error {
-		current, err := written(ctx, tx, lockStatement(id))
+func (w *Writer) locked(ctx context.Context, t *listing.Table, key listing.Value, may Precondition, change func(pgx.Tx, Written) error) error {
+	return w.transact(ctx, t, func(tx pgx.Tx) error {
+		current, err := written(ctx, tx, lockStatement(t, key))
 		switch {
 		case errors.Is(err, ErrNotFound):
 			return err
 		case err != nil:
 			return fmt.Errorf("%w: %w", errUnreadable, err)
-		case may != nil && !may(current.Property):
+		case may != nil && !may(current.Row):
 			return ErrPrecondition
 		default:
 			return change(tx, current)
@@ -95,12 +127,13 @@ func (w *Writer) locked(ctx context.Context, id int64, may Precondition, change 
 // transact runs do in a transaction. It does so once more if the first session turns out
 // to lead to a standby, or through a pooler: such a transaction has not changed anything.
 // Whatever else goes wrong may have happened after the commit.
-func (w *Writer) transact(ctx context.Context, do func(pgx.Tx) error) error {
+func (w *Writer) transact(ctx context.Context, t *listing.Table, do func(pgx.Tx) error) error {
 	err := w.once(ctx, do)
 	if (errors.Is(err, ErrInRecovery) || movedBackend(err)) && ctx.Err() == nil && w.pool.resetSessions(err) {
 		err = w.once(ctx, do)
 	}
-	return w.pool.explain(ctx, err)
+	err = w.pool.explain(ctx, t, err)
+	return w.pool.findRule(ctx, t, err)
 }
 
 func (w *Writer) once(ctx context.Context, do func(pgx.Tx) error) error {
@@ -112,57 +145,115 @@ func (w *Writer) once(ctx context.Context, do func(pgx.Tx) error) error {
 	return classify(pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{BeginQuery: w.pool.beginOn(conn.Conn())}, do))
 }
 
-// written runs a statement that returns one property behind the transaction's
+// written runs a statement that returns one row of the table behind the transaction's
 // id. Its error is ErrNotFound if there is none.
 func written(ctx context.Context, on pgx.Tx, s *statement) (Written, error) {
-	rows, err := on.Query(ctx, s.text.String(), s.args...)
-	if err != nil {
-		return Written{}, err
-	}
-	defer rows.Close()
-	if !rows.Next() {
-		if err := rows.Err(); err != nil {
-			return Written{}, err
+	var w Written
+	found := false
+	err := s.each(ctx, on.Conn(), func(fields []pgconn.FieldDescription, values [][]byte) (err error) {
+		found = true
+		if w.Xid, err = strconv.ParseUint(string(values[0]), 10, 64); err != nil {
+			return fmt.Errorf("read the transaction's id: %w", err)
 		}
+		w.Row, err = s.row(fields, values)
+		return err
+	})
+	switch {
+	case err != nil:
+		return Written{}, err
+	case !found:
 		return Written{}, ErrNotFound
 	}
-	var w Written
-	var row row
-	if err := row.scan(rows, &w.Xid, true); err != nil {
-		return Written{}, err
-	}
-	rows.Close()
-	w.Property = row.property()
-	return w, rows.Err()
+	return w, nil
 }
 
-const returned = "pg_current_xact_id(), " + propertyColumns
+// returned adds what statements that write return.
+func (s *statement) returned() {
+	s.add("pg_current_xact_id()::text")
+	q := s.table.RowQuery(listing.Value{})
+	s.results(q.Columns())
+}
 
-func insertStatement(f Fields) *statement {
-	s := &statement{}
-	names, values := "updated_at", "default" // one column at least
-	for _, c := range f.given() {
-		names += ", " + c.name
-		values += ", " + s.arg(c.value(&f.Values)) + c.cast
+// whereKey returns the condition on the row of a key.
+func (s *statement) whereKey(from string, key listing.Value) string {
+	return " where " + from + s.column(s.table.Key) + " = " + s.value(s.table.KeyColumn(), key)
+}
+
+// written makes the new value of a column a parameter. It is given without the column's own
+// length and scale, which PostgreSQL then checks and does not cut to.
+func (s *statement) written(c *listing.Column, v listing.Null[listing.Value]) string {
+	switch {
+	case c.Form == listing.JSON:
+		return s.fromJSON(c, v)
+	case !v.Valid:
+		return s.arg(nil) + "::" + c.Castable()
 	}
-	s.add("insert into public.properties as p (", names, ") values (", values, ") returning ", returned)
+	return s.value(c, v.V)
+}
+
+// fromJSON makes of a JSON text a value of a column of any type: PostgreSQL reads it as the
+// one member of a row.
+func (s *statement) fromJSON(c *listing.Column, v listing.Null[listing.Value]) string {
+	if !v.Valid {
+		v.V.Text = "null"
+	}
+	name, _ := json.Marshal(c.Name) // a string can always be written
+	member := "{" + string(name) + ": " + v.V.Text + "}"
+	return "(json_populate_record(null::" + s.relation() + ", " + s.arg(member) + "::json))." + quote(c)
+}
+
+func insertStatement(t *listing.Table, f Fields) *statement {
+	s := &statement{table: t}
+	names, values, separator := "", "", ""
+	set := func(c *listing.Column, value string) {
+		names, values, separator = names+separator+quote(c), values+separator+value, ", "
+	}
+	for i := range t.Columns {
+		if c := &t.Columns[i]; c.Write == description.SetNow && !c.Default {
+			set(c, "now()")
+		}
+	}
+	for _, c := range f.given(t) {
+		set(c, s.written(c, f.Values.Get(c.Number)))
+	}
+	s.add("insert into ", s.relation(), " as p ")
+	if names == "" {
+		s.add("default values")
+	} else {
+		s.add("(", names, ") values (", values, ")")
+	}
+	s.add(" returning ")
+	s.returned()
 	return s
 }
 
 // updateStatement takes the clock, not the start of the transaction: that may
-// have waited for the row's lock and would turn updated_at back.
-func updateStatement(id int64, f Fields) *statement {
-	s := &statement{}
-	s.add("update public.properties as p set updated_at = clock_timestamp()")
-	for _, c := range f.given() {
-		s.add(", ", c.name, " = ", s.arg(c.value(&f.Values)), c.cast)
+// have waited for the row's lock and would turn the time of change back.
+func updateStatement(t *listing.Table, key listing.Value, f Fields) *statement {
+	s := &statement{table: t}
+	separator := " set "
+	set := func(c *listing.Column, value string) {
+		s.add(separator, quote(c), " = ", value)
+		separator = ", "
 	}
-	s.add(" where p.id = ", s.arg(id), "::bigint returning ", returned)
+	s.add("update ", s.relation(), " as p")
+	for i := range t.Columns {
+		if c := &t.Columns[i]; c.Write == description.SetNow {
+			set(c, "clock_timestamp()")
+		}
+	}
+	for _, c := range f.given(t) {
+		set(c, s.written(c, f.Values.Get(c.Number)))
+	}
+	s.add(s.whereKey("p.", key), " returning ")
+	s.returned()
 	return s
 }
 
-func lockStatement(id int64) *statement {
-	s := &statement{}
-	s.add("select ", returned, " from public.properties as p where p.id = ", s.arg(id), "::bigint for update")
+func lockStatement(t *listing.Table, key listing.Value) *statement {
+	s := &statement{table: t}
+	s.add("select ")
+	s.returned()
+	s.add(" from ", s.relation(), " as p", s.whereKey("p.", key), " for update")
 	return s
 }

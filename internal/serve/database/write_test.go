@@ -7,22 +7,29 @@ import (
 	"time"
 
 	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/listing/listingtest"
 	"github.com/freshlist/freshlist/internal/pgtest/migrated"
 	"github.com/freshlist/freshlist/internal/serve/database"
 )
 
-func everyField() database.Fields {
-	return database.Fields{
-		Columns: listing.AllColumns,
-		Values: listing.Property{
-			Row: listing.Row{
-				PropertyType: "Condo", Status: "sold", Price: listing.MaxPrice, City: "FOLSOM", PostalCode: listing.Some("95630"),
-				Bedrooms: listing.Some[int16](0), Bathrooms: listing.Some[int16](listing.MaxBathrooms), LivingArea: listing.Some[int32](1),
-				Latitude: listing.Some(-90.0), Longitude: listing.Some(180.0),
-			},
-			Title: "Ünique", Description: "'; drop table properties; --",
-		},
+// fields returns values for some columns of properties: name, value and so on.
+func fields(pairs ...any) database.Fields {
+	f := database.Fields{Values: listingtest.Row(properties(), pairs...)}
+	for i := 0; i < len(pairs); i += 2 {
+		f.Columns |= listing.ColumnSet(column(pairs[i].(string)))
 	}
+	return f
+}
+
+// everyField returns values for all columns that can be set, and for others, which are ignored.
+func everyField() database.Fields {
+	f := fields(
+		"property_type", "Condo", "status", "sold", "price", listing.Value{Number: maxPrice}, "city", "FOLSOM", "postal_code", "95630",
+		"bedrooms", 0, "bathrooms", "99.9", "living_area", 1, "latitude", "-90", "longitude", "180",
+		"title", "Ünique", "description", "'; drop table properties; --",
+	)
+	f.Columns = properties().AllColumns()
+	return f
 }
 
 // What is written is read back, every column of it, and what is not given stays.
@@ -31,35 +38,39 @@ func TestWrittenIsRead(t *testing.T) {
 	db := migrated.New(t)
 	pool := open(t, db.API, 1)
 	reader, writer := database.NewReader(pool, nothing), database.NewWriter(pool)
-	created, err := writer.Create(t.Context(), everyField())
+	created, err := writer.Create(t.Context(), properties(), everyField())
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := everyField().Values
-	want.ID, want.CreatedAt, want.UpdatedAt = created.Property.ID, created.Property.CreatedAt, created.Property.UpdatedAt
-	if created.Property != want || want.ID == 0 || want.CreatedAt == 0 || want.UpdatedAt != want.CreatedAt {
-		t.Errorf("created\n%+v, want\n%+v", created.Property, want)
+	for _, name := range []string{"id", "created_at", "updated_at"} {
+		want.Set(column(name), created.Row.Get(column(name)))
 	}
+	if !same(created.Row, want) || number(want, "id") == 0 || number(want, "created_at") == 0 || number(want, "updated_at") != number(want, "created_at") {
+		t.Errorf("created\n%+v, want\n%+v", created.Row, want)
+	}
+	key := want.Values[properties().Key]
 
-	patched, err := writer.Patch(t.Context(), want.ID, database.Fields{
-		Columns: listing.ColumnSet(listing.Price, listing.PostalCode),
-		Values:  listing.Property{Row: listing.Row{Price: 1, City: "not given"}},
-	}, nil)
+	change := fields("price", "0.01", "postal_code", nil, "city", "not given")
+	change.Columns &^= listing.ColumnSet(column("city"))
+	patched, err := writer.Patch(t.Context(), properties(), key, change, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want.Price, want.PostalCode, want.UpdatedAt = 1, listing.Null[string]{}, patched.Property.UpdatedAt
-	if patched.Property != want || want.UpdatedAt <= want.CreatedAt {
-		t.Errorf("patched\n%+v, want\n%+v", patched.Property, want)
+	want.Set(column("price"), change.Values.Get(column("price")))
+	want.Set(column("postal_code"), listing.Null[listing.Value]{})
+	want.Set(column("updated_at"), patched.Row.Get(column("updated_at")))
+	if !same(patched.Row, want) || number(want, "updated_at") <= number(want, "created_at") {
+		t.Errorf("patched\n%+v, want\n%+v", patched.Row, want)
 	}
-	qs, err := reader.Read(t.Context(), listing.Query{Kind: listing.PropertyKind, ID: want.ID})
-	if err != nil || len(qs.Items) != 1 || qs.Items[0] != want {
+	qs, err := reader.Read(t.Context(), properties().RowQuery(key))
+	if err != nil || len(qs.Items) != 1 || !same(qs.Items[0], want) {
 		t.Errorf("read\n%+v (%v), want\n%+v", qs.Items, err, want)
 	}
-	if _, err := writer.Delete(t.Context(), want.ID, nil); err != nil {
+	if _, err := writer.Delete(t.Context(), properties(), key, nil); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := writer.Delete(t.Context(), want.ID, nil); !errors.Is(err, database.ErrNotFound) {
+	if _, err := writer.Delete(t.Context(), properties(), key, nil); !errors.Is(err, database.ErrNotFound) {
 		t.Errorf("second delete: %v, want ErrNotFound", err)
 	}
 	if created.Xid == 0 || patched.Xid <= created.Xid {
@@ -72,26 +83,26 @@ func TestPrecondition(t *testing.T) {
 	t.Parallel()
 	db := migrated.New(t)
 	writer := database.NewWriter(open(t, db.API, 1))
-	created, err := writer.Create(t.Context(), everyField())
+	created, err := writer.Create(t.Context(), properties(), everyField())
 	if err != nil {
 		t.Fatal(err)
 	}
-	id := created.Property.ID
-	var seen listing.Property
-	no := func(p listing.Property) bool { seen = p; return false }
-	cheap := database.Fields{Columns: listing.ColumnSet(listing.Price)}
-	if _, err := writer.Patch(t.Context(), id, cheap, no); !errors.Is(err, database.ErrPrecondition) || seen != created.Property {
+	key := created.Row.Values[properties().Key]
+	var seen listing.Row
+	no := func(r listing.Row) bool { seen = r; return false }
+	cheap := fields("price", 0)
+	if _, err := writer.Patch(t.Context(), properties(), key, cheap, no); !errors.Is(err, database.ErrPrecondition) || !same(seen, created.Row) {
 		t.Errorf("patch: %v after showing %+v, want ErrPrecondition after the row", err, seen)
 	}
-	if _, err := writer.Delete(t.Context(), id, no); !errors.Is(err, database.ErrPrecondition) {
+	if _, err := writer.Delete(t.Context(), properties(), key, no); !errors.Is(err, database.ErrPrecondition) {
 		t.Errorf("delete: %v, want ErrPrecondition", err)
 	}
-	same, err := writer.Patch(t.Context(), id, database.Fields{}, func(p listing.Property) bool { return p == created.Property })
-	if err != nil || same.Property != created.Property {
-		t.Errorf("the row after two refusals: %+v (%v)", same.Property, err)
+	after, err := writer.Patch(t.Context(), properties(), key, database.Fields{}, func(r listing.Row) bool { return same(r, created.Row) })
+	if err != nil || !same(after.Row, created.Row) {
+		t.Errorf("the row after two refusals: %+v (%v)", after.Row, err)
 	}
-	seen = listing.Property{}
-	if _, err := writer.Patch(t.Context(), 1<<40, cheap, no); !errors.Is(err, database.ErrNotFound) || seen.ID != 0 {
+	seen = listing.Row{}
+	if _, err := writer.Patch(t.Context(), properties(), id(1<<40), cheap, no); !errors.Is(err, database.ErrNotFound) || seen.Values != nil {
 		t.Errorf("patch of nothing: %v, want ErrNotFound without asking", err)
 	}
 }
@@ -103,11 +114,12 @@ func TestUpdatedAtGoesForward(t *testing.T) {
 	db := migrated.New(t)
 	conn := connect(t, db.Superuser)
 	writer := database.NewWriter(open(t, db.API, 1))
-	created, err := writer.Create(t.Context(), everyField())
+	created, err := writer.Create(t.Context(), properties(), everyField())
 	if err != nil {
 		t.Fatal(err)
 	}
-	id := created.Property.ID
+	key := created.Row.Values[properties().Key]
+	id := key.Number
 	tx, err := conn.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -115,13 +127,14 @@ func TestUpdatedAtGoesForward(t *testing.T) {
 	if _, err := tx.Exec(t.Context(), "select from properties where id = $1 for update", id); err != nil {
 		t.Fatal(err)
 	}
-	patched := make(chan listing.Micros, 1)
+	patched := make(chan int64, 1)
 	go func() {
-		w, err := writer.Patch(t.Context(), id, database.Fields{Columns: listing.ColumnSet(listing.Price)}, nil)
+		w, err := writer.Patch(t.Context(), properties(), key, fields("price", 0), nil)
 		if err != nil {
 			t.Errorf("patch: %v", err)
+			w.Row = properties().NewRow()
 		}
-		patched <- w.Property.UpdatedAt
+		patched <- number(w.Row, "updated_at")
 	}()
 	awaitLockWaiter(t, connect(t, db.Superuser))
 	var other time.Time
@@ -132,8 +145,8 @@ func TestUpdatedAtGoesForward(t *testing.T) {
 	if err := tx.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := <-patched; got <= listing.MicrosOf(other) {
-		t.Errorf("updated_at went back from %v to %v", other, got.Time())
+	if got := <-patched; got <= listing.InstantOf(other) {
+		t.Errorf("updated_at went back from %v to %v", other, listing.TimeOf(got))
 	}
 }
 
@@ -143,22 +156,21 @@ func TestRules(t *testing.T) {
 	t.Parallel()
 	db := migrated.New(t)
 	writer := database.NewWriter(open(t, db.API, 1))
-	but := func(c listing.Column, change func(*listing.Property)) database.Fields {
+	but := func(name string, v listing.Value) database.Fields {
 		f := everyField()
-		f.Columns |= listing.ColumnSet(c)
-		change(&f.Values)
+		f.Values.Set(column(name), listing.Some(v))
 		return f
 	}
 	for want, f := range map[string]database.Fields{
 		"title":       {},
-		"price":       but(listing.Price, func(p *listing.Property) { p.Price = listing.MaxPrice + 1 }),
-		"status":      but(listing.Status, func(p *listing.Property) { p.Status = "new" }),
-		"bedrooms":    but(listing.Bedrooms, func(p *listing.Property) { p.Bedrooms.V = -1 }),
-		"bathrooms":   but(listing.Bathrooms, func(p *listing.Property) { p.Bathrooms.V = -5 }),
-		"living_area": but(listing.LivingArea, func(p *listing.Property) { p.LivingArea.V = 0 }),
-		"latitude":    but(listing.Latitude, func(p *listing.Property) { p.Latitude.V = 91 }),
+		"price":       but("price", listing.Value{Number: maxPrice + 1}),
+		"status":      but("status", listing.Value{Text: "new"}),
+		"bedrooms":    but("bedrooms", listing.Value{Number: -1}),
+		"bathrooms":   but("bathrooms", listing.Value{Number: -5}),
+		"living_area": but("living_area", listing.Value{Number: 0}),
+		"latitude":    but("latitude", listing.Value{Number: listing.FloatNumber(91)}),
 	} {
-		_, err := writer.Create(t.Context(), f)
+		_, err := writer.Create(t.Context(), properties(), f)
 		var rule *database.RuleError
 		if !errors.As(err, &rule) || rule.Column != want && rule.Column != "" {
 			t.Errorf("%s: %v, want a broken rule of it", want, err)
@@ -172,7 +184,7 @@ func TestReadOnlyDatabase(t *testing.T) {
 	t.Parallel()
 	db := migrated.New(t)
 	writer := database.NewWriter(open(t, with(t, db.API, "default_transaction_read_only", "on"), 1))
-	if _, err := writer.Create(t.Context(), everyField()); !errors.Is(err, database.ErrUnavailable) {
+	if _, err := writer.Create(t.Context(), properties(), everyField()); !errors.Is(err, database.ErrUnavailable) {
 		t.Errorf("create: %v, want ErrUnavailable", err)
 	}
 }
@@ -183,20 +195,20 @@ func TestPreconditionsAreAskedOneAfterTheOther(t *testing.T) {
 	t.Parallel()
 	db := migrated.New(t)
 	writer := database.NewWriter(open(t, db.API, 2))
-	created, err := writer.Create(t.Context(), everyField())
+	created, err := writer.Create(t.Context(), properties(), everyField())
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, watch := created.Property.ID, connect(t, db.Superuser)
-	cheap := database.Fields{Columns: listing.ColumnSet(listing.Price)}
-	unchanged := func(p listing.Property) bool { return p == created.Property }
+	key, watch := created.Row.Values[properties().Key], connect(t, db.Superuser)
+	cheap := fields("price", 0)
+	unchanged := func(r listing.Row) bool { return same(r, created.Row) }
 	asked := make(chan struct{}, 1)
 	second := make(chan error, 1)
-	_, first := writer.Patch(t.Context(), id, cheap, func(p listing.Property) bool {
+	_, first := writer.Patch(t.Context(), properties(), key, cheap, func(r listing.Row) bool {
 		go func() {
-			_, err := writer.Patch(t.Context(), id, cheap, func(p listing.Property) bool {
+			_, err := writer.Patch(t.Context(), properties(), key, cheap, func(r listing.Row) bool {
 				asked <- struct{}{}
-				return unchanged(p)
+				return unchanged(r)
 			})
 			second <- err
 		}()
@@ -210,11 +222,11 @@ func TestPreconditionsAreAskedOneAfterTheOther(t *testing.T) {
 			select {
 			case <-asked:
 				t.Error("the second precondition was asked while the first was")
-				return unchanged(p)
+				return unchanged(r)
 			default:
 			}
 		}
-		return unchanged(p)
+		return unchanged(r)
 	})
 	if err := <-second; first != nil || !errors.Is(err, database.ErrPrecondition) {
 		t.Errorf("two patches of the same state: %v and %v, want success and ErrPrecondition", first, err)
@@ -228,11 +240,6 @@ func TestEveryColumnIsWritten(t *testing.T) {
 	db := migrated.New(t)
 	conn := connect(t, db.Superuser)
 	writer := database.NewWriter(open(t, db.API, 1))
-	writable := map[string]listing.Column{
-		"title": listing.Title, "description": listing.Description, "property_type": listing.PropertyType, "status": listing.Status,
-		"price": listing.Price, "city": listing.City, "postal_code": listing.PostalCode, "bedrooms": listing.Bedrooms,
-		"bathrooms": listing.Bathrooms, "living_area": listing.LivingArea, "latitude": listing.Latitude, "longitude": listing.Longitude,
-	}
 	stored := func(id int64) (columns map[string]string) { // as text, without the database's own
 		t.Helper()
 		err := conn.QueryRow(t.Context(), `select jsonb_object_agg(key, coalesce(value, 'null'))
@@ -244,32 +251,29 @@ func TestEveryColumnIsWritten(t *testing.T) {
 	}
 	create := func(f database.Fields) int64 {
 		t.Helper()
-		created, err := writer.Create(t.Context(), f)
+		created, err := writer.Create(t.Context(), properties(), f)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return created.Property.ID
+		return number(created.Row, "id")
 	}
-	least := database.Fields{
-		Columns: listing.ColumnSet(listing.Title, listing.PropertyType, listing.Price, listing.City),
-		Values:  listing.Property{Title: "a", Row: listing.Row{PropertyType: "b", Price: 1, City: "c"}},
-	}
+	least := fields("title", "a", "property_type", "b", "price", "0.01", "city", "c")
 	all := stored(create(everyField()))
 	for name := range all {
-		id := create(least)
-		before := stored(id)
+		n := create(least)
+		before := stored(n)
 		if all[name] == before[name] {
 			t.Errorf("create ignored %s", name)
 		}
-		_, err := writer.Patch(t.Context(), id, database.Fields{
-			Columns: listing.ColumnSet(writable[name]), Values: everyField().Values,
-		}, nil)
+		one := everyField()
+		one.Columns = listing.ColumnSet(column(name))
+		_, err := writer.Patch(t.Context(), properties(), id(n), one, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		want := maps.Clone(before)
 		want[name] = all[name]
-		if got := stored(id); !maps.Equal(got, want) {
+		if got := stored(n); !maps.Equal(got, want) {
 			t.Errorf("patch of %s: %v, want %v", name, got, want)
 		}
 	}

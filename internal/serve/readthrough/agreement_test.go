@@ -12,6 +12,7 @@ import (
 
 	"github.com/freshlist/freshlist/internal/coherence/deployment"
 	"github.com/freshlist/freshlist/internal/faultproxy"
+	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/pgtest"
 	"github.com/freshlist/freshlist/internal/redistest"
 	"github.com/freshlist/freshlist/internal/serve/database"
@@ -28,8 +29,8 @@ func bypassFor(reason string) string { return "freshlist-view; fwd=bypass; detai
 func TestTwoDatabasesUnderOnePrefix(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	one := listing100(t, deployment.Options{Redis: server, Bound: 2 * time.Second})
-	two := listing100(t, deployment.Options{Redis: server, Bound: 2 * time.Second})
+	one := listing100(t, deployment.Options{Redis: server, Bound: 6 * time.Second})
+	two := listing100(t, deployment.Options{Redis: server, Bound: 6 * time.Second})
 	two.Exec("update properties set title = 'Of the other database'")
 	first := one.Invalidate()
 	second := two.Standby()
@@ -71,8 +72,8 @@ func TestACopiedDatabaseIsAnother(t *testing.T) {
 // copySource is a Source whose database is a copy.
 type copySource struct{ readthrough.Source }
 
-func (s copySource) ServerState(ctx context.Context) (database.ServerState, error) {
-	stamp, err := s.Source.ServerState(ctx)
+func (s copySource) ServerState(ctx context.Context, site *listing.Site) (database.ServerState, error) {
+	stamp, err := s.Source.ServerState(ctx, site)
 	stamp.Database += "0"
 	return stamp, err
 }
@@ -110,16 +111,16 @@ type switched struct {
 	stamps atomic.Int64
 }
 
-func (s *switched) ServerState(ctx context.Context) (database.ServerState, error) {
+func (s *switched) ServerState(ctx context.Context, site *listing.Site) (database.ServerState, error) {
 	s.stamps.Add(1)
 	if s.itIs.Load() {
-		return s.then.ServerState(ctx)
+		return s.then.ServerState(ctx, site)
 	}
-	return s.Source.ServerState(ctx)
+	return s.Source.ServerState(ctx, site)
 }
 
-func (s *switched) AgreedState(ctx context.Context) (database.ServerState, error) {
-	return s.ServerState(ctx)
+func (s *switched) AgreedState(ctx context.Context, site *listing.Site) (database.ServerState, error) {
+	return s.ServerState(ctx, site)
 }
 
 // A standby is promoted while the invalidator still reaches the old primary, and beats. A
@@ -192,10 +193,10 @@ func TestAReadThatContradictsTheStampEndsTheHits(t *testing.T) {
 		},
 		"without an epoch": {
 			change: func(d *deployment.Deployment, _ *faultproxy.Proxy) {
-				d.Exec("revoke execute on function freshlist.properties_epoch() from freshlist_api")
+				d.Exec("revoke execute on function freshlist.epoch() from freshlist_api")
 			},
 			back: func(d *deployment.Deployment, _ *faultproxy.Proxy) {
-				d.Exec("grant execute on function freshlist.properties_epoch() to freshlist_api")
+				d.Exec("grant execute on function freshlist.epoch() to freshlist_api")
 			},
 			miss: bypassFor("no-rights"), reason: "no-rights",
 		},
@@ -256,19 +257,19 @@ type divided struct {
 	renewals atomic.Int64
 }
 
-func (s *divided) ServerState(ctx context.Context) (database.ServerState, error) {
-	got, err := s.Source.ServerState(ctx)
+func (s *divided) ServerState(ctx context.Context, site *listing.Site) (database.ServerState, error) {
+	got, err := s.Source.ServerState(ctx, site)
 	if s.itIs.Load() {
 		got.Started = "another"
 	}
 	return got, err
 }
 
-func (s *divided) AgreedState(ctx context.Context) (database.ServerState, error) {
+func (s *divided) AgreedState(ctx context.Context, site *listing.Site) (database.ServerState, error) {
 	if s.itIs.Load() {
 		return database.ServerState{}, database.ErrDivided
 	}
-	return s.Source.AgreedState(ctx)
+	return s.Source.AgreedState(ctx, site)
 }
 
 func (s *divided) Renew() {
@@ -302,11 +303,11 @@ type silent struct {
 	itIs atomic.Bool
 }
 
-func (s *silent) ServerState(ctx context.Context) (database.ServerState, error) {
+func (s *silent) ServerState(ctx context.Context, site *listing.Site) (database.ServerState, error) {
 	if s.itIs.Load() {
 		return database.ServerState{}, database.ErrUnavailable
 	}
-	return s.Source.ServerState(ctx)
+	return s.Source.ServerState(ctx, site)
 }
 
 // Who cannot ask his database which one it is believes no proof for longer than B.
@@ -345,7 +346,7 @@ func TestRowSecurityIsNotCached(t *testing.T) {
 // begins under a newer beat, more than B after the old one, does not take its answer.
 func TestARequestTakesNoAnswerOfBeforeItsBound(t *testing.T) {
 	t.Parallel()
-	d := listing100(t, deployment.Options{Bound: 4 * time.Second})
+	d := listing100(t, deployment.Options{Bound: 10 * time.Second})
 	invalidator := d.Invalidate()
 	paused := pausedRender{make(chan struct{}, 2), make(chan struct{})}
 	api := d.API(paused.install)
@@ -417,7 +418,7 @@ func (l lateAnswers) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.P
 // the beat that proved it: a hit, a queryset that was found, what was filled.
 func TestWhatIsKeptEndsWithItsProof(t *testing.T) {
 	t.Parallel()
-	d := listing100(t, deployment.Options{})
+	d := listing100(t, deployment.Options{Bound: time.Minute}) // long enough for all of it on a busy machine
 	i := d.Invalidate()
 	late := func(p *deployment.Process) { p.Hooks = []redis.Hook{lateAnswers{100 * time.Millisecond}} }
 	api := d.API(late)

@@ -15,6 +15,15 @@ type Request struct {
 	NoStore bool   // read the database and store nothing
 }
 
+// site returns the description by which the request was parsed.
+func (r *Request) site() *listing.Site { return r.Query.Table.Site }
+
+// key names what a request makes of its query. One canonical text may mean something else
+// by another description.
+func (r *Request) key(what, query string) string {
+	return what + " " + r.Format.String() + " " + query + " " + r.site().Identity
+}
+
 // Answer is a finished response to one Request. Its texts are shared with other
 // requests.
 type Answer struct {

@@ -25,27 +25,34 @@ type Source interface {
 	// Read returns the answer to a query as of now.
 	Read(ctx context.Context, q listing.Query) (listing.Queryset, error)
 	// ReadWithOrigin returns besides which data that was: the epoch of the cache as the
-	// database has it in the same snapshot, when the server started and which database it
-	// is, with a space between them, or nothing; the error is database.ErrNoEpoch if it has
-	// no epoch.
+	// database has it in the same snapshot, when the server started, which database it
+	// is, and the identity of the epoch's description, with a space between them, or nothing; the error
+	// is database.ErrNoEpoch if it has no epoch.
 	ReadWithOrigin(ctx context.Context, q listing.Query) (listing.Queryset, string, error)
-	// ServerState says which server this is, and in which state.
-	ServerState(ctx context.Context) (database.ServerState, error)
-	// AgreedState is a Stamp that a session of the reads has given too; the error is
-	// database.ErrDivided if it gave another.
-	AgreedState(ctx context.Context) (database.ServerState, error)
+	// ServerState says which server this is, and in which state; whether it hides rows is said of
+	// the tables of a site.
+	ServerState(ctx context.Context, site *listing.Site) (database.ServerState, error)
+	// AgreedState is a state that a session of the reads has told of too; the error is
+	// database.ErrDivided if it told of another.
+	AgreedState(ctx context.Context, site *listing.Site) (database.ServerState, error)
 	// Renew has everything asked on new sessions from now on.
 	Renew()
 	// Assigned reports whether the database has given out transaction id xid.
 	Assigned(ctx context.Context, xid uint64) (bool, error)
 }
 
-// Config says how a Cache works. Every field but Patience and Off must be set.
+// Config says how a Cache works. Every field but FillWait, Off and OtherDescription must be set.
 type Config struct {
 	Store   *rediscache.Reader
 	Source  Source
 	Render  func(render.Format, listing.Queryset) (status int, body []byte)
 	Metrics *telemetry.API
+	Site    func() *listing.Site // by which requests are parsed at present
+
+	// OtherDescription is called when the database has another description than that of a request, or
+	// a table that does not fit it: the process should load the present one. It is called often, and must
+	// return at once.
+	OtherDescription func()
 
 	Bound    time.Duration // B, the bound on staleness
 	Timeout  time.Duration // of one load, whoever waits for it
@@ -66,8 +73,11 @@ func New(c Config) *Cache {
 	if c.FillWait == 0 {
 		c.FillWait = fillerWait
 	}
+	if c.OtherDescription == nil {
+		c.OtherDescription = func() {}
+	}
 	return &Cache{Config: c, origins: originCache{
-		source: c.Source, bound: c.Bound, timeout: min(c.Timeout, max(c.Bound, time.Second)), longest: c.Timeout,
+		source: c.Source, site: c.Site, bound: c.Bound, timeout: min(c.Timeout, max(c.Bound, time.Second)), longest: c.Timeout,
 	}}
 }
 
@@ -140,7 +150,7 @@ func (c *Cache) Get(ctx context.Context, req Request) (Answer, error) {
 		return c.bypass(ctx, req, begun, cachestate.Off)
 	}
 	query := req.Query.String()
-	seen, why := c.lookup(ctx, req.Format, query)
+	seen, why := c.lookup(ctx, &req, query)
 	if why == cachestate.OK && !sees(seen.beat, req.Token) {
 		var err error
 		if seen, why, err = c.awaitToken(ctx, &req, query, seen); err != nil {
@@ -170,7 +180,7 @@ func (c *Cache) awaitToken(ctx context.Context, req *Request, query string, seen
 			return found{}, cachestate.OK, errNotApplied
 		}
 		var why cachestate.Reason
-		if seen, why = c.lookup(ctx, req.Format, query); why != cachestate.OK || seen.beat.Sees(req.Token) {
+		if seen, why = c.lookup(ctx, req, query); why != cachestate.OK || seen.beat.Sees(req.Token) {
 			return seen, why, nil
 		}
 	}
@@ -196,7 +206,7 @@ func (c *Cache) miss(ctx context.Context, req Request, query string, begun time.
 	if req.Token != 0 {
 		return load(ctx)
 	}
-	return c.share(ctx, "load "+req.Format.String()+" "+query, begun, load)
+	return c.share(ctx, req.key("load", query), begun, load)
 }
 
 // bypass reads the database and stores nothing, once for all requests of this
@@ -208,7 +218,7 @@ func (c *Cache) bypass(ctx context.Context, req Request, begun time.Time, why ca
 	if req.Token != 0 {
 		return read(ctx)
 	}
-	return c.share(ctx, "read "+req.Format.String()+" "+req.Query.String(), begun, read)
+	return c.share(ctx, req.key("read", req.Query.String()), begun, read)
 }
 
 // direct reads the database for this request alone.
@@ -222,7 +232,7 @@ func (c *Cache) read(ctx context.Context, req Request, status string) (Answer, e
 	asOf := time.Now()
 	qs, err := c.Source.Read(ctx, req.Query)
 	if err != nil {
-		c.origins.learnFailed(asOf, err)
+		c.learnFailed(asOf, err)
 		return Answer{}, err
 	}
 	a := answer(c.render(req.Format, qs), status)
@@ -236,17 +246,17 @@ func answer(v rediscache.View, status string) Answer {
 
 // lookup reads the view and the beat, unless Redis is known to be down. It returns OK, or
 // why the beat does not count.
-func (c *Cache) lookup(ctx context.Context, f render.Format, query string) (found, cachestate.Reason) {
+func (c *Cache) lookup(ctx context.Context, req *Request, query string) (found, cachestate.Reason) {
 	var result rediscache.LookupResult
 	sent := time.Now()
 	err := c.breaker.do(func() (err error) {
-		result, err = c.Store.Lookup(ctx, f.String(), query)
+		result, err = c.Store.Lookup(ctx, req.Format.String(), query)
 		return err
 	})
 	if err != nil {
 		return found{}, reasonOfRedis(err)
 	}
-	origin, why := c.checkBeat(ctx, result.Beat, sent)
+	origin, why := c.checkBeat(ctx, result.Beat, sent, req.site())
 	if why != cachestate.OK {
 		return found{}, why
 	}

@@ -228,7 +228,13 @@ func TestPageIsJudgedByItsNewWindow(t *testing.T) {
 // process believes in a bound of an hour.
 func TestRequestDoesNotJoinAnOldLoad(t *testing.T) {
 	t.Parallel()
-	guarded(t, joinsAnOldLoad)
+	guarded(t, func(t *testing.T, twin bool) bool {
+		stale := joinsAnOldLoad(t, twin)
+		for attempts := 1; twin && !stale && attempts < 5; attempts++ { // on a busy machine it may come too late to join
+			stale = joinsAnOldLoad(t, twin)
+		}
+		return stale
+	})
 }
 
 func joinsAnOldLoad(t *testing.T, twin bool) (stale bool) {
@@ -269,5 +275,12 @@ func joinsAnOldLoad(t *testing.T, twin bool) (stale bool) {
 	<-time.After(time.Second) // that it joins shows nowhere
 	old.Resume()
 	first.wait()
-	return !strings.Contains(second.wait().Body, `"price":101.00`)
+	select {
+	case answer := <-second.answer:
+		return !strings.Contains(answer.Body, `"price":101.00`)
+	case read := <-gate.Reads: // it came too late to join
+		read.Resume()
+		second.wait()
+		return false
+	}
 }

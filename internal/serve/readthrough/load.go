@@ -29,7 +29,7 @@ func (c *Cache) load(ctx context.Context, req Request, query string) (Answer, er
 		if err := sleep(ctx, pause); err != nil {
 			return Answer{}, err
 		}
-		seen, why := c.lookup(ctx, req.Format, query)
+		seen, why := c.lookup(ctx, &req, query)
 		if why == cachestate.OK && seen.view != nil && sees(seen.beat, req.Token) {
 			c.Metrics.Cache(telemetry.Queryset, telemetry.Miss).Inc()
 			return seen.hit(statusCollapsed), nil
@@ -51,7 +51,7 @@ func (c *Cache) attempt(ctx context.Context, req Request, query string) (Answer,
 	})
 	switch {
 	case err == nil && stored != nil:
-		origin, why := c.checkBeat(ctx, &stored.Beat, sent)
+		origin, why := c.checkBeat(ctx, &stored.Beat, sent, req.site())
 		switch {
 		case why != cachestate.OK:
 			return c.uncached(ctx, req, why)
@@ -75,9 +75,13 @@ func (c *Cache) attempt(ctx context.Context, req Request, query string) (Answer,
 
 // uncached reads the database for a request that has found Redis in order until now.
 func (c *Cache) uncached(ctx context.Context, req Request, why cachestate.Reason) (Answer, error) {
+	c.countUncached(why)
+	return c.read(ctx, req, statusBypass(why))
+}
+
+func (c *Cache) countUncached(why cachestate.Reason) {
 	c.Metrics.Cache(telemetry.Queryset, telemetry.Bypass).Inc()
 	c.Metrics.Bypass(why).Inc()
-	return c.read(ctx, req, statusBypass(why))
 }
 
 // fromQueryset renders a view from a queryset in Redis, and stores it. The answer may be
@@ -103,29 +107,43 @@ func (c *Cache) fromQueryset(ctx context.Context, req Request, query string, sto
 }
 
 // fill reads the database under a lease and stores queryset and view, if nothing
-// has made the lease void meanwhile; the answer is right in either case.
+// has made the lease void meanwhile; the answer is right in either case. It is that of
+// the request's description, and is stored only if its epoch belongs to that one.
 func (c *Cache) fill(ctx context.Context, req Request, lease *rediscache.Lease) (Answer, error) {
 	asOf := time.Now()
-	qs, origin, err := c.Source.ReadWithOrigin(ctx, req.Query)
+	qs, said, err := c.Source.ReadWithOrigin(ctx, req.Query)
 	if err != nil {
-		c.origins.learnFailed(asOf, err)
-		_ = c.breaker.do(func() error { return c.Store.Release(context.WithoutCancel(ctx), lease) })
+		c.learnFailed(asOf, err)
+		c.release(ctx, lease)
 		if errors.Is(err, database.ErrNoEpoch) {
 			return c.uncached(ctx, req, reasonOfDatabase(err))
 		}
 		return Answer{}, err
 	}
+	origin := parseOrigin(said)
 	c.origins.recordRead(asOf, origin)
 	view := c.render(req.Format, qs)
+	a := answer(view, statusStored)
+	a.asOf = asOf
+	if origin != nil && !origin.describedBy(req.site()) {
+		c.release(ctx, lease)
+		c.OtherDescription()
+		c.countUncached(cachestate.OtherDescription)
+		a.CacheStatus = statusBypass(cachestate.OtherDescription)
+		return a, nil
+	}
 	err = c.breaker.do(func() error {
 		return c.Store.Fill(ctx, lease, rediscache.Entry{
-			Origin: origin, Window: qs.Window().String(), Queryset: qs.Encode(), Format: req.Format.String(), View: view,
+			Origin: origin.data(), Window: qs.Window().String(), Queryset: qs.Encode(), Format: req.Format.String(), View: view,
 		})
 	})
-	a := answer(view, statusStored)
 	if err != nil {
 		a.CacheStatus = statusMiss
 	}
-	a.asOf = asOf
 	return a, nil
+}
+
+// release lets others fill a query.
+func (c *Cache) release(ctx context.Context, lease *rediscache.Lease) {
+	_ = c.breaker.do(func() error { return c.Store.Release(context.WithoutCancel(ctx), lease) })
 }

@@ -11,13 +11,39 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/freshlist/freshlist/internal/cachestate"
+	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/rediscache"
 	"github.com/freshlist/freshlist/internal/serve/database"
 )
 
 // Origin names the data that a beat is about: one epoch, one start of PostgreSQL, one
-// database. There is one Origin for as long as they stay the same.
-type Origin struct{ epoch, server, database string }
+// database; and the description that the epoch belongs to. There is one Origin for as long as
+// they stay the same. All of it was read in one statement: what an epoch and a description
+// that were read apart say of each other is nothing.
+type Origin struct{ epoch, server, database, description string }
+
+// parseOrigin reads what a read says of its origin; nil if that is nothing.
+func parseOrigin(said string) *Origin {
+	words := strings.Fields(said)
+	if len(words) != 4 {
+		return nil
+	}
+	return &Origin{words[0], words[1], words[2], words[3]}
+}
+
+// data names the data alone, as the fence in Redis does; "" if there is no origin.
+func (o *Origin) data() string {
+	if o == nil {
+		return ""
+	}
+	return o.epoch + " " + o.server + " " + o.database
+}
+
+// describedBy reports whether the epoch belongs to a site's description. Without an epoch
+// there is none.
+func (o *Origin) describedBy(site *listing.Site) bool {
+	return o.epoch == "" || o.description == site.Identity
+}
 
 // of reports whether a beat speaks of the origin.
 func (o *Origin) of(b *rediscache.Beat) bool {
@@ -42,6 +68,7 @@ func (p *knownOrigin) trusted() bool { return p != nil && !p.doubted && p.reason
 // along. Else PostgreSQL is asked once in B/2, and only while there are requests.
 type originCache struct {
 	source  Source
+	site    func() *listing.Site
 	bound   time.Duration
 	timeout time.Duration // of one question
 	longest time.Duration // of one in doubt: it waits for a session among the reads
@@ -137,7 +164,7 @@ func (s *originCache) inquire(ctx context.Context) (database.ServerState, error)
 	if before == nil || !before.doubted {
 		asked := time.Now()
 		short, cancel := context.WithTimeout(ctx, s.timeout)
-		got, err := s.source.ServerState(short)
+		got, err := s.source.ServerState(short, s.site())
 		cancel()
 		if err != nil || !before.trusted() || before.origin.server == got.Started && before.origin.database == got.Database {
 			s.record(asked, got, err, false)
@@ -146,7 +173,7 @@ func (s *originCache) inquire(ctx context.Context) (database.ServerState, error)
 		s.doubt(before)
 	}
 	asked := time.Now()
-	got, err := s.source.AgreedState(ctx)
+	got, err := s.source.AgreedState(ctx, s.site())
 	s.record(asked, got, err, true)
 	if errors.Is(err, database.ErrDivided) {
 		s.reunite()
@@ -168,7 +195,7 @@ func (s *originCache) reunite() {
 // record stores PostgreSQL's answer. An error that says nothing of the database leaves the
 // known origin as it is.
 func (s *originCache) record(asked time.Time, got database.ServerState, err error, agreed bool) {
-	p := &knownOrigin{asked: asked, origin: &Origin{got.Epoch, got.Started, got.Database}}
+	p := &knownOrigin{asked: asked, origin: &Origin{got.Epoch, got.Started, got.Database, got.Description}}
 	switch {
 	case err != nil:
 		if p.reason = reasonOfDatabase(err); p.reason == cachestate.DatabaseDown {
@@ -182,13 +209,8 @@ func (s *originCache) record(asked time.Time, got database.ServerState, err erro
 	s.replace(p, agreed)
 }
 
-// recordRead stores the origin that the read of a fill has returned, if it did: "<epoch>
-// <server> <database>".
-func (s *originCache) recordRead(asked time.Time, text string) {
-	var read *Origin
-	if words := strings.Fields(text); len(words) == 3 {
-		read = &Origin{words[0], words[1], words[2]}
-	}
+// recordRead stores the origin of the read of a fill; nil if it said none.
+func (s *originCache) recordRead(asked time.Time, read *Origin) {
 	for {
 		p := s.current.Load()
 		switch {
@@ -202,10 +224,14 @@ func (s *originCache) recordRead(asked time.Time, text string) {
 	}
 }
 
-// learnFailed takes in the error of a read: it may say that nothing may be cached.
-func (s *originCache) learnFailed(asked time.Time, err error) {
+// learnFailed takes in the error of a read: it may say that nothing may be cached, or that
+// the table is not as the process believes.
+func (c *Cache) learnFailed(asked time.Time, err error) {
 	if why := reasonOfDatabase(err); why != cachestate.DatabaseDown {
-		s.recordRead(asked, "")
+		c.origins.recordRead(asked, nil)
+	}
+	if errors.As(err, new(*database.MisfitError)) {
+		c.OtherDescription()
 	}
 }
 
@@ -243,8 +269,8 @@ func (s *originCache) replace(p *knownOrigin, agreed bool) {
 
 // checkBeat compares a beat, found by a request that began at begun, with all that processes
 // must agree on. It returns the origin and OK, or why the beat does not count for this
-// process.
-func (c *Cache) checkBeat(ctx context.Context, beat *rediscache.Beat, begun time.Time) (*Origin, cachestate.Reason) {
+// process and a request by a site's description.
+func (c *Cache) checkBeat(ctx context.Context, beat *rediscache.Beat, begun time.Time, site *listing.Site) (*Origin, cachestate.Reason) {
 	switch {
 	case beat == nil:
 		return nil, cachestate.NoBeat
@@ -252,7 +278,7 @@ func (c *Cache) checkBeat(ctx context.Context, beat *rediscache.Beat, begun time
 		return nil, cachestate.OtherDeployment
 	}
 	s := c.origins.recentOrAsk(ctx, begun)
-	if s != nil && s.reason == cachestate.OK && !s.origin.of(beat) {
+	if s != nil && s.reason == cachestate.OK && !(s.origin.of(beat) && s.origin.describedBy(site)) {
 		s = c.origins.newer(ctx, s)
 	}
 	switch {
@@ -260,6 +286,9 @@ func (c *Cache) checkBeat(ctx context.Context, beat *rediscache.Beat, begun time
 		return nil, cachestate.DatabaseDown
 	case s.reason != cachestate.OK:
 		return nil, s.reason
+	case !s.origin.describedBy(site):
+		c.OtherDescription()
+		return nil, cachestate.OtherDescription
 	case !s.origin.of(beat):
 		return nil, cachestate.OtherDeployment
 	case beat.Bound != c.Bound.Truncate(time.Microsecond):

@@ -18,7 +18,7 @@ func (c *Cache) Examine(ctx context.Context) (why cachestate.Reason, detail stri
 	if c.Off {
 		return cachestate.Off, ""
 	}
-	asked := time.Now()
+	asked, site := time.Now(), c.Site()
 	state, err := c.origins.inquire(ctx)
 	switch {
 	case err != nil:
@@ -27,10 +27,13 @@ func (c *Cache) Examine(ctx context.Context) (why cachestate.Reason, detail stri
 		return cachestate.InRecovery, ""
 	case state.RowSecurity:
 		return cachestate.RowSecurity, ""
+	case state.Epoch != "" && state.Description != site.Identity:
+		c.OtherDescription()
+		return cachestate.OtherDescription, fmt.Sprintf("the database: %s; here: %s", state.Description, site.Identity)
 	}
 	beats, err := c.Store.BeatReader().Beats(ctx)
 	for _, beat := range beats { // of other processes, if a partition has none
-		if _, why := c.checkBeat(ctx, &beat, asked); why != cachestate.OK {
+		if _, why := c.checkBeat(ctx, &beat, asked, site); why != cachestate.OK {
 			return why, c.differences(&beat, state)
 		}
 	}

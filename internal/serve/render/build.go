@@ -13,7 +13,8 @@ import (
 
 // BuildTag returns 16 hex digits that differ between builds whose cached bytes differ. It is
 // a hash of the querysets' encoding, the templates, the static files, and of how each sample
-// is rendered. So a change of the code that writes the bodies changes it, too.
+// is rendered. So a change of the code that writes the bodies changes it, too. What depends on
+// the description of the tables is not in it: an epoch belongs to one description.
 func BuildTag() string { return buildTag() }
 
 var buildTag = sync.OnceValue(func() string { return tagOf(templateFiles, staticFiles) })
@@ -24,7 +25,7 @@ func tagOf(files ...fs.FS) string {
 	for _, f := range files {
 		hashFiles(h, f)
 	}
-	for _, s := range samples() {
+	for _, s := range samples(sampleSite()) {
 		for _, f := range []Format{JSON, HTML} {
 			status, body := Body(f, s.queryset)
 			fmt.Fprintf(h, "%s %s %d %d\n%s", s.name, f, status, len(body), body)

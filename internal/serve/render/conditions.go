@@ -4,81 +4,146 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/freshlist/freshlist/internal/description"
 	"github.com/freshlist/freshlist/internal/listing"
 )
 
-// condition is one of a filter's conditions in words, and how to drop it.
+// condition is one of a filter's conditions in words, and the filter without it.
 type condition struct {
-	text string
-	drop func(*listing.Filter)
+	text    string
+	without listing.Filter
 }
 
-// conditions returns a filter's conditions in the order of the form.
-func conditions(f listing.Filter) []condition {
+// conditions returns a query's conditions in the order of the parameters; what is searched
+// for comes first.
+func conditions(q *listing.Query) []condition {
 	var all []condition
-	add := func(given bool, text string, drop func(*listing.Filter)) {
-		if given {
-			all = append(all, condition{text, drop})
+	for i := range q.Filter {
+		c := &q.Filter[i]
+		p := &q.Table.Parameters[c.Parameter]
+		switch p.Kind {
+		case description.Words:
+			all = slices.Insert(all, 0, condition{"“" + c.Text + "”", slices.Delete(slices.Clone(q.Filter), i, i+1)})
+		case description.AnyOf, description.Contains:
+			column := columnOf(q.Table, p)
+			for j, v := range c.Values {
+				all = append(all, condition{valueWords(q.Table, column, v), withoutValue(q.Filter, i, j)})
+			}
+		case description.BBox:
+			all = append(all, condition{"inside a map area", slices.Delete(slices.Clone(q.Filter), i, i+1)})
+		default:
+			words := boundWords(q.Table, &q.Table.Columns[p.Column], p.Kind, c.Bound)
+			all = append(all, condition{words, slices.Delete(slices.Clone(q.Filter), i, i+1)})
 		}
 	}
-	each := func(values []string, name func(string) string, list func(*listing.Filter) *[]string) {
-		for _, v := range values {
-			add(true, name(v), func(f *listing.Filter) { *list(f) = without(*list(f), v) })
-		}
-	}
-	add(f.Text != "", "“"+f.Text+"”", func(f *listing.Filter) { f.Text = "" })
-	each(f.City, placeName, func(f *listing.Filter) *[]string { return &f.City })
-	each(f.PostalCode, strings.Clone, func(f *listing.Filter) *[]string { return &f.PostalCode })
-	each(f.PropertyType, typeName, func(f *listing.Filter) *[]string { return &f.PropertyType })
-	each(f.Status, statusName, func(f *listing.Filter) *[]string { return &f.Status })
-	add(f.MinPrice.Valid, "from "+dollars(f.MinPrice.V), func(f *listing.Filter) { f.MinPrice.Valid = false })
-	add(f.MaxPrice.Valid, "up to "+dollars(f.MaxPrice.V), func(f *listing.Filter) { f.MaxPrice.Valid = false })
-	add(f.MinBedrooms.Valid, "at least "+beds(f.MinBedrooms.V), func(f *listing.Filter) { f.MinBedrooms.Valid = false })
-	add(f.MaxBedrooms.Valid, "at most "+beds(f.MaxBedrooms.V), func(f *listing.Filter) { f.MaxBedrooms.Valid = false })
-	add(f.MinBathrooms.Valid, "at least "+baths(f.MinBathrooms.V), func(f *listing.Filter) { f.MinBathrooms.Valid = false })
-	add(f.MinArea.Valid, "from "+area(f.MinArea.V), func(f *listing.Filter) { f.MinArea.Valid = false })
-	add(f.MaxArea.Valid, "up to "+area(f.MaxArea.V), func(f *listing.Filter) { f.MaxArea.Valid = false })
-	add(f.Box.Valid, "inside a map area", func(f *listing.Filter) { f.Box.Valid = false })
 	return all
 }
 
-// without returns a copy of a list without one value.
-func without(list []string, value string) []string {
-	return slices.DeleteFunc(slices.Clone(list), func(v string) bool { return v == value })
+// columnOf returns the column whose values a parameter lists; of an array, that of its
+// elements.
+func columnOf(t *listing.Table, p *description.Parameter) *listing.Column {
+	c := &t.Columns[p.Column]
+	if p.Kind != description.Contains {
+		return c
+	}
+	element := *c.Element
+	described := *element.Column
+	described.Label, described.Show = label(c), c.Show
+	element.Column = &described
+	return &element
+}
+
+// withoutValue returns a copy of a filter without one value of one of its lists.
+func withoutValue(f listing.Filter, condition, value int) listing.Filter {
+	f = slices.Clone(f)
+	c := &f[condition]
+	if len(c.Values) == 1 {
+		return slices.Delete(f, condition, condition+1)
+	}
+	c.Values = slices.Delete(slices.Clone(c.Values), value, value+1)
+	return f
+}
+
+// valueWords says which value a column has: a text speaks for itself.
+func valueWords(t *listing.Table, c *listing.Column, v listing.Value) string {
+	text := printed(t, c, v)
+	if isText(c) {
+		return text
+	}
+	return lowered(label(c)) + " " + text
+}
+
+// boundWords says what a column is at least, or at most.
+func boundWords(t *listing.Table, c *listing.Column, kind description.ParameterKind, v listing.Value) string {
+	least := kind == description.Min
+	either := func(min, max string) string {
+		if least {
+			return min
+		}
+		return max
+	}
+	text := printed(t, c, v)
+	switch {
+	case c.Unit != "", c.Number == headline(t):
+		return either("from ", "up to ") + text
+	case isNumber(c) && countable(label(c)):
+		return either("at least ", "at most ") + counted(text, lowered(label(c)))
+	}
+	return lowered(label(c)) + either(" from ", " up to ") + text
 }
 
 // chips links each condition to the first page of the list without it.
-func chips(q listing.Query) []link {
+func chips(q *listing.Query) []link {
 	var links []link
-	for _, c := range conditions(q.Filter) {
+	for _, c := range conditions(q) {
 		to := first(q)
-		c.drop(&to.Filter)
-		links = append(links, link{Text: capitalized(c.text), Href: address(to)})
+		to.Filter = c.without
+		links = append(links, link{Text: capitalized(c.text), Href: address(&to)})
 	}
 	return links
 }
 
-// heading names the list by its cities.
-func heading(f listing.Filter) string {
-	if len(f.City) == 0 {
-		return "Homes"
+// heading names the list by the values of its first facet: where that is shown as a name, it
+// is taken for that of a place.
+func heading(q *listing.Query) string {
+	t := q.Table
+	noun := capitalized(called(t))
+	column := placeColumn(t)
+	if column < 0 {
+		return noun
 	}
-	cities := make([]string, len(f.City))
-	for i, c := range f.City {
-		cities[i] = placeName(c)
+	var places []string
+	for i := range q.Filter {
+		c := &q.Filter[i]
+		if p := &t.Parameters[c.Parameter]; p.Kind == description.AnyOf && p.Column == column {
+			for _, v := range c.Values {
+				places = append(places, printed(t, &t.Columns[column], v))
+			}
+		}
 	}
 	const shown = 3
-	if more := len(cities) - shown; more > 0 {
-		cities = append(cities[:shown], counted(grouped(int64(more)), "other place"))
+	if more := len(places) - shown; more > 0 {
+		places = append(places[:shown], counted(grouped(string(appendInt(nil, int64(more)))), "other places"))
 	}
-	return "Homes in " + enumerated(cities)
+	if len(places) == 0 {
+		return noun
+	}
+	return noun + " in " + enumerated(places)
+}
+
+// placeColumn returns the column that says where a row is, by a name; -1 if there is none.
+func placeColumn(t *listing.Table) int {
+	if t.Place != nil && len(t.Facets) > 0 && t.Columns[t.Facets[0].Column].Show == showName {
+		return t.Facets[0].Column
+	}
+	return -1
 }
 
 // describe says in one sentence which list a query asks for.
-func describe(q listing.Query) string {
-	words := []string{"Homes"}
-	for _, c := range conditions(q.Filter) {
+func describe(q *listing.Query) string {
+	words := []string{capitalized(called(q.Table))}
+	for _, c := range conditions(q) {
 		words = append(words, c.text)
 	}
-	return strings.Join(append(words, orderName(q.Sort)+" first."), ", ")
+	return strings.Join(append(words, orderName(q.Order())+" first."), ", ")
 }

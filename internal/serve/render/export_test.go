@@ -12,24 +12,28 @@ type Sample struct {
 	Queryset listing.Queryset
 }
 
-// Samples are the querysets that BuildTag looks at the rendering of.
-func Samples() []Sample {
+// Samples returns the samples of a site; those of SampleSite are what BuildTag hashes.
+func Samples(s *listing.Site) []Sample {
 	var all []Sample
-	for _, s := range samples() {
+	for _, s := range samples(s) {
 		all = append(all, Sample{s.name, s.queryset})
 	}
 	return all
 }
+
+// SampleSite is the site whose samples BuildTag hashes.
+func SampleSite() *listing.Site { return sampleSite() }
 
 // TagOf is BuildTag with other files.
 func TagOf(files ...fs.FS) string { return tagOf(files...) }
 
 // The wording of pages.
 var (
-	PlaceName     = placeName
-	TypeName      = typeName
-	StatusName    = statusName
-	Dollars       = dollars
-	ParameterName = parameterName
-	AssetURL      = assetURL
+	Name           = name
+	Words          = words
+	Money          = money
+	Grouped        = grouped
+	Singular       = singular
+	ParameterWords = parameterWords
+	AssetURL       = assetURL
 )

@@ -6,20 +6,28 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/freshlist/freshlist/internal/description"
 	"github.com/freshlist/freshlist/internal/listing"
 )
 
-// form is the filter form of the listings page. It is made from parameters, not
-// from a filter, so that a bad request can be shown again as it was entered.
+// form is the filter form of a list. It is made from parameters, not from a filter, so that a
+// bad request can be shown again as it was entered.
 type form struct {
-	Text, City, PostalCode, PropertyType, Status field
-	MinPrice, MaxPrice                           field
-	MinBedrooms, MaxBedrooms, MinBathrooms       field
-	MinArea, MaxArea                             field
-	Limit                                        field
-	Kept                                         []field // what the form keeps but does not show
-	Faults                                       []fault // what is wrong with the fields, shown above them
-	Summary                                      string  // address of the filter's summary; none for a bad request
+	Action string // address of the list
+	Many   string // what the list's rows are called
+	Groups []group
+	Limit  field
+	Kept   []field // what the form keeps but does not show
+	Faults []fault // what is wrong with the fields, shown above them
+}
+
+// group is the fields for one column.
+type group struct {
+	Kind   string // text, checks or range
+	Legend string // of a range
+	Facet  string // the member of the summary that has the column's values, if there is one
+	Show   string // how they are printed
+	Fields []field
 }
 
 // field is one parameter of the form.
@@ -27,6 +35,7 @@ type field struct {
 	Name    string
 	Label   string
 	Value   string // of a list: joined by commas
+	Decimal bool   // it is a number
 	Hint    string // how to fill it in, where that is not obvious
 	Fault   string // what is wrong with Value, if anything
 	Choices []choice
@@ -35,7 +44,8 @@ type field struct {
 // fault is what is wrong with a parameter.
 type fault struct {
 	listing.Fault
-	Href string // the field's place on the page; none if the form does not show it
+	Label string // the parameter in words
+	Href  string // the field's place on the page; none if the form does not show it
 }
 
 // choice is one value that a field offers.
@@ -46,39 +56,131 @@ type choice struct {
 
 // fields makes the fields of one form.
 type fields struct {
+	table  *listing.Table
 	values url.Values
 	faults []listing.Fault
 	shown  map[string]bool // the names of the fields made
 }
 
-// newForm returns the form that shows the given parameters and what is wrong
-// with them.
-func newForm(values url.Values, faults []listing.Fault) form {
-	f := fields{values, faults, make(map[string]bool)}
+// newForm returns the form that shows the given parameters and what is wrong with them.
+func newForm(t *listing.Table, values url.Values, faults []listing.Fault) form {
+	f := fields{t, values, faults, make(map[string]bool)}
+	all := listing.Query{Table: t, Limit: listing.DefaultLimit}
 	made := form{
-		Text:         f.entry("q", "Words in the listing"),
-		City:         f.list("city", "City", "As it is listed, with commas between: ELK_GROVE,FOLSOM"),
-		PostalCode:   f.list("postal_code", "Postal code", ""),
-		PropertyType: f.list("property_type", "Property type", "As it is listed, with commas between: Condo,Multi_Family"),
-		Status:       f.several("status", "Status", "for_sale", "pending", "sold"),
-		MinPrice:     f.entry("min_price", "At least"),
-		MaxPrice:     f.entry("max_price", "At most"),
-		MinBedrooms:  f.one("min_bedrooms", "At least", "Any", "1", "2", "3", "4", "5", "6"),
-		MaxBedrooms:  f.one("max_bedrooms", "At most", "Any", "1", "2", "3", "4", "5", "6"),
-		MinBathrooms: f.one("min_bathrooms", "At least", "Any", "1", "1.5", "2", "2.5", "3", "4"),
-		MinArea:      f.entry("min_area", "At least"),
-		MaxArea:      f.entry("max_area", "At most"),
-		Limit:        f.one("limit", "Per page", strconv.Itoa(listing.DefaultLimit), "50", "100"),
-		Kept:         f.kept("bbox", "sort"),
+		Action: address(&all),
+		Many:   called(t),
+		Groups: f.groups(),
+		Limit:  f.one("limit", "Per page", strconv.Itoa(listing.DefaultLimit), "50", "100"),
+		Kept:   f.kept(description.ParamBBox, "sort"),
 	}
 	for _, wrong := range faults {
-		shown := fault{Fault: wrong}
+		shown := fault{Fault: wrong, Label: parameterWords(t, wrong.Name)}
 		if f.shown[wrong.Name] {
 			shown.Href = "#f-" + wrong.Name
 		}
 		made.Faults = append(made.Faults, shown)
 	}
 	return made
+}
+
+// groups returns the fields of all filters: the words first, then the columns in the order of
+// lists.
+func (f fields) groups() []group {
+	t := f.table
+	var groups []group
+	var columns []int
+	for i := range t.Parameters {
+		switch p := &t.Parameters[i]; p.Kind {
+		case description.Words:
+			groups = append(groups, group{Kind: "text", Fields: []field{f.entry(p.Name, wordsLabel)}})
+		case description.BBox:
+		default:
+			if !slices.Contains(columns, p.Column) {
+				columns = append(columns, p.Column)
+			}
+		}
+	}
+	rank := func(column int) int {
+		if i := slices.Index(t.Item, column); i >= 0 {
+			return i
+		}
+		return len(t.Item)
+	}
+	slices.SortStableFunc(columns, func(a, b int) int { return rank(a) - rank(b) })
+	for _, n := range columns {
+		groups = append(groups, f.group(&t.Columns[n]))
+	}
+	return groups
+}
+
+// group returns the fields of one column's filter.
+func (f fields) group(c *listing.Column) (g group) {
+	g.Show = c.Show
+	for i := range f.table.Facets {
+		if facet := &f.table.Facets[i]; facet.Column == c.Number {
+			g.Facet = facet.Name
+		}
+	}
+	for i := range f.table.Parameters {
+		p := &f.table.Parameters[i]
+		if p.Kind == description.BBox || p.Kind == description.Words || p.Column != c.Number {
+			continue
+		}
+		switch p.Kind {
+		case description.Min:
+			g.Fields = append(g.Fields, f.bound(p.Name, "At least", c))
+		case description.Max:
+			g.Fields = append(g.Fields, f.bound(p.Name, "At most", c))
+		case description.Contains:
+			g.Kind = "text"
+			g.Fields = []field{f.list(p.Name, label(c), "All of these, with commas between.")}
+		default:
+			if values := knownValues(c); len(values) > 0 {
+				g.Kind, g.Facet = "checks", ""
+				g.Fields = []field{f.several(p.Name, c, values)}
+				continue
+			}
+			g.Kind = "text"
+			g.Fields = []field{f.list(p.Name, label(c), "As it is listed, with commas between.")}
+		}
+	}
+	if g.Kind == "" {
+		g.Kind, g.Legend = "range", label(c)
+		switch {
+		case c.Show == showMoney:
+			g.Legend += " in " + f.table.Site.Description.Site.Currency
+		case c.Unit != "":
+			g.Legend += " in " + c.Unit
+		}
+	}
+	return g
+}
+
+// knownValues returns the values that a column can have, if they are known and few.
+func knownValues(c *listing.Column) []string {
+	const most = 20
+	values := c.OneOf
+	switch c.Form {
+	case listing.Truth:
+		values = []string{"true", "false"}
+	case listing.Label:
+		values = c.Type.Labels
+	}
+	askable := func(v string) bool { return v != "" && !strings.Contains(v, ",") }
+	if len(values) > most || slices.ContainsFunc(values, func(v string) bool { return !askable(v) }) {
+		return nil
+	}
+	return values
+}
+
+// bound is a field for the least or the greatest value of a column.
+func (f fields) bound(name, label string, c *listing.Column) field {
+	field := f.entry(name, label)
+	field.Decimal = isNumber(c)
+	if isTime(c) {
+		field.Hint = "Such as 2024-12-31."
+	}
+	return field
 }
 
 // entry is a field that is typed into.
@@ -94,8 +196,8 @@ func (f fields) list(name, label, hint string) field {
 	return field
 }
 
-// one is a field that takes one of the given values or none, which has a label
-// of its own. A value besides those is a choice as well while it is chosen.
+// one is a field that takes one of the given values or none, which has a label of its own. A
+// value besides those is a choice as well while it is chosen.
 func (f fields) one(name, label, none string, values ...string) field {
 	field := f.entry(name, label)
 	field.Choices = []choice{{"", none, field.Value == ""}}
@@ -108,23 +210,34 @@ func (f fields) one(name, label, none string, values ...string) field {
 	return field
 }
 
-// several is a field that takes any number of the given values. Others are
-// choices as well while they are chosen.
-func (f fields) several(name, label string, values ...string) field {
-	field := f.entry(name, label)
-	var chosen []string
-	if field.Value != "" {
-		chosen = strings.Split(field.Value, ",")
-	}
+// several is a field that takes any number of the given values. Others are choices as well
+// while they are chosen.
+func (f fields) several(name string, c *listing.Column, values []string) field {
+	field := f.entry(name, label(c))
+	chosen := strings.Split(field.Value, ",")
+	values = slices.Clone(values)
 	for _, v := range chosen {
 		if v != "" && !slices.Contains(values, v) {
 			values = append(values, v)
 		}
 	}
 	for _, v := range values {
-		field.Choices = append(field.Choices, choice{v, statusName(v), slices.Contains(chosen, v)})
+		field.Choices = append(field.Choices, choice{v, choiceWords(c, v), slices.Contains(chosen, v)})
 	}
 	return field
+}
+
+// choiceWords writes a value that a request spells.
+func choiceWords(c *listing.Column, text string) string {
+	if c.Form == listing.Truth {
+		switch text {
+		case "true":
+			return "Yes"
+		case "false":
+			return "No"
+		}
+	}
+	return worded(c, text)
 }
 
 // kept returns those of the named parameters that are there and not faulty.
@@ -147,4 +260,37 @@ func (f fields) fault(name string) string {
 		}
 	}
 	return ""
+}
+
+// wordsLabel is what the form calls the filter of words.
+const wordsLabel = "Words in the listing"
+
+// parameterWords reads a parameter's name as the form's labels do: min_area is Minimum living
+// area.
+func parameterWords(t *listing.Table, name string) string {
+	switch name {
+	case "limit":
+		return "Per page"
+	case "sort":
+		return "Order"
+	}
+	for i := range t.Parameters {
+		p := &t.Parameters[i]
+		if p.Name != name {
+			continue
+		}
+		switch p.Kind {
+		case description.Words:
+			return wordsLabel
+		case description.BBox:
+			return "Map area"
+		case description.Min:
+			return "Minimum " + lowered(label(&t.Columns[p.Column]))
+		case description.Max:
+			return "Maximum " + lowered(label(&t.Columns[p.Column]))
+		default:
+			return label(&t.Columns[p.Column])
+		}
+	}
+	return words(name)
 }

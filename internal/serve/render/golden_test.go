@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"testing"
 
-	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/serve/render"
 )
 
@@ -22,13 +21,13 @@ var assetHash = regexp.MustCompile(`(/static/\w+)\.[0-9a-f]{12}\.`)
 // are there to be read: a change of any page or body shows in review.
 func TestGolden(t *testing.T) {
 	t.Parallel()
-	for _, s := range render.Samples() {
+	for name, qs := range properties() {
 		for _, f := range []render.Format{render.JSON, render.HTML} {
-			if s.Queryset.Query.Kind == summaryKind && f == render.HTML {
+			if qs.Query.Kind == summaryKind && f == render.HTML {
 				continue // has no page
 			}
-			_, body := render.Body(f, s.Queryset)
-			checkGolden(t, s.Name+"."+f.String(), body)
+			_, body := render.Body(f, qs)
+			checkGolden(t, name+"."+f.String(), body)
 		}
 	}
 }
@@ -39,18 +38,6 @@ func TestGoldenProblems(t *testing.T) {
 		checkGolden(t, "problem-"+name+".json", render.Error(render.JSON, p))
 		checkGolden(t, "problem-"+name+".html", render.Error(render.HTML, p))
 	}
-}
-
-// sample returns the sample of a name.
-func sample(t *testing.T, name string) listing.Queryset {
-	t.Helper()
-	for _, s := range render.Samples() {
-		if s.Name == name {
-			return s.Queryset
-		}
-	}
-	t.Fatalf("there is no sample %s", name)
-	return listing.Queryset{}
 }
 
 func checkGolden(t *testing.T, name string, got []byte) {

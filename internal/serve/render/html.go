@@ -5,6 +5,8 @@ import (
 	"embed"
 	"html/template"
 	"net/http"
+
+	"github.com/freshlist/freshlist/internal/listing"
 )
 
 // ContentSecurityPolicy is what every page must be sent with: it needs its own
@@ -16,10 +18,12 @@ const ContentSecurityPolicy = "default-src 'none'; style-src 'self'; script-src 
 var templateFiles embed.FS
 
 // templates holds each page's template under its name, with the layout around it.
-var templates = parseTemplates("listings", "property", "problem")
+var templates = parseTemplates("list", "row", "problem")
 
 // document is what the layout shows of every page.
 type document struct {
+	Site        string // its name
+	Nav         []link // to the lists
 	Title       string
 	Description string // for search engines; may be empty
 	Canonical   string // the page's one address; none for a problem
@@ -27,31 +31,39 @@ type document struct {
 	NoIndex     bool   // not for search engines
 }
 
+// newDocument returns what all pages of a site have, with a title.
+func newDocument(s *listing.Site, title string) document {
+	d := document{Site: s.Description.Site.Name, Title: title}
+	for _, t := range s.Tables {
+		all := listing.Query{Table: t, Limit: listing.DefaultLimit}
+		d.Nav = append(d.Nav, link{Text: capitalized(called(t)), Href: address(&all)})
+	}
+	return d
+}
+
 // problemPage is what the template of an error page shows.
 type problemPage struct {
 	document
+	Many    string // what the rows of the home of the site are called
 	Problem Problem
 }
 
 func problemHTML(p Problem) []byte {
-	return execute("problem", problemPage{
-		document: document{Title: http.StatusText(p.Status), NoIndex: true},
+	page := problemPage{
+		document: newDocument(p.Site, http.StatusText(p.Status)),
 		Problem:  p,
-	})
+	}
+	if home := p.Site.Home(); home != nil {
+		page.Many = called(home)
+	}
+	page.NoIndex = true
+	return execute("problem", page)
 }
 
 func parseTemplates(names ...string) map[string]*template.Template {
 	layout := template.Must(template.New("layout.html").Funcs(template.FuncMap{
-		"asset":     assetURL,
-		"parameter": parameterName,
-		"place":     placeName,
-		"type":      typeName,
-		"status":    statusName,
-		"dollars":   dollars,
-		"tenths":    tenths,
-		"area":      area,
-		"date":      date,
-		"instant":   instant,
+		"asset":   assetURL,
+		"lowered": lowered,
 	}).ParseFS(templateFiles, "templates/layout.html"))
 	pages := make(map[string]*template.Template, len(names))
 	for _, name := range names {

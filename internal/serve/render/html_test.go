@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/listing/listingtest"
 	"github.com/freshlist/freshlist/internal/serve/render"
 	"golang.org/x/net/html"
 	"pgregory.net/rapid"
@@ -17,6 +18,7 @@ import (
 func problems() map[string]render.Problem {
 	return map[string]render.Problem{
 		"form": {
+			Site: listingtest.Site(), Table: listingtest.Properties(),
 			Status: http.StatusBadRequest,
 			Detail: "Some parameters are not right.",
 			Faults: listing.Faults{
@@ -30,54 +32,70 @@ func problems() map[string]render.Problem {
 			},
 		},
 		"request": {
+			Site:   listingtest.Site(),
 			Status: http.StatusBadRequest,
 			Detail: "The Consistency-Token is not one.",
 			Faults: listing.Faults{{Name: "Consistency-Token", Detail: "must be a number"}},
 		},
-		"busy":   {Status: http.StatusServiceUnavailable, Detail: "No database connection was free in time."},
-		"broken": {Status: http.StatusInternalServerError},
+		"busy":   {Site: listingtest.Site(), Status: http.StatusServiceUnavailable, Detail: "No database connection was free in time."},
+		"broken": {Site: listingtest.Site(), Status: http.StatusInternalServerError},
 	}
 }
 
 // Every page is sound: see checkPage.
 func TestPagesAreSound(t *testing.T) {
 	t.Parallel()
-	for _, s := range render.Samples() {
+	for _, s := range render.Samples(render.SampleSite()) {
 		if s.Queryset.Query.Kind != summaryKind {
 			_, body := render.Body(render.HTML, s.Queryset)
-			checkPage(t, s.Name, body)
+			checkPage(t, s.Queryset.Query.Table.Site, s.Name, body)
+		}
+	}
+	for name, qs := range properties() {
+		if qs.Query.Kind != summaryKind {
+			_, body := render.Body(render.HTML, qs)
+			checkPage(t, listingtest.Site(), name, body)
 		}
 	}
 	for name, p := range problems() {
-		checkPage(t, name, render.Error(render.HTML, p))
+		checkPage(t, p.Site, name, render.Error(render.HTML, p))
 	}
 }
 
-// So are pages of any text.
+// So are pages of any rows.
 func TestAnyPageIsSound(t *testing.T) {
 	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		qs := pages().Draw(t, "page")
-		_, body := render.Body(render.HTML, qs)
-		checkPage(t, "listings", body)
-		p := properties().Draw(t, "property")
-		_, body = render.Body(render.HTML, listing.Queryset{
-			Query: listing.Query{Kind: listing.PropertyKind, ID: p.ID}, Items: []listing.Property{p},
-		})
-		checkPage(t, "property", body)
+	for _, site := range []*listing.Site{listingtest.Site(), listingtest.EverySite()} {
+		for _, table := range site.Tables {
+			rapid.Check(t, func(t *rapid.T) {
+				qs := querysets(table).Draw(t, "queryset")
+				if qs.Query.Kind != summaryKind {
+					_, body := render.Body(render.HTML, qs)
+					checkPage(t, site, table.Name, body)
+				}
+			})
+		}
+	}
+}
+
+// querysets generates answers to queries of a table.
+func querysets(table *listing.Table) *rapid.Generator[listing.Queryset] {
+	return rapid.Custom(func(t *rapid.T) listing.Queryset {
+		q := listingtest.Queries(table, listingtest.RowKeys(table)).Draw(t, "query")
+		return listingtest.Querysets(q).Draw(t, "answer")
 	})
 }
 
 // checkPage holds a page to what all pages have in common: the landmarks and
 // labels that people who do not see it need, nothing that the content security
 // policy forbids, and links that spell queries in their one way.
-func checkPage(t failer, name string, body []byte) {
+func checkPage(t failer, site *listing.Site, name string, body []byte) {
 	t.Helper()
 	page, err := html.Parse(bytes.NewReader(body))
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
-	c := pageChecker{failer: t, page: name, ids: set{}, labelled: set{}, count: map[string]int{}}
+	c := pageChecker{failer: t, site: site, page: name, ids: set{}, labelled: set{}, count: map[string]int{}}
 	c.collect(page)
 	c.check(page)
 	for _, element := range []string{"title", "h1", "main", "header", "footer"} {
@@ -95,6 +113,7 @@ type failer interface {
 
 type pageChecker struct {
 	failer
+	site     *listing.Site
 	page     string
 	ids      set            // of all elements
 	labelled set            // the ids that a label is for
@@ -135,7 +154,7 @@ func (c *pageChecker) element(n *html.Node) {
 		switch {
 		case a.Key == "style" || strings.HasPrefix(a.Key, "on"):
 			c.Errorf("%s: inline %s on %s", c.page, a.Key, n.Data)
-		case a.Key == "href" || a.Key == "src" || a.Key == "data-summary":
+		case a.Key == "href" || a.Key == "src" || a.Key == "data-totals":
 			c.link(n, a.Val)
 		case a.Key == "aria-describedby" || a.Key == "aria-labelledby":
 			if !c.ids[a.Val] {
@@ -165,7 +184,7 @@ func (c *pageChecker) link(n *html.Node, address string) {
 	}
 	switch {
 	case u.Host != "":
-		if rel, _ := attribute(n, "rel"); u.Scheme != "https" || rel != "noreferrer" {
+		if rel, _ := attribute(n, "rel"); u.Scheme != "https" && u.Scheme != "http" || rel != "noreferrer" {
 			c.Errorf("%s: link to %s", c.page, address)
 		}
 	case address[0] == '#':
@@ -186,9 +205,9 @@ func (c *pageChecker) link(n *html.Node, address string) {
 func (c *pageChecker) canonical(u *url.URL) {
 	text := strings.TrimPrefix(strings.TrimPrefix(u.RequestURI(), "/v1"), "/")
 	if u.Path == "/" {
-		text = "properties" + text
+		text = c.site.Home().Name + text
 	}
-	if q, err := listing.Parse(text); err != nil || q.String() != text {
+	if q, err := c.site.Parse(text); err != nil || q.String() != text {
 		c.Errorf("%s: link to %s: %v", c.page, u, err)
 	}
 }
@@ -222,41 +241,53 @@ func TestFaultyForm(t *testing.T) {
 			t.Errorf("the form lacks %s", want)
 		}
 	}
-	if strings.Contains(body, "data-summary") || strings.Contains(body, "<b>") {
+	if strings.Contains(body, "data-totals") || strings.Contains(body, "<b>") {
 		t.Error("the form asks for a summary of a faulty filter, or does not escape")
 	}
 }
 
 func TestWording(t *testing.T) {
 	t.Parallel()
+	parameter := func(name string) string { return render.ParameterWords(listingtest.Properties(), name) }
+	dollars := func(digits string) string { return render.Money("USD", digits) }
 	for _, c := range []struct {
 		word     func(string) string
 		from, to string
 	}{
-		{render.PlaceName, "ELK_GROVE", "Elk Grove"},
-		{render.PlaceName, "FOLSOM", "Folsom"},
-		{render.PlaceName, "San José", "San José"},
-		{render.PlaceName, "SAN JOSÉ", "San José"},
-		{render.PlaceName, "", ""},
-		{render.TypeName, "Multi_Family", "Multi-Family"},
-		{render.StatusName, "for_sale", "For sale"},
-		{render.ParameterName, "min_price", "Minimum price"},
-		{render.ParameterName, "postal_code", "Postal code"},
+		{render.Name, "ELK_GROVE", "Elk Grove"},
+		{render.Name, "FOLSOM", "Folsom"},
+		{render.Name, "San José", "San José"},
+		{render.Name, "SAN JOSÉ", "San José"},
+		{render.Name, "", ""},
+		{render.Name, "Multi_Family", "Multi-Family"},
+		{render.Words, "for_sale", "For sale"},
+		{parameter, "min_price", "Minimum price"},
+		{parameter, "max_area", "Maximum living area"},
+		{parameter, "postal_code", "Postal code"},
+		{parameter, "bbox", "Map area"},
+		{parameter, "limit", "Per page"},
+		{parameter, "cursor", "Cursor"},
+		{render.Singular, "properties", "property"},
+		{render.Singular, "homes", "home"},
+		{render.Singular, "boxes", "box"},
+		{render.Singular, "glass", "glass"},
+		{render.Singular, "sheep", "sheep"},
+		{dollars, "0.00", "$0"},
+		{dollars, "0.99", "$0.99"},
+		{dollars, "100.00", "$100"},
+		{dollars, "999999.50", "$999,999.50"},
+		{dollars, "1234567.00", "$1,234,567"},
+		{dollars, "999999999999.99", "$999,999,999,999.99"},
+		{dollars, "-5.00", "-$5"},
+		{dollars, "NaN", "NaN"},
+		{render.Grouped, "-1500", "-1,500"},
+		{render.Grouped, "1e+30", "1e+30"},
 	} {
 		if got := c.word(c.from); got != c.to {
 			t.Errorf("%q reads %q, want %q", c.from, got, c.to)
 		}
 	}
-	for cents, want := range map[int64]string{
-		0:                  "$0",
-		99:                 "$0.99",
-		100_00:             "$100",
-		999_999_50:         "$999,999.50",
-		1_234_567_00:       "$1,234,567",
-		999_999_999_999_99: "$999,999,999,999.99",
-	} {
-		if got := render.Dollars(cents); got != want {
-			t.Errorf("%d cents read %s, want %s", cents, got, want)
-		}
+	if got := render.Money("CHF", "1500"); got != "CHF 1,500" {
+		t.Errorf("Swiss francs read %q", got)
 	}
 }

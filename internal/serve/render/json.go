@@ -4,22 +4,21 @@ import "github.com/freshlist/freshlist/internal/listing"
 
 // Sizes that a body rarely exceeds, so that it is written into one allocation.
 const (
-	itemSize     = 420 // bytes, one item of a list
-	propertySize = 900 // bytes, one property with its description
-	facetSize    = 48  // bytes, one value of a summary
+	memberSize = 36  // bytes, one member of an item of a list
+	rowSize    = 900 // bytes, one row with its texts
+	facetSize  = 48  // bytes, one value of a summary
 )
 
 // pageJSON writes {"items": [...], "next": ...}.
-func pageJSON(qs listing.Queryset) []byte {
-	b := make([]byte, 0, 256+itemSize*len(qs.Items))
+func pageJSON(qs *listing.Queryset) []byte {
+	t := qs.Query.Table
+	b := make([]byte, 0, 256+memberSize*len(t.List)*len(qs.Items))
 	b = append(b, `{"items":[`...)
 	for i := range qs.Items {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(b, '{')
-		b = appendItem(b, &qs.Items[i])
-		b = append(b, '}')
+		b = appendRow(b, t, t.List, &qs.Items[i])
 	}
 	b = append(b, `],"next":`...)
 	if next := qs.Next(); next != "" {
@@ -30,67 +29,73 @@ func pageJSON(qs listing.Queryset) []byte {
 	return append(b, "}\n"...)
 }
 
-// propertyJSON writes one property: an item's members and the two that only its
-// own page shows.
-func propertyJSON(p *listing.Property) []byte {
-	b := append(make([]byte, 0, propertySize), '{')
-	b = appendItem(b, p)
-	b = appendString(append(b, `,"description":`...), p.Description)
-	b = appendTime(append(b, `,"updated_at":`...), p.UpdatedAt)
-	return append(b, "}\n"...)
+// rowJSON writes one row as its own page shows it.
+func rowJSON(t *listing.Table, r *listing.Row) []byte {
+	b := appendRow(make([]byte, 0, rowSize), t, t.Item, r)
+	return append(b, '\n')
 }
 
-// appendItem appends the members of an item of a list, without the braces.
-func appendItem(b []byte, p *listing.Property) []byte {
-	b = appendInt(append(b, `"id":`...), p.ID)
-	b = appendString(append(b, `,"title":`...), p.Title)
-	b = appendString(append(b, `,"property_type":`...), p.PropertyType)
-	b = appendString(append(b, `,"status":`...), p.Status)
-	b = appendPrice(append(b, `,"price":`...), p.Price)
-	b = appendString(append(b, `,"city":`...), p.City)
-	b = appendNull(append(b, `,"postal_code":`...), p.PostalCode, appendString)
-	b = appendNull(append(b, `,"bedrooms":`...), p.Bedrooms, appendInt[int16])
-	b = appendNull(append(b, `,"bathrooms":`...), p.Bathrooms, appendBathrooms)
-	b = appendNull(append(b, `,"living_area":`...), p.LivingArea, appendInt[int32])
-	b = appendNull(append(b, `,"latitude":`...), p.Latitude, appendFloat)
-	b = appendNull(append(b, `,"longitude":`...), p.Longitude, appendFloat)
-	return appendTime(append(b, `,"created_at":`...), p.CreatedAt)
-}
-
-// summaryJSON writes count, price range and facets.
-func summaryJSON(s listing.Summary) []byte {
-	facets := len(s.ByCity) + len(s.ByPropertyType) + len(s.ByBedrooms)
-	b := make([]byte, 0, 256+facetSize*facets)
-	b = appendInt(append(b, `{"count":`...), s.Count)
-	b = appendPrices(append(b, `,"price":`...), s)
-	b = appendFacets(append(b, `,"by_city":`...), s.ByCity, appendString)
-	b = appendFacets(append(b, `,"by_property_type":`...), s.ByPropertyType, appendString)
-	b = appendFacets(append(b, `,"by_bedrooms":`...), s.ByBedrooms, appendDigits)
-	return append(b, "}\n"...)
-}
-
-func appendPrices(b []byte, s listing.Summary) []byte {
-	if s.Count == 0 {
-		return append(b, `{"min":null,"max":null,"mean":null}`...)
+// appendRow appends some columns of a row as an object. There is one column at least: the key
+// is always shown.
+func appendRow(b []byte, t *listing.Table, columns []int, r *listing.Row) []byte {
+	start := len(b)
+	for _, n := range columns {
+		c := &t.Columns[n]
+		b = append(b, c.JSONName...)
+		if r.Null(n) {
+			b = append(b, "null"...)
+		} else {
+			b = appendValue(b, c, &r.Values[n])
+		}
 	}
-	b = appendPrice(append(b, `{"min":`...), s.MinPrice)
-	b = appendPrice(append(b, `,"max":`...), s.MaxPrice)
-	b = appendPrice(append(b, `,"mean":`...), s.MeanPrice)
+	b[start] = '{' // instead of the comma before the first member
 	return append(b, '}')
 }
 
-func appendFacets(b []byte, facets []listing.Facet, value func([]byte, string) []byte) []byte {
+// summaryJSON writes the count, the statistics and the facets.
+func summaryJSON(t *listing.Table, s *listing.Summary) []byte {
+	values := 0
+	for _, facets := range s.Facets {
+		values += len(facets)
+	}
+	b := make([]byte, 0, 256+facetSize*values)
+	b = appendInt(append(b, `{"count":`...), s.Count)
+	for i, n := range t.Stats {
+		c := &t.Columns[n]
+		var stat listing.Stat
+		if i < len(s.Stats) {
+			stat = s.Stats[i]
+		}
+		b = appendStat(append(b, c.JSONName...), c, &stat)
+	}
+	for i, f := range t.Facets {
+		var facets []listing.Facet
+		if i < len(s.Facets) {
+			facets = s.Facets[i]
+		}
+		b = appendString(append(b, ','), f.Name)
+		b = appendFacets(append(b, ':'), &t.Columns[f.Column], facets)
+	}
+	return append(b, "}\n"...)
+}
+
+func appendStat(b []byte, c *listing.Column, s *listing.Stat) []byte {
+	mean := c.MeanColumn()
+	b = appendNull(append(b, `{"min":`...), c, &s.Min)
+	b = appendNull(append(b, `,"max":`...), c, &s.Max)
+	b = appendNull(append(b, `,"mean":`...), &mean, &s.Mean)
+	return append(b, '}')
+}
+
+func appendFacets(b []byte, c *listing.Column, facets []listing.Facet) []byte {
 	b = append(b, '[')
-	for i, f := range facets {
+	for i := range facets {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendNull(append(b, `{"value":`...), f.Value, value)
-		b = appendInt(append(b, `,"count":`...), f.Count)
+		b = appendNull(append(b, `{"value":`...), c, &facets[i].Value)
+		b = appendInt(append(b, `,"count":`...), facets[i].Count)
 		b = append(b, '}')
 	}
 	return append(b, ']')
 }
-
-// appendDigits appends a number that is text already.
-func appendDigits(b []byte, s string) []byte { return append(b, s...) }

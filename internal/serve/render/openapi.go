@@ -1,10 +1,578 @@
 package render
 
-import _ "embed"
+import (
+	"bytes"
+	"embed"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"text/template"
 
-//go:embed openapi.json
-var openAPI []byte
+	"github.com/freshlist/freshlist/internal/description"
+	"github.com/freshlist/freshlist/internal/listing"
+)
 
-// OpenAPI returns the OpenAPI document of the whole HTTP interface, as JSON. It
-// must not be changed.
-func OpenAPI() []byte { return openAPI }
+//go:embed openapi
+var openAPIFiles embed.FS
+
+// openAPITemplate writes the document: what stands in it for all tables once, and what stands
+// there for each table.
+var openAPITemplate = template.Must(template.New("document.json").Delims("<<", ">>").Funcs(template.FuncMap{
+	"json": func(v any) string { return encoded(v) },
+}).ParseFS(openAPIFiles, "openapi/*.json"))
+
+// OpenAPI returns the OpenAPI document of the whole HTTP interface of a site, as JSON.
+func OpenAPI(s *listing.Site) []byte {
+	data := struct {
+		Site   string
+		Tables []tableAPI
+	}{Site: s.Description.Site.Name}
+	taken := map[string]bool{}
+	for _, t := range s.Tables {
+		data.Tables = append(data.Tables, newTableAPI(t, taken))
+	}
+	var text, indented bytes.Buffer
+	if err := openAPITemplate.Execute(&text, data); err != nil {
+		panic("render: write the OpenAPI document: " + err.Error())
+	}
+	if err := json.Indent(&indented, text.Bytes(), "", "  "); err != nil {
+		panic("render: the OpenAPI document is not JSON: " + err.Error())
+	}
+	return indented.Bytes()
+}
+
+// tableAPI is what the document says of one table. Members that are JSON are written as they
+// are.
+type tableAPI struct {
+	Name             string
+	ListPath         string // of the page
+	Singular, Plural string // in the names of schemas and operations
+	One, AOne, Many  string // in sentences
+	CapitalOne       string
+	Capital          string
+	ListID, RowID    string // of the pages' operations
+	KeyName          string
+	Key              string // the parameter, JSON
+	Filters          string // references to the parameters of the filter, JSON, a comma behind each
+	Sort             string // a reference, JSON
+	Counted          string // what a summary has besides the count
+	Parameters       string // members of components.parameters, JSON
+	Schemas          string // members of components.schemas, JSON
+}
+
+func newTableAPI(t *listing.Table, taken map[string]bool) tableAPI {
+	a := tableAPI{
+		Name: t.Name, One: One(t), Many: Many(t), CapitalOne: Article(One(t), "A"), AOne: Article(One(t), "a"), Capital: capitalized(Many(t)),
+		KeyName: t.KeyColumn().Member,
+	}
+	a.Plural = unusedName(camel(a.Many), taken)
+	a.Singular = unusedName(camel(a.One), taken)
+	a.ListID, a.RowID = lowered(a.Plural)+"Page", lowered(a.Singular)+"Page"
+	if !plainName.MatchString(a.KeyName) {
+		a.KeyName = "key"
+	}
+	all := listing.Query{Table: t, Limit: listing.DefaultLimit}
+	a.ListPath = address(&all)
+	a.Key = encoded(object{
+		{"name", a.KeyName}, {"in", "path"}, {"required", true},
+		{"description", "The key of " + a.AOne + ". One that no " + a.One + " can have is not found."}, {"schema", keySchema(t.KeyColumn())},
+	})
+	var parameters []string
+	add := func(name string, v object) (reference string) {
+		parameters = append(parameters, encoded(t.Name+"."+name)+": "+encoded(v))
+		return encoded(object{{"$ref", "#/components/parameters/" + t.Name + "." + name}})
+	}
+	for i := range t.Parameters {
+		a.Filters += add(t.Parameters[i].Name, parameterAPI(t, &t.Parameters[i])) + ", "
+	}
+	a.Sort = add("sort", sortAPI(t))
+	a.Parameters = strings.Join(parameters, ",\n")
+	a.Counted = counts(t)
+	a.Schemas = a.schemas(t)
+	return a
+}
+
+// plainName is what can stand for a parameter in a path's template.
+var plainName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)
+
+// camel joins words with capitals: by uuid is ByUuid.
+func camel(words string) string {
+	var b strings.Builder
+	for _, w := range strings.Fields(words) {
+		b.WriteString(capitalized(w))
+	}
+	return b.String()
+}
+
+// unusedName returns a name, or, if it is taken, one like it.
+func unusedName(name string, taken map[string]bool) string {
+	unused := name
+	for i := 2; taken[unused]; i++ {
+		unused = name + strconv.Itoa(i)
+	}
+	taken[unused] = true
+	return unused
+}
+
+// Article puts a or an before a noun.
+func Article(noun, a string) string {
+	if noun != "" && strings.ContainsRune("aeiou", rune(noun[0])) {
+		a += "n"
+	}
+	return a + " " + noun
+}
+
+// counts says what a summary has besides the count.
+func counts(t *listing.Table) string {
+	var parts []string
+	for _, n := range t.Stats {
+		parts = append(parts, "the least, the greatest and the mean "+lowered(label(&t.Columns[n])))
+	}
+	var facets []string
+	for _, f := range t.Facets {
+		facets = append(facets, lowered(label(&t.Columns[f.Column])))
+	}
+	if len(facets) > 0 {
+		parts = append(parts, "how often each "+enumerated(facets)+" occurs")
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return ", " + enumerated(parts)
+}
+
+// object is a JSON object whose members keep their order.
+type object []member
+
+type member struct {
+	name  string
+	value any
+}
+
+// MarshalJSON writes the members in their order.
+func (o object) MarshalJSON() ([]byte, error) {
+	b := []byte{'{'}
+	for i, m := range o {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, encoded(m.name)+":"+encoded(m.value)...)
+	}
+	return append(b, '}'), nil
+}
+
+// encoded writes a value that encoding/json can write.
+func encoded(v any) string {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		panic(fmt.Sprintf("render: encode %v: %v", v, err))
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// keySchema is the schema of a key in a path.
+func keySchema(c *listing.Column) object {
+	switch c.Form {
+	case listing.UUID:
+		return object{{"type", "string"}, {"format", "uuid"}}
+	case listing.Words:
+		return object{{"type", "string"}, {"minLength", 1}}
+	}
+	return wholeSchema(c)
+}
+
+func wholeSchema(c *listing.Column) object {
+	o := object{{"type", "integer"}}
+	switch c.Type.Kind {
+	case description.Bigint:
+		o = append(o, member{"format", "int64"})
+	case description.Integer:
+		o = append(o, member{"format", "int32"})
+	}
+	return o
+}
+
+// parameterAPI says what a parameter of a filter asks for.
+func parameterAPI(t *listing.Table, p *description.Parameter) object {
+	o := object{{"name", p.Name}, {"in", "query"}}
+	switch p.Kind {
+	case description.BBox:
+		return append(o, object{
+			{"description", "The place is in this box, its edges included: west, south, east, north in degrees; west not above east, south not above north."},
+			{"style", "form"}, {"explode", false},
+			{"schema", object{
+				{"type", "array"}, {"minItems", 4}, {"maxItems", 4},
+				{"items", object{{"type", "number"}, {"minimum", -180}, {"maximum", 180}}},
+			}},
+		}...)
+	case description.Words:
+		var texts []string
+		for _, n := range t.Search {
+			texts = append(texts, "the "+lowered(t.Columns[n].Column.Label))
+		}
+		return append(o, object{
+			{"description", "Words in " + listing.Either(texts) + ", as in a web search (PostgreSQL's websearch_to_tsquery, " + t.Language + "); at most 100 bytes."},
+			{"schema", object{{"type", "string"}, {"maxLength", 100}}},
+		}...)
+	}
+	c := columnOf(t, p)
+	what := lowered(label(c))
+	switch p.Kind {
+	case description.AnyOf, description.Contains:
+		text := "The " + what + " is any of these, compared exactly. The name may also be repeated."
+		if p.Kind == description.Contains {
+			text = "All of these are among the " + what + ". The name may also be repeated."
+		}
+		return append(o, object{
+			{"description", text}, {"style", "form"}, {"explode", false},
+			{"schema", object{{"type", "array"}, {"maxItems", 20}, {"items", askedSchema(c, true)}}},
+		}...)
+	}
+	bound := "at least"
+	if p.Kind == description.Max {
+		bound = "at most"
+	}
+	text := "The " + what + " is " + bound + " this"
+	switch {
+	case isNumber(c) && countable(label(c)):
+		text = "There are " + bound + " so many " + what
+	case c.Unit != "":
+		text = "The " + what + " is " + bound + " so many " + c.Unit
+	}
+	if c.Form == listing.Decimal && c.Scale > 0 {
+		text += "; " + atMostDecimals(c.Scale)
+	}
+	return append(o, member{"description", text + "."}, member{"schema", askedSchema(c, false)})
+}
+
+// numbers are those that are written out.
+var numbers = []string{"no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"}
+
+func decimals(n int) string {
+	switch {
+	case n == 1:
+		return "one decimal"
+	case n < len(numbers):
+		return numbers[n] + " decimals"
+	}
+	return strconv.Itoa(n) + " decimals"
+}
+
+func atMostDecimals(n int) string { return "at most " + decimals(n) }
+
+// askedSchema is the schema of a value that can be asked for.
+func askedSchema(c *listing.Column, listed bool) object {
+	switch c.Form {
+	case listing.Whole, listing.Decimal:
+		kind := "integer"
+		if c.Form == listing.Decimal && c.Scale > 0 {
+			kind = "number"
+		}
+		least, greatest := c.Bounds()
+		return object{{"type", kind}, {"minimum", json.Number(least)}, {"maximum", json.Number(greatest)}}
+	case listing.Truth:
+		return object{{"type", "boolean"}}
+	case listing.Label:
+		return object{{"type", "string"}, {"enum", c.Type.Labels}}
+	case listing.Day:
+		return object{{"type", "string"}, {"format", "date"}}
+	case listing.Moment, listing.Instant:
+		return object{{"type", "string"}, {"description", "A date, or a date and a time of day."}}
+	case listing.UUID:
+		return object{{"type", "string"}, {"format", "uuid"}}
+	}
+	if isNumber(c) {
+		return object{{"type", "number"}}
+	}
+	o := object{{"type", "string"}, {"maxLength", 100}}
+	if listed && len(c.OneOf) > 0 {
+		o = append(o, member{"examples", c.OneOf[:1]})
+	}
+	return o
+}
+
+// sortAPI is the parameter of the order.
+func sortAPI(t *listing.Table) object {
+	var names, columns []string
+	for i, o := range t.Orders {
+		names = append(names, o.Name)
+		if name := lowered(label(t.Order(i).Column)); i > 0 && !slices.Contains(columns, name) {
+			columns = append(columns, name)
+		}
+	}
+	text := "The order: newest first"
+	if len(columns) > 0 {
+		text += ", by " + listing.Either(columns) + " ascending, or with - descending"
+	}
+	return object{
+		{"name", "sort"}, {"in", "query"},
+		{"description", text + ". Ties are broken by " + t.KeyColumn().Member + " in the same direction; what is null comes last."},
+		{"schema", object{{"type", "string"}, {"enum", names}, {"default", names[0]}}},
+	}
+}
+
+// oddities is what a schema cannot say of values that a table's checks usually keep out.
+const oddities = " Should a check of the table have been dropped, a text may be any, numbers may be out of their range or the strings" +
+	" \"NaN\", \"Infinity\" and \"-Infinity\", and times \"infinity\", \"-infinity\" or of years without four digits, as PostgreSQL writes them in JSON."
+
+// schemas returns the schemas of the table's bodies.
+func (a *tableAPI) schemas(t *listing.Table) string {
+	properties := func(columns []int) (all object, names []string) {
+		for _, n := range columns {
+			c := &t.Columns[n]
+			all, names = append(all, member{c.Member, shownSchema(t, c)}), append(names, c.Member)
+		}
+		return all, names
+	}
+	shown := func(text string, columns []int) object {
+		all, names := properties(columns)
+		return closed(text+oddities, all, names)
+	}
+	created, required := writtenProperties(t, true)
+	patched, _ := writtenProperties(t, false)
+	schemas := object{
+		{a.Singular + "Item", shown(a.CapitalOne+" as lists show it.", t.List)},
+		{a.Singular, shown(a.CapitalOne+".", t.Item)},
+		{"New" + a.Singular, closed(a.CapitalOne+" to create. No text holds a NUL.", created, required)},
+		{a.Singular + "Patch", closed("The members of "+a.AOne+" to change. No text holds a NUL.", patched, nil)},
+		{a.Singular + "Page", closed("One page of a list.", object{
+			{"items", object{{"type", "array"}, {"maxItems", listing.MaxLimit}, {"items", object{{"$ref", "#/components/schemas/" + a.Singular + "Item"}}}}},
+			{"next", object{{"type", []string{"string", "null"}}, {"description", "The address of the page that follows, if one does."}}},
+		}, []string{"items", "next"})},
+		{a.Singular + "Summary", a.summarySchema(t)},
+	}
+	return strings.TrimSuffix(strings.TrimPrefix(encoded(schemas), "{"), "}")
+}
+
+// closed is the schema of an object that has no other members.
+func closed(text string, properties object, required []string) object {
+	if properties == nil {
+		properties = object{}
+	}
+	o := object{{"type", "object"}, {"description", text}, {"properties", properties}}
+	if len(required) > 0 {
+		o = append(o, member{"required", required})
+	}
+	return append(o, member{"additionalProperties", false})
+}
+
+func (a *tableAPI) summarySchema(t *listing.Table) object {
+	names := []string{"count"}
+	all := object{{"count", object{{"type", "integer"}, {"format", "int64"}, {"minimum", 0}, {"description", "How many " + a.Many + " there are."}}}}
+	for _, n := range t.Stats {
+		c := &t.Columns[n]
+		mean := c.MeanColumn()
+		least := object{{"min", valueSchema(c, true)}, {"max", valueSchema(c, true)}, {"mean", valueSchema(&mean, true)}}
+		all = append(all, member{c.Member, closed("Null if no "+a.One+" has a value.", least, []string{"min", "max", "mean"})})
+		names = append(names, c.Member)
+	}
+	for _, f := range t.Facets {
+		c := &t.Columns[f.Column]
+		facet := closed("A value of the "+lowered(label(c))+" and how many "+a.Many+" have it.", object{
+			{"value", valueSchema(c, true)}, {"count", object{{"type", "integer"}, {"format", "int64"}, {"minimum", 1}}},
+		}, []string{"value", "count"})
+		all = append(all, member{f.Name, object{{"type", "array"}, {"maxItems", 100}, {"items", facet}}})
+		names = append(names, f.Name)
+	}
+	return closed("What "+a.Many+" amount to. Lists are ordered by count, highest first, then by value, null last.", all, names)
+}
+
+// shownSchema is the schema of a member of a row.
+func shownSchema(t *listing.Table, c *listing.Column) object {
+	o := valueSchema(c, !c.NotNull)
+	if c.Write != description.Settable {
+		o = append(o, member{"readOnly", true})
+	}
+	text := unitWords(t, c)
+	switch c.Form {
+	case listing.Decimal:
+		if c.Scale > 0 {
+			text += " Written with " + decimals(c.Scale) + "."
+		}
+	case listing.Instant:
+		text += " In UTC, with six decimals of a second if those are not zero."
+	case listing.Moment:
+		text += " Without a time zone."
+	case listing.JSON:
+		text += " As PostgreSQL writes " + c.Type.Name + " in JSON."
+	}
+	return described(o, text)
+}
+
+// described adds a description, if there is one.
+func described(o object, text string) object {
+	if text = strings.TrimSpace(text); text != "" {
+		o = append(o, member{"description", text})
+	}
+	return o
+}
+
+func unitWords(t *listing.Table, c *listing.Column) string {
+	switch {
+	case c.Show == showMoney:
+		return "In " + t.Site.Description.Site.Currency + "."
+	case c.Unit != "":
+		return "In " + c.Unit + "."
+	}
+	return ""
+}
+
+// writtenProperties returns the members of a row to create, and those that must be there, or
+// those of a patch.
+func writtenProperties(t *listing.Table, whole bool) (all object, required []string) {
+	for _, n := range Writable(t, whole) {
+		c := &t.Columns[n]
+		o := writtenSchema(c, !c.NotNull)
+		text := unitWords(t, c)
+		if c.Form == listing.Decimal && c.Scale > 0 {
+			text += " " + capitalized(atMostDecimals(c.Scale)) + "."
+		}
+		all = append(all, member{c.Member, described(o, text)})
+		if c.NotNull && !c.Default {
+			required = append(required, c.Member)
+		}
+	}
+	return all, required
+}
+
+// Writable returns the columns that a client can set, in the order of a row's JSON: of a row to
+// create, or of one that is there, whose key never changes.
+func Writable(t *listing.Table, whole bool) (columns []int) {
+	add := func(n int) {
+		c := &t.Columns[n]
+		if c.Write == description.Settable && c.Member != "" && (whole || n != t.Key) && !slices.Contains(columns, n) {
+			columns = append(columns, n)
+		}
+	}
+	for _, n := range t.Item {
+		add(n)
+	}
+	for n := range t.Columns {
+		add(n)
+	}
+	return columns
+}
+
+// valueSchema is the schema of a column's value in an answer.
+func valueSchema(c *listing.Column, null bool) object {
+	switch c.Form {
+	case listing.Float, listing.Spelled:
+		if isNumber(c) {
+			return numberSchema(c, null, c.Least == "" || c.Greatest == "" || c.Form == listing.Spelled)
+		}
+	case listing.Decimal:
+		return numberSchema(c, null, c.Greatest == "")
+	case listing.JSON:
+		if c.Element == nil {
+			return object{}
+		}
+		return object{{"type", types("array", null)}}
+	}
+	return writtenSchema(c, null)
+}
+
+// numberSchema is the schema of a number that need not be whole. odd says that it may be NaN
+// or infinite, which are strings.
+func numberSchema(c *listing.Column, null, odd bool) object {
+	kinds := []string{"number"}
+	if odd {
+		kinds = append(kinds, "string")
+	}
+	return limited(c, object{{"type", types(kinds[0], null, kinds[1:]...)}})
+}
+
+// types is the type of a value that may be null.
+func types(kind string, null bool, others ...string) any {
+	all := append([]string{kind}, others...)
+	if null {
+		all = append(all, "null")
+	}
+	if len(all) == 1 {
+		return kind
+	}
+	return all
+}
+
+// limited adds the least and the greatest number, as far as a type of few values or a check
+// says so.
+func limited(c *listing.Column, o object) object {
+	least, greatest := c.Least, c.Greatest
+	if c.Form == listing.Decimal || c.Type.Kind == description.Smallint {
+		least, greatest = c.Limits()
+	}
+	if least != "" {
+		o = append(o, member{"minimum", json.Number(least)})
+	}
+	if greatest != "" {
+		o = append(o, member{"maximum", json.Number(greatest)})
+	}
+	return o
+}
+
+// writtenSchema is the schema of a column's value in a body that a client sends.
+func writtenSchema(c *listing.Column, null bool) object {
+	enum := func(values []string) object {
+		list := make([]any, 0, len(values)+1)
+		for _, v := range values {
+			list = append(list, v)
+		}
+		if null {
+			list = append(list, nil)
+		}
+		return object{{"type", types("string", null)}, {"enum", list}}
+	}
+	switch c.Form {
+	case listing.Whole:
+		o := wholeSchema(c)
+		o[0].value = types("integer", null)
+		return limited(c, o)
+	case listing.Decimal, listing.Float:
+		return numberSchema(c, null, false)
+	case listing.Truth:
+		return object{{"type", types("boolean", null)}}
+	case listing.Label:
+		return enum(c.Type.Labels)
+	case listing.Day:
+		return object{{"type", types("string", null)}, {"format", "date"}}
+	case listing.Instant:
+		return object{{"type", types("string", null)}, {"format", "date-time"}}
+	case listing.UUID:
+		return object{{"type", types("string", null)}, {"format", "uuid"}}
+	case listing.JSON:
+		if c.Element == nil {
+			return object{}
+		}
+		return object{{"type", types("array", null)}, {"items", writtenSchema(c.Element, true)}}
+	case listing.Spelled:
+		if isNumber(c) {
+			return numberSchema(c, null, false)
+		}
+	}
+	if len(c.OneOf) > 0 {
+		return enum(c.OneOf)
+	}
+	o := object{{"type", types("string", null)}}
+	if most := MaxLength(c); most > 0 {
+		o = append(o, member{"maxLength", most})
+	}
+	return o
+}
+
+// MaxLength returns how many characters a text of a column can have; 0 if that is not known.
+func MaxLength(c *listing.Column) int {
+	if c.Type.Kind != description.Varchar && c.Type.Kind != description.Char {
+		return 0
+	}
+	_, rest, _ := strings.Cut(c.Type.Name, "(")
+	digits, _, _ := strings.Cut(rest, ")")
+	n, err := strconv.Atoi(digits)
+	if err != nil {
+		return 0
+	}
+	return n
+}

@@ -2,19 +2,21 @@ package render_test
 
 import (
 	"encoding/json"
-	"maps"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/listing/listingtest"
 	"github.com/freshlist/freshlist/internal/serve/render"
 )
 
-// document reads the OpenAPI document.
-func document(t *testing.T) (doc map[string]any) {
+// document reads the OpenAPI document of a site.
+func document(t *testing.T, s *listing.Site) (doc map[string]any) {
 	t.Helper()
-	if err := json.Unmarshal(render.OpenAPI(), &doc); err != nil {
+	if err := json.Unmarshal(render.OpenAPI(s), &doc); err != nil {
 		t.Fatal(err)
 	}
 	return doc
@@ -33,88 +35,161 @@ func at(t *testing.T, v any, path ...string) any {
 	return v
 }
 
+// sites are those whose documents are tested: the one that ships, one with a column of every
+// type, and one that is shown in every way.
+func sites() []*listing.Site {
+	return []*listing.Site{listingtest.Site(), listingtest.EverySite(), render.SampleSite()}
+}
+
 // Every reference leads somewhere, and every component is referred to.
 func TestOpenAPIReferences(t *testing.T) {
 	t.Parallel()
-	doc := document(t)
-	used := set{}
-	var walk func(v any)
-	walk = func(v any) {
-		switch v := v.(type) {
-		case map[string]any:
-			if ref, ok := v["$ref"].(string); ok {
-				used[ref] = true
-				at(t, doc, strings.Split(strings.TrimPrefix(ref, "#/"), "/")...)
-			}
-			for _, member := range v {
-				walk(member)
-			}
-		case []any:
-			for _, item := range v {
-				walk(item)
+	for _, site := range sites() {
+		doc := document(t, site)
+		used := set{}
+		var walk func(v any)
+		walk = func(v any) {
+			switch v := v.(type) {
+			case map[string]any:
+				if ref, ok := v["$ref"].(string); ok {
+					used[ref] = true
+					at(t, doc, strings.Split(strings.TrimPrefix(ref, "#/"), "/")...)
+				}
+				for _, member := range v {
+					walk(member)
+				}
+			case []any:
+				for _, item := range v {
+					walk(item)
+				}
 			}
 		}
-	}
-	walk(doc)
-	for kind, components := range at(t, doc, "components").(map[string]any) {
-		for name := range components.(map[string]any) {
-			if ref := "#/components/" + kind + "/" + name; kind != "securitySchemes" && !used[ref] {
-				t.Errorf("nothing refers to %s", ref)
+		walk(doc)
+		for kind, components := range at(t, doc, "components").(map[string]any) {
+			for name := range components.(map[string]any) {
+				if ref := "#/components/" + kind + "/" + name; kind != "securitySchemes" && !used[ref] {
+					t.Errorf("nothing refers to %s", ref)
+				}
+				if !componentName.MatchString(name) {
+					t.Errorf("%q is no name of a component", name)
+				}
 			}
 		}
 	}
 }
 
+var componentName = regexp.MustCompile(`^[a-zA-Z0-9._-]+$`)
+
+// Names that must be there once are there once: members of an object, of which a parser keeps
+// the last, and the operations.
+func TestOpenAPINames(t *testing.T) {
+	t.Parallel()
+	for _, site := range sites() {
+		text := render.OpenAPI(site)
+		var walk func(object json.RawMessage)
+		walk = func(raw json.RawMessage) {
+			switch raw[0] {
+			case '{':
+				var values map[string]json.RawMessage
+				decode(t, raw, &values)
+				if names := members(t, raw); len(names) != len(values) {
+					t.Errorf("a member is there twice: %q", names)
+				}
+				for _, v := range values {
+					walk(v)
+				}
+			case '[':
+				var values []json.RawMessage
+				decode(t, raw, &values)
+				for _, v := range values {
+					walk(v)
+				}
+			}
+		}
+		walk(text)
+		ids := operationID.FindAllString(string(text), -1)
+		slices.Sort(ids)
+		if unique := slices.Compact(slices.Clone(ids)); len(unique) != len(ids) {
+			t.Errorf("an operation is there twice: %q", ids)
+		}
+	}
+}
+
+var operationID = regexp.MustCompile(`"operationId": "[^"]+"`)
+
 // The documented parameters of a list are those that a query has.
 func TestOpenAPIParameters(t *testing.T) {
 	t.Parallel()
-	doc := document(t)
-	values, err := url.ParseQuery(sample(t, "page-last").Query.RawQuery()) // which has all
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range []string{"/", "/v1/properties"} {
-		var documented []string
-		for _, p := range at(t, doc, "paths", path, "get", "parameters").([]any) {
-			ref := p.(map[string]any)["$ref"].(string)
-			parameter := at(t, doc, strings.Split(ref, "/")[1:]...)
-			if at(t, parameter, "in") == "query" {
-				documented = append(documented, at(t, parameter, "name").(string))
+	for _, site := range sites() {
+		doc := document(t, site)
+		for _, table := range site.Tables {
+			has := []string{"sort", "limit", "cursor"}
+			for _, p := range table.Parameters {
+				has = append(has, p.Name)
+			}
+			slices.Sort(has)
+			page := "/" + table.Name
+			if table == site.Home() {
+				page = "/"
+			}
+			for _, path := range []string{page, "/v1/" + table.Name} {
+				var documented []string
+				for _, p := range at(t, doc, "paths", path, "get", "parameters").([]any) {
+					ref := p.(map[string]any)["$ref"].(string)
+					parameter := at(t, doc, strings.Split(ref, "/")[1:]...)
+					if at(t, parameter, "in") == "query" {
+						documented = append(documented, at(t, parameter, "name").(string))
+					}
+				}
+				slices.Sort(documented)
+				if !slices.Equal(documented, has) {
+					t.Errorf("%s: documented %v, there are %v", path, documented, has)
+				}
 			}
 		}
-		slices.Sort(documented)
-		if has := slices.Sorted(maps.Keys(values)); !slices.Equal(documented, has) {
-			t.Errorf("%s: documented %v, there are %v", path, documented, has)
-		}
+	}
+	values, err := url.ParseQuery(sample(t, "page-last").Query.RawQuery()) // which has all
+	if err != nil || len(values) != len(listingtest.Properties().Parameters)+3 {
+		t.Errorf("a page with all parameters has %v, %v", values, err)
 	}
 }
 
 // The members of each body stand in the document, in the same order.
 func TestOpenAPIMembers(t *testing.T) {
 	t.Parallel()
-	var doc struct {
-		Components struct {
-			Schemas map[string]struct{ Properties json.RawMessage }
+	schemas := func(s *listing.Site) map[string]struct{ Properties json.RawMessage } {
+		var doc struct {
+			Components struct {
+				Schemas map[string]struct{ Properties json.RawMessage }
+			}
 		}
+		if err := json.Unmarshal(render.OpenAPI(s), &doc); err != nil {
+			t.Fatal(err)
+		}
+		return doc.Components.Schemas
 	}
-	if err := json.Unmarshal(render.OpenAPI(), &doc); err != nil {
-		t.Fatal(err)
-	}
-	for name, schema := range map[string]string{"property": "Property", "page": "Page", "summary": "Summary"} {
-		_, body := render.Body(render.JSON, sample(t, name))
-		has, documented := members(t, body), members(t, doc.Components.Schemas[schema].Properties)
+	check := func(s *listing.Site, name string, body []byte) {
+		has, documented := members(t, body), members(t, schemas(s)[name].Properties)
 		if !slices.Equal(has, documented) {
-			t.Errorf("%s: documented %v, there are %v", schema, documented, has)
+			t.Errorf("%s: documented %v, there are %v", name, documented, has)
 		}
 	}
-	has := members(t, render.Error(render.JSON, problems()["request"]))
-	if documented := members(t, doc.Components.Schemas["Problem"].Properties); !slices.Equal(has, documented) {
-		t.Errorf("Problem: documented %v, there are %v", documented, has)
+	for name, schema := range map[string]string{"property": "Property", "page": "PropertyPage", "summary": "PropertySummary"} {
+		_, body := render.Body(render.JSON, sample(t, name))
+		check(listingtest.Site(), schema, body)
 	}
+	for _, s := range render.Samples(listingtest.EverySite()) {
+		schema, ok := map[string]string{"every-row": "Every2", "every-summary": "Every2Summary", "by-uuid-row": "ByUuid2", "by-uuid-summary": "ByUuid2Summary"}[s.Name]
+		if ok {
+			_, body := render.Body(render.JSON, s.Queryset)
+			check(listingtest.EverySite(), schema, body)
+		}
+	}
+	check(listingtest.Site(), "Problem", render.Error(render.JSON, problems()["request"]))
 }
 
 // members returns the names of an object's members in their order.
-func members(t *testing.T, object []byte) (names []string) {
+func members(t require, object []byte) (names []string) {
 	t.Helper()
 	d := json.NewDecoder(strings.NewReader(string(object)))
 	if _, err := d.Token(); err != nil {
@@ -123,12 +198,12 @@ func members(t *testing.T, object []byte) (names []string) {
 	for d.More() {
 		name, err := d.Token()
 		if err != nil {
-			t.Fatal(err)
+			t.Fatalf("%v", err)
 		}
 		names = append(names, name.(string))
 		var value json.RawMessage
 		if err := d.Decode(&value); err != nil {
-			t.Fatal(err)
+			t.Fatalf("%v", err)
 		}
 	}
 	return names

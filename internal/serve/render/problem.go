@@ -9,14 +9,16 @@ import (
 
 // Problem is a request that gets no ordinary answer.
 type Problem struct {
+	Site    *listing.Site   // whose page it is; nil if there is none: then JSON is all that is to be had
+	Table   *listing.Table  // with Entered: whose list it is
 	Status  int             // of HTTP, 400 or more
 	Detail  string          // a sentence for people; may be empty
 	Faults  []listing.Fault // what is wrong with which parameter or member
-	Entered url.Values      // of a bad request for the listings page: its parameters, shown again
+	Entered url.Values      // of a bad request for a page of a list: its parameters, shown again
 }
 
-// Error renders a problem: RFC 9457's JSON, or a page. A bad request of the
-// listings page is shown as its form, each fault beside its field.
+// Error renders a problem: RFC 9457's JSON, or a page. A bad request for a page of a list is
+// shown as its form, each fault beside its field.
 func Error(f Format, p Problem) []byte {
 	switch {
 	case f == JSON:

@@ -13,7 +13,6 @@ package render
 
 import (
 	"net/http"
-	"strconv"
 
 	"github.com/freshlist/freshlist/internal/listing"
 )
@@ -47,26 +46,35 @@ func (f Format) ContentType(status int) string {
 	}
 }
 
-// Body renders a queryset. The status is 200, or 404 for a property query
-// without a property; its body then says so in the same format. A summary has
-// no page: it is JSON in either format.
+// Body renders a queryset. The status is 200, or 404 for the query of a row that is not there;
+// its body then says so in the same format. A summary has no page: it is JSON in either format.
 func Body(f Format, qs listing.Queryset) (status int, body []byte) {
-	if qs.Query.Kind == listing.PropertyKind && len(qs.Items) == 0 {
-		return http.StatusNotFound, Error(f, Problem{
-			Status: http.StatusNotFound,
-			Detail: "There is no property " + strconv.FormatInt(qs.Query.ID, 10) + ".",
-		})
-	}
+	q := &qs.Query
 	switch {
-	case qs.Query.Kind == listing.SummaryKind:
-		return http.StatusOK, summaryJSON(qs.Summary)
-	case f == HTML && qs.Query.Kind == listing.PropertyKind:
-		return http.StatusOK, propertyHTML(&qs.Items[0])
+	case q.Kind == listing.RowKind && len(qs.Items) == 0:
+		return http.StatusNotFound, Error(f, Problem{
+			Site:   q.Table.Site,
+			Status: http.StatusNotFound,
+			Detail: "There is no " + One(q.Table) + " " + keyWords(q) + ".",
+		})
+	case q.Kind == listing.SummaryKind:
+		return http.StatusOK, summaryJSON(q.Table, &qs.Summary)
+	case f == HTML && q.Kind == listing.RowKind:
+		return http.StatusOK, rowHTML(q, &qs.Items[0])
 	case f == HTML:
-		return http.StatusOK, listingsHTML(qs)
-	case qs.Query.Kind == listing.PropertyKind:
-		return http.StatusOK, propertyJSON(&qs.Items[0])
+		return http.StatusOK, listHTML(&qs)
+	case q.Kind == listing.RowKind:
+		return http.StatusOK, rowJSON(q.Table, &qs.Items[0])
 	default:
-		return http.StatusOK, pageJSON(qs)
+		return http.StatusOK, pageJSON(&qs)
 	}
+}
+
+// keyWords writes a key in a sentence: a text in quotes.
+func keyWords(q *listing.Query) string {
+	c := q.Table.KeyColumn()
+	if c.Form == listing.Words {
+		return "“" + q.Key.Text + "”"
+	}
+	return c.Spell(q.Key)
 }

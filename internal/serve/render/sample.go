@@ -2,8 +2,10 @@ package render
 
 import (
 	"math"
-	"time"
+	"slices"
+	"strings"
 
+	"github.com/freshlist/freshlist/internal/description"
 	"github.com/freshlist/freshlist/internal/listing"
 )
 
@@ -13,133 +15,267 @@ type sample struct {
 	queryset listing.Queryset
 }
 
-// samples are querysets that together show every part of a cached body.
-func samples() []sample {
-	full, bare := sampleProperty(), bareProperty()
-	narrow := listing.Query{Filter: sampleFilter(), Sort: listing.PriceDesc, Limit: 50}
-	later := narrow
-	later.After = listing.Some(listing.Key{Value: listing.Some(full.Price), ID: full.ID})
-	everything := listing.Query{Limit: listing.DefaultLimit}
-	return []sample{
-		{"page", listing.Queryset{
-			Query: narrow,
-			Items: []listing.Property{full, bare},
-			Ahead: listing.Some(listing.Key{Value: listing.Some(bare.Price), ID: 3}),
+// samples are querysets of a site that together show every part of a cached body.
+func samples(s *listing.Site) (all []sample) {
+	for _, t := range s.Tables {
+		all = append(all, tableSamples(t)...)
+	}
+	return all
+}
+
+func tableSamples(t *listing.Table) (all []sample) {
+	add := func(name string, q listing.Query, items ...listing.Row) *listing.Queryset {
+		all = append(all, sample{t.Name + "-" + name, listing.Queryset{Query: q, Items: items}})
+		return &all[len(all)-1].queryset
+	}
+	full, other, bare, odd := sampleRow(t, 0), sampleRow(t, 1), bareRow(t), oddRow(t)
+	filters := sampleFilters(t)
+	for i := range max(len(t.Orders), len(filters)) {
+		sort := i % len(t.Orders)
+		page := listing.Query{Table: t, Filter: filters[i%len(filters)], Sort: sort, Limit: 50}
+		later := page
+		later.After = listing.Some(t.KeyOf(sort, &full))
+		add("page", page, full, other, bare, odd).Ahead = listing.Some(t.KeyOf(sort, &other))
+		add("page-last", later, bare)
+		add("page-past", later)
+		add("page-none", page)
+	}
+	add("page-empty", listing.Query{Table: t, Limit: listing.DefaultLimit})
+	add("row", t.RowQuery(full.Values[t.Key]), full)
+	add("row-bare", t.RowQuery(bare.Values[t.Key]), bare)
+	add("row-odd", t.RowQuery(odd.Values[t.Key]), odd)
+	add("row-absent", t.RowQuery(full.Values[t.Key]))
+	summary := listing.Query{Table: t, Kind: listing.SummaryKind, Filter: filters[0]}
+	add("summary", summary).Summary = sampleSummary(t)
+	add("summary-empty", summary)
+	return all
+}
+
+// sampleRow has a value in every column.
+func sampleRow(t *listing.Table, variant int) listing.Row {
+	r := t.NewRow()
+	for i := range t.Columns {
+		r.Set(i, listing.Some(sampleValue(&t.Columns[i], variant)))
+	}
+	return r
+}
+
+// bareRow has a value only where it must, and numbers at their edges.
+func bareRow(t *listing.Table) listing.Row {
+	r := t.NewRow()
+	for i := range t.Columns {
+		c := &t.Columns[i]
+		v := listing.Null[listing.Value]{V: sampleValue(c, 1), Valid: c.NotNull || i == t.Key}
+		if c.Form == listing.Float {
+			v = listing.Some(listing.Value{Number: listing.FloatNumber(1e-7)})
+		}
+		r.Set(i, v)
+	}
+	return r
+}
+
+// oddRow has values that the checks of a table mostly keep out.
+func oddRow(t *listing.Table) listing.Row {
+	r := sampleRow(t, 0)
+	for i := range t.Columns {
+		c := &t.Columns[i]
+		v := r.Values[i]
+		if i == t.Key {
+			continue
+		}
+		switch c.Form {
+		case listing.Whole:
+			v.Number = -3
+		case listing.Decimal:
+			v.Number = listing.NaN
+		case listing.Float:
+			v.Number = listing.FloatNumber(math.Inf(-1))
+		case listing.Day, listing.Moment:
+			v.Number = -750_000 // of days, 54 BC
+		case listing.Instant:
+			v.Number = listing.Infinity
+		case listing.Words:
+			v.Text = ""
+		case listing.Spelled:
+			if c.Type.Kind != description.Char {
+				v.Text = "NaN"
+			}
+		case listing.JSON:
+			v.Text = `{"a": [1.50, null]}`
+		}
+		r.Set(i, listing.Some(v))
+	}
+	return r
+}
+
+// sampleValue returns a value of a column, another for each of two variants.
+func sampleValue(c *listing.Column, variant int) (v listing.Value) {
+	choose := func(texts ...string) string { return texts[variant%len(texts)] }
+	switch c.Form {
+	case listing.Whole:
+		v.Number = int64(1 + 2*variant)
+	case listing.Decimal:
+		v.Number = int64(1_234_567_05 - 5*variant)
+	case listing.Float:
+		v.Number = listing.FloatNumber(38.4088 + float64(variant))
+	case listing.Truth:
+		v.Number = int64(1 - variant)
+	case listing.Label:
+		v.Number = int64(variant)
+	case listing.Day:
+		v.Number = int64(3_000 + variant)
+	case listing.Moment, listing.Instant:
+		v.Number = 264_124_800_000_000 + int64(variant)*86_400_500_000
+	case listing.UUID:
+		v.Text = strings.Repeat(choose("1", "2"), 8) + "-0000-4000-8000-00000000000a"
+	case listing.Spelled:
+		v.Text = choose("1234.5", "-7")
+	case listing.JSON:
+		v.Text = choose(`["a", 2, true]`, `"x"`)
+	default:
+		v.Text = choose("ELK_GROVE", "Multi_Family\"\n\t\\<garden & garage>\u2028\x01é 🏡")
+		if isLink(c) {
+			v.Text = choose("https://example.org/", "example.org")
+		}
+	}
+	return v
+}
+
+// sampleFilters have every condition between them, each as many as an address has room for.
+func sampleFilters(t *listing.Table) (filters []listing.Filter) {
+	const most = 5
+	var all listing.Filter
+	for i := range t.Parameters {
+		c := listing.Condition{Parameter: i}
+		switch p := &t.Parameters[i]; p.Kind {
+		case description.Words:
+			c.Text = `garden "old town"`
+		case description.BBox:
+			c.Box = listing.Box{West: -121.5, South: 38, East: -121, North: 39}
+		case description.AnyOf:
+			column := &t.Columns[p.Column]
+			c.Values = []listing.Value{sampleValue(column, 0), sampleValue(column, 1)}
+			if column.Spell(c.Values[0]) > column.Spell(c.Values[1]) {
+				slices.Reverse(c.Values)
+			}
+		case description.Contains:
+			c.Values = []listing.Value{sampleValue(t.Columns[p.Column].Element, 0)}
+		default:
+			c.Bound = sampleValue(&t.Columns[p.Column], 0)
+		}
+		all = append(all, c)
+	}
+	for len(all) > most {
+		filters, all = append(filters, all[:most]), all[most:]
+	}
+	return append(filters, all)
+}
+
+func sampleSummary(t *listing.Table) listing.Summary {
+	s := listing.Summary{Count: 18}
+	for _, n := range t.Stats {
+		c := &t.Columns[n]
+		mean := c.MeanColumn()
+		s.Stats = append(s.Stats, listing.Stat{
+			Min:  listing.Some(sampleValue(c, 0)),
+			Max:  listing.Some(sampleValue(c, 1)),
+			Mean: listing.Some(sampleValue(&mean, 0)),
+		})
+	}
+	for _, f := range t.Facets {
+		c := &t.Columns[f.Column]
+		s.Facets = append(s.Facets, []listing.Facet{{Value: listing.Some(sampleValue(c, 0)), Count: 17}, {Count: 1}})
+	}
+	return s
+}
+
+// sampleSite describes tables that have a column of every type, shown in every way. It is not
+// the site that is served: what the cache holds of that one stands under its description's
+// identity, and what this process makes of any description shows here.
+func sampleSite() *listing.Site {
+	text := description.Type{Kind: description.Text, Name: "text"}
+	label := description.Type{Kind: description.Enum, Name: "kind", Labels: []string{"new", "worn"}}
+	things := description.Table{Name: "things", Columns: []description.Column{
+		{Name: "id", Type: description.Type{Kind: description.Bigint, Name: "bigint"}},
+		{Name: "title", Type: text},
+		{Name: "latitude", Type: description.Type{Kind: description.Double, Name: "double precision"}},
+		{Name: "longitude", Type: description.Type{Kind: description.Double, Name: "double precision"}},
+		{Name: "created", Type: description.Type{Kind: description.TimestampTZ, Name: "timestamp with time zone"}},
+		{Name: "city", Type: text, Show: showName},
+	}}
+	for _, shown := range []struct {
+		show, unit string
+		types      []description.Type
+	}{
+		{"", "sq ft", []description.Type{{Kind: description.Integer, Name: "integer"}, {Kind: description.Real, Name: "real"}}},
+		{"money", "", []description.Type{
+			{Kind: description.Numeric, Name: "numeric(12,2)", Precision: 12, Scale: 2}, {Kind: description.Numeric, Name: "numeric"},
+			{Kind: description.Double, Name: "double precision"},
 		}},
-		{"page-last", listing.Queryset{Query: later, Items: []listing.Property{bare}}},
-		{"page-past", listing.Queryset{Query: later}},
-		{"page-none", listing.Queryset{Query: narrow}},
-		{"page-empty", listing.Queryset{Query: everything}},
-		{"property", listing.Queryset{Query: propertyQuery(17), Items: []listing.Property{full}}},
-		{"property-bare", listing.Queryset{Query: propertyQuery(2), Items: []listing.Property{bare}}},
-		{"page-odd", listing.Queryset{Query: narrow, Items: []listing.Property{oddProperty(-3)}}},
-		{"property-odd", listing.Queryset{Query: propertyQuery(3), Items: []listing.Property{oddProperty(3)}}},
-		{"summary-odd", listing.Queryset{Query: summaryQuery(everything), Summary: listing.Summary{
-			Count: 2, MinPrice: -5_00, MaxPrice: listing.NaNPrice, MeanPrice: listing.NaNPrice,
-			ByBedrooms: []listing.Facet{{Value: listing.Some("-1"), Count: 2}},
-		}}},
-		{"property-absent", listing.Queryset{Query: propertyQuery(math.MaxInt64)}},
-		{"summary", listing.Queryset{Query: summaryQuery(narrow), Summary: sampleSummary()}},
-		{"summary-empty", listing.Queryset{Query: summaryQuery(everything)}},
+		{"badge", "", []description.Type{text, label, {Kind: description.Boolean, Name: "boolean"}}},
+		{"date", "", []description.Type{
+			{Kind: description.Date, Name: "date"}, {Kind: description.Timestamp, Name: "timestamp without time zone"},
+			{Kind: description.TimestampTZ, Name: "timestamp with time zone"},
+		}},
+		{"time", "", []description.Type{
+			{Kind: description.Timestamp, Name: "timestamp without time zone"}, {Kind: description.TimestampTZ, Name: "timestamp with time zone"},
+		}},
+		{"words", "", []description.Type{text}},
+		{"paragraph", "", []description.Type{text}},
+		{"link", "", []description.Type{text}},
+		{"image", "", []description.Type{text}},
+		{"number", "", []description.Type{{Kind: description.Smallint, Name: "smallint"}, {Kind: description.Numeric, Name: "numeric(9,1)", Precision: 9, Scale: 1}}},
+		{"", "", []description.Type{
+			text, label, {Kind: description.Boolean, Name: "boolean"}, {Kind: description.UUID, Name: "uuid"},
+			{Kind: description.Varchar, Name: "character varying(9)"}, {Kind: description.Char, Name: "character(4)"},
+			{Kind: description.Array, Name: "text[]", Element: &text}, {Kind: description.Other, Name: "jsonb"},
+		}},
+	} {
+		for _, kind := range shown.types {
+			name := shown.show + " " + string(kind.Kind) + " rooms"
+			if len(things.Columns)%2 == 0 {
+				name += " x"
+			}
+			things.Columns = append(things.Columns, description.Column{Name: name, Type: kind, Show: shown.show, Unit: shown.unit})
+		}
 	}
-}
-
-func propertyQuery(id int64) listing.Query { return listing.Query{Kind: listing.PropertyKind, ID: id} }
-
-func summaryQuery(page listing.Query) listing.Query {
-	return listing.Query{Kind: listing.SummaryKind, Filter: page.Filter}
-}
-
-// sampleProperty has a value in every column.
-func sampleProperty() listing.Property {
-	return listing.Property{
-		Row: listing.Row{
-			ID:           17,
-			PropertyType: "Multi_Family",
-			Status:       "pending",
-			Price:        1_234_567_05,
-			City:         "ELK_GROVE",
-			PostalCode:   listing.Some("95758"),
-			Bedrooms:     listing.Some(int16(3)),
-			Bathrooms:    listing.Some(int16(25)),
-			LivingArea:   listing.Some(int32(1540)),
-			Latitude:     listing.Some(38.4088),
-			Longitude:    listing.Some(-121.371901),
-			CreatedAt:    instantOf(2008, time.May, 15, 0),
-		},
-		Title:       "3-bed Multi-Family in Elk Grove",
-		Description: "Close to the \"old town\" <garden & garage>.\n\tSecond line\\\u2028\x01é 🏡",
-		UpdatedAt:   instantOf(2008, time.May, 15, 500),
+	things.Label, things.Newest = 1, 4
+	things.Place = &description.Place{Latitude: 2, Longitude: 3}
+	things.Orders = []description.Order{{Name: description.DefaultOrder, Column: 4, Descending: true}}
+	for i := range things.Columns {
+		c := &things.Columns[i]
+		c.Member, c.Label, c.NotNull = c.Name, capitalized(c.Name), i%4 == 0
+		things.List = append(things.List, i)
+		things.Item = append(things.Item, i)
+		param := strings.ReplaceAll(c.Name, " ", "_")
+		add := func(name string, kind description.ParameterKind) {
+			things.Parameters = append(things.Parameters, description.Parameter{Name: name, Kind: kind, Column: i})
+		}
+		switch c.Type.Kind {
+		case description.Text, description.Enum, description.Boolean, description.Integer:
+			add(param, description.AnyOf)
+			things.Facets = append(things.Facets, description.Facet{Name: description.FacetPrefix + c.Name, Column: i})
+			things.Orders = append(things.Orders, description.Order{Name: param, Column: i})
+		case description.Array:
+			add(param, description.Contains)
+		case description.Smallint, description.Numeric, description.TimestampTZ:
+			add("min_"+param, description.Min)
+			add("max_"+param, description.Max)
+			things.Orders = append(things.Orders, description.Order{Name: param, Column: i}, description.Order{Name: "-" + param, Column: i, Descending: true})
+			if c.Type.Kind != description.TimestampTZ {
+				things.Stats = append(things.Stats, i)
+			}
+		}
 	}
-}
-
-// bareProperty has a value only where it must, and numbers at their edges.
-func bareProperty() listing.Property {
-	return listing.Property{
-		Row: listing.Row{
-			ID:           2,
-			PropertyType: "Residential",
-			Status:       "for_sale",
-			City:         "San José",
-			Bedrooms:     listing.Some(int16(1)),
-			Latitude:     listing.Some(math.Copysign(0, -1)),
-			Longitude:    listing.Some(1e-7),
-			CreatedAt:    instantOf(1900, time.January, 1, 1),
-		},
-		Title:     "A plot",
-		UpdatedAt: instantOf(2200, time.January, 1, -1),
-	}
-}
-
-// oddProperty has values that the checks of the table keep out, while they stand.
-func oddProperty(id int64) listing.Property {
-	return listing.Property{
-		Row: listing.Row{
-			ID:         id,
-			Status:     "gone",
-			Price:      listing.NaNPrice,
-			Bedrooms:   listing.Some(int16(-1)),
-			Bathrooms:  listing.Some(int16(listing.NaNBathrooms)),
-			LivingArea: listing.Some(int32(-1_500)),
-			Latitude:   listing.Some(math.NaN()),
-			Longitude:  listing.Some(math.Inf(-1)),
-			CreatedAt:  listing.Infinity,
-		},
-		UpdatedAt: instantOf(-43, time.March, 15, 500_000), // 44 BC
-	}
-}
-
-func instantOf(year int, month time.Month, day, microseconds int) listing.Micros {
-	return listing.MicrosOf(time.Date(year, month, day, 0, 0, 0, 1000*microseconds, time.UTC))
-}
-
-// sampleFilter has every kind of condition.
-func sampleFilter() listing.Filter {
-	return listing.Filter{
-		City:         []string{"COOL", "ELK_GROVE", "FOLSOM", "GALT", "San José"},
-		PostalCode:   []string{"95624", "95758"},
-		PropertyType: []string{"Condo", "Multi_Family"},
-		Status:       []string{"for_sale", "pending"},
-		MinPrice:     listing.Some(int64(100_000_00)),
-		MaxPrice:     listing.Some(int64(2_000_000_50)),
-		MinBedrooms:  listing.Some(int16(1)),
-		MaxBedrooms:  listing.Some(int16(7)),
-		MinBathrooms: listing.Some(int16(15)),
-		MinArea:      listing.Some(int32(500)),
-		MaxArea:      listing.Some(int32(12_000)),
-		Box:          listing.Some(listing.Box{West: -121.5, South: 38, East: -121, North: 39}),
-		Text:         `garden "old town"`,
-	}
-}
-
-func sampleSummary() listing.Summary {
-	return listing.Summary{
-		Count:          18,
-		MinPrice:       200_000_00,
-		MaxPrice:       636_000_00,
-		MeanPrice:      414_960_18,
-		ByCity:         []listing.Facet{{Value: listing.Some("FOLSOM"), Count: 17}, {Value: listing.Some(`"X"`), Count: 1}},
-		ByPropertyType: []listing.Facet{{Value: listing.Some("Residential"), Count: 18}},
-		ByBedrooms:     []listing.Facet{{Value: listing.Some("3"), Count: 16}, {Count: 2}},
-	}
+	things.Facets[0], things.Facets[1] = things.Facets[1], things.Facets[0] // the city first
+	things.Parameters = append(things.Parameters,
+		description.Parameter{Name: description.ParamBBox, Kind: description.BBox, Column: 2},
+		description.Parameter{Name: description.ParamWords, Kind: description.Words, Column: 1, Wide: true})
+	words := description.Table{Name: "words", Columns: []description.Column{{Name: "word", Type: text, Member: "word", Label: "Word"}}}
+	words.List, words.Item = []int{0}, []int{0}
+	words.Orders = []description.Order{{Name: description.DefaultOrder, Descending: true}}
+	return listing.NewSite(&description.Description{
+		Site:   description.Site{Name: "Sample", Locale: "en-US", Currency: "USD", Home: things.Name},
+		Tables: []description.Table{things, words},
+	})
 }

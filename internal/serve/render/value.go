@@ -3,21 +3,70 @@ package render
 import (
 	"math"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
+	"github.com/freshlist/freshlist/internal/description"
 	"github.com/freshlist/freshlist/internal/listing"
 )
 
-// appendNull appends a value in its own way, or null.
-func appendNull[T any](b []byte, v listing.Null[T], value func([]byte, T) []byte) []byte {
+// appendNull appends a value, or null.
+func appendNull(b []byte, c *listing.Column, v *listing.Null[listing.Value]) []byte {
 	if !v.Valid {
 		return append(b, "null"...)
 	}
-	return value(b, v.V)
+	return appendValue(b, c, &v.V)
 }
 
-func appendInt[T int16 | int32 | int64](b []byte, v T) []byte {
-	return strconv.AppendInt(b, int64(v), 10)
+// appendValue appends a value that is not NULL.
+func appendValue(b []byte, c *listing.Column, v *listing.Value) []byte {
+	switch c.Form {
+	case listing.Whole:
+		return appendInt(b, v.Number)
+	case listing.Decimal:
+		return appendDecimal(b, v.Number, c.Scale)
+	case listing.Float:
+		return appendFloat(b, listing.FloatOf(v.Number))
+	case listing.Truth:
+		return strconv.AppendBool(b, v.Number != 0)
+	case listing.Label:
+		return appendString(b, c.Label(*v))
+	case listing.Day:
+		return append(listing.AppendDay(append(b, '"'), v.Number), '"')
+	case listing.Moment:
+		return append(listing.AppendMoment(append(b, '"'), v.Number), '"')
+	case listing.Instant:
+		return append(listing.AppendInstant(append(b, '"'), v.Number), '"')
+	case listing.Spelled:
+		return appendSpelled(b, c, v.Text)
+	case listing.JSON:
+		if v.Text == "" {
+			return append(b, "null"...) // no JSON is empty
+		}
+		return append(b, v.Text...)
+	default:
+		return appendString(b, v.Text)
+	}
+}
+
+func appendInt(b []byte, v int64) []byte { return strconv.AppendInt(b, v, 10) }
+
+// appendDecimal appends a number, or the string "NaN".
+func appendDecimal(b []byte, units int64, scale int) []byte {
+	if units == listing.NaN {
+		return append(b, `"NaN"`...)
+	}
+	return listing.AppendDecimal(b, units, scale)
+}
+
+// appendSpelled appends a text of fixed length as a string; and a number as PostgreSQL spells
+// it, but what is no number as a string.
+func appendSpelled(b []byte, c *listing.Column, text string) []byte {
+	digits := strings.TrimPrefix(text, "-")
+	if c.Type.Kind == description.Char || digits == "" || digits[0] < '0' || digits[0] > '9' {
+		return appendString(b, text)
+	}
+	return append(b, text...)
 }
 
 // appendFloat appends the shortest number that reads back as the same float, as
@@ -37,28 +86,16 @@ func appendFloat(b []byte, v float64) []byte {
 	return strconv.AppendFloat(b, v, 'f', -1, 64)
 }
 
-// appendTime appends an instant as an RFC 3339 string in UTC, with microseconds
-// only if it has any; or what PostgreSQL writes for one that RFC 3339 has no word for.
-func appendTime(b []byte, m listing.Micros) []byte {
-	return append(listing.AppendInstant(append(b, '"'), m), '"')
-}
-
-// appendPrice and appendBathrooms append a number, or the string "NaN".
-func appendPrice(b []byte, cents int64) []byte {
-	if cents >= listing.NaNPrice {
-		return append(b, `"NaN"`...)
-	}
-	return listing.AppendPrice(b, cents)
-}
-
-func appendBathrooms(b []byte, tenths int16) []byte {
-	if tenths == listing.NaNBathrooms {
-		return append(b, `"NaN"`...)
-	}
-	return listing.AppendBathrooms(b, tenths)
-}
-
 const hexDigits = "0123456789abcdef"
+
+// plain holds the bytes that stand in a JSON string as they are: ASCII that need not be
+// escaped.
+var plain = func() (set [256]bool) {
+	for c := ' '; c < utf8.RuneSelf; c++ {
+		set[c] = c != '"' && c != '\\'
+	}
+	return set
+}()
 
 // appendString appends a JSON string. Only what must be escaped is; bytes that
 // are not UTF-8, which PostgreSQL never gives, become U+FFFD.
@@ -68,6 +105,8 @@ func appendString(b []byte, s string) []byte {
 	for i := 0; i < len(s); {
 		c := s[i]
 		switch {
+		case plain[c]:
+			i++
 		case c >= utf8.RuneSelf:
 			r, n := utf8.DecodeRuneInString(s[i:])
 			if r == utf8.RuneError && n == 1 {
@@ -75,12 +114,11 @@ func appendString(b []byte, s string) []byte {
 				start = i + 1
 			}
 			i += n
-			continue
-		case c < ' ' || c == '"' || c == '\\':
+		default:
 			b = appendEscape(append(b, s[start:i]...), c)
-			start = i + 1
+			i++
+			start = i
 		}
-		i++
 	}
 	return append(append(b, s[start:]...), '"')
 }

@@ -1,33 +1,80 @@
 package render
 
 import (
+	"encoding/json"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/freshlist/freshlist/internal/description"
 	"github.com/freshlist/freshlist/internal/listing"
 )
 
-// placeName reads a stored city as people write it: ELK_GROVE is Elk Grove. A
-// name that is not all capitals keeps its own.
-func placeName(s string) string {
-	s = strings.ReplaceAll(s, "_", " ")
-	if strings.ToUpper(s) != s {
-		return s
+// The ways to show a column, as a description names them.
+const (
+	showWords     = "words"
+	showName      = "name"
+	showBadge     = "badge"
+	showParagraph = "paragraph"
+	showMoney     = "money"
+	showDate      = "date"
+	showLink      = "link"
+	showImage     = "image"
+)
+
+// label is what pages call a column.
+func label(c *listing.Column) string { return c.Column.Label }
+
+// printed writes a value as pages show it.
+func printed(t *listing.Table, c *listing.Column, v listing.Value) string {
+	switch c.Form {
+	case listing.Truth:
+		if v.Number != 0 {
+			return "Yes"
+		}
+		return "No"
+	case listing.Whole, listing.Decimal, listing.Float:
+		return quantity(t, c, v)
+	case listing.Spelled:
+		if c.Type.Kind != description.Char {
+			return quantity(t, c, v)
+		}
+	case listing.Day, listing.Moment, listing.Instant:
+		return moment(c, v)
+	case listing.JSON:
+		return plainJSON(v.Text)
 	}
-	words := strings.Fields(s)
+	return worded(c, c.Spell(v))
+}
+
+// worded writes a text in the way that its column is shown.
+func worded(c *listing.Column, text string) string {
+	switch c.Show {
+	case showName:
+		return name(text)
+	case showWords, showBadge:
+		return words(text)
+	}
+	return text
+}
+
+// name reads a stored name as people write it: ELK_GROVE is Elk Grove. One that is not all
+// capitals keeps its own, and Multi_Family is Multi-Family.
+func name(s string) string {
+	if strings.ToUpper(s) != s {
+		return strings.ReplaceAll(s, "_", "-")
+	}
+	words := strings.Fields(strings.ReplaceAll(s, "_", " "))
 	for i, w := range words {
 		words[i] = capitalized(strings.ToLower(w))
 	}
 	return strings.Join(words, " ")
 }
 
-// typeName reads a stored property type: Multi_Family is Multi-Family.
-func typeName(s string) string { return strings.ReplaceAll(s, "_", "-") }
-
-// statusName reads a stored status: for_sale is For sale.
-func statusName(s string) string { return capitalized(strings.ReplaceAll(s, "_", " ")) }
+// words reads a stored word: for_sale is For sale.
+func words(s string) string { return capitalized(strings.ReplaceAll(s, "_", " ")) }
 
 func capitalized(s string) string {
 	r, n := utf8.DecodeRuneInString(s)
@@ -37,81 +84,171 @@ func capitalized(s string) string {
 	return string(unicode.ToUpper(r)) + s[n:]
 }
 
-// parameterName reads a parameter's name as the form's labels do: min_price is
-// Minimum price.
-func parameterName(s string) string {
-	switch s {
-	case "q":
-		return "Words in the listing"
-	case "bbox":
-		return "Map area"
-	case "limit":
-		return "Per page"
+// lowered writes a label as it stands inside a sentence: Living area is living area, and HOA
+// fee is as it is.
+func lowered(s string) string {
+	first, n := utf8.DecodeRuneInString(s)
+	if second, _ := utf8.DecodeRuneInString(s[n:]); unicode.IsUpper(second) {
+		return s
 	}
-	s = strings.NewReplacer("min_", "minimum_", "max_", "maximum_").Replace(s)
-	return capitalized(strings.ReplaceAll(s, "_", " "))
+	return string(unicode.ToLower(first)) + s[n:]
 }
 
-// dollars writes cents as an amount: $1,234,567, with cents only if there are any.
-func dollars(cents int64) string {
+// quantity writes a number: an amount of money, or with its unit, if it has one. Others are not
+// grouped: they may be years, or numbers of houses.
+func quantity(t *listing.Table, c *listing.Column, v listing.Value) string {
+	digits := c.Spell(v)
 	switch {
-	case cents >= listing.NaNPrice:
-		return "NaN"
-	case cents < 0:
-		return "-" + dollars(-cents)
+	case c.Show == showMoney:
+		if c.Form == listing.Decimal {
+			digits = string(listing.AppendDecimal(nil, v.Number, c.Scale))
+		}
+		return money(t.Site.Description.Site.Currency, digits)
+	case c.Unit != "":
+		return grouped(digits) + " " + c.Unit
 	}
-	b := append([]byte{'$'}, grouped(cents/100)...)
-	if cents%100 != 0 {
-		b = append(b, '.', byte('0'+cents/10%10), byte('0'+cents%10))
-	}
-	return string(b)
+	return digits
 }
 
-// grouped writes a number with a comma before every three digits.
-func grouped(v int64) string {
-	if v < 0 {
-		return "-" + grouped(-v)
+// symbols are those of currencies that are known by one, in front of the amount.
+var symbols = map[string]string{"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "INR": "₹"}
+
+// money writes an amount in a currency: $1,234,567, with cents only if there are any.
+func money(currency, digits string) string {
+	if rest, negative := strings.CutPrefix(digits, "-"); negative {
+		return "-" + money(currency, rest)
 	}
-	digits := string(appendInt(nil, v))
+	whole, cents, _ := strings.Cut(digits, ".")
+	if strings.Trim(cents, "0") == "" {
+		digits = whole
+	}
+	if digits == "" || digits[0] < '0' || digits[0] > '9' { // NaN, Infinity
+		return digits
+	}
+	symbol, known := symbols[currency]
+	if !known {
+		symbol = currency + " "
+	}
+	return symbol + grouped(digits)
+}
+
+// grouped writes a number in digits with a comma before every three before its point.
+func grouped(digits string) string {
+	if rest, negative := strings.CutPrefix(digits, "-"); negative {
+		return "-" + grouped(rest)
+	}
+	whole, rest, fraction := strings.Cut(digits, ".")
+	if strings.Trim(whole, "0123456789") != "" {
+		return digits // no digits, or with an exponent
+	}
 	var b strings.Builder
-	for i, d := range digits {
-		if i > 0 && (len(digits)-i)%3 == 0 {
+	for i, d := range whole {
+		if i > 0 && (len(whole)-i)%3 == 0 {
 			b.WriteByte(',')
 		}
 		b.WriteRune(d)
 	}
-	return b.String()
+	if fraction {
+		b.WriteByte('.')
+	}
+	return b.String() + rest
 }
 
-// tenths writes tenths, with a decimal only if it is not zero: 2, 2.5.
-func tenths(v int16) string { return strings.TrimSuffix(string(listing.AppendBathrooms(nil, v)), ".0") }
-
-// counted writes a number and its noun: 1 bed, 3 beds.
-func counted(number, noun string) string {
+// counted writes a number and its noun: 1 bedroom, 3 bedrooms.
+func counted(number, many string) string {
 	if number == "1" {
-		return number + " " + noun
+		return number + " " + singular(many)
 	}
-	return number + " " + noun + "s"
+	return number + " " + many
 }
 
-// date writes an instant's day: May 15, 2008. Before the year 1 it is March 15, 44 BC.
-func date(m listing.Micros) string {
-	if !m.Finite() {
-		return m.String()
+// countable reports whether a label is one word for several: Bedrooms.
+func countable(label string) bool {
+	return !strings.Contains(label, " ") && singular(label) != label
+}
+
+// singular returns the word for one of what an English word names several of: property of
+// properties, home of homes. A word that is not of that kind stays as it is.
+func singular(many string) string {
+	for _, end := range []struct{ many, one string }{{"ies", "y"}, {"sses", "ss"}, {"xes", "x"}, {"ches", "ch"}, {"shes", "sh"}, {"ss", "ss"}, {"us", "us"}, {"s", ""}} {
+		if stem, ok := strings.CutSuffix(many, end.many); ok && stem != "" {
+			return stem + end.one
+		}
 	}
-	t := m.Time()
+	return many
+}
+
+// One is the noun for a row of a table in problems: property.
+func One(t *listing.Table) string { return singular(Many(t)) }
+
+// Many is the noun for rows of a table in problems: properties.
+func Many(t *listing.Table) string { return strings.NewReplacer("_", " ", "-", " ").Replace(t.Name) }
+
+// date writes the day of a time: May 15, 2008. Before the year 1 it is March 15, 44 BC.
+func date(c *listing.Column, v listing.Value) string {
+	if !listing.Finite(v.Number) {
+		return c.Spell(v)
+	}
+	t := timeOf(c, v)
 	if year := t.Year(); year < 1 {
 		return t.Format("January 2, ") + strconv.Itoa(1-year) + " BC"
 	}
 	return t.Format("January 2, 2006")
 }
 
-// instant writes an instant as machines read it, or nothing if HTML has no way to.
-func instant(m listing.Micros) string {
-	if !m.Finite() || m.Time().Year() < 1 {
+// moment writes a time: its day, and its time of day unless only the date is shown.
+func moment(c *listing.Column, v listing.Value) string {
+	text := date(c, v)
+	if c.Form == listing.Day || c.Show == showDate || !listing.Finite(v.Number) {
+		return text
+	}
+	text += timeOf(c, v).Format(", 15:04")
+	if c.Form == listing.Instant {
+		text += " UTC"
+	}
+	return text
+}
+
+// machineTime writes a time as machines read it, or nothing if HTML has no way to.
+func machineTime(c *listing.Column, v listing.Value) string {
+	if !listing.Finite(v.Number) || timeOf(c, v).Year() < 1 {
 		return ""
 	}
-	return m.String()
+	return c.Spell(v)
+}
+
+// timeOf returns a finite value of a column of times.
+func timeOf(c *listing.Column, v listing.Value) time.Time {
+	if c.Form == listing.Day {
+		return listing.TimeOf(0).AddDate(0, 0, int(v.Number))
+	}
+	return listing.TimeOf(v.Number)
+}
+
+// plainJSON writes a list of simple values with commas between, and other JSON as it is.
+func plainJSON(text string) string {
+	d := json.NewDecoder(strings.NewReader(text))
+	d.UseNumber()
+	var values []any
+	if err := d.Decode(&values); err != nil {
+		return text
+	}
+	parts := make([]string, len(values))
+	for i, v := range values {
+		switch v := v.(type) {
+		case string:
+			parts[i] = v
+		case json.Number:
+			parts[i] = v.String()
+		case bool:
+			parts[i] = strconv.FormatBool(v)
+		case nil:
+			parts[i] = "null"
+		default:
+			return text
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // enumerated joins words as a sentence does: A, B and C.
@@ -123,8 +260,37 @@ func enumerated(words []string) string {
 	return strings.Join(words[:last], ", ") + " and " + words[last]
 }
 
-func beds(n int16) string { return counted(string(appendInt(nil, n)), "bed") }
+// isTime reports whether values of the column are days or instants.
+func isTime(c *listing.Column) bool {
+	return c.Form == listing.Day || c.Form == listing.Moment || c.Form == listing.Instant
+}
 
-func baths(n int16) string { return counted(tenths(n), "bath") }
+// isNumber reports whether values of the column are numbers.
+func isNumber(c *listing.Column) bool {
+	switch c.Form {
+	case listing.Whole, listing.Decimal, listing.Float:
+		return true
+	case listing.Spelled:
+		return c.Type.Kind != description.Char
+	}
+	return false
+}
 
-func area(squareFeet int32) string { return grouped(int64(squareFeet)) + " sq ft" }
+// isText reports whether values of the column are short texts.
+func isText(c *listing.Column) bool {
+	switch c.Form {
+	case listing.Words, listing.Label:
+	case listing.Spelled:
+		if c.Type.Kind != description.Char {
+			return false
+		}
+	default:
+		return false
+	}
+	return c.Show != showParagraph && !isLink(c)
+}
+
+func isLink(c *listing.Column) bool { return c.Show == showLink || c.Show == showImage }
+
+// called is what pages call the rows of a table.
+func called(t *listing.Table) string { return Many(t) }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/freshlist/freshlist/internal/listing/listingtest"
 	"github.com/freshlist/freshlist/internal/pgtest"
 	"github.com/freshlist/freshlist/internal/schema"
 	"github.com/freshlist/freshlist/internal/serve"
@@ -47,9 +48,11 @@ func server(t *testing.T) string {
 	t.Cleanup(pool.Close)
 	metrics := telemetry.NewAPI()
 	s := httptest.NewServer(serve.New(serve.Options{
+		Site: listingtest.Site(),
 		Reads: readthrough.New(readthrough.Config{
 			Source:  database.NewReader(pool, func() {}),
 			Render:  render.Body,
+			Site:    listingtest.Site,
 			Metrics: metrics, Bound: time.Second, Timeout: time.Minute, Off: true,
 		}),
 		Timeout: time.Minute, Metrics: metrics, Log: slog.New(slog.DiscardHandler),
@@ -75,7 +78,7 @@ func TestPages(t *testing.T) {
 func withJavaScript(b *tab) {
 	b.visit("/")
 	b.until("document.querySelector('[data-totals]').innerText !== ''")
-	b.says("[data-totals]", "932 homes, $30,000 to $884,790, on average $246,662")
+	b.says("[data-totals]", "932 properties, $30,000 to $884,790, on average $246,662")
 	b.until("document.querySelector('[data-facet=by_city] .check')")
 	if cities := b.texts("[data-facet=by_city] .check"); len(cities) != 37 || cities[0] != "Sacramento\n438" {
 		b.Errorf("the cities are %q", cities)
@@ -83,15 +86,15 @@ func withJavaScript(b *tab) {
 	b.until("document.querySelector('[data-facet=by_property_type] .check')")
 	b.list("[data-facet=by_property_type] .check", "Residential\n866", "Condo\n53", "Multi-Family\n13")
 	b.until("document.querySelector('[name=min_bedrooms]').innerText.includes('(')")
-	b.list("[name=min_bedrooms] option", "Any", "1 (932)", "2 (918)", "3 (778)", "4 (343)", "5 (75)", "6 (5)")
+	b.list("[name=min_bedrooms] option", "Any", "1 (932)", "2 (918)", "3 (778)", "4 (343)", "5 (75)", "6 (5)", "8 (1)")
 
 	b.click("[name=city][value=ELK_GROVE]")
 	b.fill("max_price", "$300,000")
 	b.follow(func() { b.click("form button") })
-	b.at("/?city=ELK_GROVE&max_price=300000")
-	b.says("h1", "Homes in Elk Grove")
+	b.at("/?max_price=300000&city=ELK_GROVE")
+	b.says("h1", "Properties in Elk Grove")
 	b.until("document.querySelector('[data-totals]').innerText !== ''")
-	b.says("[data-totals]", "83 homes, $71,000 to $300,000, on average $225,500")
+	b.says("[data-totals]", "83 properties, $71,000 to $300,000, on average $225,500")
 	b.until("document.querySelector('[data-facet=by_city] .check')")
 	if cities := b.texts("[data-facet=by_city] .check"); cities[0] != "Elk Grove\n83" || cities[1] != "Sacramento\n379" {
 		b.Errorf("the cities are %q", cities)
@@ -124,7 +127,7 @@ func withoutJavaScript(b *tab) {
 	b.fill("city", "ELK_GROVE")
 	b.click("[name=status][value=for_sale]")
 	b.follow(func() { b.click("form button") })
-	b.says("h1", "Homes in Elk Grove")
+	b.says("h1", "Properties in Elk Grove")
 	b.list(".chips a", "Remove filter:\nElk Grove\n×", "Remove filter:\nFor sale\n×", "Clear all")
 	b.follow(func() { b.click(".pager .next") })
 	if n := len(b.texts(".card")); n != 20 {
@@ -132,7 +135,7 @@ func withoutJavaScript(b *tab) {
 	}
 	b.follow(func() { b.click(".pager a") })
 	b.at("/?city=ELK_GROVE&status=for_sale")
-	b.follow(func() { b.click(".card .where a") })
+	b.follow(func() { b.click(".card .where a:nth-of-type(2)") })
 	b.at("/?city=ELK_GROVE&status=for_sale")
 	b.follow(func() { b.click(".card h3 a") })
 	b.at("/properties/931")
@@ -164,7 +167,7 @@ func faultyForm(b *tab) {
 	b.run("document.querySelector('[name=min_price]').value = ''", nil)
 	b.follow(func() { b.click("form button") })
 	b.at("/?max_area=1")
-	b.says(".empty p", "No home matches all of these filters.")
+	b.says(".empty p", "No property matches all of these filters.")
 }
 
 // readable: every page can be read, on a narrow screen without scrolling sideways, and in

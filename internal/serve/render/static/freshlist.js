@@ -1,30 +1,32 @@
 // What a page does not know of itself, because it shows one query's rows and
-// nothing else: how many homes there are in all, their prices, and the values
+// nothing else: how many there are in all, what they cost, and the values
 // that a filter can take. It comes from the summary of the same filter. The
 // page works without it, and if it cannot be had.
 "use strict";
 
 (() => {
-	const form = document.querySelector("form[action='/']");
-	if (!form) return;
+	// Fields are found through the document: a form has a property for each field's
+	// name, and that may be any name.
+	const fieldsOf = (name) => document.querySelectorAll(`.filters [name="${CSS.escape(name)}"]`);
 
 	// Fields left empty, lists given one by one, and amounts as people write them
 	// have a shorter spelling.
-	form.addEventListener("formdata", ({ formData }) => {
+	document.addEventListener("formdata", ({ formData }) => {
 		for (const name of new Set(formData.keys())) {
-			const amount = form.elements[name].inputMode === "decimal";
+			const amount = fieldsOf(name)[0]?.inputMode === "decimal";
 			const values = formData
 				.getAll(name)
-				.map((v) => (amount ? v.replace(/[$,\s]/g, "") : v))
+				.map((v) => (amount ? v.replace(/[$€£¥₹,\s]/g, "") : v))
 				.filter((v) => v.trim() !== "");
 			formData.delete(name);
 			if (values.length > 0) formData.set(name, values.join(","));
 		}
 	});
 
-	const address = form.dataset.summary;
-	if (!address) return;
+	const totals = document.querySelector("[data-totals]");
+	if (!totals) return;
 
+	const address = totals.dataset.totals;
 	const answers = new Map();
 	const summaryAt = (url) => {
 		if (!answers.has(url)) answers.set(url, ask(url));
@@ -45,28 +47,36 @@
 		return kept.join("") === "" ? path : `${path}?${kept.join("&")}`;
 	}
 
-	const dollars = (amount) =>
-		amount.toLocaleString("en-US", { style: "currency", currency: "USD", maximumFractionDigits: 0 });
+	// An amount as the description says: of money, or with a unit.
+	function amount(value) {
+		const { currency, unit } = totals.dataset;
+		if (typeof value !== "number") return String(value); // NaN
+		if (currency) return value.toLocaleString("en-US", { style: "currency", currency, maximumFractionDigits: 0 });
+		const number = value.toLocaleString("en-US");
+		return unit ? `${number} ${unit}` : number;
+	}
 
-	function showTotals({ count, price }) {
-		const totals = document.querySelector("[data-totals]");
+	function showTotals(summary) {
+		const { row, rows, stat } = totals.dataset;
 		const number = document.createElement("b");
-		number.textContent = count.toLocaleString("en-US");
-		totals.append(number, count === 1 ? " home" : " homes");
-		if (count === 0) return;
+		number.textContent = summary.count.toLocaleString("en-US");
+		totals.append(number, ` ${summary.count === 1 ? row : rows}`);
+		const range = stat === undefined ? null : summary[stat];
+		if (range === null || range.min === null) return;
 		totals.append(
-			price.min === price.max
-				? `, ${dollars(price.min)}`
-				: `, ${dollars(price.min)} to ${dollars(price.max)}, on average ${dollars(price.mean)}`,
+			range.min === range.max
+				? `, ${amount(range.min)}`
+				: `, ${amount(range.min)} to ${amount(range.max)}, on average ${amount(range.mean)}`,
 		);
 	}
 
 	// A text field for a list becomes a choice of its values.
-	function offer(group, facets, text) {
+	function offer(group, facets) {
+		const text = printed[group.dataset.show] ?? ((value) => value);
 		const field = group.querySelector(".field");
 		const input = field.querySelector("input");
 		const chosen = input.value.split(",").filter((v) => v !== "");
-		const counts = new Map(facets.map((f) => [f.value, f.count]));
+		const counts = new Map(facets.filter((f) => f.value !== null).map((f) => [String(f.value), f.count]));
 		const others = [...counts.keys()].filter((v) => askable(v) && !chosen.includes(v));
 		const values = [...chosen, ...others];
 		if (values.length === 0) return;
@@ -95,7 +105,7 @@
 	const mostFacets = 100; // a summary names no more values of a column
 
 	// A list of values is written with commas, so a value with one cannot be in it.
-	const askable = (value) => value !== null && value !== "" && !value.includes(",");
+	const askable = (value) => value !== "" && !value.includes(",");
 
 	function checkLabel(box, text, count) {
 		const label = document.createElement("label");
@@ -107,35 +117,52 @@
 		return label;
 	}
 
-	// Each number of bedrooms says how many homes it would leave.
-	function countBedrooms(facets) {
-		const leaves = { min_bedrooms: (n, most) => n >= most, max_bedrooms: (n, most) => n <= most };
-		for (const [name, within] of Object.entries(leaves)) {
-			for (const option of form.elements[name].options) {
-				if (option.value === "") continue;
-				const left = facets.filter((f) => f.value !== null && within(f.value, Number(option.value)));
-				const count = left.reduce((sum, f) => sum + f.count, 0);
-				option.textContent = `${option.value} (${count.toLocaleString("en-US")})`;
+	// A field for the least or the greatest of few numbers becomes a choice of them. Each
+	// says how many rows it would leave.
+	function offerBounds(group, facets) {
+		const values = facets.map((f) => f.value).filter((v) => typeof v === "number").sort((a, b) => a - b);
+		if (values.length === 0 || values.length > mostNumbers) return;
+		for (const input of group.querySelectorAll("input")) {
+			const least = input.name.startsWith("min_");
+			const select = document.createElement("select");
+			Object.assign(select, { id: input.id, name: input.name });
+			for (const attribute of ["aria-invalid", "aria-describedby"]) {
+				if (input.hasAttribute(attribute)) select.setAttribute(attribute, input.getAttribute(attribute));
 			}
+			const option = (value, text) => select.append(new Option(text, value, false, value === input.value));
+			option("", "Any");
+			for (const value of values) {
+				const left = facets.filter((f) => typeof f.value === "number" && (least ? f.value >= value : f.value <= value));
+				const count = left.reduce((sum, f) => sum + f.count, 0);
+				option(String(value), `${value} (${count.toLocaleString("en-US")})`);
+			}
+			if (!values.includes(Number(input.value)) && input.value !== "") option(input.value, input.value);
+			input.replaceWith(select);
 		}
 	}
 
-	function placeName(value) {
-		const words = value.replaceAll("_", " ");
-		if (words !== words.toUpperCase()) return words;
-		return words.toLowerCase().replace(/(^| )\S/g, (c) => c.toUpperCase());
-	}
+	const mostNumbers = 30; // more are easier to type
 
-	const typeName = (value) => value.replaceAll("_", "-");
+	// How a stored text is printed, by the way that its column is shown.
+	const capitalized = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+	const spaced = (value) => capitalized(value.replaceAll("_", " "));
+	const printed = {
+		words: spaced,
+		badge: spaced,
+		name(value) {
+			if (value !== value.toUpperCase()) return value.replaceAll("_", "-");
+			return value
+				.replaceAll("_", " ")
+				.toLowerCase()
+				.replace(/(^| )\S/g, (c) => c.toUpperCase());
+		},
+	};
 
 	const quietly = (what) => what.catch((fault) => console.warn("summary:", fault));
 	quietly(summaryAt(address).then(showTotals));
-	for (const [facet, name, text] of [
-		["by_city", "city", placeName],
-		["by_property_type", "property_type", typeName],
-	]) {
-		const group = form.querySelector(`[data-facet="${facet}"]`);
-		quietly(summaryAt(without(name)).then((summary) => offer(group, summary[facet], text)));
+	for (const group of document.querySelectorAll("[data-facet]")) {
+		const names = [...group.querySelectorAll("input")].map((input) => input.name);
+		const show = group.matches("fieldset") ? offerBounds : offer;
+		quietly(summaryAt(without(...names)).then((summary) => show(group, summary[group.dataset.facet])));
 	}
-	quietly(summaryAt(without("min_bedrooms", "max_bedrooms")).then((summary) => countBedrooms(summary.by_bedrooms)));
 })();

@@ -1,0 +1,68 @@
+package match
+
+import (
+	"sync"
+
+	"github.com/freshlist/freshlist/internal/listing"
+)
+
+// affects is the decision for one query, without an index: whether the change may alter the
+// query's answer, given the window of the cached answer (of a page; else the zero Window).
+func affects(q *listing.Query, w listing.Window, c *Change) bool {
+	s := spaceOf(q.Table)
+	switch {
+	case c.Table == nil:
+		return true
+	case c.Table != q.Table:
+		return false
+	case !c.bounded():
+		return true
+	case q.Kind == listing.RowKind:
+		return affectsRow(q, c)
+	case c.Kind == BulkChange:
+		return c.Bulk.affects(newLiveQuery(q, newFilter(s, q.Filter, ""), 0, "", w))
+	}
+	before := c.HasOld && q.Filter.Match(q.Table, &c.Old)
+	after := c.HasNew && q.Filter.Match(q.Table, &c.New)
+	judged := c.Changed&q.Filter.WideColumns(q.Table) != 0
+	if q.Kind == listing.SummaryKind {
+		return affectsSummary(before, after, effect{c.Changed&q.Table.SummaryColumns != 0, judged})
+	}
+	from, to := out, out
+	p := s.pageOf(q, w)
+	if before {
+		from = classOf(&p, s, &c.Old)
+	}
+	if after {
+		to = classOf(&p, s, &c.New)
+	}
+	return verdictOf(from, to).holds(effect{c.Changed&q.Columns() != 0, judged})
+}
+
+// affectsRow: a row's own page is found by its key and shows some columns.
+func affectsRow(q *listing.Query, c *Change) bool {
+	switch key := q.Table.Key; {
+	case c.Kind == BulkChange:
+		return c.Bulk.Changed&q.Columns() != 0 && c.Bulk.mayHold(q.Table.KeyColumn(), q.Key)
+	default:
+		return c.Changed&q.Columns() != 0 && (c.HasOld && c.Old.Values[key] == q.Key || c.HasNew && c.New.Values[key] == q.Key)
+	}
+}
+
+// classOf returns where a row of the filter stands to a page.
+func classOf(p *page, s *space, r *listing.Row) class {
+	var at point
+	s.locate(&at, r)
+	return p.class(&s.orders[p.sort], &at)
+}
+
+var spaces sync.Map
+
+// spaceOf returns the space of a table, the same each time.
+func spaceOf(t *listing.Table) *space {
+	s, ok := spaces.Load(t)
+	if !ok {
+		s, _ = spaces.LoadOrStore(t, newSpace(t))
+	}
+	return s.(*space)
+}

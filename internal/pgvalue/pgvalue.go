@@ -1,0 +1,208 @@
+// Package pgvalue reads values of described columns as PostgreSQL sends them in binary form,
+// which is exact and cheap on both sides: those of a statement's result and those of captured
+// rows alike.
+package pgvalue
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/freshlist/freshlist/internal/listing"
+)
+
+// ErrShape says that bytes are not a value of the expected type. It says nothing of the value.
+var ErrShape = errors.New("not a value of the column's type")
+
+// ErrRange says that a value is one that the column's type has no room for.
+var ErrRange = errors.New("a value that the column's type cannot hold")
+
+// Expression returns SQL for the value of a column in the form that Decode reads. column is
+// the column's name in SQL, quoted and perhaps qualified.
+func Expression(c *listing.Column, column string) string {
+	switch c.Form {
+	case listing.Label, listing.Spelled:
+		return column + "::text"
+	case listing.JSON:
+		return "to_json(" + column + ")::text"
+	}
+	return column
+}
+
+// Decode reads a value that is not NULL. What it returns, the column's type can hold.
+func Decode(c *listing.Column, b []byte) (v listing.Value, err error) {
+	switch c.Form {
+	case listing.Whole:
+		if v.Number, err = integer(b); c.Type.Bytes > 0 && len(b) != c.Type.Bytes {
+			err = ErrShape
+		}
+	case listing.Decimal:
+		v.Number, err = decimal(b, c.Scale)
+	case listing.Float:
+		if v.Number, err = integer(b); len(b) != 8 {
+			err = ErrShape
+		}
+		v.Number = listing.FloatNumber(math.Float64frombits(uint64(v.Number)))
+	case listing.Truth:
+		if len(b) != 1 || b[0] > 1 {
+			return listing.Value{}, ErrShape
+		}
+		v.Number = int64(b[0])
+	case listing.Label:
+		label, known := c.LabelOf(string(b))
+		if !known {
+			return listing.Value{}, ErrRange
+		}
+		v = label
+	case listing.Day:
+		if v.Number, err = integer(b); len(b) != 4 {
+			err = ErrShape
+		}
+		switch v.Number {
+		case math.MaxInt32:
+			v.Number = listing.Infinity
+		case math.MinInt32:
+			v.Number = listing.LongAgo
+		}
+	case listing.Moment, listing.Instant:
+		if v.Number, err = integer(b); len(b) != 8 {
+			err = ErrShape
+		}
+		v.Number = min(max(v.Number, listing.LongAgo), listing.Infinity)
+	case listing.UUID:
+		if len(b) != 16 {
+			return listing.Value{}, ErrShape
+		}
+		v.Text = uuid(b)
+	default:
+		v.Text = string(b)
+	}
+	if err == nil && !c.Holds(v) {
+		err = ErrRange
+	}
+	if err != nil {
+		return listing.Value{}, err
+	}
+	return v, nil
+}
+
+// DecodeArray reads a captured array that is not NULL, as listing.Filter.Match looks into it.
+func DecodeArray(c *listing.Column, b []byte) (listing.Value, error) {
+	const head, dimension = 12, 8
+	if len(b) < head {
+		return listing.Value{}, ErrShape
+	}
+	dimensions := int(binary.BigEndian.Uint32(b))
+	if dimensions < 0 || dimensions > 6 || len(b) < head+dimension*dimensions {
+		return listing.Value{}, ErrShape
+	}
+	rest := b[head+dimension*dimensions:]
+	var elements []byte
+	for len(rest) > 0 {
+		if len(rest) < 4 {
+			return listing.Value{}, ErrShape
+		}
+		size := int(int32(binary.BigEndian.Uint32(rest)))
+		rest = rest[4:]
+		if size < 0 { // NULL
+			continue
+		}
+		if size > len(rest) {
+			return listing.Value{}, ErrShape
+		}
+		element, err := Decode(c.Element, rest[:size])
+		if err != nil {
+			return listing.Value{}, err
+		}
+		elements = c.AppendElement(elements, element)
+		rest = rest[size:]
+	}
+	return listing.Value{Text: string(elements)}, nil
+}
+
+// integer reads an integer of two, four or eight bytes.
+func integer(b []byte) (int64, error) {
+	switch len(b) {
+	case 2:
+		return int64(int16(binary.BigEndian.Uint16(b))), nil
+	case 4:
+		return int64(int32(binary.BigEndian.Uint32(b))), nil
+	case 8:
+		return int64(binary.BigEndian.Uint64(b)), nil
+	}
+	return 0, ErrShape
+}
+
+func uuid(b []byte) string {
+	var text [36]byte
+	hex.Encode(text[:8], b[:4])
+	hex.Encode(text[9:13], b[4:6])
+	hex.Encode(text[14:18], b[6:8])
+	hex.Encode(text[19:23], b[8:10])
+	hex.Encode(text[24:], b[10:])
+	text[8], text[13], text[18], text[23] = '-', '-', '-', '-'
+	return string(text[:])
+}
+
+// decimal decodes a numeric as a number of units of its last of scale places: the number of
+// its digits to the base 10,000, the power of that base of the first one, sign, scale, digits.
+// Nothing is rounded. NaN has a sign of its own; so have the infinities.
+func decimal(b []byte, scale int) (int64, error) {
+	const head, negative, notANumber, infinite, base = 8, 0x4000, 0xC000, 0xD000, 10_000
+	if len(b) < head {
+		return 0, ErrShape
+	}
+	count := int(binary.BigEndian.Uint16(b))
+	weight := int(int16(binary.BigEndian.Uint16(b[2:])))
+	sign := binary.BigEndian.Uint16(b[4:])
+	switch {
+	case sign == notANumber:
+		return listing.NaN, nil
+	case sign&infinite == infinite:
+		return 0, ErrRange
+	case len(b) != head+2*count || sign != 0 && sign != negative:
+		return 0, ErrShape
+	case count == 0:
+		return 0, nil
+	}
+	var v int64
+	times := func(n int64, plus int64) bool {
+		if v > (math.MaxInt64-plus)/n {
+			return false
+		}
+		v = v*n + plus
+		return true
+	}
+	for i := range count {
+		digit := int64(binary.BigEndian.Uint16(b[head+2*i:]))
+		if digit >= base {
+			return 0, ErrShape
+		}
+		// The last digits may lie behind the scale; they are zeros there, or the value does not fit.
+		if place := scale + 4*(weight-i); place < 0 {
+			unit := int64(1)
+			for range min(-place, 4) {
+				unit *= 10
+			}
+			if digit%unit != 0 {
+				return 0, fmt.Errorf("%w: it has more than %d decimals", ErrRange, scale)
+			}
+			if place > -4 && !times(base/unit, digit/unit) {
+				return 0, ErrRange
+			}
+		} else if !times(base, digit) {
+			return 0, ErrRange
+		}
+	}
+	for places := scale + 4*(weight-count+1); places > 0; places-- {
+		if !times(10, 0) {
+			return 0, ErrRange
+		}
+	}
+	if sign == negative {
+		v = -v
+	}
+	return v, nil
+}
