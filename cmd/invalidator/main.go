@@ -5,11 +5,8 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -18,19 +15,12 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr); err != nil {
-		fmt.Fprintln(os.Stderr, "invalidator:", err)
-		os.Exit(cli.ExitCode(err))
-	}
+	cli.Main("invalidator", func(ctx context.Context) error { return run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr) })
 }
 
 // run does what one command line asks for.
 func run(ctx context.Context, args []string, getenv config.Getenv, stdout, stderr io.Writer) error {
-	root := commands(getenv, stdout, stderr)
-	root.SetArgs(append([]string{}, args...)) // never nil, which would stand for os.Args
-	return root.ExecuteContext(ctx)
+	return cli.Execute(ctx, commands(getenv, stdout, stderr), args)
 }
 
 // commands returns the program's commands.

@@ -3,10 +3,14 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 )
@@ -63,6 +67,22 @@ func Program(name, short, long string, stdout, stderr io.Writer, do func(*cobra.
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return WrongUsage(cmd, "%w", err) })
 	root.CompletionOptions.HiddenDefaultCmd = false
 	return root
+}
+
+// Main runs a program until it ends or is told to, by SIGINT or SIGTERM, and exits with its code.
+func Main(name string, run func(context.Context) error) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx); err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+		os.Exit(ExitCode(err))
+	}
+}
+
+// Execute does what one command line asks for.
+func Execute(ctx context.Context, root *cobra.Command, args []string) error {
+	root.SetArgs(append([]string{}, args...)) // never nil, which would stand for os.Args
+	return root.ExecuteContext(ctx)
 }
 
 // noneOf refuses what is no command, with the nearest one.

@@ -287,7 +287,7 @@ func (f *Fault) see(s source, at Span, format string, args ...any) *Fault {
 // near adds the name that an unknown one most likely stands for or, where none is near,
 // those that there are.
 func (f *Fault) near(name string, known []string) *Fault {
-	if n := nearest(name, known); n != "" {
+	if n := Nearest(name, known); n != "" {
 		return f.label("did you mean %s?", quoteName(n))
 	}
 	if len(known) == 0 {

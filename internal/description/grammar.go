@@ -111,7 +111,7 @@ func (s choiceShape) read(r *reader, n *node) {
 		*s.into = Located[string]{n.text, n.at}
 	default:
 		f := r.fault(Shape, n.at, "%s is not %s", quoteName(n.text), s.what)
-		if near := nearest(n.text, s.words); near != "" {
+		if near := Nearest(n.text, s.words); near != "" {
 			f.label("did you mean %s?", near)
 		} else if len(s.words) == 1 {
 			f.help("write %s", s.what)
@@ -215,7 +215,7 @@ func (s objectShape) read(r *reader, n *node) {
 		i := slices.Index(known, m.name.text)
 		if i < 0 {
 			// An unknown name that is near a known one is that one, so that it is not missed too.
-			here = append(here, nearest(m.name.text, known))
+			here = append(here, Nearest(m.name.text, known))
 			r.fault(Shape, m.name.at, "%s has no member %s", s.what, quoteName(m.name.text)).near(m.name.text, known)
 			continue
 		}

@@ -5,10 +5,10 @@ import (
 	"unicode/utf8"
 )
 
-// nearest returns the known name that an unknown one most likely stands for, or "" if none
+// Nearest returns the known name that an unknown one most likely stands for, or "" if none
 // is near: one that differs only in case, the one at the smallest edit distance if at
 // most a third of the characters differ, or the only one that begins with it.
-func nearest(name string, known []string) string {
+func Nearest(name string, known []string) string {
 	const longest = 64 // characters; PostgreSQL's names are not longer
 	if name == "" || utf8.RuneCountInString(name) > longest {
 		return ""
@@ -62,7 +62,3 @@ func editDistance(a, b []rune) int {
 	}
 	return one[len(b)]
 }
-
-// Nearest returns the known name that an unknown one most likely stands for, "" if none is
-// near.
-func Nearest(name string, known []string) string { return nearest(name, known) }

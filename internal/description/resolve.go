@@ -268,14 +268,14 @@ func NearestRelation(wanted RelationName, names []RelationName) string {
 		all = append(all, n)
 	}
 	if len(same) > 0 {
-		return cmp.Or(nearest(wanted.String(), spelledAll(same)), same[0].String())
+		return cmp.Or(Nearest(wanted.String(), spelledAll(same)), same[0].String())
 	}
 	for _, list := range [][]RelationName{schema, all} {
 		var candidates []string
 		for _, n := range list {
 			candidates = append(candidates, n.Name)
 		}
-		if near := nearest(wanted.Name, candidates); near != "" {
+		if near := Nearest(wanted.Name, candidates); near != "" {
 			return list[slices.Index(candidates, near)].String()
 		}
 	}

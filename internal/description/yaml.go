@@ -332,7 +332,7 @@ func (b *treeBuilder) alias(n *ast.AliasNode, name Span) *node {
 			names = append(names, anchor)
 		}
 		f := b.fault(Syntax, spanOf(t), "nothing above is named &%s", t.Value).help("write the value itself")
-		if n := nearest(t.Value, names); n != "" {
+		if n := Nearest(t.Value, names); n != "" {
 			f.label("did you mean *%s?", n)
 		}
 	case value == nil:
