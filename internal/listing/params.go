@@ -211,6 +211,10 @@ func (p *params) list(name string, c *Column) []Value {
 			if !ok {
 				return nil
 			}
+			if c.spelledLength(value) > maxValue {
+				p.fault(name, "must be values of at most %d bytes each, written out", maxValue)
+				return nil
+			}
 			if slices.Contains(list, value) {
 				continue
 			}
@@ -250,7 +254,7 @@ func (p *params) box(name string, b *Box) bool {
 			most = 90
 		}
 		if edge[i], ok = parseDegrees(parts[i], most); !ok {
-			p.fault(name, "%s must be a plain number from -%g to %g", side, most, most)
+			p.fault(name, "%s must be a number from -%g to %g", side, most, most)
 			return false
 		}
 	}
@@ -262,17 +266,10 @@ func (p *params) box(name string, b *Box) bool {
 	return true
 }
 
-// parseDegrees reads digits, perhaps with a sign, a point and digits behind it: no exponent,
-// infinity or hexadecimal.
+// parseDegrees reads a decimal of at most so many degrees either way.
 func parseDegrees(s string, most float64) (float64, bool) {
-	if _, ok := plainDecimal(strings.TrimPrefix(s, "-")); !ok {
-		return 0, false
-	}
-	v, err := strconv.ParseFloat(s, 64)
-	if v == 0 {
-		v = 0 // one zero: -0 is spelled 0
-	}
-	return v, err == nil && v >= -most && v <= most
+	v, ok := readFloat(s)
+	return v, ok && v >= -most && v <= most
 }
 
 // sort reports whether the order is known, so that a cursor can be held to it.

@@ -1,10 +1,13 @@
 package listing_test
 
 import (
+	"math/big"
 	"net/url"
 	"reflect"
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 
 	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/listing/listingtest"
@@ -38,6 +41,15 @@ func TestOneSpelling(t *testing.T) {
 		{"min_price=500000.00", "min_price=500000"},
 		{"min_price=499999.50", "min_price=499999.5"},
 		{"min_price=0000000000000000000000000000007", "min_price=7"},
+		{"min_price=1000000.0000000000&max_price=1e7", "min_price=1000000&max_price=10000000"},
+		{"min_price=1.000&max_price=1.5E%2B2", "min_price=1&max_price=150"},
+		{"min_price=12345e-2&max_price=0.0012345e5", "min_price=123.45&max_price=123.45"},
+		{"min_price=0e999999999999&max_price=0.00e-5", "min_price=0&max_price=0"},
+		{"min_price=-0.000", "min_price=0"},
+		{"min_price=1" + strings.Repeat("0", 10) + "." + strings.Repeat("0", 300), "min_price=10000000000"},
+		{"min_bedrooms=3.0&max_bedrooms=0.4e1", "min_bedrooms=3&max_bedrooms=4"},
+		{"limit=3e1", "limit=30"},
+		{"bbox=-1.2143483e2,-3.84e1,-121,1e-7", "bbox=-121.43483,-38.4,-121,0.0000001"},
 		{"min_price=0.10&max_price=0.1", "min_price=0.1&max_price=0.1"},
 		{"max_price=999999999999.99", "max_price=999999999999.99"},
 		{"min_price=&min_price=5", "min_price=5"},
@@ -73,26 +85,32 @@ func TestFaults(t *testing.T) {
 	t.Parallel()
 	const manyCities = "city=a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q,r,s,t&city=u"
 	for _, test := range []struct{ raw, name, detail string }{
-		{"min_price=x", "min_price", "must be a plain number, written in digits, with at most 2 decimals"},
-		{"min_price=5.", "min_price", "must be a plain number"},
-		{"min_price=.5", "min_price", "must be a plain number"},
-		{"min_price=1.234", "min_price", "must be a plain number"},
-		{"min_price=5.000", "min_price", "must be a plain number"},
-		{"min_price=1e3", "min_price", "must be a plain number"},
-		{"min_price=0x10", "min_price", "must be a plain number"},
-		{"min_price=-1", "min_price", "must be a plain number"},
-		{"min_price=%2B1", "min_price", "must be a plain number"},
-		{"min_price=+1", "min_price", "must be a plain number"},
-		{"min_price=1_000", "min_price", "must be a plain number"},
-		{"min_price=1,000", "min_price", "must be a plain number"},
-		{"min_price=NaN", "min_price", "must be a plain number"},
-		{"min_price=%D9%A3", "min_price", "must be a plain number"}, // an arabic digit
+		{"min_price=x", "min_price", "must be a number with at most 2 decimals"},
+		{"min_price=5.", "min_price", "must be a number"},
+		{"min_price=.5", "min_price", "must be a number"},
+		{"min_price=1.234", "min_price", "must be a number"},
+		{"min_price=5.001", "min_price", "must be a number"},
+		{"min_price=1e-3", "min_price", "must be a number"},
+		{"min_price=1e-999999999999", "min_price", "must be a number"},
+		{"min_price=1e", "min_price", "must be a number"},
+		{"min_price=1e1.5", "min_price", "must be a number"},
+		{"min_price=e3", "min_price", "must be a number"},
+		{"min_price=1e12", "min_price", "must be at most 999999999999.99"},
+		{"min_price=1e999999999999", "min_price", "must be at most 999999999999.99"},
+		{"min_price=0x10", "min_price", "must be a number"},
+		{"min_price=-1", "min_price", "must be at least 0"},
+		{"min_price=%2B1", "min_price", "must be a number"},
+		{"min_price=+1", "min_price", "must be a number"},
+		{"min_price=1_000", "min_price", "must be a number"},
+		{"min_price=1,000", "min_price", "must be a number"},
+		{"min_price=NaN", "min_price", "must be a number"},
+		{"min_price=%D9%A3", "min_price", "must be a number"}, // an arabic digit
 		{"min_price=1000000000000", "min_price", "must be at most 999999999999.99"},
 		{"min_price=99999999999999999999", "min_price", "must be at most 999999999999.99"},
-		{"min_price=" + strings.Repeat("0", 33), "min_price", "must be a plain number"},
+		{"min_price=" + strings.Repeat("0", 401), "min_price", "must be a number"},
 		{"min_price=1&min_price=1", "min_price", "must be given once, not 2 times"},
 		{"min_price=6&max_price=5.99", "min_price", "must not be above max_price"},
-		{"min_bedrooms=3.0", "min_bedrooms", "must be a whole number, written in digits"},
+		{"min_bedrooms=3.5", "min_bedrooms", "must be a whole number"},
 		{"max_bedrooms=32768", "max_bedrooms", "must be at most 32767"},
 		{"min_bedrooms=3&max_bedrooms=2", "min_bedrooms", "must not be above max_bedrooms"},
 		{"min_bathrooms=1.25", "min_bathrooms", "with at most 1 decimal"},
@@ -101,12 +119,12 @@ func TestFaults(t *testing.T) {
 		{"min_area=900&max_area=899", "min_area", "must not be above max_area"},
 		{"bbox=1,2,3", "bbox", "must be four numbers: west,south,east,north"},
 		{"bbox=1,2,3,4,5", "bbox", "must be four numbers"},
-		{"bbox=1,2,3,", "bbox", "north must be a plain number from -90 to 90"},
-		{"bbox=1,2,3,1e1", "bbox", "north must be a plain number"},
-		{"bbox=-180.1,2,3,4", "bbox", "west must be a plain number from -180 to 180"},
-		{"bbox=1,-90.00000000001,3,4", "bbox", "south must be a plain number from -90 to 90"},
-		{"bbox=Inf,2,3,4", "bbox", "west must be a plain number"},
-		{"bbox=--1,2,3,4", "bbox", "west must be a plain number"},
+		{"bbox=1,2,3,", "bbox", "north must be a number from -90 to 90"},
+		{"bbox=1,2,3,1e3", "bbox", "north must be a number"},
+		{"bbox=-180.1,2,3,4", "bbox", "west must be a number from -180 to 180"},
+		{"bbox=1,-90.00000000001,3,4", "bbox", "south must be a number from -90 to 90"},
+		{"bbox=Inf,2,3,4", "bbox", "west must be a number"},
+		{"bbox=--1,2,3,4", "bbox", "west must be a number"},
 		{"bbox=3,2,1,4", "bbox", "west must not be above east, nor south above north"},
 		{"bbox=1,4,3,2", "bbox", "west must not be above east"},
 		{"bbox=1,2,3,4&bbox=1,2,3,4", "bbox", "must be given once"},
@@ -285,6 +303,10 @@ func TestSpellings(t *testing.T) {
 		{"min_wide=-00.50&max_wide=123456789012345678901234567890.5", "min_wide=-0.5&max_wide=123456789012345678901234567890.5"},
 		{"min_wide=-0.00&max_wide=000", "min_wide=0&max_wide=0"},
 		{"min_real=1.50", "min_real=1.5"},
+		{"min_wide=-1.5e3&max_wide=0.25E-4", "min_wide=-1500&max_wide=0.000025"},
+		{"min_real=1e-7&max_real=3e38", "min_real=0.0000001&max_real=300000000000000000000000000000000000000"},
+		{"min_double=1e-7&max_double=1.5e300", "min_double=0.0000001&max_double=15" + strings.Repeat("0", 299)},
+		{"whole=1e1,10.0,10", "whole=10"},
 		{"min_double=-0.0&max_double=0.10000000000000000001", "min_double=0&max_double=0.1"},
 		{"flag=TRUE,False,true", "flag=false,true"},
 		{"min_day=2024-02-29&max_day=9999-12-31", "min_day=2024-02-29&max_day=9999-12-31"},
@@ -313,6 +335,45 @@ func TestSpellings(t *testing.T) {
 	}
 }
 
+// A number in whatever spelling has the canonical text of its value.
+func TestNumbersByValue(t *testing.T) {
+	t.Parallel()
+	every := listingtest.Every()
+	rapid.Check(t, func(t *rapid.T) {
+		whole := rapid.StringMatching(`[0-9]{1,12}`).Draw(t, "whole")
+		rest := rapid.StringMatching(`(\.[0-9]{1,12})?`).Draw(t, "rest")
+		exponent := rapid.StringMatching(`([eE][+-]?[0-9]{1,2})?`).Draw(t, "exponent")
+		text := rapid.SampledFrom([]string{"", "-"}).Draw(t, "sign") + whole + rest + exponent
+		value, ok := new(big.Rat).SetString(text)
+		if !ok {
+			t.Fatalf("%s is no number", text)
+		}
+		for name, scale := range map[string]int{"min_big": 0, "min_exact": 3, "min_wide": 120} {
+			q, faults := every.ParsePage(url.Values{name: {text}}, listing.Strict)
+			column := &every.Columns[every.Column(strings.TrimPrefix(name, "min_"))]
+			units := new(big.Rat).Mul(value, new(big.Rat).SetInt(new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(scale)), nil)))
+			fits := units.IsInt()
+			if name != "min_wide" {
+				least, greatest := column.Bounds()
+				low, _ := new(big.Rat).SetString(least)
+				high, _ := new(big.Rat).SetString(greatest)
+				fits = fits && value.Cmp(low) >= 0 && value.Cmp(high) <= 0
+			}
+			if fits != (len(faults) == 0) {
+				t.Fatalf("%s=%s: %v, but it fits: %v", name, text, faults, fits)
+			}
+			if !fits {
+				continue
+			}
+			shown, _ := strings.CutPrefix(q.RawQuery(), name+"=")
+			again, _ := new(big.Rat).SetString(shown)
+			if strings.ContainsAny(shown, "eE") || again == nil || again.Cmp(value) != 0 || shown != strings.TrimSuffix(strings.TrimRight(value.FloatString(120), "0"), ".") {
+				t.Fatalf("%s=%s has the text %s", name, text, shown)
+			}
+		}
+	})
+}
+
 // TestMisspellings: what is no value of a type is refused, with what it must be.
 func TestMisspellings(t *testing.T) {
 	t.Parallel()
@@ -327,11 +388,15 @@ func TestMisspellings(t *testing.T) {
 		{"min_exact=1.2345", "with at most 3 decimals"},
 		{"max_exact=1000000000", "must be at most 999999999.999"},
 		{"exact18=1", "must be at most 0.999999999999999999"},
-		{"min_wide=1e5", "must be a plain number, written in digits"},
-		{"min_wide=" + strings.Repeat("1", 33), "must be a plain number"},
-		{"min_real=NaN", "must be a plain number"},
-		{"min_double=Infinity", "must be a plain number"},
-		{"min_double=0x1p3", "must be a plain number"},
+		{"min_wide=1e400", "must be a number that fits"},
+		{"min_wide=" + strings.Repeat("1", 401), "must be a number"},
+		{"min_real=1e39", "must be a number that fits real"},
+		{"min_real=1e-60", "must be a number that fits real"},
+		{"min_double=1e309", "must be a number of double precision"},
+		{"floats=1e200", "written out"},
+		{"min_real=NaN", "must be a number"},
+		{"min_double=Infinity", "must be a number"},
+		{"min_double=0x1p3", "must be a number"},
 		{"flag=yes", "must be true or false"},
 		{"min_day=2023-02-29", "must be a date, such as 2024-12-31"},
 		{"min_day=0000-01-01", "must be a date"},
@@ -350,8 +415,8 @@ func TestMisspellings(t *testing.T) {
 		{"min_day=2024-02-01&max_day=2024-01-01", "must not be above max_day"},
 		{"min_double=1&max_double=0.5", "must not be above max_double"},
 		{"min_percent=5&max_percent=4", "must not be above max_percent"},
-		{"max_amount=-1", "must be a plain number, written in digits, with at most 2 decimals"}, // its domain has none below zero
-		{"min_percent=-1", "must be a whole number, written in digits"},
+		{"max_amount=-1", "must be at least 0"}, // its domain has none below zero
+		{"min_percent=-1", "must be at least 0"},
 		{"details=1", "unknown parameter"},
 		{"hidden=1", "did you mean min_hidden?"},
 	} {

@@ -43,6 +43,12 @@ func (c *Column) AppendSpelled(dst []byte, v Value) []byte {
 	}
 }
 
+// spelledLength returns how many bytes Spell's text has.
+func (c *Column) spelledLength(v Value) int {
+	var room [maxNumber]byte
+	return len(c.AppendSpelled(room[:0], v))
+}
+
 // appendFloat appends the shortest text that reads back as the same float, as PostgreSQL
 // reads it.
 func appendFloat(dst []byte, v float64) []byte {
@@ -129,24 +135,26 @@ func Either(words []string) string {
 	}
 }
 
-// parseNumber reads a plain decimal within the range of the column's type. Below zero is only
-// what the column can hold, as far as its checks are known.
+// parseNumber reads a decimal by its value, within the range of the column's type. Below zero
+// is only what the column can hold, as far as its checks are known.
 func (c *Column) parseNumber(text string) (Value, string) {
 	v, fits, ok := parseFixed(text, c.Scale)
+	least, greatest := c.bounds()
 	switch {
-	case !ok && c.Scale == 0, strings.HasPrefix(text, "-") && !c.signed && c.Scale == 0:
-		return Value{}, "a whole number, written in digits"
-	case !ok, strings.HasPrefix(text, "-") && !c.signed:
-		return Value{}, "a plain number, written in digits, with at most " + decimals(c.Scale)
-	case v > c.greatest, !fits && v > 0:
-		return Value{}, "at most " + string(appendShortest(nil, c.greatest, c.Scale))
-	case v < c.least, !fits:
-		return Value{}, "at least " + string(appendShortest(nil, c.least, c.Scale))
+	case !ok && c.Scale == 0:
+		return Value{}, "a whole number"
+	case !ok:
+		return Value{}, "a number with at most " + Decimals(c.Scale)
+	case v > greatest, !fits && v > 0:
+		return Value{}, "at most " + string(appendShortest(nil, greatest, c.Scale))
+	case v < least, !fits:
+		return Value{}, "at least " + string(appendShortest(nil, least, c.Scale))
 	}
 	return Value{Number: v}, ""
 }
 
-func decimals(scale int) string {
+// Decimals says how many digits stand behind the point: 2 decimals.
+func Decimals(scale int) string {
 	if scale == 1 {
 		return "1 decimal"
 	}
@@ -154,18 +162,23 @@ func decimals(scale int) string {
 }
 
 func parseFloat(text string) (Value, string) {
-	const must = "a plain number, written in digits"
-	if _, ok := plainDecimal(strings.TrimPrefix(text, "-")); !ok {
-		return Value{}, must
-	}
-	v, err := strconv.ParseFloat(text, 64)
-	if err != nil {
-		return Value{}, must
-	}
-	if v == 0 {
-		v = 0 // one zero: -0 is spelled 0
+	v, ok := readFloat(text)
+	if !ok {
+		return Value{}, "a number of double precision"
 	}
 	return Value{Number: FloatNumber(v)}, ""
+}
+
+// readFloat reads a decimal as the nearest float. There is one zero: -0 is spelled 0.
+func readFloat(text string) (float64, bool) {
+	if _, ok := cutDecimal(text); !ok {
+		return 0, false
+	}
+	v, err := strconv.ParseFloat(text, 64)
+	if v == 0 {
+		v = 0
+	}
+	return v, err == nil
 }
 
 // parseDay reads a date of the years 1 to 9999.
@@ -238,24 +251,25 @@ func (c *Column) parseSpelled(text string) (Value, string) {
 		}
 		return Value{Text: " "}, ""
 	}
-	digits, negative := strings.CutPrefix(text, "-")
-	if _, ok := plainDecimal(digits); !ok {
-		return Value{}, "a plain number, written in digits"
+	d, ok := cutDecimal(text)
+	if !ok {
+		return Value{}, "a number"
 	}
-	digits = strings.TrimLeft(digits, "0")
-	if strings.Contains(digits, ".") {
-		digits = strings.TrimRight(strings.TrimRight(digits, "0"), ".")
+	digits, ok := d.writtenOut()
+	if c.Type.Kind == description.Real {
+		ok = ok && fitsReal(digits)
 	}
-	switch {
-	case digits == "":
-		return Value{Text: "0"}, ""
-	case digits[0] == '.':
-		digits = "0" + digits
-	}
-	if negative {
-		digits = "-" + digits
+	if !ok {
+		return Value{}, "a number that fits " + c.Type.Name
 	}
 	return Value{Text: digits}, ""
+}
+
+// fitsReal reports whether PostgreSQL takes a number for a real: one that is not zero must not
+// become it.
+func fitsReal(digits string) bool {
+	v, err := strconv.ParseFloat(digits, 32)
+	return err == nil && (v != 0 || digits == "0")
 }
 
 // Castable returns the type that a parameter with a value's spelling is cast to, so that it is

@@ -162,11 +162,15 @@ func (c *Column) Limits() (least, greatest string) {
 
 // Bounds returns the least and the greatest number that can be asked for of such a column.
 func (c *Column) Bounds() (least, greatest string) {
-	low := c.least
+	low, high := c.bounds()
+	return string(appendShortest(nil, low, c.Scale)), string(appendShortest(nil, high, c.Scale))
+}
+
+func (c *Column) bounds() (least, greatest int64) {
 	if !c.signed {
-		low = 0
+		return 0, c.greatest
 	}
-	return string(appendShortest(nil, low, c.Scale)), string(appendShortest(nil, c.greatest, c.Scale))
+	return c.least, c.greatest
 }
 
 // formOf returns how values of a type are kept.

@@ -173,7 +173,7 @@ func readDecimal(c *listing.Column, raw json.RawMessage) (v listing.Value, _ str
 	if c.Scale == 0 {
 		must = "a whole" + strings.TrimPrefix(must, "a")
 	} else {
-		must += " with at most " + strconv.Itoa(c.Scale) + " decimals"
+		must += " with at most " + listing.Decimals(c.Scale)
 	}
 	n, ok := exact(raw)
 	if !ok || !between(n, least, greatest) {
@@ -201,7 +201,10 @@ func exact(raw json.RawMessage) (*big.Rat, bool) {
 	if !isNumber(raw) {
 		return nil, false
 	}
-	if _, exponent, given := strings.Cut(text, "e"); given {
+	if mantissa, exponent, given := strings.Cut(text, "e"); given {
+		if strings.Trim(mantissa, "-0.") == "" {
+			return new(big.Rat), true
+		}
 		if e, err := strconv.Atoi(exponent); err != nil || e < -maxExponent || e > maxExponent {
 			return nil, false
 		}

@@ -22,7 +22,7 @@ func problems() map[string]render.Problem {
 			Status: http.StatusBadRequest,
 			Detail: "Some parameters are not right.",
 			Faults: listing.Faults{
-				{Name: "min_price", Detail: "must be a plain number, written in digits, with at most 2 decimals"},
+				{Name: "min_price", Detail: "must be a number with at most 2 decimals"},
 				{Name: "limit", Detail: "must be a whole number from 1 to 100"},
 				{Name: "cursor", Detail: "must be the cursor of a next link, unchanged"},
 			},
