@@ -8,15 +8,6 @@ func noneMatch(fields []string, etag string) bool {
 	return anyTag(fields, func(tag string, _ bool) bool { return tag == etag })
 }
 
-// ifMatch evaluates If-Match for the property whose plain body has the given
-// unquoted entity tag: the client may have seen either coding. Tags are compared
-// strongly, so that a weak one never matches.
-func ifMatch(fields []string, etag string) bool {
-	return anyTag(fields, func(tag string, weak bool) bool {
-		return !weak && (tag == `"`+etag+`"` || tag == `"`+etag+gzipSuffix+`"`)
-	})
-}
-
 // anyTag reports whether a list of entity tags holds one that matches, or is "*".
 // What stands behind a malformed tag is not looked at.
 func anyTag(fields []string, matches func(quoted string, weak bool) bool) bool {

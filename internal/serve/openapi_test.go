@@ -225,6 +225,7 @@ func TestAnswersKeepTheDocument(t *testing.T) {
 	d.check(property, a.write("PATCH", "/v1/properties/4711", house))
 	d.check(property, a.write("PATCH", "/v1/properties/17", "{}", `If-Match: "x"`))
 	d.check(property, a.write("DELETE", "/v1/properties/17", "", `If-Match: "x"`))
+	d.check(property, a.write("DELETE", "/v1/properties/17", "", `If-Match: x`))
 	a.exec(`create table visits (property bigint references properties)`)
 	a.exec(`insert into visits values (18)`)
 	d.check(property, a.write("DELETE", "/v1/properties/18", ""))

@@ -72,12 +72,6 @@ func problemOf(t *listing.Table, err error) *problem {
 		return &problem{status: http.StatusMethodNotAllowed, detail: "Allow lists the methods of this address."}
 	case errors.Is(err, database.ErrNotFound):
 		return &problem{status: http.StatusNotFound, detail: "There is no such " + rowOf(t) + ".", cause: err}
-	case errors.Is(err, database.ErrPrecondition):
-		return &problem{
-			status: http.StatusPreconditionFailed,
-			detail: "The " + rowOf(t) + " has changed since: If-Match names another state of it.",
-			cause:  err,
-		}
 	case errors.As(err, &misfit): // before a rule: it may be what PostgreSQL says of a misfit
 		return misfitProblem(misfit, err)
 	case errors.As(err, &rule):

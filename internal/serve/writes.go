@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
@@ -47,38 +48,46 @@ func (t tableRoutes) create(c echo.Context) error {
 
 // patch is PATCH /v1/T/{key}.
 func (t tableRoutes) patch(c echo.Context) error {
-	key, err := t.key(c)
-	if err != nil {
-		return err
-	}
-	fields, err := t.readDraft(c, false)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := t.deadline(c.Request())
-	defer cancel()
-	written, err := t.Writes.Patch(ctx, t.table, key, fields, t.precondition(c.Request()))
-	if err != nil {
-		return err
-	}
-	t.writeRow(c, http.StatusOK, written)
-	return nil
+	return t.change(c, http.StatusOK, func(ctx context.Context, key listing.Value, may database.Precondition) (database.Written, error) {
+		fields, err := t.readDraft(c, false)
+		if err != nil {
+			return database.Written{}, err
+		}
+		return t.Writes.Patch(ctx, t.table, key, fields, may)
+	})
 }
 
 // remove is DELETE /v1/T/{key}.
 func (t tableRoutes) remove(c echo.Context) error {
+	return t.change(c, http.StatusNoContent, func(ctx context.Context, key listing.Value, may database.Precondition) (database.Written, error) {
+		return t.Writes.Delete(ctx, t.table, key, may)
+	})
+}
+
+// change answers a write of a row that has a key, which it reads with its preconditions.
+func (t tableRoutes) change(c echo.Context, status int, write func(context.Context, listing.Value, database.Precondition) (database.Written, error)) error {
 	key, err := t.key(c)
 	if err != nil {
 		return err
 	}
+	p, faults := t.precondition(c.Request())
+	if len(faults) > 0 {
+		return badRequest(faults)
+	}
 	ctx, cancel := t.deadline(c.Request())
 	defer cancel()
-	written, err := t.Writes.Delete(ctx, t.table, key, t.precondition(c.Request()))
-	if err != nil {
+	written, err := write(ctx, key, p.met)
+	switch {
+	case errors.Is(err, database.ErrPrecondition):
+		return p.problem(err)
+	case err != nil:
 		return err
+	case status == http.StatusNoContent:
+		t.writeToken(c, written)
+		c.Response().Writer.WriteHeader(status)
+	default:
+		t.writeRow(c, status, written)
 	}
-	t.writeToken(c, written)
-	c.Response().Writer.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
@@ -106,16 +115,6 @@ func (s *Server) authorize(r *http.Request) error {
 	return nil
 }
 
-// precondition is what If-Match asks of the row; nil if it is absent. The row's tag is that
-// of its JSON as a read would show it.
-func (t tableRoutes) precondition(r *http.Request) database.Precondition {
-	fields := r.Header["If-Match"]
-	if len(fields) == 0 {
-		return nil
-	}
-	return func(r listing.Row) bool { return ifMatch(fields, readthrough.ETag(t.body(r))) }
-}
-
 // queryOf returns the query of a row.
 func (t tableRoutes) queryOf(r listing.Row) listing.Query {
 	return t.table.RowQuery(r.Values[t.table.Key])
@@ -126,6 +125,9 @@ func (t tableRoutes) body(r listing.Row) []byte {
 	_, body := render.Body(render.JSON, listing.Queryset{Query: t.queryOf(r), Items: []listing.Row{r}})
 	return body
 }
+
+// etag is the tag of a row's JSON, without quotes.
+func (t tableRoutes) etag(r listing.Row) string { return readthrough.ETag(t.body(r)) }
 
 // writeRow answers a write with the row as it is now.
 func (t tableRoutes) writeRow(c echo.Context, status int, written database.Written) {

@@ -114,7 +114,7 @@ func TestPatch(t *testing.T) {
 	if read := a.get("/v1/properties/17"); read.body != r.body {
 		t.Errorf("a read shows another property:\n%s%s", read.body, r.body)
 	}
-	for _, same := range []string{`{}`, `{"price": 1.50}`, `{"postal_code": null}`} {
+	for _, same := range []string{`{}`, `{"price": 1.50}`, `{"price": 1.5000000000}`, `{"price": 15e-1, "bathrooms": 0e500}`, `{"price": 0.015E+2}`, `{"postal_code": null}`} {
 		if again := a.write("PATCH", "/v1/properties/17", same); again.StatusCode != 200 || again.body != r.body {
 			t.Errorf("a patch to the same, %s: %d %s", same, again.StatusCode, again.body)
 		}
@@ -272,15 +272,37 @@ func TestIfMatch(t *testing.T) {
 	a := start(t)
 	tag := a.get("/v1/properties/17").Header.Get("ETag")
 	packed := strings.TrimSuffix(tag, `"`) + `-gzip"`
+	bare := strings.Trim(tag, `"`)
 	for match, status := range map[string]int{
-		tag: 200, packed: 200, "*": 200, `"x", ` + tag: 200,
-		"W/" + tag: 412, `"x"`: 412, "": 412, strings.Trim(tag, `"`): 412,
+		tag: 200, packed: 200, "*": 200, `"x", ` + tag: 200, `, "x",, ` + tag + " ,": 200, `"a,b",` + tag: 200,
+		// What compressing proxies make of the tag: nginx, HAProxy and CDNs weaken it, Apache and Caddy add to it.
+		"W/" + tag: 200, "W/" + packed: 200, `"` + bare + `-br"`: 200, `W/"` + bare + `-zstd"`: 200, `"` + bare + `--gzip"`: 200,
+		`"x"`: 412, `W/"x"`: 412, `"` + bare + `-x"`: 412, `"-gzip"`: 412, `""`: 412, `"` + bare[1:] + `"`: 412,
+		"": 400, ",": 400, bare: 400, tag + " x": 400, tag + tag: 400, `"` + bare: 400, bare + `"`: 400, "w/" + tag: 400, "W/" + bare: 400,
+		"*, " + tag: 400, "'" + bare + "'": 400, `"a b"`: 400,
 	} {
-		r := a.write("PATCH", "/v1/properties/17", `{}`, "If-Match: "+match)
-		if r.StatusCode != status {
-			t.Errorf("If-Match %s: %d, want %d", match, r.StatusCode, status)
+		for method, body := range map[string]string{"PATCH": "{}", "DELETE": ""} {
+			if method == "DELETE" && status == 200 {
+				continue
+			}
+			r := a.write(method, "/v1/properties/17", body, "If-Match: "+match)
+			if r.StatusCode != status {
+				t.Errorf("%s, If-Match %s: %d, want %d", method, match, r.StatusCode, status)
+			}
+			if status == 400 && !slices.Equal(r.problem(t, 400), []string{"If-Match"}) {
+				t.Errorf("If-Match %s: %s, want its name", match, r.body)
+			}
 		}
 	}
+	for match, status := range map[string]int{
+		"*": 412, tag: 412, "W/" + tag: 412, packed: 412, `"x"`: 200, bare: 400, "": 400,
+	} {
+		if r := a.write("PATCH", "/v1/properties/17", "{}", "If-None-Match: "+match); r.StatusCode != status {
+			t.Errorf("If-None-Match %s: %d, want %d", match, r.StatusCode, status)
+		}
+	}
+	a.write("PATCH", "/v1/properties/4711", "{}", "If-None-Match: *").problem(t, 404)
+	a.write("DELETE", "/v1/properties/17", "", "If-None-Match: *").problem(t, 412)
 	changed := a.write("PATCH", "/v1/properties/17", `{"price": 5}`, "If-Match: "+tag)
 	if changed.StatusCode != 200 || changed.Header.Get("ETag") == tag {
 		t.Fatalf("%d with tag %s, want 200 and another tag", changed.StatusCode, changed.Header.Get("ETag"))
