@@ -6,6 +6,7 @@ import "github.com/freshlist/freshlist/internal/listing"
 type Change struct {
 	Table   *listing.Table  // of the index's site; nil with WholeTable stands for all tables
 	Kind    Kind            //
+	Xid     uint64          // the transaction; decides nothing
 	Old     listing.Row     // the row before: of RowChange, if HasOld; the columns of the table's image
 	New     listing.Row     // the row after: of RowChange, if HasNew
 	HasOld  bool            // false for an inserted row

@@ -87,6 +87,7 @@ func TestIndexFindsWhatEveryQueryAskedWouldFind(t *testing.T) {
 				if !slices.Equal(got, want) {
 					t.Fatalf("affected by %+v:\n got %q\nwant %q", c, got, want)
 				}
+				checkExplained(t, ix, live, &c, got)
 			},
 			"": func(t *rapid.T) {
 				if ix.Len() != len(live) {
@@ -96,6 +97,25 @@ func TestIndexFindsWhatEveryQueryAskedWouldFind(t *testing.T) {
 			},
 		})
 	})
+}
+
+// checkExplained fails unless each live query says of a change what the index has found, and why:
+// one that the index gave, and one made of the text and the window.
+func checkExplained(t *rapid.T, ix *Index, live map[string]registered, c *Change, affected []string) {
+	registry := NewRegistry(ix.site)
+	for text, r := range live {
+		kept, ok := ix.Live(text)
+		if !ok || kept.Text() != text {
+			t.Fatalf("Live(%q) = %q, %v", text, kept.Text(), ok)
+		}
+		made := registry.Live(text, r.window)
+		for _, l := range []Live{kept, made} {
+			d := l.Explain(c)
+			if _, want := slices.BinarySearch(affected, text); d.Purged != want || d.String() == "" {
+				t.Fatalf("%q says of %+v: %+v (%s), the index %v", text, c, d, d, want)
+			}
+		}
+	}
 }
 
 func register(ix *Index, live map[string]registered, text string, r registered) {

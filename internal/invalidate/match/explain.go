@@ -1,0 +1,336 @@
+package match
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/freshlist/freshlist/internal/listing"
+)
+
+// Decision is what a change means for one live query, and why.
+type Decision struct {
+	Purged bool
+	Rule   Rule
+	// Of a page, where the row stood before and where it stands after.
+	Before, After Standing
+	// The conditions that kept the row, before and after, from being of the query's filter, such
+	// as "city=FOLSOM"; "" where none did. Of an envelope only Before.
+	Outside, OutsideAfter string
+	// Columns of the change that decided, by name: those that the answer shows, counts by, or
+	// has judged; or if there is none of them, those that changed.
+	Columns []string
+}
+
+// Rule is the rule that decided.
+type Rule uint8
+
+// The rules.
+const (
+	Unreadable    Rule = iota // the query's text does not parse: every change purges it
+	AnyChange                 // the change may have touched anything
+	OtherTable                // the change is of another table
+	OtherRow                  // the query asks for another row
+	OwnRow                    // the query asks for the row that changed
+	NotShown                  // no column that the answer depends on changed
+	NotOfFilter               // the row is not of the filter, before and after
+	IntoFilter                // the row comes into a summary's filter
+	OutOfFilter               // the row leaves a summary's filter
+	Counted                   // the row is of a summary's filter, and a column that it counts by changed
+	PlaceOnPage               // where the row stands to a page decided
+	BulkTouches               // some row of a bulk statement may be of the query
+	BulkOutside               // no row of a bulk statement can be of the filter
+	BulkElsewhere             // no row of a bulk statement can stand where the page reaches
+)
+
+// Standing is where a row stands to a page.
+type Standing uint8
+
+// The standings.
+const (
+	Absent     Standing = iota // there is no such row
+	Excluded                   // not of the filter
+	BeforePage                 // not behind the cursor
+	OnPage                     // one of the page's rows
+	NextRow                    // behind the page's last row, up to the one that showed that there is a next page
+	BehindPage                 // behind that
+)
+
+var standings = [...]string{"no row", "not of the filter", "on an earlier page", "on the page", "just behind the page", "on a later page"}
+
+func (s Standing) String() string { return standings[s] }
+
+// Explain says what a change means for the query, and why.
+func (l *Live) Explain(c *Change) Decision {
+	switch {
+	case l.table == nil:
+		return Decision{Purged: true, Rule: Unreadable}
+	case c.Table == nil, !l.knows(c.Table):
+		return Decision{Purged: true, Rule: AnyChange}
+	case c.Table.Number != l.table.table.Number:
+		return Decision{Rule: OtherTable}
+	case !c.bounded():
+		return Decision{Purged: true, Rule: AnyChange}
+	case c.Kind == BulkChange:
+		return l.explainEnvelope(c.Bulk)
+	case l.list == nil:
+		return l.explainRow(c)
+	case l.list.summary:
+		return l.explainSummary(c)
+	}
+	return l.explainPage(c)
+}
+
+// knows reports whether a table is one of the query's site, as any of its description's programs
+// has made it.
+func (l *Live) knows(t *listing.Table) bool {
+	own := l.table.table.Site
+	return t.Site == own || t.Site.Identity == own.Identity
+}
+
+// names returns the names of some columns.
+func (l *Live) names(s listing.Columns) (names []string) {
+	for i := range l.table.table.Columns {
+		if s.Has(i) {
+			names = append(names, l.table.table.Columns[i].Name)
+		}
+	}
+	return names
+}
+
+// explainRow explains for the answer of a single row.
+func (l *Live) explainRow(c *Change) Decision {
+	t := l.table.table
+	own := c.HasOld && c.Old.Values[t.Key] == l.key || c.HasNew && c.New.Values[t.Key] == l.key
+	shown := t.ItemColumns | listing.ColumnSet(t.Key)
+	switch {
+	case !own:
+		return Decision{Rule: OtherRow}
+	case c.Changed&shown == 0:
+		return Decision{Rule: NotShown, Columns: l.names(c.Changed)}
+	}
+	return Decision{Purged: true, Rule: OwnRow, Before: standingOf(c.HasOld), After: standingOf(c.HasNew), Columns: l.names(c.Changed & shown)}
+}
+
+// standingOf returns where a row stands to its own answer.
+func standingOf(exists bool) Standing {
+	if exists {
+		return OnPage
+	}
+	return Absent
+}
+
+// outside returns the first condition that a row does not meet.
+func (l *Live) outside(r *listing.Row) string {
+	t := l.table.table
+	f := l.list.filter.Filter
+	for i := range f {
+		if one := f[i : i+1]; !one.Match(t, r) {
+			return one.String(t)
+		}
+	}
+	return ""
+}
+
+// effect returns what the differing columns mean to the query, and which of them do.
+func (l *Live) effect(c *Change) (effect, listing.Columns) {
+	shown := c.Changed & l.table.shows(&l.list.hotFields)
+	var judged listing.Columns
+	if l.list.wide {
+		judged = c.Changed & l.list.filter.wide
+	}
+	return effect{shown: shown != 0, judged: judged != 0}, shown | judged
+}
+
+// explainSummary explains for a summary.
+func (l *Live) explainSummary(c *Change) Decision {
+	before := c.HasOld && l.list.filter.match(&c.Old)
+	after := c.HasNew && l.list.filter.match(&c.New)
+	e, columns := l.effect(c)
+	d := Decision{Purged: affectsSummary(before, after, e), Columns: l.names(columns)}
+	if c.HasOld && !before {
+		d.Outside = l.outside(&c.Old)
+	}
+	if c.HasNew && !after {
+		d.OutsideAfter = l.outside(&c.New)
+	}
+	switch {
+	case after && !before:
+		d.Rule = IntoFilter
+	case before && !after:
+		d.Rule = OutOfFilter
+	case !before:
+		d.Rule = NotOfFilter
+	case d.Purged:
+		d.Rule = Counted
+	default:
+		d.Rule, d.Columns = NotShown, l.names(c.Changed)
+	}
+	return d
+}
+
+// explainPage explains for a page.
+func (l *Live) explainPage(c *Change) Decision {
+	e, columns := l.effect(c)
+	d := Decision{Rule: PlaceOnPage, Columns: l.names(columns)}
+	var from, to class
+	from, d.Before, d.Outside = l.stand(&c.Old, c.HasOld)
+	to, d.After, d.OutsideAfter = l.stand(&c.New, c.HasNew)
+	d.Purged = verdictOf(from, to).holds(e)
+	switch {
+	case d.Purged:
+	case d.Before <= Excluded && d.After <= Excluded:
+		d.Rule = NotOfFilter
+	case from == in && to == in:
+		d.Rule, d.Columns = NotShown, l.names(c.Changed)
+	}
+	return d
+}
+
+// stand returns where a row stands to a page.
+func (l *Live) stand(r *listing.Row, exists bool) (class, Standing, string) {
+	if !exists {
+		return out, Absent, ""
+	}
+	if !l.list.filter.match(r) {
+		return out, Excluded, l.outside(r)
+	}
+	var at point
+	l.table.locate(&at, r)
+	o := &l.table.orders[l.list.sort]
+	switch k := l.list.class(o, &at); {
+	case k == in:
+		return in, OnPage, ""
+	case k == next:
+		return next, NextRow, ""
+	case l.list.hasAfter:
+		if c, sure := o.compare(o.place(at.at[o.dimension], at.key), l.list.after); sure && c <= 0 {
+			return out, BeforePage, ""
+		}
+	}
+	return out, BehindPage, ""
+}
+
+// explainEnvelope explains for a bulk statement.
+func (l *Live) explainEnvelope(e *Envelope) Decision {
+	t := l.table.table
+	if l.list == nil {
+		shown := e.Changed & (t.ItemColumns | listing.ColumnSet(t.Key))
+		switch {
+		case shown == 0:
+			return Decision{Rule: NotShown, Columns: l.names(e.Changed)}
+		case !e.mayHold(t.KeyColumn(), l.key):
+			return Decision{Rule: OtherRow}
+		}
+		return Decision{Purged: true, Rule: BulkTouches, Columns: l.names(shown)}
+	}
+	f := l.list.filter.Filter
+	depends := e.Changed & (l.table.shows(&l.list.hotFields) | f.Columns(t))
+	d := Decision{Purged: e.affects(l.list), Rule: BulkTouches, Columns: l.names(depends)}
+	if d.Purged {
+		return d
+	}
+	outside := slices.IndexFunc(f, func(c listing.Condition) bool { return !e.meetsOne(t, &c) })
+	switch {
+	case depends == 0:
+		d.Rule, d.Columns = NotShown, l.names(e.Changed)
+	case outside >= 0:
+		d.Rule, d.Outside = BulkOutside, f[outside:outside+1].String(t)
+	default:
+		d.Rule = BulkElsewhere
+	}
+	return d
+}
+
+// String says it in a sentence, without a value of the row.
+func (d Decision) String() string {
+	columns := listed(d.Columns)
+	switch d.Rule {
+	case Unreadable:
+		return "this build cannot read the query, so every change purges it"
+	case AnyChange:
+		return "anything in the table may have changed"
+	case OtherTable:
+		return "it is of another table"
+	case OtherRow:
+		return "it is the answer of another row"
+	case OwnRow:
+		switch {
+		case d.Before == Absent:
+			return "it is the answer of this row, which comes to be"
+		case d.After == Absent:
+			return "it is the answer of this row, which goes"
+		}
+		return "it is the answer of this row, and shows " + columns
+	case NotShown:
+		return "it does not depend on " + columns
+	case NotOfFilter:
+		return "the row is not among its rows, before or after" + d.conditions()
+	case IntoFilter:
+		return "the row comes into what it counts" + because(d.Outside, "before")
+	case OutOfFilter:
+		return "the row leaves what it counts" + because(d.OutsideAfter, "after")
+	case Counted:
+		return "it counts the row, and depends on " + columns
+	case BulkTouches:
+		return "rows of the statement may be among its rows, and it depends on " + columns
+	case BulkOutside:
+		return "no row of the statement meets " + d.Outside
+	case BulkElsewhere:
+		return "no row of the statement stands where the page reaches"
+	}
+	return d.ofPage(columns)
+}
+
+// ofPage says where a row stood and stands to a page.
+func (d Decision) ofPage(columns string) string {
+	switch {
+	case d.Before == OnPage && d.After == OnPage:
+		return "the row is on the page, which depends on " + columns
+	case d.After == OnPage:
+		return "the row comes onto the page; before: " + d.Before.String() + because(d.Outside, "")
+	case d.Before == OnPage:
+		return "the row leaves the page; after: " + d.After.String() + because(d.OutsideAfter, "")
+	case d.Purged && d.Before == NextRow && d.After == NextRow:
+		return "the row behind the page showed that there is a next one; only PostgreSQL can judge it by " + columns
+	case d.Purged:
+		return "the row behind the page, which may have shown that there is a next one, goes; after: " + d.After.String() + because(d.OutsideAfter, "")
+	case d.Before == d.After:
+		return "the row is " + d.Before.String() + ", before and after"
+	}
+	return "the row does not come onto the page; before: " + d.Before.String() + because(d.Outside, "") +
+		"; after: " + d.After.String() + because(d.OutsideAfter, "")
+}
+
+// because names a condition that a row did not meet.
+func because(condition, when string) string {
+	switch {
+	case condition == "":
+		return ""
+	case when == "":
+		return " (" + condition + ")"
+	}
+	return "; " + when + ", it does not meet " + condition
+}
+
+// conditions names those that the row does not meet.
+func (d Decision) conditions() string {
+	met := slices.Compact(slices.DeleteFunc([]string{d.Outside, d.OutsideAfter}, func(s string) bool { return s == "" }))
+	if len(met) == 0 {
+		return ""
+	}
+	return ": it does not meet " + strings.Join(met, ", then ")
+}
+
+// listed joins names as a sentence does; very many are cut.
+func listed(names []string) string {
+	const most = 6
+	switch n := len(names); {
+	case n == 0:
+		return "what changed"
+	case n > most:
+		return strings.Join(names[:most], ", ") + " and others"
+	case n > 1:
+		return strings.Join(names[:n-1], ", ") + " and " + names[n-1]
+	}
+	return names[0]
+}
