@@ -2,10 +2,12 @@ package rediscache
 
 import (
 	"crypto/rand"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 )
 
 // A value in Redis begins with a head of fixed width, in ASCII:
@@ -35,11 +37,19 @@ const (
 // errOtherBuild: this build did not write the value. It is treated as missing.
 var errOtherBuild = errors.New("not a value of this build")
 
-// Token is the random name of one attempt to fill one query.
+// Token is the name of one attempt to fill one query: when it was made, in milliseconds since
+// 1970, and random digits.
 type Token string
 
+// tokenTime is how many bytes of a token are its time. The others, 80 bits, are random.
+const tokenTime = 6
+
 // NewToken returns a token that no other attempt has.
-func NewToken() Token { return Token(randomHex(tokenWidth / 2)) }
+func NewToken() Token {
+	var at [8]byte
+	binary.BigEndian.PutUint64(at[:], uint64(time.Now().UnixMilli()))
+	return Token(hex.EncodeToString(at[8-tokenTime:]) + randomHex(tokenWidth/2-tokenTime))
+}
 
 // NewEpoch returns a name for a new epoch.
 func NewEpoch() string { return randomHex(epochWidth / 2) }

@@ -1,0 +1,153 @@
+package rediscache
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/freshlist/freshlist/internal/rediskey"
+)
+
+// Held is all that Redis knows of one query at about one instant.
+type Held struct {
+	Now    time.Time // by Redis' clock
+	Epoch  string    // of the fence, "" without one
+	Beat   *Beat     // nil: there is none that counts, so nobody is served the values
+	Values []HeldValue
+	Live   bool          // it is registered
+	Number int64         // of the registration
+	Window string        // that its rows cover, as listing.ParseWindow reads it; "" is wide
+	Lease  time.Duration // how long its fill may still take; 0 if none is under way
+}
+
+// HeldValue is one cached value of a query.
+type HeldValue struct {
+	Name  string        // QuerysetName, or the format of a view
+	Bytes int           //
+	TTL   time.Duration // how long it stays at most; 0 for ever
+	Head  ValueHead     // the zero one if it is unreadable
+	Valid bool          // it is of the fence's epoch
+}
+
+// ReadHeld reads what Redis knows of a query. It changes nothing.
+func ReadHeld(ctx context.Context, rdb redis.UniversalClient, space rediskey.Space, query string) (Held, error) {
+	servers, p := serversOf(rdb, space), space.Partition(query)
+	at, err := servers.of(ctx, p)
+	if err != nil {
+		return Held{}, err
+	}
+	names := append([]string{QuerysetName}, rediskey.Formats[:]...)
+	keys := []string{space.Queryset(query)}
+	for _, format := range rediskey.Formats {
+		keys = append(keys, space.View(format, query))
+	}
+	pipe := at.Pipeline()
+	epoch := pipe.HGet(ctx, space.Fence(p), "epoch")
+	number := pipe.ZScore(ctx, space.Live(p), query)
+	window := pipe.HGet(ctx, space.Windows(p), query)
+	lease := pipe.PTTL(ctx, space.Lease(query))
+	values := pipe.MGet(ctx, keys...)
+	lives := make([]*redis.DurationCmd, len(keys))
+	for i, key := range keys {
+		lives[i] = pipe.PTTL(ctx, key)
+	}
+	beat := pipe.Get(ctx, space.Beat(p))
+	now := pipe.Time(ctx)
+	for _, cmd := range exec(ctx, pipe) {
+		if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) && !isWrongType(err) {
+			return Held{}, failed("read what is cached of "+query, err)
+		}
+	}
+	e := Held{
+		Now: now.Val(), Epoch: epoch.Val(), Live: number.Err() == nil, Number: int64(number.Val()), Window: window.Val(),
+		Lease: max(0, lease.Val()),
+	}
+	if beat.Err() == nil {
+		e.Beat = validBeat(beat.Val(), e.Now)
+	}
+	for i, name := range names {
+		raw, ok := values.Val()[i].(string)
+		if !ok {
+			continue
+		}
+		head, _ := parseHead(raw)
+		e.Values = append(e.Values, HeldValue{
+			Name: name, Bytes: len(raw), TTL: max(0, lives[i].Val()), Head: head, Valid: head.Epoch != "" && head.Epoch == e.Epoch,
+		})
+	}
+	return e, nil
+}
+
+// Since returns when the rows of the value began to be read, by the clock of the process that
+// read them; false if the value does not say so.
+func (v HeldValue) Since(now time.Time) (time.Time, bool) {
+	const digits = 2 * tokenTime
+	if len(v.Head.Token) < digits {
+		return time.Time{}, false
+	}
+	ms, err := strconv.ParseInt(string(v.Head.Token[:digits]), 16, 64)
+	at := time.UnixMilli(ms)
+	if err != nil || at.After(now.Add(time.Minute)) || now.Sub(at) > oldest {
+		return time.Time{}, false // of a program from before tokens had a time
+	}
+	return at, true
+}
+
+// oldest is more than any value is kept.
+const oldest = 40 * 24 * time.Hour
+
+// EachRegistration calls visit with all live queries of all partitions and their windows, some
+// thousands at a time and in no order. It changes nothing, and does not see what is registered
+// meanwhile for certain.
+func EachRegistration(ctx context.Context, rdb redis.UniversalClient, space rediskey.Space, visit func([]Registration) error) error {
+	servers := serversOf(rdb, space)
+	for p := range space.Partitions {
+		at, err := servers.of(ctx, p)
+		if err != nil {
+			return err
+		}
+		if err := eachRegistration(ctx, at, space, p, visit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// registrationsRead is how many registrations one reading takes.
+const registrationsRead = 5000
+
+func eachRegistration(ctx context.Context, at *redis.Client, space rediskey.Space, p int, visit func([]Registration) error) error {
+	for after := int64(0); ; {
+		found, err := at.ZRangeArgsWithScores(ctx, redis.ZRangeArgs{
+			Key: space.Live(p), Start: "(" + strconv.FormatInt(after, 10), Stop: "+inf", ByScore: true, Count: registrationsRead,
+		}).Result()
+		if err != nil {
+			return failed("list the live queries", err)
+		}
+		if len(found) == 0 {
+			return nil
+		}
+		some, queries := make([]Registration, len(found)), make([]string, len(found))
+		for i, z := range found {
+			queries[i], _ = z.Member.(string)
+			some[i] = Registration{Number: int64(z.Score), Query: queries[i]}
+		}
+		windows, err := at.HMGet(ctx, space.Windows(p), queries...).Result()
+		if err != nil {
+			return failed("read the windows of live queries", err)
+		}
+		for i, w := range windows {
+			some[i].Window, _ = w.(string)
+		}
+		if err := visit(some); err != nil {
+			return err
+		}
+		if len(found) < registrationsRead {
+			return nil
+		}
+		after = some[len(some)-1].Number
+	}
+}
