@@ -16,7 +16,8 @@ import (
 // that change could be drained, so its query is among them.
 func (l *leadership) apply(ctx context.Context, changes []match.Change, most int) error {
 	l.backlog(len(changes))
-	known, err := l.affected(ctx, &l.index, changes, l.remaining)
+	seen := l.observe(len(changes))
+	known, err := l.affected(ctx, &l.index, changes, l.remaining, seen)
 	if err != nil {
 		return err
 	}
@@ -31,7 +32,7 @@ func (l *leadership) apply(ctx context.Context, changes []match.Change, most int
 	for i := range fresh {
 		addRegistration(index, &fresh[i])
 	}
-	late, err := l.affected(ctx, index, changes, nil)
+	late, err := l.affected(ctx, index, changes, nil, seen)
 	if err != nil {
 		return err
 	}
@@ -43,6 +44,7 @@ func (l *leadership) apply(ctx context.Context, changes []match.Change, most int
 	l.Metrics.ChangesApplied.Add(len(changes))
 	l.reportUnread(ctx, changes)
 	l.Metrics.PurgedQueries.Add(now + len(late))
+	l.observed = append(l.observed, seen.of(changes)...)
 	if len(l.remaining) == 0 {
 		l.backlog(0)
 	}
@@ -106,13 +108,16 @@ func addRegistration(index *match.Index, r *rediscache.Registration) {
 }
 
 // affected returns the queries of an index that the changes affect, except those in but.
-// Queries of changes that affect few come first: they need not wait for the others.
-func (l *leadership) affected(ctx context.Context, index *match.Index, changes []match.Change, but []string) (queries []string, err error) {
-	err = l.computeKeepingAlive(ctx, len(changes), func() { queries = affected(index, changes, but) })
+// Queries of changes that affect few come first: they need not wait for the others. seen notes
+// what each change affects, for those who watch; nil for nobody.
+func (l *leadership) affected(
+	ctx context.Context, index *match.Index, changes []match.Change, but []string, seen *sighting,
+) (queries []string, err error) {
+	err = l.computeKeepingAlive(ctx, len(changes), func() { queries = affected(index, changes, but, seen) })
 	return queries, err
 }
 
-func affected(index *match.Index, changes []match.Change, but []string) []string {
+func affected(index *match.Index, changes []match.Change, but []string, seen *sighting) []string {
 	type query struct {
 		text string
 		of   int // how many queries the change touches that touches it and the fewest others
@@ -126,6 +131,7 @@ func affected(index *match.Index, changes []match.Change, but []string) []string
 	}
 	for i := range changes {
 		texts = index.Affected(&changes[i], texts[:0])
+		seen.note(index, i, texts)
 		for _, text := range texts {
 			switch n, known := at[text]; {
 			case !known:

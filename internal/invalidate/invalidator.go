@@ -18,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/freshlist/freshlist/internal/activity"
 	"github.com/freshlist/freshlist/internal/cachestate"
 	"github.com/freshlist/freshlist/internal/invalidate/feed"
 	"github.com/freshlist/freshlist/internal/invalidate/match"
@@ -40,6 +41,7 @@ type Config struct {
 type Invalidator struct {
 	Config
 	status        status
+	stream        activity.Stream // of what is purged, for those who watch
 	state         *cachestate.State
 	beatState     beatState
 	reports       reporter
@@ -64,6 +66,10 @@ func New(c Config) *Invalidator {
 		Config: c, status: status{role: starting}, collapse: collapseRows,
 		state: cachestate.New(c.Log, time.Now), reports: reporter{log: c.Log},
 	}
+	i.stream.Greet(func() activity.Hello {
+		r := i.Report()
+		return activity.Hello{Role: r.Role, Epoch: r.Epoch}
+	})
 	i.purger = rediscache.NewPurger(c.Redis, c.Space, c.Bound, func(ctx context.Context) error { return i.keepAlive(ctx) })
 	return i
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/freshlist/freshlist/internal/activity"
 	"github.com/freshlist/freshlist/internal/cachestate"
 	"github.com/freshlist/freshlist/internal/invalidate/feed"
 	"github.com/freshlist/freshlist/internal/rediscache"
@@ -34,6 +35,9 @@ type leadership struct {
 	certifiedAt   time.Time     // when that was noted, by this process's clock; or before
 	republishedAt time.Time     // when that beat was last published again
 	dirty         bool          // changes have been applied since
+
+	observed    []observation // of the present round, for those who watch
+	commitTimes *bool         // whether PostgreSQL notes when transactions commit; nil: not asked yet
 }
 
 func (i *Invalidator) newLeadership(locks, drains *pgx.Conn) *leadership {
@@ -366,6 +370,7 @@ func (l *leadership) newEpoch(ctx context.Context, b feed.EpochStart, reason tel
 	l.index.Reset() // registrations are numbered anew: what is known would pass for later
 	l.startFrom(at)
 	l.Metrics.Epoch(reason)
+	l.stream.Publish(activity.EventEpoch, activity.Epoch{At: time.Now(), Epoch: at.Epoch, Reason: reason.String()})
 	l.Log.InfoContext(ctx, "new epoch", "epoch", at.Epoch, "reason", reason.String(), "uncaptured", len(at.Uncaptured))
 	return nil
 }

@@ -53,6 +53,9 @@ func (l *leadership) round(ctx context.Context, beatDue bool) (published bool, e
 		l.dirty = true
 		l.Metrics.Purged(time.Since(began))
 	}
+	if err := l.publishObserved(ctx, began); err != nil {
+		return false, err
+	}
 	if err := l.store(ctx, beatDue); err != nil {
 		return false, err
 	}

@@ -104,7 +104,7 @@ func (i *Invalidator) Report() Report {
 }
 
 // Handler serves /healthz (the process lives), /readyz (it is connected, as leader
-// or standby), /status and /metrics.
+// or standby), /status, /metrics, and /events: what is purged, as it is purged.
 func (i *Invalidator) Handler(metrics http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") })
@@ -114,6 +114,7 @@ func (i *Invalidator) Handler(metrics http.Handler) http.Handler {
 		_ = json.NewEncoder(w).Encode(i.Report())
 	})
 	mux.Handle("GET /metrics", metrics)
+	mux.Handle("GET /events", &i.stream)
 	return mux
 }
 

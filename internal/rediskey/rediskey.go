@@ -62,6 +62,12 @@ func (s Space) Fence(partition int) string { return s.of(partition, "fence") }
 // Purged names the channel on which a partition's purged queries are published.
 func (s Space) Purged(partition int) string { return s.of(partition, "purged") }
 
+// Process names the row of counters of one API process, which ends soon after the process.
+func (s Space) Process(id string) string { return s.of(0, "process:"+id) }
+
+// Processes names the sorted set of the API processes by when each wrote its row last.
+func (s Space) Processes() string { return s.of(0, "processes") }
+
 // EntryStems returns what the names of one query's entries begin with, in one
 // partition: its queryset, its views and its lease. A query's text appended to a
 // stem is a name. Scripts that remove many queries take these instead of every

@@ -19,6 +19,8 @@ func Example() {
 	fmt.Println(s.Beat(0))
 	fmt.Println(s.Fence(0))
 	fmt.Println(s.Purged(0))
+	fmt.Println(s.Process("a1b2"))
+	fmt.Println(s.Processes())
 	// Output:
 	// freshlist:{00}:view:json:properties?city=FOLSOM
 	// freshlist:{00}:view:html:properties?city=FOLSOM
@@ -29,6 +31,8 @@ func Example() {
 	// freshlist:{00}:beat
 	// freshlist:{00}:fence
 	// freshlist:{00}:purged
+	// freshlist:{00}:process:a1b2
+	// freshlist:{00}:processes
 }
 
 func TestEntryStems(t *testing.T) {

@@ -40,9 +40,13 @@ var errRecord = errors.New("not a record of the expected shape")
 
 // appendAnyChange appends what one row of the table of changes says, whatever it says.
 func (t *table) appendAnyChange(changes []match.Change, c *captured) []match.Change {
+	known := len(changes)
 	more, err := t.appendChange(changes, c)
 	if err != nil {
-		return t.appendUnread(changes, &Unread{Xid: c.xid, Why: err})
+		more = t.appendUnread(changes, &Unread{Xid: c.xid, Why: err})
+	}
+	for i := known; i < len(more); i++ {
+		more[i].Xid = c.xid
 	}
 	return more
 }
