@@ -194,12 +194,12 @@ func (p *params) scalar(name string) (value string, ok bool) {
 	}
 }
 
-// list returns the distinct values of a list, "a,b" or the name repeated, in the order of
-// their spellings.
+// list returns the distinct values of a list, as SplitList reads it or with the name repeated, in
+// the order of their spellings.
 func (p *params) list(name string, c *Column) []Value {
 	var list []Value
 	for _, v := range p.given(name) {
-		for item := range strings.SplitSeq(v, ",") {
+		for item := range SplitList(v) {
 			if item == "" {
 				continue
 			}

@@ -164,6 +164,16 @@ func (t *text) list(c *Column, values []Value) {
 		if i > 0 {
 			t.b = append(t.b, ',')
 		}
+		t.item(c, v)
+	}
+}
+
+// item writes a value as SplitList reads it.
+func (t *text) item(c *Column, v Value) {
+	switch c.Form {
+	case Words, Label, Spelled:
+		t.b = append(t.b, url.QueryEscape(EscapeItem(c.Spell(v)))...)
+	default:
 		t.value(c, v)
 	}
 }

@@ -31,17 +31,24 @@ type draft struct {
 // parseDraft reads a row to create (whole), or a merge patch of RFC 7396:
 // a member that is null takes its column's value away.
 func parseDraft(t *listing.Table, body []byte, whole bool) (database.Fields, error) {
-	d := draft{table: t, whole: whole, fields: database.Fields{Values: t.NewRow()}}
-	if err := json.Unmarshal(body, &d.members); err != nil || d.members == nil || !utf8.Valid(body) {
+	members, err := readMembers(body)
+	if err != nil {
 		return database.Fields{}, &problem{
 			status: http.StatusBadRequest,
 			detail: "The body must be one JSON object, in UTF-8.",
 			cause:  err,
 		}
 	}
+	d := draft{table: t, whole: whole, members: members.values, fields: database.Fields{Values: t.NewRow()}}
+	for _, name := range members.twice {
+		d.fault(printable(name), "is there twice")
+		delete(d.members, name)
+	}
 	writable := render.Writable(t, whole)
 	for _, n := range writable {
-		d.column(&t.Columns[n])
+		if c := &t.Columns[n]; !slices.Contains(members.twice, c.Member) {
+			d.column(c)
+		}
 	}
 	d.unknown(writable)
 	if len(d.faults) > 0 {
@@ -62,13 +69,18 @@ func (d *draft) column(c *listing.Column) {
 		d.fault(c.Member, "must not be null")
 	case isNull(raw):
 		d.set(c, listing.Null[listing.Value]{})
+	case hasLoneSurrogate(raw):
+		d.fault(c.Member, `must be text: half of a surrogate pair, such as \ud800, is no character`)
 	default:
 		v, must := readValue(c, raw)
-		if must != "" {
+		switch {
+		case must != "":
 			d.fault(c.Member, "must be "+must)
-			return
+		case render.MustSay(c) && strings.TrimSpace(v.Text) == "":
+			d.fault(c.Member, "must not be empty")
+		default:
+			d.set(c, listing.Some(v))
 		}
-		d.set(c, listing.Some(v))
 	}
 }
 
@@ -289,6 +301,9 @@ func readJSON(c *listing.Column, raw json.RawMessage) (listing.Value, string) {
 				return listing.Value{}, "an array whose elements are each " + must
 			}
 		}
+	}
+	if name, twice := memberTwice(raw); twice {
+		return listing.Value{}, "JSON without a member twice, such as " + strconv.Quote(name)
 	}
 	if bytes.Contains(raw, []byte(`\u0000`)) && strings.IndexByte(decodedTexts(raw), 0) >= 0 {
 		return listing.Value{}, "JSON without a NUL"

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -57,6 +58,11 @@ func notFound() *problem {
 	return &problem{status: http.StatusNotFound, detail: "There is nothing at this address."}
 }
 
+// notAllowed is the answer to a method that an address does not have.
+func notAllowed() *problem {
+	return &problem{status: http.StatusMethodNotAllowed, detail: "Allow lists the methods of this address."}
+}
+
 // problemOf is the one place where errors become answers. t is the table that was asked for,
 // if one was. What it does not know is a fault of ours, of which the client learns nothing.
 func problemOf(t *listing.Table, err error) *problem {
@@ -66,12 +72,16 @@ func problemOf(t *listing.Table, err error) *problem {
 	switch {
 	case errors.As(err, &known):
 		return known
-	case errors.Is(err, echo.ErrNotFound):
+	case errors.Is(err, echo.ErrNotFound), errors.Is(err, echo.ErrMethodNotAllowed): // what is an address, otherMethod knows
 		return notFound()
-	case errors.Is(err, echo.ErrMethodNotAllowed):
-		return &problem{status: http.StatusMethodNotAllowed, detail: "Allow lists the methods of this address."}
 	case errors.Is(err, database.ErrNotFound):
 		return &problem{status: http.StatusNotFound, detail: "There is no such " + rowOf(t) + ".", cause: err}
+	case errors.Is(err, database.ErrRefused):
+		return &problem{
+			status: http.StatusUnprocessableEntity,
+			detail: "The database has refused the change, and nothing is changed: a trigger of the table did not let the " + rowOf(t) + " pass.",
+			cause:  err,
+		}
 	case errors.As(err, &misfit): // before a rule: it may be what PostgreSQL says of a misfit
 		return misfitProblem(misfit, err)
 	case errors.As(err, &rule):
@@ -112,10 +122,18 @@ func aRow(t *listing.Table) string { return render.Article(rowOf(t), "a") }
 
 // ruleProblem says which rule PostgreSQL has found broken.
 func ruleProblem(t *listing.Table, rule *database.RuleError, cause error) *problem {
-	if rule.Column == "" {
+	if len(rule.Columns) == 0 {
 		return &problem{status: http.StatusUnprocessableEntity, detail: "The " + rowOf(t) + " " + rule.Detail + ".", cause: cause}
 	}
-	return brokenRule(t, listing.Faults{{Name: rule.Column, Detail: rule.Detail}}, cause)
+	var faults listing.Faults
+	for i, name := range rule.Columns {
+		detail := rule.Detail
+		if others := slices.Delete(slices.Clone(rule.Columns), i, i+1); len(others) > 0 {
+			detail += ", together with " + strings.Join(others, " and ")
+		}
+		faults = append(faults, listing.Fault{Name: name, Detail: detail})
+	}
+	return brokenRule(t, faults, cause)
 }
 
 // misfitProblem says which columns are not as the description has them. Who runs the API
@@ -160,6 +178,9 @@ func (s *Server) fail(v *serving, err error, c echo.Context) {
 	t, _ := v.tableAt(c.Request().URL.Path)
 	p := problemOf(t, err)
 	rec.err = p.cause
+	if p.status == http.StatusNotFound {
+		rec.Header().Del(echo.HeaderAllow)
+	}
 	if rec.status == 0 { // else the answer has begun
 		s.writeProblem(v, rec, c.Request(), p)
 	}

@@ -35,8 +35,7 @@ func (t tableRoutes) row(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	values, faults := parseQuery(c.Request().URL.RawQuery)
-	return t.read(c, render.JSON, t.table.RowQuery(key), append(faults, noParameters(t.table, values)...))
+	return t.read(c, render.JSON, t.table.RowQuery(key), t.noQuery(c.Request()))
 }
 
 // listPage is GET /T, and GET / for the home of the site.
@@ -133,10 +132,15 @@ func parseQuery(raw string) (url.Values, listing.Faults) {
 	return values, faults
 }
 
-// noParameters says of each parameter that it does not belong here.
-func noParameters(t *listing.Table, values url.Values) (faults listing.Faults) {
+// noQuery says of each parameter that it does not belong here.
+func (t tableRoutes) noQuery(r *http.Request) listing.Faults {
+	values, faults := parseQuery(r.URL.RawQuery)
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		faults = append(faults, listing.Fault{Name: printable(name), Detail: "unknown parameter; " + aRow(t) + "'s address has none"})
+		detail := "unknown parameter; " + aRow(t.table) + "'s address has none"
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			detail = "unknown parameter; a write has none"
+		}
+		faults = append(faults, listing.Fault{Name: printable(name), Detail: detail})
 	}
 	return faults
 }

@@ -3,6 +3,7 @@ package serve_test
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
@@ -84,6 +85,13 @@ func TestMethodNotAllowed(t *testing.T) {
 		{"POST", "/v1/properties/summary", []string{"GET", "HEAD"}},
 		{"POST", "/v1/cache/metrics", []string{"GET", "HEAD"}},
 		{"BREW", "/healthz", []string{"GET", "HEAD"}},
+		{"TRACE", "/v1/properties/summary", []string{"GET", "HEAD"}},
+		{"PURGE", "/v1/properties/summary", []string{"GET", "HEAD"}},
+		{"QUERY", "/v1/properties/summary", []string{"GET", "HEAD"}},
+		{"PROPFIND", "/v1/properties/17", []string{"GET", "HEAD", "PATCH", "DELETE"}},
+		{"TRACE", "/v1/properties", []string{"GET", "HEAD", "POST"}},
+		{"POST", "/openapi.json", []string{"GET", "HEAD"}},
+		{"PURGE", "/v1/properties/0", []string{"GET", "HEAD", "PATCH", "DELETE"}},
 	} {
 		r := a.write(c.method, c.target, "{}")
 		r.problem(t, http.StatusMethodNotAllowed)
@@ -101,9 +109,52 @@ func TestMethodNotAllowed(t *testing.T) {
 			t.Errorf("OPTIONS %s: %d, Allow %q, want 204 and %q", target, r.StatusCode, r.Header.Get("Allow"), want)
 		}
 	}
+	a.write("PURGE", "/v1/nowhere", "").problem(t, 404)
+	a.write("PURGE", "/v1/properties/1/2", "").problem(t, 404)
 	page := a.request("POST", "/properties/17", "")
 	if page.StatusCode != 405 || !strings.HasPrefix(page.Header.Get("Content-Type"), "text/html") {
 		t.Errorf("POST to a page: %d %s, want 405 as a page", page.StatusCode, page.Header.Get("Content-Type"))
+	}
+}
+
+// Each address has one spelling; the others lead to it.
+func TestOneAddress(t *testing.T) {
+	t.Parallel()
+	a := start(t)
+	a.http.Client().CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	for target, want := range map[string]string{
+		"/v1/properties/":              "/v1/properties",
+		"/v1/properties/?city=A&x=%31": "/v1/properties?city=A&x=%31",
+		"/v1/properties/summary/":      "/v1/properties/summary",
+		"/v1/properties/17/":           "/v1/properties/17",
+		"/v1/properties/17//":          "/v1/properties/17",
+		"/v1/properties/%317":          "/v1/properties/17",
+		"/v1/propert%69es/17":          "/v1/properties/17",
+		"/%76%31/properties":           "/v1/properties",
+		"/v1/properties/%73ummary":     "/v1/properties/summary",
+		"/properties/%31%37/":          "/properties/17",
+		"/healthz/":                    "/healthz",
+		"/openapi%2ejson":              "/openapi.json",
+	} {
+		for _, method := range []string{"GET", "HEAD", "PATCH"} {
+			r := a.write(method, target, "{}")
+			if r.StatusCode != 308 || r.Header.Get("Location") != want {
+				t.Errorf("%s %s: %d to %q, want 308 to %q", method, target, r.StatusCode, r.Header.Get("Location"), want)
+			}
+		}
+	}
+	for _, target := range []string{"//example.org/", "//example.org/%31", "/%2f%2fexample.org/", "///", "/v1/properties/1%2F2", "/v1/properties/%zz"} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.RequestURI = target
+		var err error
+		if r.URL, err = url.ParseRequestURI(target); err != nil {
+			continue // net/http answers 400
+		}
+		w := httptest.NewRecorder()
+		a.server.ServeHTTP(w, r)
+		if to := w.Header().Get("Location"); w.Code != 404 && !(strings.HasPrefix(to, "/%2F") && w.Code == 308) {
+			t.Errorf("%s: %d to %q, want 404", target, w.Code, to)
+		}
 	}
 }
 

@@ -49,10 +49,6 @@ func (t tableRoutes) add(e *echo.Echo) {
 	e.POST(list, t.requireToken(t.create))
 	e.PATCH(row, t.requireToken(t.patch))
 	e.DELETE(row, t.requireToken(t.remove))
-	// Echo would look on and find the routes of a row with the key "summary".
-	e.Match([]string{
-		http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions,
-	}, list+"/summary", readOnly)
 
 	get(e, "/"+t.table.Name+"/:key", t.rowPage)
 	if t.table == t.serving.site.Home() {
@@ -109,13 +105,4 @@ func (v *serving) tableAt(path string) (t *listing.Table, page bool) {
 func get(e *echo.Echo, path string, h echo.HandlerFunc) {
 	e.GET(path, h)
 	e.HEAD(path, h)
-}
-
-// readOnly answers what is neither GET nor HEAD where there is nothing else.
-func readOnly(c echo.Context) error {
-	c.Response().Header().Set(echo.HeaderAllow, "OPTIONS, GET, HEAD")
-	if c.Request().Method == http.MethodOptions {
-		return c.NoContent(http.StatusNoContent)
-	}
-	return echo.ErrMethodNotAllowed
 }

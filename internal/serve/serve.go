@@ -116,6 +116,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.l1 != nil && s.serveL1(v, rec, r) {
 		return
 	}
+	s.route(v, rec, r)
+}
+
+// route answers what is not kept in this process.
+func (s *Server) route(v *serving, rec *recorder, r *http.Request) {
+	if s.otherSpelling(v, rec, r) || s.otherMethod(v, rec, r) {
+		return
+	}
 	v.router.ServeHTTP(rec, r)
 }
 

@@ -18,6 +18,7 @@ import (
 type serving struct {
 	site    *listing.Site
 	router  *echo.Echo
+	methods methods
 	openAPI []byte
 }
 
@@ -35,6 +36,7 @@ func (s *Server) SetSite(site *listing.Site) {
 	}
 	v := &serving{site: site, openAPI: render.OpenAPI(site)}
 	v.router = s.routes(v)
+	v.methods = methodsOf(v.router)
 	s.serving.Store(v)
 	if s.l1 != nil {
 		s.l1.Clear() // nobody asks for what is in it any more

@@ -31,6 +31,9 @@ const (
 
 // create is POST /v1/T.
 func (t tableRoutes) create(c echo.Context) error {
+	if faults := t.noQuery(c.Request()); len(faults) > 0 {
+		return badRequest(faults)
+	}
 	fields, err := t.readDraft(c, true)
 	if err != nil {
 		return err
@@ -71,7 +74,7 @@ func (t tableRoutes) change(c echo.Context, status int, write func(context.Conte
 		return err
 	}
 	p, faults := t.precondition(c.Request())
-	if len(faults) > 0 {
+	if faults = append(faults, t.noQuery(c.Request())...); len(faults) > 0 {
 		return badRequest(faults)
 	}
 	ctx, cancel := t.deadline(c.Request())

@@ -33,19 +33,22 @@ var (
 	ErrNoRights = fmt.Errorf("%w: this role may not execute freshlist.epoch()", ErrNoEpoch)
 	// ErrNotFound: there is no such row.
 	ErrNotFound = errors.New("no such row")
+	// ErrRefused: PostgreSQL has not made the change, though it reports no error: a trigger of the
+	// table has taken it back. Nothing is changed.
+	ErrRefused = errors.New("a trigger of the table has refused the change")
 	// ErrPrecondition: the row is not in the state that the caller asked for.
 	ErrPrecondition = errors.New("the row is in another state")
 )
 
 // RuleError is a write that breaks a rule of the table.
 type RuleError struct {
-	Column string // the column whose rule it is, by its name outside if it has one; empty if that is not known
-	Detail string // what is wrong with the column's value or, without a column, with the row
-	err    error
+	Columns []string // the columns whose rule it is, by their names outside if they have one; none if that is not known
+	Detail  string   // what is wrong with the columns' values or, without a column, with the row
+	err     error
 }
 
-// Error names the column and what PostgreSQL said.
-func (e *RuleError) Error() string { return fmt.Sprintf("rule of %q broken: %v", e.Column, e.err) }
+// Error names the columns and what PostgreSQL said.
+func (e *RuleError) Error() string { return fmt.Sprintf("rule of %q broken: %v", e.Columns, e.err) }
 
 // Unwrap returns PostgreSQL's own error.
 func (e *RuleError) Unwrap() error { return e.err }
@@ -112,19 +115,19 @@ func classifyRead(err error) error {
 func classifySQL(pg *pgconn.PgError, err error) error {
 	switch pg.Code {
 	case notNullViolation:
-		return &RuleError{pg.ColumnName, "must not be null", err}
+		return &RuleError{Detail: "must not be null", err: err}
 	case checkViolation:
-		return &RuleError{pg.ColumnName, "is not allowed by the table", err}
+		return &RuleError{Detail: "is not allowed by the table", err: err}
 	case uniqueViolation, exclusionViolation:
-		return &RuleError{pg.ColumnName, "is taken by another row", err}
+		return &RuleError{Detail: "is taken by another row", err: err}
 	case foreignKeyViolation:
-		return &RuleError{pg.ColumnName, "is tied to rows of another table", err}
+		return &RuleError{Detail: "is tied to rows of another table", err: err}
 	case stringTruncation, numericOutOfRange:
-		return &RuleError{pg.ColumnName, "is too long or out of range", err}
+		return &RuleError{Detail: "is too long or out of range", err: err}
 	case programLimitExceeded:
-		return &RuleError{pg.ColumnName, "has a text that is too long to be indexed", err}
+		return &RuleError{Detail: "has a text that is too long to be indexed", err: err}
 	case raiseException:
-		return &RuleError{pg.ColumnName, "is refused by the table", err}
+		return &RuleError{Detail: "is refused by the table", err: err}
 	case readOnly:
 		return fmt.Errorf("%w: %w", ErrInRecovery, err)
 	case serializationFailure, deadlock, lockNotAvailable:

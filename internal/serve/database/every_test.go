@@ -503,7 +503,7 @@ func sameJSON(t *testing.T, conn *pgx.Conn, a, b listing.Null[listing.Value]) (s
 }
 
 // The column of a broken rule is found by the catalog, whatever the rule is called, and named as
-// it is outside. A rule about several columns names none.
+// it is outside. A rule about several columns names each.
 func TestRulesOfAnyName(t *testing.T) {
 	t.Parallel()
 	db, conn := everyTable(t)
@@ -537,7 +537,7 @@ func TestRulesOfAnyName(t *testing.T) {
 		{"a", []any{"big", 1000}, "big"},
 		{"b", taken[:2], "kind"},
 		{"c", taken[2:], "uid"},
-		{"d", []any{"small", 2, "whole", 1}, ""},
+		{"d", []any{"small", 2, "whole", 1}, "small whole"},
 		{"e", []any{"percent", 101}, "percent"},
 		{"f", []any{"short", "far too long a text"}, ""},
 		{"g", []any{"words", nil}, "words"},
@@ -547,7 +547,7 @@ func TestRulesOfAnyName(t *testing.T) {
 	} {
 		err := create(c.key, c.pairs...)
 		var rule *database.RuleError
-		if !errors.As(err, &rule) || rule.Column != c.want {
+		if !errors.As(err, &rule) || strings.Join(rule.Columns, " ") != c.want {
 			t.Errorf("%v: %v, want a broken rule of %q", c.pairs, err, c.want)
 		}
 	}

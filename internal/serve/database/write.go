@@ -41,7 +41,7 @@ type Written struct {
 type Precondition func(listing.Row) bool
 
 // Writer changes rows of described tables. Its methods may be called concurrently. A write
-// that breaks a rule of the table returns a *RuleError.
+// that breaks a rule of the table returns a *RuleError, one that a trigger has taken back ErrRefused.
 type Writer struct{ pool *Pool }
 
 // NewWriter returns a writer on pool.
@@ -52,7 +52,7 @@ func (w *Writer) Create(ctx context.Context, t *listing.Table, f Fields) (Writte
 	var created Written
 	err := w.transact(ctx, t, func(tx pgx.Tx) (err error) {
 		created, err = written(ctx, tx, insertStatement(t, f))
-		return err
+		return refused(err)
 	})
 	if err != nil {
 		return Written{}, fmt.Errorf("create a row of %s: %w", t.Name, err)
@@ -73,7 +73,7 @@ func (w *Writer) Patch(ctx context.Context, t *listing.Table, key listing.Value,
 		}
 		var err error
 		patched, err = written(ctx, tx, updateStatement(t, key, f))
-		return err
+		return refused(err)
 	})
 	if err != nil {
 		return Written{}, fmt.Errorf("patch %s: %w", t.RowQuery(key), err)
@@ -91,14 +91,31 @@ func (f *Fields) leave(t *listing.Table, r *listing.Row) bool {
 	return true
 }
 
+// refused says of a write that has returned no row that it was not made: the row is there, under
+// this transaction's lock, or was given.
+func refused(err error) error {
+	if errors.Is(err, ErrNotFound) {
+		return ErrRefused
+	}
+	return err
+}
+
 // Delete removes the row of a key, asking may as Patch does.
 func (w *Writer) Delete(ctx context.Context, t *listing.Table, key listing.Value, may Precondition) (Written, error) {
 	var deleted Written
 	err := w.locked(ctx, t, key, may, func(tx pgx.Tx, current Written) error {
 		deleted.Xid = current.Xid
 		s := &statement{table: t}
-		s.add("delete from ", s.relation(), s.whereKey("", key))
-		return s.each(ctx, tx.Conn(), nil)
+		s.add("delete from ", s.relation(), s.whereKey("", key), " returning 1")
+		gone := false
+		err := s.each(ctx, tx.Conn(), func([]pgconn.FieldDescription, [][]byte) error {
+			gone = true
+			return nil
+		})
+		if err == nil && !gone {
+			return ErrRefused
+		}
+		return err
 	})
 	if err != nil {
 		return Written{}, fmt.Errorf("delete %s: %w", t.RowQuery(key), err)

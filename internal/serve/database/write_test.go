@@ -172,7 +172,7 @@ func TestRules(t *testing.T) {
 	} {
 		_, err := writer.Create(t.Context(), properties(), f)
 		var rule *database.RuleError
-		if !errors.As(err, &rule) || rule.Column != want && rule.Column != "" {
+		if !errors.As(err, &rule) || len(rule.Columns) > 0 && rule.Columns[0] != want {
 			t.Errorf("%s: %v, want a broken rule of it", want, err)
 		}
 	}

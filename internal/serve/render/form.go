@@ -133,7 +133,7 @@ func (f fields) group(c *listing.Column) (g group) {
 			g.Fields = append(g.Fields, f.bound(p.Name, "At most", c))
 		case description.Contains:
 			g.Kind = "text"
-			g.Fields = []field{f.list(p.Name, label(c), "All of these, with commas between.")}
+			g.Fields = []field{f.list(p.Name, label(c), `All of these, with commas between. A comma in one: \,`)}
 		default:
 			if values := knownValues(c); len(values) > 0 {
 				g.Kind, g.Facet = "checks", ""
@@ -141,7 +141,7 @@ func (f fields) group(c *listing.Column) (g group) {
 				continue
 			}
 			g.Kind = "text"
-			g.Fields = []field{f.list(p.Name, label(c), "As it is listed, with commas between.")}
+			g.Fields = []field{f.list(p.Name, label(c), `As it is listed, with commas between. A comma in it: \,`)}
 		}
 	}
 	if g.Kind == "" {
@@ -166,8 +166,7 @@ func knownValues(c *listing.Column) []string {
 	case listing.Label:
 		values = c.Type.Labels
 	}
-	askable := func(v string) bool { return v != "" && !strings.Contains(v, ",") }
-	if len(values) > most || slices.ContainsFunc(values, func(v string) bool { return !askable(v) }) {
+	if len(values) > most || slices.Contains(values, "") { // which cannot be asked for
 		return nil
 	}
 	return values
@@ -214,7 +213,7 @@ func (f fields) one(name, label, none string, values ...string) field {
 // while they are chosen.
 func (f fields) several(name string, c *listing.Column, values []string) field {
 	field := f.entry(name, label(c))
-	chosen := strings.Split(field.Value, ",")
+	chosen := slices.Collect(listing.SplitList(field.Value))
 	values = slices.Clone(values)
 	for _, v := range chosen {
 		if v != "" && !slices.Contains(values, v) {
@@ -222,7 +221,7 @@ func (f fields) several(name string, c *listing.Column, values []string) field {
 		}
 	}
 	for _, v := range values {
-		field.Choices = append(field.Choices, choice{v, choiceWords(c, v), slices.Contains(chosen, v)})
+		field.Choices = append(field.Choices, choice{listing.EscapeItem(v), choiceWords(c, v), slices.Contains(chosen, v)})
 	}
 	return field
 }

@@ -198,8 +198,7 @@ func fact(t *listing.Table, c *listing.Column, v listing.Value) string {
 }
 
 // sameValue is the address of a list with one value of a column only; nothing if there is no
-// filter for that, or no request can ask for the value: one with a comma, say, which parts a
-// list.
+// filter for that, or no request can ask for the value: one that is too long, say.
 func sameValue(q listing.Query, column int, v listing.Value) string {
 	t := q.Table
 	for i := range t.Parameters {

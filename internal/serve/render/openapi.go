@@ -225,8 +225,14 @@ func parameterAPI(t *listing.Table, p *description.Parameter) object {
 	switch p.Kind {
 	case description.AnyOf, description.Contains:
 		text := "The " + what + " is any of these, compared exactly. The name may also be repeated."
+		if isText(c) {
+			text += ` A comma in a value is written \,, a backslash \\.`
+		}
 		if p.Kind == description.Contains {
 			text = "All of these are among the " + what + ". The name may also be repeated."
+			if isText(c) {
+				text += ` A comma in a value is written \,, a backslash \\.`
+			}
 		}
 		return append(o, object{
 			{"description", text}, {"style", "form"}, {"explode", false},
@@ -428,6 +434,9 @@ func writtenProperties(t *listing.Table, whole bool) (all object, required []str
 	for _, n := range Writable(t, whole) {
 		c := &t.Columns[n]
 		o := writtenSchema(c, !c.NotNull)
+		if MustSay(c) {
+			o = append(o, member{"minLength", 1}, member{"pattern", `\S`})
+		}
 		text := unitWords(t, c)
 		if c.Form == listing.Decimal && c.Scale > 0 {
 			text += " " + capitalized(atMostDecimals(c.Scale)) + "."
@@ -456,6 +465,13 @@ func Writable(t *listing.Table, whole bool) (columns []int) {
 		add(n)
 	}
 	return columns
+}
+
+// MustSay reports whether a column needs a text that is not empty: it has no default, so whoever
+// creates a row has to give it, and nothing is no answer.
+func MustSay(c *listing.Column) bool {
+	text := c.Form == listing.Words || c.Form == listing.Spelled && c.Type.Kind == description.Char
+	return text && c.NotNull && !c.Default && len(c.OneOf) == 0
 }
 
 // valueSchema is the schema of a column's value in an answer.

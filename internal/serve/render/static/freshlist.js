@@ -75,7 +75,7 @@
 		const text = printed[group.dataset.show] ?? ((value) => value);
 		const field = group.querySelector(".field");
 		const input = field.querySelector("input");
-		const chosen = input.value.split(",").filter((v) => v !== "");
+		const chosen = items(input.value).filter((v) => v !== "");
 		const counts = new Map(facets.filter((f) => f.value !== null).map((f) => [String(f.value), f.count]));
 		const others = [...counts.keys()].filter((v) => askable(v) && !chosen.includes(v));
 		const values = [...chosen, ...others];
@@ -88,7 +88,7 @@
 		list.className = "checks";
 		for (const value of values) {
 			const box = document.createElement("input");
-			Object.assign(box, { type: "checkbox", name: input.name, value, checked: chosen.includes(value) });
+			Object.assign(box, { type: "checkbox", name: input.name, value: item(value), checked: chosen.includes(value) });
 			list.append(checkLabel(box, text(value), counts.get(value) ?? 0));
 		}
 		set.append(legend, list);
@@ -104,8 +104,10 @@
 
 	const mostFacets = 100; // a summary names no more values of a column
 
-	// A list of values is written with commas, so a value with one cannot be in it.
-	const askable = (value) => value !== "" && !value.includes(",");
+	// A list of values is written with commas between; a backslash makes one a part of its value.
+	const item = (value) => value.replace(/[,\\]/g, "\\$&");
+	const items = (list) => list.match(/(?:\\[,\\]|[^,])+/g)?.map((v) => v.replace(/\\([,\\])/g, "$1")) ?? [];
+	const askable = (value) => value !== "";
 
 	function checkLabel(box, text, count) {
 		const label = document.createElement("label");
