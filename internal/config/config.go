@@ -14,8 +14,8 @@ import (
 
 // Shared is what both processes need.
 type Shared struct {
-	DatabaseURL     Secret        // DATABASE_URL: PostgreSQL, as this process' role
-	RedisURL        Secret        // REDIS_URL: the Redis of the deployment, as package redisurl reads it
+	DatabaseURL     Secret        // DATABASE_URL, DATABASE_PASSWORD: PostgreSQL, as this process' role
+	RedisURL        Secret        // REDIS_URL, REDIS_PASSWORD: the Redis of the deployment, as package redisurl reads it
 	RedisCluster    bool          // REDIS_URL leads to a cluster
 	RedisTLS        TLS           // REDIS_CA_FILE, REDIS_CERT_FILE, REDIS_KEY_FILE
 	RedisPrefix     string        // REDIS_PREFIX: first word of every key and channel
@@ -58,7 +58,7 @@ type Invalidator struct {
 
 // Database is the configuration of commands that need nothing but PostgreSQL.
 type Database struct {
-	URL Secret // DATABASE_URL
+	URL Secret // DATABASE_URL, DATABASE_PASSWORD
 	Log Log
 }
 

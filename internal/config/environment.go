@@ -182,6 +182,32 @@ func (e *environment) requiredSecret(name, example string) (value, from string) 
 	return value, from
 }
 
+// withPassword puts the password of a variable of its own, such as REDIS_PASSWORD, into an
+// address, so that nobody has to escape one. from is the variable of the address.
+func (e *environment) withPassword(address, from, name string) string {
+	password, by := e.secret(name)
+	if password == "" {
+		return address
+	}
+	scheme, rest, found := strings.Cut(address, "://")
+	if !found {
+		return address // which will be refused
+	}
+	end := strings.IndexAny(rest, "/?#")
+	if end < 0 {
+		end = len(rest)
+	}
+	user, hosts, named := strings.Cut(rest[:end], "@")
+	switch {
+	case !named:
+		user, hosts = "", rest[:end]
+	case strings.Contains(user, ":"):
+		e.fault(by, "is set, and "+from+" holds a password, too", "leave one of them out")
+		return address
+	}
+	return scheme + "://" + user + url.UserPassword("", password).String() + "@" + hosts + rest[end:]
+}
+
 // databaseURL reads the address of PostgreSQL. It may hold a password, so no fault shows it.
 func (e *environment) databaseURL() Secret {
 	const example = "postgres://freshlist_api:password@127.0.0.1:5432/freshlist"
@@ -189,10 +215,11 @@ func (e *environment) databaseURL() Secret {
 	if from == "" {
 		return ""
 	}
+	value = e.withPassword(value, from, "DATABASE_PASSWORD")
 	u, err := url.Parse(value)
 	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" || u.Host == "" && u.Path == "" {
 		e.fault(from, "is not an address that begins with postgres:// or postgresql://",
-			"for example DATABASE_URL="+example+" (escape special characters of a password: %40 for @)")
+			"for example DATABASE_URL="+example+" (write %40 for an @ in the password, or set DATABASE_PASSWORD to it as it is)")
 		return ""
 	}
 	return Secret(value)
@@ -204,6 +231,7 @@ func (e *environment) redisURL() (Secret, redisurl.Address) {
 	if from == "" {
 		return "", redisurl.Address{TLS: true} // nobody knows: no further fault comes of it
 	}
+	value = e.withPassword(value, from, "REDIS_PASSWORD")
 	address, err := redisurl.Parse(value)
 	if err != nil {
 		e.fault(from, err.Error(), "for example "+redisurl.Example)

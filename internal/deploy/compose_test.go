@@ -36,7 +36,7 @@ type service struct {
 }
 
 // ours says whether the service runs a program of this repository.
-func (s service) ours() bool { return s.Image == "freshlist" }
+func (s service) ours() bool { return s.Image == "freshlist-programs" }
 
 type compose struct {
 	Services map[string]service
@@ -97,7 +97,7 @@ func TestLeastPrivilege(t *testing.T) {
 		if s.User != "65532:65532" || !s.ReadOnly || !slices.Equal(s.CapDrop, []string{"ALL"}) || len(s.Volumes) > 0 {
 			t.Errorf("%s: user %q, read-only %t, dropped %v, volumes %v", name, s.User, s.ReadOnly, s.CapDrop, s.Volumes)
 		}
-		if url := s.Environment["DATABASE_URL"]; !strings.HasPrefix(url, "postgres://freshlist_"+roles[name]+":") {
+		if url := s.Environment["DATABASE_URL"]; !strings.HasPrefix(url, "postgres://freshlist_"+roles[name]+"@") {
 			t.Errorf("%s connects to %s", name, url)
 		}
 	}

@@ -27,8 +27,9 @@ type outside struct {
 	bin      string   // holds our programs
 	path     string   // finds PostgreSQL's and Redis' programs
 	postgres *url.URL // of the superuser, in the database freshlist
-	redis    *url.URL
-	addr     string // of the API
+	redis    *url.URL // without its password
+	password string   // of Redis
+	addr     string   // of the API
 	env      map[string][]string
 }
 
@@ -59,14 +60,19 @@ func newOutside(t *testing.T) *outside {
 		t.Fatalf("redis runs %q", command)
 	}
 	o.redis = parse(t, redistest.Start(t, flags(t, command[3:])...).URL())
+	o.password, _ = o.redis.User.Password()
+	o.redis.User = nil
 
 	apiPort, invalidatorPort := freePort(t), freePort(t)
 	o.addr = "127.0.0.1:" + apiPort
 	replace := strings.NewReplacer("@postgres:5432/", "@"+o.postgres.Host+"/", ":8080", ":"+apiPort, ":8081", ":"+invalidatorPort)
 	for name, s := range o.Services {
 		for variable, value := range s.Environment {
-			if variable == "REDIS_URL" {
+			switch variable {
+			case "REDIS_URL":
 				value = o.redis.String()
+			case "REDIS_PASSWORD":
+				value = o.password
 			}
 			o.env[name] = append(o.env[name], variable+"="+replace.Replace(value))
 		}
@@ -204,11 +210,10 @@ func (o *outside) checkServers() {
 	o.run(o.tool(postgres[1], postgres[2:]...))
 
 	redis := o.Services["redis"].Healthcheck.Test
-	password, _ := o.redis.User.Password()
-	for _, p := range []string{password, "wrong"} {
+	for _, p := range []string{o.password, "wrong"} {
 		check := exec.Command("sh", "-c", strings.Replace(redis[1], "redis-cli", "redis-cli -p "+o.redis.Port(), 1))
 		check.Env = []string{o.path, "REDISCLI_AUTH=" + p}
-		if said, err := check.CombinedOutput(); (err == nil) != (p == password) {
+		if said, err := check.CombinedOutput(); (err == nil) != (p == o.password) {
 			o.Errorf("health check of redis with password %q: %v: %s", p, err, said)
 		}
 	}
