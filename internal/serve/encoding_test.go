@@ -84,7 +84,7 @@ func TestScaled(t *testing.T) {
 		if c.scale == 0 {
 			column = listingtest.Properties().Columns[listingtest.Properties().Column("living_area")]
 		}
-		got, must := readValue(&column, json.RawMessage(c.number))
+		got, must := column.ReadJSON(json.RawMessage(c.number))
 		if got.Number != c.want || (must == "") != c.ok {
 			t.Errorf("%s with %d decimals is %d, %q, want %d, %v", c.number, c.scale, got.Number, must, c.want, c.ok)
 		}

@@ -44,39 +44,6 @@ func readMembers(body []byte) (m members, err error) {
 	return m, nil
 }
 
-// memberTwice returns a name that an object inside of a JSON text has more than once.
-func memberTwice(raw json.RawMessage) (name string, twice bool) {
-	d := json.NewDecoder(bytes.NewReader(raw))
-	var open []map[string]bool // of each object that has begun; nil of an array
-	named := false             // the next token of an object is a name
-	for {
-		token, err := d.Token()
-		if err != nil {
-			return "", false // the end: it is JSON
-		}
-		switch token {
-		case json.Delim('{'):
-			open, named = append(open, map[string]bool{}), true
-			continue
-		case json.Delim('['):
-			open = append(open, nil)
-			continue
-		case json.Delim('}'), json.Delim(']'):
-			open = open[:len(open)-1]
-		default:
-			if within := len(open) > 0 && open[len(open)-1] != nil; within && named {
-				text, _ := token.(string)
-				if open[len(open)-1][text] {
-					return text, true
-				}
-				open[len(open)-1][text], named = true, false
-				continue
-			}
-		}
-		named = len(open) > 0 && open[len(open)-1] != nil
-	}
-}
-
 // hasLoneSurrogate reports whether an escape in a JSON text is half of a pair: encoding/json would
 // read another character, and another text would be stored than was sent.
 func hasLoneSurrogate(raw json.RawMessage) bool {

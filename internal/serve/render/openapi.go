@@ -434,7 +434,7 @@ func writtenProperties(t *listing.Table, whole bool) (all object, required []str
 	for _, n := range Writable(t, whole) {
 		c := &t.Columns[n]
 		o := writtenSchema(c, !c.NotNull)
-		if MustSay(c) {
+		if c.MustSay() {
 			o = append(o, member{"minLength", 1}, member{"pattern", `\S`})
 		}
 		text := unitWords(t, c)
@@ -465,13 +465,6 @@ func Writable(t *listing.Table, whole bool) (columns []int) {
 		add(n)
 	}
 	return columns
-}
-
-// MustSay reports whether a column needs a text that is not empty: it has no default, so whoever
-// creates a row has to give it, and nothing is no answer.
-func MustSay(c *listing.Column) bool {
-	text := c.Form == listing.Words || c.Form == listing.Spelled && c.Type.Kind == description.Char
-	return text && c.NotNull && !c.Default && len(c.OneOf) == 0
 }
 
 // valueSchema is the schema of a column's value in an answer.
@@ -573,22 +566,8 @@ func writtenSchema(c *listing.Column, null bool) object {
 		return enum(c.OneOf)
 	}
 	o := object{{"type", types("string", null)}}
-	if most := MaxLength(c); most > 0 {
+	if most := c.MaxLength(); most > 0 {
 		o = append(o, member{"maxLength", most})
 	}
 	return o
-}
-
-// MaxLength returns how many characters a text of a column can have; 0 if that is not known.
-func MaxLength(c *listing.Column) int {
-	if c.Type.Kind != description.Varchar && c.Type.Kind != description.Char {
-		return 0
-	}
-	_, rest, _ := strings.Cut(c.Type.Name, "(")
-	digits, _, _ := strings.Cut(rest, ")")
-	n, err := strconv.Atoi(digits)
-	if err != nil {
-		return 0
-	}
-	return n
 }
