@@ -29,6 +29,7 @@ func (t *tableResolver) names() {
 	t.orderNames()
 	t.memberNames()
 	t.summaryNames()
+	t.sourceNames()
 }
 
 // outside is what JSON and addresses call a column.
@@ -240,6 +241,7 @@ func (t *tableResolver) assembleColumn(a *Attribute) Column {
 	if c != nil {
 		column.Member, column.Label = c.outside(), cmp.Or(c.Label.Value, words(c.outside()))
 		column.Show, column.Unit, column.Weight = c.Show.Value, c.Unit.Value, c.Search.Value
+		column.From = c.assembleSources()
 	}
 	if shown {
 		column.Show = cmp.Or(column.Show, defaultShow(a.Type))

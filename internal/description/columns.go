@@ -51,6 +51,7 @@ func (t *tableResolver) column(c *FileColumn) {
 		refuse(c.Unit.At, "cannot have a unit", refusal{"it is no number", "remove it"})
 	}
 	t.writes(c, a, refuse)
+	t.sources(c, a)
 	t.idle(c, a)
 	t.slow(c, a)
 }

@@ -63,6 +63,8 @@ type Column struct {
 	Unit   string `json:"unit,omitempty"`
 	Weight string `json:"weight,omitempty"` // in a text search
 	Write  string `json:"write,omitempty"`  // what a write does to it: Settable, SetNow or nothing
+
+	From []Source `json:"from,omitempty"` // its other names in files to import, the best first
 }
 
 // What a write through the API does to a column.

@@ -13,7 +13,7 @@ import (
 
 // Format is the version of what Encode writes. Whoever reads another one knows nothing of
 // the tables.
-const Format = 2
+const Format = 3
 
 // maxEncoded is the length of the longest text that Decode reads.
 const maxEncoded = 16 << 20
@@ -120,6 +120,9 @@ func (d *Description) validateTable(t *Table) error {
 		}
 		if !c.validLimits() {
 			return fmt.Errorf("column %q: its checks are not described", c.Name)
+		}
+		if !c.validSources() {
+			return fmt.Errorf("column %q: two of its names are the same", c.Name)
 		}
 	}
 	for _, list := range [][]int{{t.Key, t.Label, t.Newest}, t.Search, t.List, t.Item, t.Stats} {

@@ -44,7 +44,7 @@ func TestEncode(t *testing.T) {
 // epoch. Whoever means to change it raises Format.
 func TestFormat(t *testing.T) {
 	t.Parallel()
-	const format, identity = 2, "508715fcdc16cbd218ec5940f1e7d184"
+	const format, identity = 3, "69105f86b8abaffc0d56bbe221d8bba0"
 	if got := good(t).Identity(); description.Format != format || got != identity {
 		t.Errorf("format %d, identity %s", description.Format, got)
 	}
@@ -129,7 +129,7 @@ func TestDecodeRefuses(t *testing.T) {
 			t.Errorf("%s: not refused", name)
 		}
 	}
-	_, err := description.Decode([]byte(strings.Replace(text, `"format":2`, `"format":1`, 1)))
+	_, err := description.Decode([]byte(strings.Replace(text, `"format":3`, `"format":2`, 1)))
 	if !errors.Is(err, description.ErrFormat) {
 		t.Errorf("another format: %v", err)
 	}
@@ -137,7 +137,7 @@ func TestDecodeRefuses(t *testing.T) {
 
 func FuzzDecode(f *testing.F) {
 	f.Add(good(f).Encode())
-	f.Add([]byte(`{"format":2,"tables":[{"columns":[{}]}]}`))
+	f.Add([]byte(`{"format":3,"tables":[{"columns":[{}]}]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		d, err := description.Decode(text)
 		if err != nil {

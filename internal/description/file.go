@@ -35,6 +35,7 @@ type FileColumn struct {
 	As, Label, Filter, Param, SortName, Search, Show, Unit Located[string]
 	On, WriteWord                                          Located[string]
 	Facet, Sort, Stats, Write                              Located[bool]
+	From                                                   []FileSource
 }
 
 // FileJoin is one member of with.
@@ -156,6 +157,8 @@ func (c *FileColumn) shape() shape {
 		{name: "write", doc: "Whether a write through the API sets the column; now: each one sets it to the present time", shape: flagOrShape{
 			&c.Write, choiceShape{&c.WriteWord, []string{"now"}, "true, false or now"}, "true, false or now", "now",
 		}},
+		{name: "from", doc: "Other names of the column in files to import, such as ListPrice, the best first; below a name, what its values mean",
+			shape: fromShape{&c.From}},
 	}}
 }
 
