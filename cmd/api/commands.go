@@ -10,9 +10,10 @@ import (
 
 	"github.com/freshlist/freshlist/internal/cli"
 	"github.com/freshlist/freshlist/internal/config"
+	"github.com/freshlist/freshlist/internal/csvimport"
 	"github.com/freshlist/freshlist/internal/probe"
 	"github.com/freshlist/freshlist/internal/schema"
-	"github.com/freshlist/freshlist/internal/session"
+	"github.com/freshlist/freshlist/internal/telemetry"
 )
 
 func health(ctx context.Context, getenv config.Getenv) error {
@@ -85,7 +86,7 @@ func migrate(getenv config.Getenv, stdout io.Writer, do func(url string) error) 
 	return err
 }
 
-func seedCommand(getenv config.Getenv, stdout io.Writer) *cobra.Command {
+func seedCommand(getenv config.Getenv, stdout, stderr io.Writer) *cobra.Command {
 	var rows int
 	c := &cobra.Command{
 		Use: "seed", Short: "Load the sample listings, and more of them up to N rows", Args: cli.Arguments(0, 0, ""),
@@ -95,25 +96,22 @@ func seedCommand(getenv config.Getenv, stdout io.Writer) *cobra.Command {
 			if rows < 0 {
 				return cli.WrongUsage(cmd, "--rows must be 0 or more, not %d", rows)
 			}
-			return seed(cmd.Context(), getenv, stdout, rows)
+			return seed(cmd.Context(), getenv, stdout, stderr, rows)
 		},
 	}
 	c.Flags().IntVar(&rows, "rows", 0, "top the table up to this many `rows`")
 	return c
 }
 
-func seed(ctx context.Context, getenv config.Getenv, stdout io.Writer, rows int) error {
-	c, err := config.LoadDatabase(getenv)
+func seed(ctx context.Context, getenv config.Getenv, stdout, stderr io.Writer, rows int) error {
+	progress := csvimport.NewProgress(stderr, telemetry.IsTerminal(stderr))
+	defer progress.Close()
+	conn, err := connectToImport(ctx, "freshlist-seed", getenv, progress)
 	if err != nil {
 		return err
 	}
-	owner := session.For("freshlist-seed").With("search_path", session.TriggerPath)
-	conn, err := owner.Connect(ctx, c.URL.Reveal())
-	if err != nil {
-		return fmt.Errorf("connect to PostgreSQL: %w", err)
-	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	added, err := schema.Seed(ctx, conn, rows)
+	added, err := schema.SeedWithProgress(ctx, conn, rows, progress)
 	if err != nil {
 		return err
 	}

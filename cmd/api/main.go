@@ -35,7 +35,8 @@ func commands(getenv config.Getenv, stdout, stderr io.Writer) *cobra.Command {
 			RunE:    func(cmd *cobra.Command, _ []string) error { return serveAPI(cmd.Context(), getenv, stderr) },
 		},
 		migrateCommand(getenv, stdout),
-		seedCommand(getenv, stdout),
+		seedCommand(getenv, stdout, stderr),
+		importCommand(getenv, stdout, stderr),
 		describeCommand(getenv, stdout),
 		&cobra.Command{
 			Use: "health", Short: "Exit 0 if the API at HTTP_ADDR is ready, else 1", Args: cli.Arguments(0, 0, ""),

@@ -12,7 +12,7 @@ func TestHelp(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{
 		{"--help"}, {"-h"}, {"help"}, {"serve", "--help"}, {"migrate", "--help"}, {"migrate", "down", "-h"}, {"seed", "--help"},
-		{"describe", "--help"}, {"help", "describe"}, {"health", "--help"}, {"completion", "--help"},
+		{"describe", "--help"}, {"import", "--help"}, {"help", "describe"}, {"health", "--help"}, {"completion", "--help"},
 	} {
 		out, err := api(t, "", args...)
 		if err != nil || !strings.Contains(out, "Usage:") || !strings.Contains(out, "api") {

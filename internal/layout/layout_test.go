@@ -36,7 +36,7 @@ var reserved = map[string][]string{
 	"github.com/labstack/echo": {"internal/serve", "internal/bench"},
 	"github.com/spf13/cobra":   {"internal/cli", "cmd"},
 	"github.com/jackc/pgx/v5": {
-		"internal/schema", "internal/invalidate", "internal/serve/database", "internal/doctor", "internal/session", // where SQL is
+		"internal/schema", "internal/csvimport", "internal/invalidate", "internal/serve/database", "internal/doctor", "internal/session", // where SQL is
 		"internal/local", "internal/pgtest", "internal/coherence", "internal/bench", "cmd",
 	},
 	"github.com/redis/go-redis": {

@@ -1,10 +1,13 @@
 package schema
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/csv"
+	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -13,6 +16,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/freshlist/freshlist/db"
+	"github.com/freshlist/freshlist/internal/csvimport"
+	"github.com/freshlist/freshlist/internal/listing"
 )
 
 // sampleStart is when the first sample listing was made; each later one came
@@ -26,10 +31,21 @@ const sampleStep = 7 * time.Minute
 // each time. It returns how many it added; rows = 0 asks for the sample only. A
 // table that has anything in it does not get the sample.
 func Seed(ctx context.Context, conn *pgx.Conn, rows int) (added int64, err error) {
+	return SeedWithProgress(ctx, conn, rows, nil)
+}
+
+// SeedWithProgress is Seed for somebody who wants to see how far it is.
+func SeedWithProgress(ctx context.Context, conn *pgx.Conn, rows int, progress *csvimport.Progress) (added int64, err error) {
 	sample, err := readSample()
 	if err != nil {
 		return 0, err
 	}
+	shipped := Shipped()
+	d, _, err := shipped.resolveOn(ctx, conn)
+	if err != nil {
+		return 0, fmt.Errorf("seed: %w", err)
+	}
+	table := listing.NewSite(d).Home()
 	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "lock table public.properties in share row exclusive mode"); err != nil {
 			return fmt.Errorf("lock public.properties: %w", err)
@@ -45,38 +61,50 @@ func Seed(ctx context.Context, conn *pgx.Conn, rows int) (added int64, err error
 		if last < first {
 			return nil
 		}
-		added, err = copyListings(ctx, tx, sample, have == 0, first, last)
+		file, stop := writeListings(sample, have == 0, first, last)
+		defer stop()
+		s, err := csvimport.Load(ctx, tx, table, file, csvimport.Options{File: "the sample", Progress: progress})
+		added = s.Added
 		return err
 	})
+	if err == nil && added > 0 {
+		err = csvimport.Analyze(ctx, conn, table, progress)
+	}
 	if err != nil {
 		return 0, fmt.Errorf("seed: %w", err)
 	}
 	return added, nil
 }
 
-// copyListings adds listings number first to last of the endless sequence that the
-// sample begins. Into an empty table they go with their numbers as ids.
-func copyListings(ctx context.Context, tx pgx.Tx, sample []sampleRow, numbered bool, first, last int64) (int64, error) {
+// writeListings writes listings number first to last of the endless sequence that the sample
+// begins, as a file to import. Into an empty table they go with their numbers as ids. stop ends
+// the writing.
+func writeListings(sample []sampleRow, numbered bool, first, last int64) (file io.Reader, stop func()) {
 	columns := strings.Fields("title description property_type status price city postal_code bedrooms bathrooms living_area latitude longitude created_at updated_at")
 	if numbered {
 		columns = append([]string{"id"}, columns...)
 	}
-	n := first - 1
-	added, err := tx.CopyFrom(ctx, pgx.Identifier{"public", "properties"}, columns, pgx.CopyFromFunc(func() ([]any, error) {
-		if n++; n > last {
-			return nil, nil
+	r, w := io.Pipe()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		buffered := bufio.NewWriterSize(w, 1<<16)
+		lines := csv.NewWriter(buffered)
+		err := lines.Write(columns)
+		for n := first; n <= last && err == nil; n++ {
+			values := listingNumber(sample, n).values()
+			if numbered {
+				values = append([]string{strconv.FormatInt(n, 10)}, values...)
+			}
+			err = lines.Write(values)
 		}
-		values := listingNumber(sample, n).values()
-		if numbered {
-			values = append([]any{n}, values...)
-		}
-		return values, nil
-	}))
-	if err != nil || !numbered {
-		return added, err
+		lines.Flush()
+		w.CloseWithError(errors.Join(err, buffered.Flush()))
+	}()
+	return r, func() {
+		r.Close()
+		<-done
 	}
-	_, err = tx.Exec(ctx, "select setval(pg_get_serial_sequence('public.properties', 'id'), $1)", last)
-	return added, err
 }
 
 // sampleRow is one listing of the sample, and the time it was made.
@@ -107,15 +135,17 @@ func listingNumber(sample []sampleRow, n int64) sampleRow {
 }
 
 // values returns the row as columns from title to updated_at.
-func (r sampleRow) values() []any {
+func (r sampleRow) values() []string {
 	kind := strings.ReplaceAll(r.propertyType, "_", "-")
 	title := fmt.Sprintf("%d-bed %s in %s", r.bedrooms, kind, pretty(r.city))
 	description := fmt.Sprintf("A %s property with %s and %s on %d square feet. It is in %s, postal code %s.",
 		strings.ToLower(kind), plural(strconv.Itoa(int(r.bedrooms)), "bedroom"), plural(r.bathrooms, "bathroom"),
 		r.livingArea, pretty(r.city), r.postalCode)
-	return []any{
-		title, description, r.propertyType, "for_sale", strconv.FormatInt(r.price, 10), r.city, r.postalCode,
-		r.bedrooms, r.bathrooms, r.livingArea, r.latitude, r.longitude, r.made, r.made,
+	float := func(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
+	made := r.made.Format(time.RFC3339)
+	return []string{
+		title, description, r.propertyType, "for_sale", strconv.FormatInt(r.price, 10), r.city, r.postalCode, strconv.Itoa(int(r.bedrooms)),
+		r.bathrooms, strconv.Itoa(int(r.livingArea)), float(r.latitude), float(r.longitude), made, made,
 	}
 }
 

@@ -14,7 +14,7 @@ func NewLogger(w io.Writer, c config.Log) *slog.Logger {
 	format := c.Format
 	if format == "" {
 		format = config.FormatJSON
-		if isTerminal(w) {
+		if IsTerminal(w) {
 			format = config.FormatText
 		}
 	}
@@ -31,7 +31,8 @@ func seconds(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-func isTerminal(w io.Writer) bool {
+// IsTerminal reports whether what is written goes to a terminal.
+func IsTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	if !ok {
 		return false
