@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -25,6 +26,7 @@ import (
 const (
 	redisBudget = 100 * time.Millisecond // for one call; then the page is served without Redis
 	leaseTime   = 5 * time.Second        // for one fill
+	tokenShare  = 4                      // the part of the connections that reads with a token may have: one in so many
 	drainTime   = 10 * time.Second       // for the requests that have begun when the process is told to stop
 )
 
@@ -63,6 +65,11 @@ func serveAPI(ctx context.Context, getenv config.Getenv, stderr io.Writer) (err 
 		Writes:     database.NewWriter(pool),
 		Ready:      pool.Ping,
 		WriteToken: c.WriteToken.Reveal(),
+
+		CORSOrigins:    c.CORSOrigins,
+		PrivateMetrics: c.MetricsAddr != "",
+		DrainDelay:     c.DrainDelay,
+
 		Timeout:    c.RequestTimeout,
 		L1MaxBytes: l1Bytes(c),
 		L1Life:     c.StalenessBound + c.RequestTimeout,
@@ -78,10 +85,38 @@ func serveAPI(ctx context.Context, getenv config.Getenv, stderr io.Writer) (err 
 	if err != nil {
 		return fmt.Errorf("listen on HTTP_ADDR: %w", err)
 	}
+	stopMetrics, err := serveMetrics(ctx, c.MetricsAddr, server.MetricsHandler(), log)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	defer stopMetrics()
 	defer subscribe(ctx, rdb, spaceOf(c), server.PurgeSubscriber())()
 	defer showActivity(ctx, rdb, spaceOf(c), metrics, state, listener.Addr().String())()
 	log.InfoContext(ctx, "serving", "address", listener.Addr().String(), "cache", c.Cache)
 	return server.Run(ctx, listener, drainTime)
+}
+
+// serveMetrics serves the metrics at an address of their own, if there is one, until the function
+// that it returns is called.
+func serveMetrics(ctx context.Context, addr string, h http.Handler, log *slog.Logger) (stop func(), err error) {
+	if addr == "" {
+		return func() {}, nil
+	}
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen on METRICS_ADDR: %w", err)
+	}
+	server := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = server.Serve(l) // it ends by Close
+	}()
+	log.InfoContext(ctx, "serving metrics", "address", l.Addr().String())
+	return func() {
+		_ = server.Close()
+		<-done
+	}, nil
 }
 
 // warnOfRedis logs what is not as it should be with Redis. What the state will say anyway,
@@ -136,5 +171,6 @@ func reads(c config.API, rdb redis.UniversalClient, pool *database.Pool, metrics
 		Bound:            c.StalenessBound,
 		Timeout:          c.RequestTimeout,
 		Off:              !c.Cache,
+		TokenReads:       max(1, c.DatabaseMaxConns/tokenShare),
 	})
 }

@@ -44,7 +44,10 @@ type API struct {
 	QuerysetTTL      time.Duration // QUERYSET_TTL: longest life of a query's rows in Redis
 	L1MaxBytes       int64         // L1_MAX_BYTES: bound of the in-process cache, 0 for none
 	Cache            bool          // CACHE: false if every read goes to the database
-	WriteToken       Secret        // WRITE_TOKEN: bearer token of writes, "" if nobody may write
+	WriteToken       Secret        // WRITE_TOKEN: bearer token of writes, or two with a comma between, "" if nobody may write
+	MetricsAddr      string        // METRICS_ADDR: metrics and profiles, "" if the metrics are at Addr
+	CORSOrigins      string        // CORS_ORIGINS: origins that browsers may read from, with commas between
+	DrainDelay       time.Duration // DRAIN_DELAY: from the end of being ready to that of the listener
 	DatabaseMaxConns int           // DATABASE_MAX_CONNS: bound of concurrent database reads
 	RequestTimeout   time.Duration // REQUEST_TIMEOUT: longest wait of a request for the database
 	LiveMax          int           // LIVE_MAX: bound of queries that are cached at once
@@ -76,7 +79,10 @@ func LoadAPI(getenv Getenv) (API, error) {
 		QuerysetTTL:      e.duration("QUERYSET_TTL", time.Hour, time.Second, 30*24*time.Hour),
 		L1MaxBytes:       e.bytes("L1_MAX_BYTES", "64MiB"),
 		Cache:            e.oneOf("CACHE", "on", "on", "off") == "on",
-		WriteToken:       e.token("WRITE_TOKEN"),
+		WriteToken:       e.tokens("WRITE_TOKEN"),
+		MetricsAddr:      e.optionalAddr("METRICS_ADDR", "127.0.0.1:9090"),
+		CORSOrigins:      e.origins("CORS_ORIGINS"),
+		DrainDelay:       e.duration("DRAIN_DELAY", 0, 0, 10*time.Minute),
 		DatabaseMaxConns: e.integer("DATABASE_MAX_CONNS", max(8, 2*runtime.GOMAXPROCS(0)), 1, 10_000),
 		RequestTimeout:   e.duration("REQUEST_TIMEOUT", 5*time.Second, 10*time.Millisecond, 5*time.Minute),
 		LiveMax:          e.liveMax(),

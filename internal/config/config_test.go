@@ -68,7 +68,8 @@ func TestValues(t *testing.T) {
 	t.Parallel()
 	c, err := config.LoadAPI(required(
 		"REDIS_PREFIX", "staging:a", "REDIS_PARTITIONS", "3", "HTTP_ADDR", ":0", "STALENESS_BOUND", "200ms",
-		"VIEW_TTL", "1m", "QUERYSET_TTL", "2m", "L1_MAX_BYTES", "0", "CACHE", "off", "WRITE_TOKEN", "t0ken",
+		"VIEW_TTL", "1m", "QUERYSET_TTL", "2m", "L1_MAX_BYTES", "0", "CACHE", "off", "WRITE_TOKEN", "t0ken-of-the-test",
+		"METRICS_ADDR", ":9", "CORS_ORIGINS", " https://a.example , http://localhost:3000,", "DRAIN_DELAY", "3s",
 		"LOG_FORMAT", "json", "LOG_LEVEL", "debug", "DATABASE_MAX_CONNS", "3", "REQUEST_TIMEOUT", "250ms", "LIVE_MAX", "10",
 	))
 	if err != nil {
@@ -80,7 +81,8 @@ func TestValues(t *testing.T) {
 			RedisPrefix: "staging:a", RedisPartitions: 3, StalenessBound: 200 * time.Millisecond,
 			Log: config.Log{Format: config.FormatJSON, Level: slog.LevelDebug},
 		},
-		Addr: ":0", ViewTTL: time.Minute, QuerysetTTL: 2 * time.Minute, WriteToken: "t0ken",
+		Addr: ":0", ViewTTL: time.Minute, QuerysetTTL: 2 * time.Minute, WriteToken: "t0ken-of-the-test",
+		MetricsAddr: ":9", CORSOrigins: "https://a.example,http://localhost:3000", DrainDelay: 3 * time.Second,
 		DatabaseMaxConns: 3, RequestTimeout: 250 * time.Millisecond, LiveMax: 10,
 	}
 	if c != want {
@@ -96,6 +98,7 @@ func TestAllFaultsTogether(t *testing.T) {
 		"HTTP_ADDR": "localhost", "STALENESS_BOUND": "5ms", "VIEW_TTL": "soon", "QUERYSET_TTL": "-1h",
 		"L1_MAX_BYTES": "64 megabytes", "CACHE": "yes", "WRITE_TOKEN": "two words", "LOG_FORMAT": "xml",
 		"LOG_LEVEL": "loud", "DATABASE_MAX_CONNS": "many", "REQUEST_TIMEOUT": "0", "LIVE_MAX": "1e5",
+		"METRICS_ADDR": "9090", "CORS_ORIGINS": "https://a.example/", "DRAIN_DELAY": "-1s",
 	}
 	_, err := config.LoadAPI(func(name string) string { return bad[name] })
 	var faults config.Faults
@@ -145,6 +148,33 @@ func TestRequired(t *testing.T) {
 	}
 }
 
+// A token is long enough not to be guessed. Two may be there at once, while clients change over.
+func TestTokens(t *testing.T) {
+	t.Parallel()
+	const one, other = "0123456789abcdef", "fedcba9876543210"
+	for value, want := range map[string]string{
+		one: "", one + "," + other: "", one[1:]: "15 characters", "x": "1 characters", one + ",x": "1 characters", one + ",": "0 characters",
+		one + "," + other + "," + one: "3 tokens", one + ", " + other: "blanks",
+	} {
+		got := faultsOf(t, required("WRITE_TOKEN", value))["WRITE_TOKEN"]
+		if want == "" != (got == "") || !strings.Contains(got, want) {
+			t.Errorf("%s: %q, want %q", value, got, want)
+		}
+	}
+}
+
+func TestOrigins(t *testing.T) {
+	t.Parallel()
+	for _, value := range []string{"a.example", "https://a.example/x", "https://A.example", "https://u@a.example", "null", "https://"} {
+		if got := faultsOf(t, required("CORS_ORIGINS", value))["CORS_ORIGINS"]; !strings.Contains(got, "is no origin") {
+			t.Errorf("%s: %q", value, got)
+		}
+	}
+	if c, err := config.LoadAPI(required("CORS_ORIGINS", "https://a.example,*")); err != nil || c.CORSOrigins != "*" {
+		t.Errorf("all: %q, %v", c.CORSOrigins, err)
+	}
+}
+
 func TestSizes(t *testing.T) {
 	t.Parallel()
 	for value, want := range map[string]int64{
@@ -165,7 +195,7 @@ func TestSizes(t *testing.T) {
 // However a configuration is printed, its secrets do not show.
 func TestSecretsStayHidden(t *testing.T) {
 	t.Parallel()
-	c, err := config.LoadAPI(required("WRITE_TOKEN", "s3cret"))
+	c, err := config.LoadAPI(required("WRITE_TOKEN", "s3cret-s3cret-s3cret"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +210,7 @@ func TestSecretsStayHidden(t *testing.T) {
 	if strings.Contains(shown, "s3cret") || strings.Contains(shown, "733363726574") {
 		t.Errorf("a secret shows: %s", shown)
 	}
-	if c.WriteToken.Reveal() != "s3cret" {
+	if c.WriteToken.Reveal() != "s3cret-s3cret-s3cret" {
 		t.Error("Reveal does not return the secret")
 	}
 	if s := config.Secret("").String(); s != "" {
@@ -204,13 +234,13 @@ func TestSecretsFromFiles(t *testing.T) {
 	files := map[string]string{
 		"DATABASE_URL_FILE": write(t, "postgres://api:s3cret@db/freshlist\n"),
 		"REDIS_URL_FILE":    write(t, "redis://:s3cret@redis:6379/0\r\n"),
-		"WRITE_TOKEN_FILE":  write(t, "t0ken"),
+		"WRITE_TOKEN_FILE":  write(t, "t0ken-of-the-test"),
 	}
 	c, err := config.LoadAPI(func(name string) string { return files[name] })
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := config.LoadAPI(required("WRITE_TOKEN", "t0ken"))
+	want, err := config.LoadAPI(required("WRITE_TOKEN", "t0ken-of-the-test"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -242,12 +242,67 @@ func (e *environment) redisURL() (Secret, redisurl.Address) {
 
 var visible = regexp.MustCompile(`^[!-~]+$`)
 
-// token reads a bearer token, which a header must be able to carry.
-func (e *environment) token(name string) Secret {
+// The lengths of a token, in bytes, and how many there may be at once.
+const (
+	minToken  = 16 // below that it could be guessed
+	maxTokens = 2
+)
+
+// tokens reads bearer tokens, which a header must be able to carry. Two at once let clients change
+// from one to the other.
+func (e *environment) tokens(name string) Secret {
+	const hint = "make one with: openssl rand -hex 32"
 	value, from := e.secret(name)
-	if value != "" && !visible.MatchString(value) {
-		e.fault(from, "holds blanks or characters outside ASCII", "make one with: openssl rand -hex 32")
+	if value == "" {
+		return ""
+	}
+	tokens := strings.Split(value, ",")
+	for _, token := range tokens {
+		switch {
+		case token != "" && !visible.MatchString(token):
+			e.fault(from, "holds blanks or characters outside ASCII", hint)
+			return ""
+		case len(token) < minToken:
+			e.fault(from, fmt.Sprintf("has a token of %d characters", len(token)), fmt.Sprintf("use at least %d; %s", minToken, hint))
+			return ""
+		}
+	}
+	if len(tokens) > maxTokens {
+		e.fault(from, fmt.Sprintf("has %d tokens", len(tokens)), "give one, or while clients change over two with a comma between: the new and the old one")
 		return ""
 	}
 	return Secret(value)
+}
+
+// optionalAddr is addr for what need not be there.
+func (e *environment) optionalAddr(name, example string) string {
+	if _, ok := e.get(name); !ok {
+		return ""
+	}
+	return e.addr(name, example)
+}
+
+// origins reads a list of origins, as browsers send them in the header Origin.
+func (e *environment) origins(name string) string {
+	value, _ := e.get(name)
+	var origins []string
+	for origin := range strings.SplitSeq(value, ",") {
+		origin = strings.TrimSpace(origin)
+		if origin == "" {
+			continue
+		}
+		u, err := url.Parse(origin)
+		switch {
+		case origin == "*":
+		case err != nil, u.Scheme == "", u.Host == "", origin != u.Scheme+"://"+u.Host, origin != strings.ToLower(origin), u.User != nil:
+			e.fault(name, fmt.Sprintf("holds %q, which is no origin", origin),
+				"set it to origins with commas between, such as https://www.example.org,http://localhost:3000, or to * for all")
+			return ""
+		}
+		origins = append(origins, origin)
+	}
+	if slices.Contains(origins, "*") {
+		return "*"
+	}
+	return strings.Join(origins, ",")
 }

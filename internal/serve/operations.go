@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/http/pprof"
 	"sync"
 	"time"
 
@@ -66,6 +67,15 @@ func (m *keyspaceCache) get(ctx context.Context, ask func(context.Context) (redi
 // cacheMetrics is GET /v1/cache/metrics. Redis' own counts are null while it
 // does not answer.
 func (s *Server) cacheMetrics(c echo.Context) error {
+	body, err := s.cacheMetricsBody(c.Request().Context())
+	if err != nil {
+		return err
+	}
+	s.writeUncached(c, http.StatusOK, jsonType, body)
+	return nil
+}
+
+func (s *Server) cacheMetricsBody(ctx context.Context) ([]byte, error) {
 	var answer struct {
 		Hits   *uint64  `json:"keyspace_hits"`
 		Misses *uint64  `json:"keyspace_misses"`
@@ -73,26 +83,56 @@ func (s *Server) cacheMetrics(c echo.Context) error {
 		Levels levels   `json:"levels"`
 	}
 	answer.Levels = s.levels()
-	if k, err := s.keyspace.get(c.Request().Context(), s.KeyspaceStats); err == nil {
+	if k, err := s.keyspace.get(ctx, s.KeyspaceStats); err == nil {
 		ratio := hitRatio(k.Hits, k.Misses)
 		answer.Hits, answer.Misses, answer.Ratio = &k.Hits, &k.Misses, &ratio
 	}
 	body, err := json.Marshal(answer)
-	if err != nil {
-		return err
-	}
-	s.writeUncached(c, http.StatusOK, jsonType, append(body, '\n'))
-	return nil
+	return append(body, '\n'), err
+}
+
+// MetricsHandler answers what METRICS_ADDR is for: metrics, and Go's profiles of the process.
+func (s *Server) MetricsHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", s.Metrics.Handler())
+	mux.HandleFunc("GET /v1/cache/metrics", func(w http.ResponseWriter, r *http.Request) {
+		body, err := s.cacheMetricsBody(r.Context())
+		if err != nil {
+			http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+			return
+		}
+		w.Header()["Cache-Control"] = s.shared.noStore
+		s.write(w, r, http.StatusOK, jsonType, body)
+	})
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	mux.HandleFunc("GET /debug/{$}", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "/debug/pprof/", http.StatusFound)
+	})
+	return mux
 }
 
 // document is GET /openapi.json.
-func (v *serving) document(c echo.Context) error {
-	h := c.Response().Header()
-	h.Set("Content-Type", jsonType)
-	h.Set("Cache-Control", "no-cache")
-	h.Set("ETag", `"`+readthrough.ETag(v.openAPI)+`"`)
-	http.ServeContent(c.Response().Writer, c.Request(), "", time.Time{}, bytes.NewReader(v.openAPI))
-	return nil
+func (s *Server) document(v *serving) echo.HandlerFunc {
+	etag := readthrough.ETag(v.openAPI)
+	packed := readthrough.Compress(v.openAPI)
+	return func(c echo.Context) error {
+		h, body := c.Response().Header(), v.openAPI
+		h["Vary"] = s.shared.vary
+		h.Set("Content-Type", jsonType)
+		h.Set("Cache-Control", "no-cache")
+		h.Set("ETag", `"`+etag+`"`)
+		if acceptsGzip(c.Request().Header["Accept-Encoding"]) {
+			body = []byte(packed)
+			h["Content-Encoding"] = s.shared.gzip
+			h.Set("ETag", `"`+etag+gzipSuffix+`"`)
+		}
+		http.ServeContent(c.Response().Writer, c.Request(), "", time.Time{}, bytes.NewReader(body))
+		return nil
+	}
 }
 
 // healthz tells that the process answers.

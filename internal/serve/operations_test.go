@@ -1,10 +1,16 @@
 package serve_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -147,4 +153,120 @@ func TestPrometheus(t *testing.T) {
 			t.Errorf("/metrics lacks %q:\n%s", want, text)
 		}
 	}
+}
+
+// METRICS_ADDR: the metrics, and profiles, are there and nowhere else, and the document says so.
+func TestPrivateMetrics(t *testing.T) {
+	t.Parallel()
+	a := start(t, func(o *serve.Options) { o.PrivateMetrics = true })
+	private := httptest.NewServer(a.server.MetricsHandler())
+	defer private.Close()
+	document := a.get("/openapi.json").body
+	for _, target := range []string{"/metrics", "/v1/cache/metrics", "/debug/pprof/", "/debug/pprof/cmdline"} {
+		a.get(target).problem(t, 404)
+		response, err := http.Get(private.URL + target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		if err != nil || response.StatusCode != 200 || len(body) == 0 {
+			t.Errorf("%s at its own address: %d, %v", target, response.StatusCode, err)
+		}
+		if strings.Contains(document, `"`+target+`"`) {
+			t.Errorf("the document has %s", target)
+		}
+	}
+	open := start(t)
+	open.get("/debug/pprof/").problem(t, 404)
+	if r := open.get("/metrics"); r.StatusCode != 200 {
+		t.Errorf("/metrics without an address of its own: %d", r.StatusCode)
+	}
+}
+
+// Pages of the origins that are named may read, and only read.
+func TestCORS(t *testing.T) {
+	t.Parallel()
+	a := start(t, func(o *serve.Options) { o.CORSOrigins = "https://a.example,http://localhost:3000" })
+	const asks = "Access-Control-Request-Method: "
+	for _, target := range append(cacheable, "/v1/properties?limit=0", "/openapi.json", "/nowhere") {
+		for origin, want := range map[string]string{"https://a.example": "https://a.example", "https://b.example": "", "null": ""} {
+			r := a.get(target, "Origin: "+origin)
+			if got := r.Header.Get("Access-Control-Allow-Origin"); got != want {
+				t.Errorf("%s, from %s: allowed %q, want %q", target, origin, got, want)
+			}
+			if vary := strings.Join(r.Header["Vary"], ", "); !strings.Contains(vary, "Origin") {
+				t.Errorf("%s, from %s: Vary %q", target, origin, vary)
+			}
+		}
+	}
+	r := a.request("OPTIONS", "/v1/properties", "", "Origin: https://a.example", asks+"GET", "Access-Control-Request-Headers: consistency-token")
+	if r.StatusCode != 204 || r.Header.Get("Access-Control-Allow-Methods") != "GET, HEAD" ||
+		!strings.Contains(r.Header.Get("Access-Control-Allow-Headers"), "Consistency-Token") || r.Header.Get("Access-Control-Allow-Origin") != "https://a.example" {
+		t.Errorf("a browser that asks first: %d %v", r.StatusCode, r.Header)
+	}
+	if r := a.request("OPTIONS", "/v1/properties", "", "Origin: https://b.example", asks+"GET"); r.Header.Get("Access-Control-Allow-Methods") != "" {
+		t.Errorf("another origin asks first: %v", r.Header)
+	}
+	none := start(t)
+	for _, r := range []answer{none.get("/v1/properties", "Origin: https://a.example"), none.request("OPTIONS", "/v1/properties", "", "Origin: https://a.example", asks+"GET")} {
+		if r.Header.Get("Access-Control-Allow-Origin") != "" || strings.Contains(strings.Join(r.Header["Vary"], ", "), "Origin") {
+			t.Errorf("without origins: %v", r.Header)
+		}
+	}
+	all := start(t, func(o *serve.Options) { o.CORSOrigins = "*" }).get("/v1/properties", "Origin: https://b.example")
+	if all.Header.Get("Access-Control-Allow-Origin") != "*" || all.Header.Get("Vary") != "Accept-Encoding" {
+		t.Errorf("all origins: %v", all.Header)
+	}
+}
+
+// Each of two tokens counts, and nothing else.
+func TestTwoWriteTokens(t *testing.T) {
+	t.Parallel()
+	const other = "another-token-of-the-test"
+	a := start(t, func(o *serve.Options) { o.WriteToken = token + "," + other })
+	for given, status := range map[string]int{token: 200, other: 200, token + "," + other: 401, "": 401, ",": 401, "x": 401} {
+		r := a.request("PATCH", "/v1/properties/17", "{}", "Content-Type: application/json", "Authorization: Bearer "+given)
+		if r.StatusCode != status {
+			t.Errorf("token %q: %d, want %d", given, r.StatusCode, status)
+		}
+	}
+}
+
+// Writes and refused tokens leave a line at info, without the token; of very many, some.
+func TestTraceOfWrites(t *testing.T) {
+	t.Parallel()
+	var log lockedBuffer
+	a := start(t, func(o *serve.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+	a.get("/v1/properties")
+	a.write("PATCH", "/v1/properties/17", `{"price": 7}`)
+	const wrong = "a-wrong-token-of-the-test"
+	for range 300 {
+		a.request("DELETE", "/v1/properties/17", "", "Authorization: Bearer "+wrong)
+	}
+	text := log.String()
+	if strings.Contains(text, "method=GET") || !strings.Contains(text, "method=PATCH") || !strings.Contains(text, "status=401") || !strings.Contains(text, "peer=127.0.0.1:") {
+		t.Errorf("the log: %.2000s", text)
+	}
+	if strings.Contains(text, wrong) || strings.Contains(text, token) {
+		t.Error("a token is in the log")
+	}
+}
+
+// lockedBuffer is a buffer that may be written and read at once.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
 }

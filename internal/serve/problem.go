@@ -202,7 +202,7 @@ func (s *Server) writeProblem(v *serving, w http.ResponseWriter, r *http.Request
 		h.Set("Retry-After", retryAfter)
 	}
 	if format == render.HTML {
-		h["Content-Security-Policy"] = s.shared.policy
+		s.shared.guardPage(h)
 	}
 	h["Cache-Control"] = s.shared.noStore
 	s.write(w, r, p.status, format.ContentType(p.status), body)

@@ -63,7 +63,15 @@ func TestGetAndHead(t *testing.T) {
 		if fmt.Sprint(get.Header) != fmt.Sprint(head.Header) {
 			t.Errorf("%s:\nHEAD has %v\n GET has %v", route.target, head.Header, get.Header)
 		}
+		if corp := get.Header.Get("Cross-Origin-Resource-Policy"); corp != "same-origin" {
+			t.Errorf("%s: Cross-Origin-Resource-Policy %q", route.target, corp)
+		}
 		csp := get.Header.Get("Content-Security-Policy")
+		for _, name := range []string{"Referrer-Policy", "Permissions-Policy"} {
+			if (csp != "") != (get.Header.Get(name) != "") {
+				t.Errorf("%s: %s %q", route.target, name, get.Header.Get(name))
+			}
+		}
 		if isPage := strings.HasPrefix(route.contentType, "text/html"); isPage != (csp != "") || strings.Contains(csp, "unsafe") {
 			t.Errorf("%s: Content-Security-Policy %q", route.target, csp)
 		}

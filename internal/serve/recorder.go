@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -67,10 +68,18 @@ func (s *Server) log(rec *recorder, r *http.Request, took time.Duration) {
 		level = slog.LevelError
 	case rec.status >= http.StatusInternalServerError, took >= slow:
 		level = slog.LevelWarn
+	case traced(rec.status, r):
+		level = slog.LevelInfo
 	}
 	ctx := r.Context()
 	if !s.Log.Enabled(ctx, level) {
 		return
+	}
+	skipped, ok := 0, true
+	if level == slog.LevelInfo {
+		if skipped, ok = s.traced.take(rec.begun); !ok {
+			return
+		}
 	}
 	attrs := []slog.Attr{
 		slog.String("id", rec.id), slog.String("method", r.Method), slog.String("target", r.RequestURI),
@@ -82,7 +91,51 @@ func (s *Server) log(rec *recorder, r *http.Request, took time.Duration) {
 	if rec.err != nil {
 		attrs = append(attrs, slog.Any("error", rec.err))
 	}
+	if level == slog.LevelInfo {
+		attrs = append(attrs, slog.String("peer", r.RemoteAddr))
+	}
+	if skipped > 0 {
+		attrs = append(attrs, slog.Int("skipped", skipped))
+	}
 	s.Log.LogAttrs(ctx, level, "request", attrs...)
+}
+
+// traced reports whether a request leaves a line at level info: a write, or one whose token was
+// refused.
+func traced(status int, r *http.Request) bool {
+	switch r.Method {
+	case http.MethodPost, http.MethodPatch, http.MethodDelete:
+		return true
+	}
+	return status == http.StatusUnauthorized || status == http.StatusForbidden
+}
+
+// sampler bounds lines of a kind: of many in one second only the first are written, and the next
+// line says how many were left out.
+type sampler struct {
+	mu      sync.Mutex
+	second  int64
+	written int
+	skipped int
+}
+
+// maxTraced is how many lines a second are written.
+const maxTraced = 50
+
+// take reports whether a line is to be written, and how many were left out before it.
+func (s *sampler) take(now time.Time) (skipped int, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if second := now.Unix(); second != s.second {
+		s.second, s.written = second, 0
+	}
+	if s.written == maxTraced {
+		s.skipped++
+		return 0, false
+	}
+	s.written++
+	skipped, s.skipped = s.skipped, 0
+	return skipped, true
 }
 
 // maxRequestID is the length of the longest request id that is taken over.

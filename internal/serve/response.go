@@ -14,17 +14,34 @@ import (
 // and appending to a full one copies it.
 type sharedHeaders struct {
 	nosniff, noStore, revalidate, vary, gzip, policy []string
+	sameOrigin, referrer, permissions                []string
 }
 
-func newSharedHeaders() sharedHeaders {
+func newSharedHeaders(c *cors) sharedHeaders {
+	vary := "Accept-Encoding"
+	if c != nil && !c.all {
+		vary += ", Origin"
+	}
 	return sharedHeaders{
+		sameOrigin: []string{"same-origin"},
+		referrer:   []string{"same-origin"},
+		permissions: []string{
+			"camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
+		},
 		nosniff:    []string{"nosniff"},
 		noStore:    []string{"no-store"},
 		revalidate: []string{"public, max-age=0, must-revalidate"},
-		vary:       []string{"Accept-Encoding"},
+		vary:       []string{vary},
 		gzip:       []string{"gzip"},
 		policy:     []string{render.ContentSecurityPolicy},
 	}
+}
+
+// guardPage says what browsers shall not do with a page.
+func (s *sharedHeaders) guardPage(h http.Header) {
+	h["Content-Security-Policy"] = s.policy
+	h["Referrer-Policy"] = s.referrer
+	h["Permissions-Policy"] = s.permissions
 }
 
 // response is an answer of Reads as it is sent: its header values are made once, so that
@@ -90,7 +107,7 @@ func (a *response) writeTo(w http.ResponseWriter, r *http.Request) {
 	h["Cache-Control"] = a.shared.revalidate
 	h["Cache-Status"] = a.cacheStatus[:]
 	if a.policy != nil {
-		h["Content-Security-Policy"] = a.policy
+		a.shared.guardPage(h)
 	}
 	if a.status == http.StatusOK && noneMatch(r.Header["If-None-Match"], chosen.etag[0]) {
 		w.WriteHeader(http.StatusNotModified)

@@ -18,12 +18,14 @@ func (s *Server) routes(v *serving) *echo.Echo {
 	e.Logger.SetLevel(log.OFF)
 	e.HTTPErrorHandler = func(err error, c echo.Context) { s.fail(v, err, c) }
 
-	get(e, "/v1/cache/metrics", s.cacheMetrics)
-	get(e, "/openapi.json", v.document)
-	get(e, render.StaticPath+"*", echo.WrapHandler(render.StaticHandler()))
+	get(e, "/openapi.json", s.document(v))
+	get(e, render.StaticPath+"*", echo.WrapHandler(render.StaticHandler(acceptsGzip)))
 	get(e, "/healthz", s.healthz)
 	get(e, "/readyz", s.readyz)
-	get(e, "/metrics", echo.WrapHandler(s.Metrics.Handler()))
+	if !s.PrivateMetrics {
+		get(e, "/v1/cache/metrics", s.cacheMetrics)
+		get(e, "/metrics", echo.WrapHandler(s.Metrics.Handler()))
+	}
 	for _, t := range v.site.Tables {
 		tableRoutes{s, v, t}.add(e)
 	}

@@ -22,8 +22,9 @@ const (
 // headerSlop is what net/http reads beyond the limit it is given.
 const headerSlop = 4 << 10
 
-// Run serves l until ctx ends, then lets the requests that have begun finish,
-// for at most drain. It returns nil if all of them did.
+// Run serves l until ctx ends, and for DrainDelay longer, so that whoever asks /readyz stops sending
+// requests before the listener closes. Then it lets the requests that have begun finish, for at
+// most drain. It returns nil if all of them did.
 func (s *Server) Run(ctx context.Context, l net.Listener, drain time.Duration) error {
 	server := &http.Server{
 		Handler:           s,
@@ -45,6 +46,11 @@ func (s *Server) Run(ctx context.Context, l net.Listener, drain time.Duration) e
 	}
 
 	s.draining.Store(true)
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve %s: %w", l.Addr(), err)
+	case <-time.After(s.DrainDelay):
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()
 	err := server.Shutdown(ctx)

@@ -174,3 +174,28 @@ func status(t *testing.T, addr, request string) int {
 	response.Body.Close()
 	return response.StatusCode
 }
+
+// DRAIN_DELAY: the listener goes on while /readyz says that the process is going.
+func TestDrainDelay(t *testing.T) {
+	t.Parallel()
+	a := start(t, func(o *serve.Options) { o.DrainDelay = 2 * time.Second })
+	ctx, stop := context.WithCancel(t.Context())
+	server := run(ctx, t, a, time.Minute)
+	told := time.Now()
+	stop()
+	statuses := map[int]bool{}
+	for {
+		response, err := http.Get("http://" + server.addr + "/readyz")
+		if err != nil {
+			break
+		}
+		response.Body.Close()
+		statuses[response.StatusCode] = true
+	}
+	if err := <-server.done; err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(told); took < 2*time.Second || !statuses[503] {
+		t.Errorf("the listener closed after %v, and /readyz said %v", took, statuses)
+	}
+}

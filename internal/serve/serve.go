@@ -41,17 +41,21 @@ type Writes interface {
 	Delete(context.Context, *listing.Table, listing.Value, database.Precondition) (database.Written, error)
 }
 
-// Options are what a Server is made of. All are needed but WriteToken, Site and
-// Describe.
+// Options are what a Server is made of. All are needed but WriteToken, CORSOrigins, PrivateMetrics,
+// DrainDelay, Site and Describe.
 type Options struct {
 	Site       *listing.Site // what is served at first; nil if that is not known yet
 	Reads      Reads
 	Writes     Writes
 	Ready      func(context.Context) error // whether PostgreSQL answers
-	WriteToken string                      // bearer token of writes; empty = writes answer 403
+	WriteToken string                      // bearer token of writes, or several with commas between; empty = writes answer 403
 	Timeout    time.Duration               // of one request's work
 	L1MaxBytes int64                       // bound of the cache in this process; 0 = none
 	L1Life     time.Duration               // longest time that Reads can allow an answer to be kept, from its beginning
+
+	CORSOrigins    string        // origins that browsers may read from, with commas between, or *; empty = none
+	PrivateMetrics bool          // the metrics are left to MetricsHandler
+	DrainDelay     time.Duration // for which Run goes on once it has been told to end: /readyz says 503 meanwhile
 
 	// Describe reads the description of the tables that is installed; nil if it never changes.
 	Describe func(context.Context) (*description.Description, error)
@@ -68,7 +72,9 @@ type Server struct {
 	Options
 	serving   atomic.Pointer[serving]
 	l1        *l1.Cache[*response] // nil if there is none
-	token     [sha256.Size]byte    // of WriteToken
+	tokens    [][sha256.Size]byte  // of WriteToken
+	cors      *cors                // nil if no origin may read
+	traced    sampler              // writes and refused tokens
 	shared    sharedHeaders
 	keyspace  keyspaceCache
 	recorders sync.Pool
@@ -85,7 +91,8 @@ type Server struct {
 // New returns a server. Its in-process cache stores nothing until PurgeSubscriber has been
 // told that purges arrive.
 func New(o Options) *Server {
-	s := &Server{Options: o, token: sha256.Sum256([]byte(o.WriteToken)), shared: newSharedHeaders()}
+	s := &Server{Options: o, tokens: hashTokens(o.WriteToken), cors: newCORS(o.CORSOrigins)}
+	s.shared = newSharedHeaders(s.cors)
 	s.ended, s.end = context.WithCancel(context.Background())
 	s.recorders.New = func() any { return new(recorder) }
 	if o.L1MaxBytes > 0 {
@@ -106,6 +113,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h["X-Request-Id"] = []string{rec.id}
 	h["X-Content-Type-Options"] = s.shared.nosniff
+	h["Cross-Origin-Resource-Policy"] = s.shared.sameOrigin
+	if s.cors != nil {
+		s.cors.allow(h, r)
+	}
 	defer s.finish(rec, r)
 
 	v := s.serving.Load()
@@ -121,7 +132,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // route answers what is not kept in this process.
 func (s *Server) route(v *serving, rec *recorder, r *http.Request) {
-	if s.otherSpelling(v, rec, r) || s.otherMethod(v, rec, r) {
+	if s.cors != nil && s.cors.preflight(v, rec, r) || s.otherSpelling(v, rec, r) || s.otherMethod(v, rec, r) {
 		return
 	}
 	v.router.ServeHTTP(rec, r)

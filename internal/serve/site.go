@@ -35,6 +35,9 @@ func (s *Server) SetSite(site *listing.Site) {
 		site = listing.NewSite(&description.Description{Site: description.Site{Name: "Freshlist"}})
 	}
 	v := &serving{site: site, openAPI: render.OpenAPI(site)}
+	if s.PrivateMetrics {
+		v.openAPI = render.OpenAPIWithoutMetrics(site)
+	}
 	v.router = s.routes(v)
 	v.methods = methodsOf(v.router)
 	s.serving.Store(v)

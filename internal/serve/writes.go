@@ -104,18 +104,32 @@ func (s *Server) requireToken(h echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// authorize returns nil if the request bears the write token. How long the
-// comparison takes tells nothing of the token, not even its length.
+// authorize returns nil if the request bears a write token. How long the comparison takes
+// tells nothing of the tokens, not even their length.
 func (s *Server) authorize(r *http.Request) error {
-	if s.WriteToken == "" {
+	if len(s.tokens) == 0 {
 		return &problem{status: http.StatusForbidden, detail: "Writing is switched off: this server has no WRITE_TOKEN."}
 	}
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	given := sha256.Sum256([]byte(strings.TrimLeft(token, " ")))
-	if !strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare(given[:], s.token[:]) != 1 {
+	same := 0
+	for i := range s.tokens {
+		same |= subtle.ConstantTimeCompare(given[:], s.tokens[i][:])
+	}
+	if !strings.EqualFold(scheme, "Bearer") || same != 1 {
 		return &problem{status: http.StatusUnauthorized, detail: "This needs the write token: Authorization: Bearer <token>."}
 	}
 	return nil
+}
+
+// hashTokens returns the hashes of tokens with commas between.
+func hashTokens(tokens string) (hashes [][sha256.Size]byte) {
+	for token := range strings.SplitSeq(tokens, ",") {
+		if token != "" {
+			hashes = append(hashes, sha256.Sum256([]byte(token)))
+		}
+	}
+	return hashes
 }
 
 // queryOf returns the query of a row.

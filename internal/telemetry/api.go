@@ -39,11 +39,13 @@ func (r Result) String() string { return [results]string{"hit", "miss", "bypass"
 // API is the metrics of one API process.
 type API struct {
 	registry
-	DatabaseReads Counter // reads of listings that PostgreSQL answered or refused
-	cache         [levels][results]Counter
-	bypasses      []Counter  // by caching.Reason
-	answers       [6]Counter // by the first digit of the status
-	took          prometheus.Histogram
+	DatabaseReads    Counter // reads of listings that PostgreSQL answered or refused
+	TokenReads       Counter // questions to PostgreSQL for requests with a Consistency-Token
+	UnassignedTokens Counter // requests whose token PostgreSQL has not given out
+	cache            [levels][results]Counter
+	bypasses         []Counter  // by caching.Reason
+	answers          [6]Counter // by the first digit of the status
+	took             prometheus.Histogram
 }
 
 // NewAPI returns the metrics of an API process, all at zero.
@@ -59,6 +61,8 @@ func NewAPI() *API {
 		m.counter(m.Bypass(reason), "freshlist_bypass_total", "Requests that were answered past the cache.", "reason", reason.String())
 	}
 	m.counter(&m.DatabaseReads, "freshlist_database_reads_total", "Reads of listings from PostgreSQL.")
+	m.counter(&m.TokenReads, "freshlist_token_reads_total", "Questions to PostgreSQL for requests with a Consistency-Token.")
+	m.counter(&m.UnassignedTokens, "freshlist_unassigned_tokens_total", "Requests whose Consistency-Token PostgreSQL has not given out.")
 	for digit := 2; digit < len(m.answers); digit++ {
 		m.counter(&m.answers[digit], "freshlist_http_answers_total", "Answers by class of status.",
 			"class", string(rune('0'+digit))+"xx")

@@ -107,6 +107,7 @@ func TestNames(t *testing.T) {
 			`freshlist_cache_requests_total{level="view",result="hit"}`,
 			`freshlist_cache_requests_total{level="view",result="miss"}`,
 			`freshlist_database_reads_total`,
+			`freshlist_token_reads_total`, `freshlist_unassigned_tokens_total`,
 			`freshlist_http_answer_seconds`,
 			`freshlist_http_answers_total{class="2xx"}`,
 			`freshlist_http_answers_total{class="3xx"}`,

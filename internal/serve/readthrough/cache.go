@@ -10,6 +10,7 @@ package readthrough
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/freshlist/freshlist/internal/cachestate"
@@ -58,6 +59,8 @@ type Config struct {
 	Timeout  time.Duration // of one load, whoever waits for it
 	FillWait time.Duration // how long a request waits for the holder of the lease to fill; 0 = half a second
 	Off      bool          // every read goes to the database
+
+	TokenReads int // how many database reads for tokens may be under way at once; 0 = two
 }
 
 // Cache answers requests. It is safe for concurrent use.
@@ -66,6 +69,7 @@ type Cache struct {
 	breaker breaker
 	loads   sharedLoads
 	origins originCache
+	turns   chan struct{} // a place for each database read for a token
 }
 
 // New returns a Cache.
@@ -73,10 +77,13 @@ func New(c Config) *Cache {
 	if c.FillWait == 0 {
 		c.FillWait = fillerWait
 	}
+	if c.TokenReads == 0 {
+		c.TokenReads = 2
+	}
 	if c.OtherDescription == nil {
 		c.OtherDescription = func() {}
 	}
-	return &Cache{Config: c, origins: originCache{
+	return &Cache{Config: c, turns: make(chan struct{}, c.TokenReads), origins: originCache{
 		source: c.Source, site: c.Site, bound: c.Bound, timeout: min(c.Timeout, max(c.Bound, time.Second)), longest: c.Timeout,
 	}}
 }
@@ -184,7 +191,8 @@ func (c *Cache) awaitToken(ctx context.Context, req *Request, query string, seen
 			return seen, why, nil
 		}
 	}
-	if assigned, err := c.Source.Assigned(ctx, req.Token); err == nil && !assigned {
+	if assigned, err := c.assigned(ctx, req); err == nil && !assigned {
+		c.Metrics.UnassignedTokens.Inc()
 		req.Token = 0
 		return seen, cachestate.OK, nil
 	}
@@ -229,6 +237,11 @@ func (c *Cache) direct(ctx context.Context, req Request, status string) (Answer,
 
 // read answers from the database without storing anything.
 func (c *Cache) read(ctx context.Context, req Request, status string) (Answer, error) {
+	done, err := c.turn(ctx, &req)
+	if err != nil {
+		return Answer{}, err
+	}
+	defer done()
 	asOf := time.Now()
 	qs, err := c.Source.Read(ctx, req.Query)
 	if err != nil {
@@ -261,6 +274,32 @@ func (c *Cache) lookup(ctx context.Context, req *Request, query string) (found, 
 		return found{}, why
 	}
 	return found{proofOf(result.Beat, origin, sent, result.Age), result.View}, cachestate.OK
+}
+
+// turn waits for the right to ask the database for a request with a token, which shares no
+// answer with others: without a bound one client with any token could keep the whole database busy.
+// A request without one has it at once.
+func (c *Cache) turn(ctx context.Context, req *Request) (done func(), err error) {
+	if req.Token == 0 {
+		return func() {}, nil
+	}
+	select {
+	case c.turns <- struct{}{}:
+		c.Metrics.TokenReads.Inc()
+		return func() { <-c.turns }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: reads with a token take turns: %w", database.ErrBusy, ctx.Err())
+	}
+}
+
+// assigned reports whether the database has given out the request's token.
+func (c *Cache) assigned(ctx context.Context, req *Request) (bool, error) {
+	done, err := c.turn(ctx, req)
+	if err != nil {
+		return false, err
+	}
+	defer done()
+	return c.Source.Assigned(ctx, req.Token)
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

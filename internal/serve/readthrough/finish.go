@@ -26,13 +26,13 @@ func ETag(body []byte) string {
 // render makes the finished view of a queryset: body, entity tag and gzip.
 func (c *Cache) render(f render.Format, qs listing.Queryset) rediscache.View {
 	status, body := c.Render(f, qs)
-	return rediscache.View{Status: status, ETag: ETag(body), Body: string(body), Gzip: compress(body)}
+	return rediscache.View{Status: status, ETag: ETag(body), Body: string(body), Gzip: Compress(body)}
 }
 
 var gzipWriters = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
 
-// compress returns the gzip of body, or "" if that would not pay.
-func compress(body []byte) string {
+// Compress returns the gzip of body, or "" if that would not pay.
+func Compress(body []byte) string {
 	if len(body) < gzipAbove {
 		return ""
 	}

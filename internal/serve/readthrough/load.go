@@ -110,6 +110,12 @@ func (c *Cache) fromQueryset(ctx context.Context, req Request, query string, sto
 // has made the lease void meanwhile; the answer is right in either case. It is that of
 // the request's description, and is stored only if its epoch belongs to that one.
 func (c *Cache) fill(ctx context.Context, req Request, lease *rediscache.Lease) (Answer, error) {
+	done, err := c.turn(ctx, &req)
+	if err != nil {
+		c.release(ctx, lease)
+		return Answer{}, err
+	}
+	defer done()
 	asOf := time.Now()
 	qs, said, err := c.Source.ReadWithOrigin(ctx, req.Query)
 	if err != nil {

@@ -161,3 +161,34 @@ func TestATokenOutlivesARollbackBeforeItsQueryset(t *testing.T) {
 	api := d.API(func(p *deployment.Process) { p.Hooks = append(p.Hooks, back) })
 	wantRaised(d, askToken(d, api, folsom, xid).wait())
 }
+
+// Reads for tokens are a bounded part of what the database is asked, and others do not wait for
+// them.
+func TestReadsForTokensTakeTurns(t *testing.T) {
+	t.Parallel()
+	d := listing100(t, deployment.Options{Bound: time.Minute})
+	gate := deployment.NewGate()
+	api := d.API(gate.Install, func(p *deployment.Process) { p.Off, p.TokenReads = true, 1 })
+	xid := d.Exec(raised)
+	var asked []*pending
+	for range 3 {
+		asked = append(asked, askToken(d, api, folsom, xid))
+	}
+	first := <-gate.Reads
+	plain := ask(d, api, folsom, render.JSON)
+	other := <-gate.Reads
+	other.Resume()
+	plain.wait()
+	if n := api.Metrics.TokenReads.Value(); n != 1 {
+		t.Errorf("%d reads for tokens at once, want 1", n)
+	}
+	first.Resume()
+	for range 2 {
+		(<-gate.Reads).Resume()
+	}
+	for _, p := range asked {
+		answer := <-p.answer
+		d.Must(<-p.err)
+		wantRaised(d, answer)
+	}
+}

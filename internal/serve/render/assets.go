@@ -2,6 +2,7 @@ package render
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -27,6 +28,7 @@ type asset struct {
 	hash      string
 	mediaType string
 	content   []byte
+	gzip      []byte // content compressed
 }
 
 func readAssets(names ...string) map[string]asset {
@@ -50,7 +52,24 @@ func newAsset(name string, content []byte) asset {
 		hash:      hash,
 		mediaType: mediaType(ext),
 		content:   content,
+		gzip:      compressed(content),
 	}
+}
+
+// compressed is done once, at the start, as tightly as can be.
+func compressed(content []byte) []byte {
+	var b bytes.Buffer
+	w, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	if err == nil {
+		_, err = w.Write(content)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		panic("render: compress a static file: " + err.Error()) // a bytes.Buffer takes everything
+	}
+	return b.Bytes()
 }
 
 // mediaType does not ask the machine's own table, which package mime does.
@@ -69,8 +88,9 @@ func mediaType(ext string) string {
 func assetURL(name string) string { return assets[name].url }
 
 // StaticHandler serves the static files at their addresses under StaticPath.
-// Their names change with their content, so caches keep them without asking.
-func StaticHandler() http.Handler {
+// Their names change with their content, so caches keep them without asking. acceptsGzip tells from
+// the fields of Accept-Encoding whether a client wants them compressed.
+func StaticHandler(acceptsGzip func(fields []string) bool) http.Handler {
 	byURL := make(map[string]asset, len(assets))
 	for _, a := range assets {
 		byURL[a.url] = a
@@ -86,7 +106,14 @@ func StaticHandler() http.Handler {
 		h.Set("Content-Type", a.mediaType)
 		h.Set("Cache-Control", "public, max-age=31536000, immutable")
 		h.Set("ETag", `"`+a.hash+`"`)
-		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(a.content))
+		h["Vary"] = append(h["Vary"], "Accept-Encoding")
+		content := a.content
+		if acceptsGzip(r.Header["Accept-Encoding"]) {
+			content = a.gzip
+			h.Set("Content-Encoding", "gzip")
+			h.Set("ETag", `"`+a.hash+`-gzip"`)
+		}
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
 	})
 }
 

@@ -1,6 +1,8 @@
 package render_test
 
 import (
+	"compress/gzip"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -16,7 +18,7 @@ func get(address string, header ...string) *httptest.ResponseRecorder {
 		r.Header.Set(header[i], header[i+1])
 	}
 	w := httptest.NewRecorder()
-	render.StaticHandler().ServeHTTP(w, r)
+	render.StaticHandler(func(fields []string) bool { return len(fields) > 0 }).ServeHTTP(w, r)
 	return w
 }
 
@@ -40,6 +42,14 @@ func TestStaticFiles(t *testing.T) {
 		}
 		if w.Code != http.StatusOK || w.Body.Len() == 0 {
 			t.Errorf("%s: status %d, %d bytes", address, w.Code, w.Body.Len())
+		}
+		packed := get(address, "Accept-Encoding", "gzip")
+		r, err := gzip.NewReader(packed.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if plain, err := io.ReadAll(r); err != nil || string(plain) != w.Body.String() || packed.Header().Get("ETag") == w.Header().Get("ETag") {
+			t.Errorf("%s: gzip holds another file (%v), or has the tag %s", address, err, packed.Header().Get("ETag"))
 		}
 		if again := get(address, "If-None-Match", w.Header().Get("ETag")); again.Code != http.StatusNotModified {
 			t.Errorf("%s: asked again: status %d", address, again.Code)

@@ -25,11 +25,17 @@ var openAPITemplate = template.Must(template.New("document.json").Delims("<<", "
 }).ParseFS(openAPIFiles, "openapi/*.json"))
 
 // OpenAPI returns the OpenAPI document of the whole HTTP interface of a site, as JSON.
-func OpenAPI(s *listing.Site) []byte {
+func OpenAPI(s *listing.Site) []byte { return openAPI(s, true) }
+
+// OpenAPIWithoutMetrics is the document where the metrics have an address of their own.
+func OpenAPIWithoutMetrics(s *listing.Site) []byte { return openAPI(s, false) }
+
+func openAPI(s *listing.Site, metrics bool) []byte {
 	data := struct {
-		Site   string
-		Tables []tableAPI
-	}{Site: s.Description.Site.Name}
+		Site    string
+		Metrics bool
+		Tables  []tableAPI
+	}{Site: s.Description.Site.Name, Metrics: metrics}
 	taken := map[string]bool{}
 	for _, t := range s.Tables {
 		data.Tables = append(data.Tables, newTableAPI(t, taken))
