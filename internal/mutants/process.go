@@ -220,7 +220,7 @@ var process = slices.Concat([]Mutant{
 		"./internal/listing", "FloatNumber"},
 	{"values/zero below zero", []Edit{{listings + "table.go", "case c.Form == Float && n == minusZero:", "case false:"}},
 		"./internal/listing", "FloatNumber"},
-	{"values/bigint that is too large", []Edit{{listings + "spell.go", "case v > c.greatest, !fits && v > 0:", "case v > c.greatest:"}},
+	{"values/bigint that is too large", []Edit{{listings + "spell.go", "case v > greatest, !fits && v > 0:", "case v > greatest:"}},
 		"./internal/listing", "Misspellings"},
 	{"values/blanks at the end", []Edit{{listings + "spell.go", "return \"bpchar\"", "return \"text\""}},
 		"./internal/pgvalue", "Types"},
