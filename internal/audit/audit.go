@@ -140,9 +140,9 @@ func (a *Auditor) Check(ctx context.Context, queries []string) ([]Result, error)
 
 // suspect is what differed from the database, and from which state of it.
 type suspect struct {
-	epoch string // of the values
-	wrong []wrongValue
-	read  database.SnapshotRead
+	generation string // of the values
+	wrong      []wrongValue
+	read       database.SnapshotRead
 }
 
 type wrongValue struct {
@@ -170,7 +170,7 @@ func (a *Auditor) compare(ctx context.Context, query string) (Result, suspect, e
 	if len(values) == 0 {
 		return Result{Query: query, Outcome: outcome}, suspect{}, nil
 	}
-	s := suspect{epoch: state.Beat.Epoch}
+	s := suspect{generation: state.Beat.Generation}
 	if s.read, err = a.source.ReadWithSnapshot(ctx, q); err != nil {
 		a.site.CompareAndSwap(site, nil)
 		return Result{}, suspect{}, err
@@ -210,7 +210,7 @@ func (a *Auditor) judged(state rediscache.QueryState) ([]rediscache.Value, Outco
 		switch head := v.Head(); {
 		case head.Build != a.build:
 			outcome = OtherBuild
-		case state.Beat != nil && head.Epoch == state.Beat.Epoch:
+		case state.Beat != nil && head.Generation == state.Beat.Generation:
 			values = append(values, v)
 		}
 	}
@@ -238,7 +238,7 @@ func (a *Auditor) decide(ctx context.Context, query string, s suspect) (Result, 
 		switch {
 		case len(s.wrong) == 0:
 			return Result{Query: query, Outcome: Replaced}, nil
-		case state.Beat != nil && state.Beat.Epoch != s.epoch:
+		case state.Beat != nil && state.Beat.Generation != s.generation:
 			return Result{Query: query, Outcome: NotServed}, nil
 		case decides(state.Beat, s.read, after):
 			return s.result(query, Differs), nil

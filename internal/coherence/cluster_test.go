@@ -1,6 +1,9 @@
 package coherence
 
 import (
+	"context"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -90,5 +93,156 @@ func TestSentinels(t *testing.T) {
 	took := fleet.Within(t, patience, "the sentinels name the other server", func() bool { return s.Master() == 1-before })
 	t.Logf("the master killed: the sentinels' own failover takes %v", took.Round(time.Millisecond))
 	r.usedAgain("the master killed")
+	r.tally.window(false)
+}
+
+// shards watches what is answered of partitions on each master of a cluster.
+type shards struct {
+	*rig
+	cluster *redistest.Cluster
+	space   rediskey.Space
+	homes   []int       // of each partition, the master that holds it at first
+	paths   [3][]string // by the master that holds the partition at first: views that no random edit touches
+}
+
+// watchShards warms some views of each shard.
+func (r *rig) watchShards(c *redistest.Cluster, space rediskey.Space) *shards {
+	r.Helper()
+	s := &shards{rig: r, cluster: c, space: space, homes: make([]int, space.Partitions)}
+	for p := range s.homes {
+		s.homes[p] = c.Owner(c.SlotOf(r, space.Fence(p)))
+	}
+	for n, left := 1, 12; left > 0; n++ {
+		query := fmt.Sprint("properties/summary?city=ATLANTIS&min_price=", n)
+		owner := s.homes[space.Partition(query)]
+		if owner >= 0 && len(s.paths[owner]) < 4 {
+			s.paths[owner] = append(s.paths[owner], "/v1/"+query)
+			left--
+		}
+	}
+	for _, paths := range s.paths {
+		for _, path := range paths {
+			r.awaitHitOf(path)
+		}
+	}
+	return s
+}
+
+// awaitHitOf waits until every API process answers a view from the cache.
+func (r *rig) awaitHitOf(path string) {
+	r.Helper()
+	for _, api := range r.apis {
+		fleet.Within(r, patience, "a hit of "+path, func() bool {
+			response, _ := r.get(api, path)
+			return response != nil && fleet.Hit(response)
+		})
+	}
+}
+
+// generations returns those of the partitions, by partition.
+func (s *shards) generations() []string {
+	all := make([]string, s.space.Partitions)
+	for p := range all {
+		fence := s.space.Fence(p)
+		if owner := s.cluster.Owner(s.cluster.SlotOf(s, fence)); owner >= 0 {
+			all[p] = s.cluster.Client(owner).HGet(context.Background(), fence, "generation").Val()
+		}
+	}
+	return all
+}
+
+// hitsOfOthers asks for the views of the shards but one until what is done, and returns which
+// part of the answers came from the cache.
+func (s *shards) hitsOfOthers(dark int, done func() bool) float64 {
+	asked, hits := 0, 0
+	for asked < 100 || !done() {
+		for shard, paths := range s.paths {
+			for _, path := range paths {
+				if shard == dark {
+					continue
+				}
+				response, _ := s.get(s.apis[asked%len(s.apis)], path)
+				asked++
+				if response != nil && fleet.Hit(response) {
+					hits++
+				}
+			}
+		}
+	}
+	return float64(hits) / float64(asked)
+}
+
+// While one shard of a cluster is dark the others go on serving from the cache. It comes back warm
+// if its replica has all that it had, and alone begins anew if it has not.
+func TestOneShardDark(t *testing.T) {
+	t.Parallel()
+	c := redistest.StartCluster(t, 3, true)
+	r := newRig(t, options{bound: 2 * time.Second, apis: 2, invalidators: 1, redisURL: c.URL()})
+	space := rediskey.Space{Prefix: "freshlist", Partitions: 16, Cluster: true}
+	s := r.watchShards(c, space)
+	r.work(2, 2, 5*time.Millisecond)
+	r.tally.window(true)
+	usual := s.hitsOfOthers(-1, func() bool { return true })
+	fault := func(name string, dark int, begin, end func(), again func() bool) {
+		before := s.generations()
+		begin()
+		until := time.Now().Add(2 * r.bound)
+		got := s.hitsOfOthers(dark, func() bool { return time.Now().After(until) && again() })
+		end()
+		t.Logf("%s: %.1f %% hits in the other shards, usually %.1f %%", name, 100*got, 100*usual)
+		if got < 0.95*usual {
+			t.Errorf("%s: the others' hits fall to %.1f %% from %.1f %%", name, 100*got, 100*usual)
+		}
+		for _, path := range s.paths[dark] {
+			r.awaitHitOf(path)
+		}
+		for p, generation := range s.generations() {
+			if generation != before[p] && s.homes[p] != dark {
+				t.Errorf("%s: partition %d, of another shard, has begun anew", name, p)
+			}
+		}
+		r.usedAgain(name)
+	}
+
+	nothing := func() {}
+	leads := func(node int) func() bool {
+		return func() bool {
+			role, err := c.Client(node).Do(context.Background(), "role").Slice()
+			return err == nil && role[0] == "master"
+		}
+	}
+
+	// Stopped: its replica takes over, and it comes back as a replica.
+	fault("a master stopped", 0, func() { c.Nodes[0].Pause(t) }, func() { c.Nodes[0].Resume(t) }, leads(c.Partner(0)))
+
+	// Killed with purges lost: the replica has been cut off before. That shard alone begins anew.
+	cut := c.Partner(1)
+	r.check(c.Client(cut).ConfigSet(context.Background(), "masterauth", "another").Err())
+	r.check(c.Client(1).Do(context.Background(), "client", "kill", "type", "replica").Err())
+	r.edit("update public.properties set city = 'ATLANTIS', price = 5 where id = 5")
+	r.edit("update public.properties set city = 'FOLSOM' where id = 5")
+	for shard := range s.paths {
+		for _, path := range s.paths[shard] {
+			r.awaitHitOf(path)
+		}
+	}
+	before := s.generations()
+	fault("a master killed with purges lost", 1, func() { c.Nodes[1].Kill(t) }, nothing, leads(cut))
+	renewed := 0
+	for p, generation := range s.generations() {
+		if generation != before[p] {
+			renewed++
+		}
+	}
+	if renewed == 0 {
+		t.Error("no partition has begun anew, though its purges were lost")
+	}
+
+	// The third shard's scripts are forgotten: that costs nothing.
+	kept := s.generations()
+	fault("NOSCRIPT", 2, nothing, nothing, func() bool { return c.Client(2).ScriptFlush(context.Background()).Err() == nil })
+	if now := s.generations(); !slices.Equal(now, kept) {
+		t.Errorf("forgotten scripts: generations %v, then %v", kept, now)
+	}
 	r.tally.window(false)
 }

@@ -337,7 +337,7 @@ func (r *rig) leader() (leader, standby int) {
 	return leader, (leader + 1) % len(r.invalidators)
 }
 
-// epoch returns the epoch of Redis' fence.
+// epoch returns what names the present content of Redis: a new one is begun with each epoch.
 func (r *rig) epoch() string {
-	return r.redis.HGet(context.Background(), "freshlist:{00}:fence", "epoch").Val()
+	return r.redis.HGet(context.Background(), "freshlist:{00}:fence", "generation").Val()
 }

@@ -360,12 +360,12 @@ func TestEpochsAndBeats(t *testing.T) {
 	})
 	p.want("epoch", doctor.OK, "")
 	fence := p.Redis.HGetAll(t.Context(), p.Space.Fence(0)).Val()
-	p.must(p.Redis.HSet(t.Context(), p.Space.Fence(0), "epoch", rediscache.NewEpoch()).Err())
+	p.must(p.Redis.HSet(t.Context(), p.Space.Fence(0), "origin", rediscache.NewEpoch()).Err())
 	p.want("epoch", doctor.Fail, "partition 0 of Redis is not of the epoch")
-	p.must(p.Redis.HSet(t.Context(), p.Space.Fence(0), "epoch", fence["epoch"]).Err())
+	p.must(p.Redis.HSet(t.Context(), p.Space.Fence(0), "origin", fence["origin"]).Err())
 
 	p.Bound = time.Minute
-	p.setBeat(fence["epoch"], time.Now().Add(-p.Bound*8/10))
+	p.setBeat(strings.Fields(fence["origin"])[0], time.Now().Add(-p.Bound*8/10))
 	p.want("beat", doctor.Warn, "certifies")
 	p.exec("update freshlist.marker set database_oid = 1")
 	p.must(p.Redis.Del(t.Context(), p.Space.Beat(0)).Err())
@@ -375,7 +375,8 @@ func TestEpochsAndBeats(t *testing.T) {
 func (p *patient) setBeat(epoch string, noted time.Time) {
 	p.Helper()
 	beat := rediscache.Beat{
-		Noted: noted.UnixMicro(), Bound: p.Bound, Epoch: epoch, Server: "1", Database: "1/1", Partitions: 1, Applied: "10:10:",
+		Noted: noted.UnixMicro(), Bound: p.Bound, Epoch: epoch, Server: "1", Database: "1/1", Partitions: 1,
+		Generation: rediscache.NewEpoch(), Applied: "10:10:",
 	}
 	p.must(p.Redis.Set(p.Context(), p.Space.Beat(0), beat.Encode(), 0).Err())
 }

@@ -23,27 +23,18 @@ func (l *leadership) apply(ctx context.Context, changes []match.Change, most int
 	}
 	known = append(known, l.remaining...)
 	now := min(most, len(known))
-	fresh, err := l.purge(ctx, known[:now])
+	in := l.purger.InUse()
+	fresh, err := l.purge(ctx, in, known[:now])
 	if err != nil {
 		return err
 	}
 	l.remaining = known[now:] // not sooner: what has not been purged for certain is still to be
-	index := match.NewIndex(l.feed.Site)
-	for i := range fresh {
-		addRegistration(index, &fresh[i])
-	}
-	late, err := l.affected(ctx, index, changes, nil, seen)
-	if err != nil {
+	if err := l.applyLate(ctx, in, changes, fresh, seen); err != nil {
 		return err
-	}
-	if len(late) > 0 {
-		if _, err := l.purge(ctx, late); err != nil {
-			return err
-		}
 	}
 	l.Metrics.ChangesApplied.Add(len(changes))
 	l.reportUnread(ctx, changes)
-	l.Metrics.PurgedQueries.Add(now + len(late))
+	l.Metrics.PurgedQueries.Add(now)
 	l.observed = append(l.observed, seen.of(changes)...)
 	if len(l.remaining) == 0 {
 		l.backlog(0)
@@ -51,15 +42,37 @@ func (l *leadership) apply(ctx context.Context, changes []match.Change, most int
 	return nil
 }
 
-// purge removes queries from Redis, and from the index when the purge has succeeded. It
-// returns the registrations that were read behind the purge, and adds them to the index. A
-// query that is removed from the index before its purge would stay in Redis for good if the
-// purge failed.
-func (l *leadership) purge(ctx context.Context, queries []string) (fresh []rediscache.Registration, err error) {
-	failed := l.purger.Purge(ctx, queries, func(r rediscache.Registration) { fresh = append(fresh, r) })
+// applyLate purges those of some registrations, read behind a purge, that the changes affect.
+func (l *leadership) applyLate(ctx context.Context, in []int, changes []match.Change, fresh []rediscache.Registration, seen *sighting) error {
+	index := match.NewIndex(l.feed.Site)
+	for i := range fresh {
+		addRegistration(index, &fresh[i])
+	}
+	late, err := l.affected(ctx, index, changes, nil, seen)
+	if err != nil || len(late) == 0 {
+		return err
+	}
+	l.Metrics.PurgedQueries.Add(len(late))
+	_, err = l.purge(ctx, in, late)
+	return err
+}
+
+// purge removes queries from some partitions of Redis, and from the index when the purge has
+// succeeded. It returns the registrations that were read behind the purge, and adds them to the
+// index. A query that is removed from the index before its purge would stay in Redis for good if
+// the purge failed; and so it would in a partition that does not answer, is entered again and
+// found as it was left.
+func (l *leadership) purge(ctx context.Context, in []int, queries []string) (fresh []rediscache.Registration, err error) {
+	failed := l.purger.PurgeIn(ctx, in, queries, func(r rediscache.Registration) { fresh = append(fresh, r) })
+	used := make([]bool, l.Space.Partitions)
+	for _, p := range in {
+		used[p] = failed == nil && l.purger.Dark(p) == nil
+	}
 	err = l.computeKeepingAlive(ctx, len(queries)+len(fresh), func() {
-		if failed == nil {
-			l.removeFromIndex(queries)
+		for _, q := range queries {
+			if used[l.Space.Partition(q)] {
+				l.index.Remove(q)
+			}
 		}
 		l.addToIndex(fresh) // in any case: it is told only once
 	})
@@ -75,8 +88,13 @@ func (l *leadership) removeFromIndex(queries []string) {
 
 // readRegistrations reads all new registrations, which may be very many, into the index.
 func (l *leadership) readRegistrations(ctx context.Context) error {
+	return l.readRegistrationsIn(ctx, l.purger.InUse())
+}
+
+// readRegistrationsIn is readRegistrations of some partitions.
+func (l *leadership) readRegistrationsIn(ctx context.Context, in []int) error {
 	for {
-		some, more, err := l.purger.SomeRegistrations(ctx)
+		some, more, err := l.purger.SomeRegistrations(ctx, in)
 		if err := l.computeKeepingAlive(ctx, len(some), func() { l.addToIndex(some) }); err != nil {
 			return err
 		}

@@ -31,7 +31,10 @@ type backlog struct {
 // stays so, whatever ends this leadership.
 func (l *leadership) consume(ctx context.Context, batch *feed.Batch, so *backlog) error {
 	l.beatPrevented(cachestate.CatchingUp, fmt.Sprintf("%d changes are done", so.consumed+len(batch.Changes)))
-	l.position.Fences = l.purger.Fences()
+	if err := l.giveUpDark(ctx); err != nil { // of what is deleted nothing can be kept
+		return err
+	}
+	l.mark()
 	err := l.runKeepingAlive(ctx, l.partTimeout(), func(ctx context.Context) error {
 		return l.feed.Consume(ctx, l.drains, l.position, batch)
 	})

@@ -97,7 +97,7 @@ func fill(d *deployment.Deployment, queries []string) {
 	const writers = 8
 	limits := rediscache.Limits{Lease: time.Minute, View: time.Hour, Queryset: time.Hour, Live: d.Live}
 	reader := rediscache.NewReader(d.Redis, d.Space, strings.Repeat("0", 16), limits)
-	stamp := d.Beat(0).Epoch + " " + d.Redis.HGet(d.Context(), d.Space.Fence(0), "server").Val()
+	stamp := d.Redis.HGet(d.Context(), d.Space.Fence(0), "origin").Val()
 	var wg sync.WaitGroup
 	for w := range writers {
 		wg.Go(func() {

@@ -2,3 +2,6 @@ package invalidate
 
 // Collapse sets from how many changes on a backlog is not applied.
 func (i *Invalidator) Collapse(rows int) { i.collapse = rows }
+
+// SetKept sets how many changes are kept for dark partitions.
+func (i *Invalidator) SetKept(rows int) { i.keptRows = rows }

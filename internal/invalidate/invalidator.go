@@ -5,7 +5,8 @@
 // the beat's noted time has been purged. One loop does it all, in this order: read Redis'
 // clock, drain the changes, match and purge, read the new registrations, match and purge
 // those, store the position, publish the beat. After any error there is no beat, and the
-// work is taken up again from the stored position.
+// work is taken up again from the stored position: in one partition of Redis, if it is an error of
+// that one, and in all if it is any other.
 package invalidate
 
 import (
@@ -55,6 +56,7 @@ type Invalidator struct {
 	feed      *feed.Feed                  // of the description that the index is of; nil before the first
 	keepAlive func(context.Context) error // of the present leadership
 	collapse  int                         // collapseRows, but for tests
+	keptRows  int                         // keptLimits.Rows, but for tests
 }
 
 // State is why nothing is cached, or that it is.
@@ -63,7 +65,7 @@ func (i *Invalidator) State() *cachestate.State { return i.state }
 // New returns an Invalidator that does nothing until Run.
 func New(c Config) *Invalidator {
 	i := &Invalidator{
-		Config: c, status: status{role: starting}, collapse: collapseRows,
+		Config: c, status: status{role: starting}, collapse: collapseRows, keptRows: keptLimits.Rows,
 		state: cachestate.New(c.Log, time.Now), reports: reporter{log: c.Log},
 	}
 	i.stream.Greet(func() activity.Hello {
@@ -179,6 +181,7 @@ func (i *Invalidator) awaitLeadership(ctx context.Context, locks *pgx.Conn) erro
 func (i *Invalidator) work(ctx context.Context, locks, drains *pgx.Conn) error {
 	ctx, cancel := context.WithCancel(ctx)
 	l := i.newLeadership(locks, drains)
+	defer l.entering.Wait()
 	defer l.doorbell.awaitAnswer() // after cancel
 	defer cancel()
 	i.setRole(leader)

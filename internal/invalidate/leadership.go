@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -27,21 +28,28 @@ type leadership struct {
 	pollOnly bool // writers never ring: nothing to sleep for
 
 	position      feed.Position // how far the cache has come; PostgreSQL may have stored less
-	sweep         *feed.Sweep   // deletes what is behind the position that the work began with
-	remaining     []string      // queries that drained changes affect and that are still to be purged
-	pending       []uint64      // transactions purged but not yet stored as done
-	stored        time.Time     // when the position was last stored
-	certified     int64         // the time that the last beat certified, by Redis' clock, in microseconds
-	certifiedAt   time.Time     // when that was noted, by this process's clock; or before
-	republishedAt time.Time     // when that beat was last published again
-	dirty         bool          // changes have been applied since
+	name          rediscache.Leader
+	dark          map[int]*darkPartition
+	entering      sync.WaitGroup // those who enter dark partitions
+	arrived       chan struct{}  // one of them is done
+	kept          int            // how many changes have been kept for dark partitions
+	unswept       bool           // there are changes that were kept
+	storeSoon     bool           // the position is to be stored although nothing has been applied
+	sweep         *feed.Sweep    // deletes what is behind the position that the work began with
+	remaining     []string       // queries that drained changes affect and that are still to be purged
+	pending       []uint64       // transactions purged but not yet stored as done
+	stored        time.Time      // when the position was last stored
+	certified     int64          // the time that the last beat certified, by Redis' clock, in microseconds
+	certifiedAt   time.Time      // when that was noted, by this process's clock; or before
+	republishedAt time.Time      // when that beat was last published again
+	dirty         bool           // changes have been applied since
 
 	observed    []observation // of the present round, for those who watch
 	commitTimes *bool         // whether PostgreSQL notes when transactions commit; nil: not asked yet
 }
 
 func (i *Invalidator) newLeadership(locks, drains *pgx.Conn) *leadership {
-	l := &leadership{Invalidator: i, locks: locks, drains: drains, used: time.Now()}
+	l := &leadership{Invalidator: i, locks: locks, drains: drains, used: time.Now(), arrived: make(chan struct{}, 1)}
 	l.doorbell = doorbell{ask: l.askForDoorbell, release: l.releaseDoorbell, pollEvery: pollMin}
 	i.keepAlive = l.keepAlive
 	return l
@@ -184,11 +192,15 @@ func (l *leadership) takeOver(ctx context.Context, catalog string) error {
 	case stored.Agreed != l.agreed():
 		return l.newEpoch(ctx, beginning, telemetry.AgreementChanged)
 	}
-	next, err := l.leader(ctx, stored)
-	if err != nil {
+	if l.name, err = l.leader(ctx, stored); err != nil {
 		return err
 	}
-	unchanged, err := l.purger.TakeOver(ctx, next, stored.Fences)
+	fences := make([]rediscache.Fence, len(stored.Parts))
+	for p, part := range stored.Parts {
+		fences[p] = part.Fence
+	}
+	changed, err := l.purger.TakeOver(ctx, l.name, fences)
+	l.forgetAll(changed) // of each that was entered, whatever was of the others
 	if errors.Is(err, rediscache.ErrStateLost) {
 		l.Metrics.Lost.Inc()
 		return l.newEpoch(ctx, beginning, telemetry.RedisLost)
@@ -196,11 +208,20 @@ func (l *leadership) takeOver(ctx context.Context, catalog string) error {
 	if err != nil {
 		return err
 	}
-	if !unchanged {
-		l.index.Reset()
-	}
-	l.startFrom(stored)
+	stored.Snapshot = leastOf(stored.Parts, func(p int) bool { return l.purger.Dark(p) == nil })
+	l.startFrom(stored, leastOf(stored.Parts, func(int) bool { return true }))
 	return nil
+}
+
+// forgetAll forgets the queries of some partitions.
+func (l *leadership) forgetAll(partitions []int) {
+	if len(partitions) == l.Space.Partitions {
+		l.index.Reset()
+		return
+	}
+	for _, p := range partitions {
+		l.forget(p)
+	}
 }
 
 // useDescription takes the stored description of the tables for all that follows. What is known
@@ -238,11 +259,15 @@ func (l *leadership) unseen(ctx context.Context, orphans []uint64) ([]uint64, er
 	return slices.Compact(all), nil
 }
 
-// startFrom begins to work from a position. State of an earlier position is dropped.
-func (l *leadership) startFrom(at feed.Position) {
-	l.position, l.sweep = at, l.feed.NewSweep(at)
+// startFrom begins to work from a position. State of an earlier position is dropped. What the
+// snapshot swept sees, no partition needs.
+func (l *leadership) startFrom(at feed.Position, swept string) {
+	l.position, l.sweep = at, l.feed.NewSweep(swept)
 	l.certified, l.remaining, l.pending = 0, nil, nil
+	l.dark, l.kept, l.unswept, l.storeSoon = map[int]*darkPartition{}, 0, l.purger.AnyDark(), false
 	l.status.setUncaptured(len(at.Uncaptured))
+	l.status.setDark(0)
+	l.Metrics.DarkPartitions.Set(0)
 }
 
 // awaitCapture returns the catalog's fingerprint once all triggers are in order. Triggers
@@ -355,20 +380,20 @@ func (l *leadership) renewEpoch(ctx context.Context, reason telemetry.EpochReaso
 // the position, then in Redis. A change that commits between the two is behind the position,
 // so it is not lost. The epoch is one of the description that this leader matches by, or none.
 func (l *leadership) newEpoch(ctx context.Context, b feed.EpochStart, reason telemetry.EpochReason) error {
-	b.Epoch, b.Description, b.Partitions, b.Agreed = rediscache.NewEpoch(), l.feed.Site.Identity, l.Space.Partitions, l.agreed()
+	b.Epoch, b.Description, b.Agreed = rediscache.NewEpoch(), l.feed.Site.Identity, l.agreed()
+	b.Generations = rediscache.NewGenerations(l.Space.Partitions)
 	at, err := feed.NewEpoch(ctx, l.drains, b)
 	if err != nil {
 		return err
 	}
-	next, err := l.leader(ctx, at)
-	if err != nil {
-		return err
-	}
-	if err := l.purger.BeginEpoch(ctx, next); err != nil {
+	if l.name, err = l.leader(ctx, at); err != nil {
 		return err
 	}
 	l.index.Reset() // registrations are numbered anew: what is known would pass for later
-	l.startFrom(at)
+	if err := l.purger.BeginEpoch(ctx, l.name, b.Generations); err != nil {
+		return err
+	}
+	l.startFrom(at, at.Snapshot)
 	l.Metrics.Epoch(reason)
 	l.stream.Publish(activity.EventEpoch, activity.Epoch{At: time.Now(), Epoch: at.Epoch, Reason: reason.String()})
 	l.Log.InfoContext(ctx, "new epoch", "epoch", at.Epoch, "reason", reason.String(), "uncaptured", len(at.Uncaptured))

@@ -31,6 +31,12 @@ func (l *leadership) loop(ctx context.Context) error {
 			}
 			beatTimer.Reset(l.beatEvery())
 		}
+		if err := l.tendPartitions(ctx); err != nil {
+			if _, err = l.restart(ctx, err); err != nil {
+				return err
+			}
+			beatTimer.Reset(0)
+		}
 		if err := l.maintain(ctx); err != nil {
 			return err
 		}

@@ -135,8 +135,8 @@ func (p *purgeCut) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pro
 }
 
 // An invalidator is told to stop before Redis has answered to a purge. It has purged before
-// and not stored that yet, but nothing in this partition. What it leaves does not make the next
-// one believe that Redis has been put back.
+// and not stored that yet. What it leaves does not make the next one believe that Redis has been
+// put back.
 func TestStopBeforeThePurgeIsAnswered(t *testing.T) {
 	t.Parallel()
 	d := deployment.New(t, deployment.Options{Bound: time.Minute, Partitions: 2})
@@ -150,9 +150,7 @@ func TestStopBeforeThePurgeIsAnswered(t *testing.T) {
 		if conn.QueryRow(t.Context(), "select count(distinct xid) from freshlist.properties_changes").Scan(&unstored) != nil {
 			return false
 		}
-		first, _ := d.Redis.HGet(t.Context(), d.Space.Fence(0), "batch").Int64()
-		second, _ := d.Redis.HGet(t.Context(), d.Space.Fence(1), "batch").Int64()
-		return unstored > 1 && second < first // the edit before is not stored, and was not purged for here
+		return unstored > 1 // the edit before is not stored
 	}}
 	isCut := func() bool {
 		select {

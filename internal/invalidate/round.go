@@ -31,6 +31,9 @@ func (l *leadership) round(ctx context.Context, beatDue bool) (published bool, e
 			return false, err
 		}
 		changes += len(batch.Changes)
+		if err := l.keep(ctx, len(batch.Changes)); err != nil {
+			return false, err
+		}
 		if batch.More {
 			if err := l.consume(ctx, batch, &consumed); err != nil {
 				return false, err
@@ -88,13 +91,11 @@ const (
 func (l *leadership) step(ctx context.Context, catalog bool, most int) (*feed.Batch, error) {
 	l.doorbell.polledAt = time.Now()
 	batch, err := l.pollOnce(ctx, catalog)
-	switch {
-	case err != nil:
+	if err == nil {
+		err = l.judge(batch, catalog)
+	}
+	if err != nil {
 		return nil, err
-	case catalog && batch.Catalog != l.position.Catalog:
-		return nil, feed.ErrCatalog
-	case batch.Ended(l.position.Uncaptured):
-		return nil, feed.ErrUncaptured
 	}
 	if batch.More {
 		most = math.MaxInt
@@ -110,6 +111,17 @@ func (l *leadership) step(ctx context.Context, catalog bool, most int) (*feed.Ba
 	return batch, l.answerBurst(ctx, batch)
 }
 
+// judge compares what a drain says of PostgreSQL with what the epoch began with.
+func (l *leadership) judge(batch *feed.Batch, catalog bool) error {
+	switch {
+	case catalog && batch.Catalog != l.position.Catalog:
+		return feed.ErrCatalog
+	case batch.Ended(l.position.Uncaptured):
+		return feed.ErrUncaptured
+	}
+	return nil
+}
+
 // pollOnce drains. When writers ring there is probably a change, so it reads the new
 // registrations at the same time: then one purge is nearly always enough.
 func (l *leadership) pollOnce(ctx context.Context, catalog bool) (*feed.Batch, error) {
@@ -122,7 +134,7 @@ func (l *leadership) pollOnce(ctx context.Context, catalog bool) (*feed.Batch, e
 	}
 	learned := make(chan answer, 1)
 	go func() {
-		some, _, err := l.purger.SomeRegistrations(ctx)
+		some, _, err := l.purger.SomeRegistrations(ctx, l.purger.InUse())
 		learned <- answer{some, err}
 	}()
 	batch, err := l.drain(ctx, catalog) // here, so that it is most likely sent first

@@ -19,6 +19,7 @@ type status struct {
 	live       int
 	backlog    int
 	uncaptured int
+	dark       int    // partitions out of use
 	triggers   string // what is wrong with capture, "" if nothing
 }
 
@@ -55,6 +56,12 @@ func (s *status) setTriggers(fault string) {
 	s.triggers = fault
 }
 
+func (s *status) setDark(partitions int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dark = partitions
+}
+
 func (s *status) setBacklog(rows int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -82,8 +89,9 @@ type Report struct {
 	BeatAge    *float64 `json:"beat_age_seconds"` // null before the first beat
 	Backlog    int      `json:"backlog"`          // change rows read and not yet applied
 	Live       int      `json:"live_queries"`
-	Uncaptured int      `json:"uncaptured"` // transactions from before the epoch whose changes may have been lost: the end of one empties the cache
-	Capture    string   `json:"triggers"`   // "ok" or what is wrong
+	Dark       int      `json:"dark_partitions"` // partitions of Redis that are out of use, while others go on
+	Uncaptured int      `json:"uncaptured"`      // transactions from before the epoch whose changes may have been lost: the end of one empties the cache
+	Capture    string   `json:"triggers"`        // "ok" or what is wrong
 }
 
 // Report returns the present status.
@@ -91,7 +99,7 @@ func (i *Invalidator) Report() Report {
 	s := &i.status
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := Report{Role: string(s.role), Epoch: s.epoch, Batch: s.batch, Backlog: s.backlog, Live: s.live, Uncaptured: s.uncaptured, Capture: "ok"}
+	r := Report{Role: string(s.role), Epoch: s.epoch, Batch: s.batch, Backlog: s.backlog, Live: s.live, Dark: s.dark, Uncaptured: s.uncaptured, Capture: "ok"}
 	if !s.beatAt.IsZero() {
 		age := time.Since(s.beatAt).Seconds()
 		r.BeatAge = &age

@@ -22,21 +22,29 @@ func (l *leadership) store(ctx context.Context, beatDue bool) error {
 	if len(l.pending) >= storeMany {
 		every = storeOften
 	}
-	if len(l.pending) == 0 || (!beatDue && time.Since(l.stored) < every) {
+	if !l.storeSoon && (len(l.pending) == 0 || !beatDue && time.Since(l.stored) < every) {
 		return nil
 	}
 	limit := l.stepTimeout() + time.Duration(len(l.pending))*storeTime
 	return l.runKeepingAlive(ctx, limit, l.save)
 }
 
-// save writes the position now.
+// save writes the position now. Changes that a dark partition has not seen are kept. When no
+// partition needs them any more, they are swept away: not before that is stored.
 func (l *leadership) save(ctx context.Context) error {
-	l.position.Fences = l.purger.Fences()
-	if err := l.feed.Advance(ctx, l.drains, l.position, l.pending); err != nil {
+	l.mark()
+	done, keeps := l.pending, l.keeps()
+	if keeps {
+		done, l.unswept = nil, true
+	}
+	if err := l.feed.Advance(ctx, l.drains, l.position, done); err != nil {
 		return err
 	}
+	if l.unswept && !keeps {
+		l.sweep, l.unswept = l.feed.NewSweep(l.position.Snapshot), false
+	}
 	l.purger.BatchStored()
-	l.pending, l.stored = l.pending[:0], time.Now()
+	l.pending, l.stored, l.storeSoon = l.pending[:0], time.Now(), false
 	return nil
 }
 
@@ -44,7 +52,7 @@ func (l *leadership) save(ctx context.Context) error {
 // need not apply again what has been applied. If it fails, the next leader does that. It
 // does nothing while the position is ahead of what has been purged.
 func (l *leadership) saveOnExit(ctx context.Context) {
-	if len(l.pending) == 0 || len(l.remaining) > 0 || !l.purger.Answered() {
+	if len(l.pending) == 0 || len(l.remaining) > 0 {
 		return
 	}
 	enough, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.stepTimeout())

@@ -38,6 +38,7 @@ func (l *leadership) awaitEvent(ctx context.Context, beatTimer <-chan time.Time)
 	case a := <-l.doorbell.granted:
 		return false, l.answered(ctx, a)
 	case <-poll:
+	case <-l.arrived:
 	}
 	return false, nil
 }

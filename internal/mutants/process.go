@@ -15,19 +15,19 @@ const (
 // are odd, why nothing is cached, what a session sets.
 var process = slices.Concat([]Mutant{
 	// More of what the scripts check, and of what a beat says.
-	{"acquire/queryset of another epoch", []Edit{{scripts + "acquire.lua", "local head = ARGV[5] .. epoch", "local head = ARGV[5]"}},
+	{"acquire/queryset of another epoch", []Edit{{scripts + "acquire.lua", "local head = ARGV[5] .. generation", "local head = ARGV[5]"}},
 		"./internal/rediscache", "LeaseInANewEpoch"},
 	{"beat/ended already", []Edit{{scripts + "beat.lua", "if tonumber(ARGV[5]) <= now then\n  return {'LATE'}\nend\n", ""}},
 		"./internal/rediscache", "BeatIsRefused"},
 	{"beat/behind one from the future", []Edit{{scripts + "beat.lua", "before > noted and before <= now then", "before > noted then"}},
 		"./internal/rediscache", "ABeatFromTheFuture"},
-	{"takeover/of the same term", []Edit{{scripts + "takeover.lua", "tonumber(fence[1]) >= tonumber(ARGV[1])", "tonumber(fence[1]) > tonumber(ARGV[1])"}},
+	{"takeover/of the same term", []Edit{{scripts + "takeover.lua", "tonumber(fence[1]) >= tonumber(ARGV[7])", "tonumber(fence[1]) > tonumber(ARGV[7])"}},
 		"./internal/rediscache", "TermComesAgain"},
-	{"takeover/any later batch", []Edit{{scripts + "takeover.lua", "(batch ~= ARGV[7] + 1 or fence[6] ~= ARGV[6])", "fence[6] ~= ARGV[6]"}},
+	{"takeover/any later batch", []Edit{{scripts + "takeover.lua", "(batch ~= ARGV[5] + 1 or fence[6] ~= ARGV[6])", "fence[6] ~= ARGV[6]"}},
 		"./internal/rediscache", "Takeover"},
-	{"takeover/server start not noted", []Edit{{scripts + "takeover.lua", "'term', ARGV[1], 'server', ARGV[6])", "'term', ARGV[1])"}},
+	{"takeover/server start not noted", []Edit{{scripts + "takeover.lua", "'term', ARGV[1], 'origin', ARGV[6])", "'term', ARGV[1])"}},
 		"./internal/rediscache", "FillAfterARestart"},
-	{"takeover/term not noted", []Edit{{scripts + "takeover.lua", "'term', ARGV[1], 'server', ARGV[6])", "'server', ARGV[6])"}},
+	{"takeover/term not noted", []Edit{{scripts + "takeover.lua", "'term', ARGV[1], 'origin', ARGV[6])", "'origin', ARGV[6])"}},
 		"./internal/rediscache", "RevenantIsFenced"},
 	{"epoch/live stays", []Edit{{scripts + "epoch.lua", "redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[3], KEYS[4])", "redis.call('UNLINK', KEYS[1], KEYS[3], KEYS[4])"}},
 		"./internal/rediscache", "EpochOver"},
@@ -49,7 +49,7 @@ var process = slices.Concat([]Mutant{
 		"./internal/rediscache", "ParseBeat"},
 	{"beat/partitions no number", []Edit{{caches + "beat.go", " || err3 != nil", " || false && err3 != nil"}},
 		"./internal/rediscache", "ParseBeat"},
-	{"beat/of another database is not foreign", []Edit{{caches + "inspect.go", "part.Beat.Database != database", "false && part.Beat.Database != database"}},
+	{"beat/of another database is not foreign", []Edit{{caches + "inspect.go", "beat.Database != database", "false && beat.Database != database"}},
 		"./internal/rediscache", "Foreign"},
 
 	// The doorbell.

@@ -11,7 +11,7 @@ import (
 )
 
 // Beat is the invalidator's proof of freshness: everything that was visible in
-// Database at Noted has been applied to the cache of Epoch. It says besides all that
+// Database at Noted has been applied to what is cached of Epoch in one partition. It says besides all that
 // processes must agree on, so that nobody takes another deployment's proof for his own.
 type Beat struct {
 	Noted      int64 // by Redis' clock, microseconds since 1970
@@ -20,12 +20,13 @@ type Beat struct {
 	Server     string // which start of PostgreSQL
 	Database   string // "<system identifier>/<oid>"
 	Partitions int
+	Generation string // of the partition: values of another one do not count
 	Applied    string // the pg_snapshot that has been applied, in its text form
 }
 
 // beatVersion is what the value of a beat begins with. Who knows another layout finds
 // no beat in it.
-const beatVersion = "beat2"
+const beatVersion = "beat3"
 
 // End returns the end of the proof by Redis' clock: it says nothing from then on.
 func (b Beat) End() int64 { return b.Noted + b.Bound.Microseconds() }
@@ -40,17 +41,17 @@ func (b Beat) age(now time.Time) time.Duration {
 }
 
 // Encode returns the value of the beat's key:
-// "beat2 <noted> <bound, us> <epoch> <server> <database> <partitions> <applied>".
+// "beat3 <noted> <bound, us> <epoch> <server> <database> <partitions> <generation> <applied>".
 func (b Beat) Encode() string {
-	return fmt.Sprintf("%s %d %d %s %s %s %d %s", beatVersion,
-		b.Noted, b.Bound.Microseconds(), b.Epoch, b.Server, b.Database, b.Partitions, b.Applied)
+	return fmt.Sprintf("%s %d %d %s %s %s %d %s %s", beatVersion,
+		b.Noted, b.Bound.Microseconds(), b.Epoch, b.Server, b.Database, b.Partitions, b.Generation, b.Applied)
 }
 
 var errBeat = errors.New("not a beat")
 
 // ParseBeat reads the value of a beat's key.
 func ParseBeat(value string) (Beat, error) {
-	var words [8]string
+	var words [9]string
 	more := true
 	for i := range words {
 		if !more {
@@ -58,7 +59,7 @@ func ParseBeat(value string) (Beat, error) {
 		}
 		words[i], value, more = strings.Cut(value, " ")
 	}
-	if more || words[0] != beatVersion || len(words[3]) != epochWidth {
+	if more || words[0] != beatVersion || len(words[3]) != epochWidth || len(words[7]) != epochWidth {
 		return Beat{}, errBeat
 	}
 	noted, err1 := strconv.ParseInt(words[1], 10, 64)
@@ -69,7 +70,8 @@ func ParseBeat(value string) (Beat, error) {
 	}
 	return Beat{
 		Noted: noted, Bound: time.Duration(bound) * time.Microsecond,
-		Epoch: words[3], Server: words[4], Database: words[5], Partitions: partitions, Applied: words[7],
+		Epoch: words[3], Server: words[4], Database: words[5], Partitions: partitions,
+		Generation: words[7], Applied: words[8],
 	}, nil
 }
 

@@ -116,14 +116,14 @@ func TestParseBeat(t *testing.T) {
 	t.Parallel()
 	beat := rediscache.Beat{
 		Noted: 1_700_000_000_000_000, Bound: time.Second, Epoch: strings.Repeat("a", 32), Server: "1700000000.5",
-		Database: "7500000000000000000/16384", Partitions: 16, Applied: "10:20:12,15",
+		Database: "7500000000000000000/16384", Partitions: 16, Generation: strings.Repeat("b", 32), Applied: "10:20:12,15",
 	}
 	if back, err := rediscache.ParseBeat(beat.Encode()); err != nil || back != beat {
 		t.Errorf("%q is read as %+v (%v)", beat.Encode(), back, err)
 	}
 	for _, text := range []string{
-		"", "beat2", beat.Encode() + " more", beat.Encode()[1:], strings.Replace(beat.Encode(), " 16 ", " x ", 1),
-		strings.Replace(beat.Encode(), strings.Repeat("a", 32), "a", 1),
+		"", "beat3", beat.Encode() + " more", beat.Encode()[1:], strings.Replace(beat.Encode(), " 16 ", " x ", 1),
+		strings.Replace(beat.Encode(), strings.Repeat("a", 32), "a", 1), strings.Replace(beat.Encode(), strings.Repeat("b", 32), "b", 1),
 		strings.Repeat("a", 32) + " 1700000000000000 1700000001000000 10:20:12,15", // as version 1 wrote it
 	} {
 		if b, err := rediscache.ParseBeat(text); err == nil {

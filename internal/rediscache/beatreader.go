@@ -2,7 +2,7 @@ package rediscache
 
 import (
 	"context"
-	"fmt"
+	"errors"
 
 	"github.com/redis/go-redis/v9"
 
@@ -25,24 +25,24 @@ func NewBeatReader(rdb redis.UniversalClient, space rediskey.Space) *BeatReader 
 // BeatReader returns a BeatReader on what the reader reads.
 func (r *Reader) BeatReader() *BeatReader { return &BeatReader{r.servers, plain("probe")} }
 
-// Beats returns the valid beats. If a partition has none, or Redis would store nothing, the
-// error is a cachestate.Fault.
+// Beats returns the valid beats. If there is none, or a server would store nothing, or is not as
+// it must be, the error is a cachestate.Fault.
 func (w *BeatReader) Beats(ctx context.Context) ([]Beat, error) {
 	found := make([]*Beat, w.servers.space.Partitions)
-	err := w.servers.each(ctx, func(ctx context.Context, at server) error { return w.read(ctx, at, found) })
+	err := w.servers.eachThatAnswers(ctx, func(ctx context.Context, at server) error { return w.read(ctx, at, found) })
 	if err != nil {
 		return nil, err
 	}
 	var beats []Beat
-	var missing error
-	for p, beat := range found {
+	for _, beat := range found {
 		if beat != nil {
 			beats = append(beats, *beat)
-		} else if missing == nil {
-			missing = cachestate.Wrap(cachestate.NoBeat, fmt.Errorf("partition %d has no beat", p))
 		}
 	}
-	return beats, missing
+	if beats == nil {
+		return nil, cachestate.Wrap(cachestate.NoBeat, errors.New("there is no beat in Redis"))
+	}
+	return beats, nil
 }
 
 // read reads the beats that one server holds.
@@ -57,14 +57,22 @@ func (w *BeatReader) read(ctx context.Context, at server, found []*Beat) error {
 		reads[i] = pipe.MGet(ctx, w.servers.space.Beat(p))
 	}
 	now := pipe.Time(ctx)
-	if _, err := pipe.Exec(ctx); err != nil {
-		return failed("read the beats", err)
+	exec(ctx, pipe)
+	for _, err := range []error{info.Err(), now.Err()} {
+		if err != nil {
+			return failed("read the beats", err)
+		}
 	}
 	if _, err := CheckPolicy(infoField(info.Val(), "maxmemory_policy")); err != nil {
 		return err
 	}
 	for i, p := range at.partitions {
-		found[p] = validBeat(reads[i].Val()[0], now.Val())
+		switch err := reads[i].Err(); {
+		case err == nil:
+			found[p] = validBeat(reads[i].Val()[0], now.Val())
+		case !isDown(failed("read the beats", err)):
+			return failed("read the beats", err)
+		}
 	}
 	return nil
 }

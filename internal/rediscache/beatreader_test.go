@@ -38,16 +38,19 @@ func TestWatch(t *testing.T) {
 	must(err)
 	beat := func(p int, until time.Time) {
 		text := rediscache.Beat{
-			Noted: until.Add(-24 * time.Hour).UnixMicro(), Bound: 24 * time.Hour, Epoch: rediscache.NewEpoch(),
+			Noted: until.Add(-24 * time.Hour).UnixMicro(), Bound: 24 * time.Hour, Epoch: rediscache.NewEpoch(), Generation: rediscache.NewEpoch(),
 			Server: "1", Database: "1/1", Partitions: 2, Applied: "1:1:",
 		}.Encode()
 		must(rdb.Set(t.Context(), space.Beat(p), text, 0).Err())
 	}
-	beat(0, now.Add(time.Hour))
-	wantReason(t, w, cachestate.NoBeat)
-	beat(1, now.Add(-time.Second)) // has ended
+	beat(0, now.Add(-time.Second)) // has ended
 	wantReason(t, w, cachestate.NoBeat)
 	beat(1, now.Add(time.Hour))
+	wantReason(t, w, cachestate.OK)
+	if beats, err := w.Beats(t.Context()); len(beats) != 1 {
+		t.Errorf("%d beats, want that of one partition (%v)", len(beats), err)
+	}
+	beat(0, now.Add(time.Hour))
 	wantReason(t, w, cachestate.OK)
 
 	// Full of what may not be evicted, under a policy that evicts and one that does not.

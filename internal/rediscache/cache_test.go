@@ -52,7 +52,7 @@ func newWorldOn(t *testing.T, rdb redis.UniversalClient, space rediskey.Space) *
 	}
 	w.reader = rediscache.NewReader(w.rdb, w.space, build, w.limits)
 	w.daemon = w.newPurger()
-	w.must(w.daemon.BeginEpoch(w.ctx, w.leader))
+	w.must(w.begin(w.daemon, w.leader))
 	return w
 }
 
@@ -72,6 +72,11 @@ func (w *world) want(err, want error) {
 	if !errors.Is(err, want) {
 		w.Fatalf("error is %v, want %v", err, want)
 	}
+}
+
+// begin has a daemon begin an epoch.
+func (w *world) begin(d *rediscache.Purger, l rediscache.Leader) error {
+	return d.BeginEpoch(w.ctx, l, rediscache.NewGenerations(w.space.Partitions))
 }
 
 // beat makes the daemon certify the present.
@@ -145,7 +150,7 @@ func TestHitNeedsABeatOfItsEpoch(t *testing.T) {
 	w.beat()
 	w.wantBody(query, "old")
 	w.leader.Epoch, w.leader.Term = rediscache.NewEpoch(), 2
-	w.must(w.daemon.BeginEpoch(w.ctx, w.leader))
+	w.must(w.begin(w.daemon, w.leader))
 	w.wantBody(query, "")
 	w.beat()
 	w.wantBody(query, "")
@@ -337,7 +342,7 @@ func TestFillIsRefused(t *testing.T) {
 		w := newWorld(t, 1)
 		lease := w.acquire(query)
 		w.leader.Epoch, w.leader.Term = rediscache.NewEpoch(), 2
-		w.must(w.daemon.BeginEpoch(w.ctx, w.leader))
+		w.must(w.begin(w.daemon, w.leader))
 		w.want(w.fill(lease, "x"), rediscache.ErrEpoch)
 	})
 	for name, read := range map[string]func(*rediscache.Leader){
@@ -374,7 +379,7 @@ func TestLeaseOfAnEndedEpochIsNobodys(t *testing.T) {
 	old := w.acquire(query)
 	before := w.leader
 	w.leader.Epoch, w.leader.Term = rediscache.NewEpoch(), 2
-	w.must(w.daemon.BeginEpoch(w.ctx, w.leader))
+	w.must(w.begin(w.daemon, w.leader))
 	lease := w.acquire(query)
 	now := w.leader
 	w.leader = before

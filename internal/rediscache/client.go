@@ -104,11 +104,11 @@ func tlsOf(a redisurl.Address, certificates *tls.Config) *tls.Config {
 // CheckServer refuses a Redis that the guarantee cannot rest on: older than 7, or
 // with an eviction policy that may remove beats and registrations at will. The
 // warning is for one that works until it is full. Of a cluster all masters that hold a
-// partition are asked.
+// partition are asked, and those that do not answer passed over, unless none does.
 func CheckServer(ctx context.Context, rdb redis.UniversalClient, space rediskey.Space) (warning string, err error) {
 	var mu sync.Mutex
 	s := serversOf(rdb, space)
-	err = s.each(ctx, func(ctx context.Context, at server) error {
+	err = s.eachThatAnswers(ctx, func(ctx context.Context, at server) error {
 		info, err := at.rdb.Info(ctx, "server", "memory").Result()
 		if err != nil {
 			return failed("ask Redis about itself", err)

@@ -247,14 +247,14 @@ func TestAMovedSlot(t *testing.T) {
 		leader := w.leader
 		leader.Term++
 		w.leader = leader
-		unchanged, err := w.daemon.TakeOver(w.ctx, leader, stored)
-		if err == nil && unchanged {
+		changed, err := w.daemon.TakeOver(w.ctx, leader, stored)
+		if err == nil && !w.daemon.AnyDark() {
 			break
 		}
 		if errors.Is(err, rediscache.ErrStateLost) || time.Now().After(end) {
-			t.Fatal(unchanged, err)
+			t.Fatal(changed, err)
 		}
-		refused = err
+		refused = w.daemon.Dark(1)
 	}
 	t.Log("before that:", refused)
 	w.beat()
@@ -300,20 +300,24 @@ func TestAFailoverThatLosesAPurge(t *testing.T) {
 	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 		w.leader.Term++
 		_, err := w.daemon.TakeOver(w.ctx, w.leader, stored)
-		if errors.Is(err, rediscache.ErrStateLost) {
+		dark := w.daemon.Dark(1)
+		if errors.Is(dark, rediscache.ErrStateLost) {
 			break
 		}
-		if err == nil || time.Now().After(end) {
-			t.Fatalf("takeover of a replica that has missed a purge: %v", err)
+		if err != nil || dark == nil || time.Now().After(end) {
+			t.Fatalf("takeover of a replica that has missed a purge: %v, %v", dark, err)
 		}
 	}
 	if owner := c.Owner(slot); owner != replica {
 		t.Errorf("node %d holds the slot, want %d", owner, replica)
 	}
-	w.leader.Epoch = rediscache.NewEpoch()
-	w.must(w.daemon.BeginEpoch(w.ctx, w.leader))
+	generation := rediscache.NewEpoch()
+	w.daemon.Adopt(1, w.leader, w.daemon.Begin(w.ctx, 1, w.leader, generation))
+	w.must(w.daemon.Dark(1))
 	w.beat()
-	w.wantBody(queries[1], "")
+	w.wantBody(queries[1], "") // it has lost something; the others were purged of theirs
+	w.store(queries[1], "new")
+	w.wantBody(queries[1], "new")
 }
 
 // A beat that MIGRATE holds up on its way ends with the original: its end is in its value.

@@ -120,7 +120,7 @@ func TestEpochIsPublished(t *testing.T) {
 	w := newWorld(t, 1)
 	heard := w.subscribe()
 	w.leader.Term++
-	w.must(w.daemon.BeginEpoch(w.ctx, w.leader))
+	w.must(w.begin(w.daemon, w.leader))
 	if got := heard.next(w); got != "*" {
 		t.Errorf("a new epoch is published as %q, want *", got)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -29,7 +30,7 @@ type HeldValue struct {
 	Bytes int           //
 	TTL   time.Duration // how long it stays at most; 0 for ever
 	Head  ValueHead     // the zero one if it is unreadable
-	Valid bool          // it is of the fence's epoch
+	Valid bool          // it is of the fence's generation
 }
 
 // ReadHeld reads what Redis knows of a query. It changes nothing.
@@ -45,7 +46,7 @@ func ReadHeld(ctx context.Context, rdb redis.UniversalClient, space rediskey.Spa
 		keys = append(keys, space.View(format, query))
 	}
 	pipe := at.Pipeline()
-	epoch := pipe.HGet(ctx, space.Fence(p), "epoch")
+	fence := pipe.HMGet(ctx, space.Fence(p), "generation", "origin")
 	number := pipe.ZScore(ctx, space.Live(p), query)
 	window := pipe.HGet(ctx, space.Windows(p), query)
 	lease := pipe.PTTL(ctx, space.Lease(query))
@@ -62,8 +63,14 @@ func ReadHeld(ctx context.Context, rdb redis.UniversalClient, space rediskey.Spa
 		}
 	}
 	e := Held{
-		Now: now.Val(), Epoch: epoch.Val(), Live: number.Err() == nil, Number: int64(number.Val()), Window: window.Val(),
+		Now: now.Val(), Live: number.Err() == nil, Number: int64(number.Val()), Window: window.Val(),
 		Lease: max(0, lease.Val()),
+	}
+	generation := ""
+	if words := fence.Val(); len(words) == 2 {
+		generation, _ = words[0].(string)
+		origin, _ := words[1].(string)
+		e.Epoch, _, _ = strings.Cut(origin, " ")
 	}
 	if beat.Err() == nil {
 		e.Beat = validBeat(beat.Val(), e.Now)
@@ -75,7 +82,7 @@ func ReadHeld(ctx context.Context, rdb redis.UniversalClient, space rediskey.Spa
 		}
 		head, _ := parseHead(raw)
 		e.Values = append(e.Values, HeldValue{
-			Name: name, Bytes: len(raw), TTL: max(0, lives[i].Val()), Head: head, Valid: head.Epoch != "" && head.Epoch == e.Epoch,
+			Name: name, Bytes: len(raw), TTL: max(0, lives[i].Val()), Head: head, Valid: generation != "" && head.Generation == generation,
 		})
 	}
 	return e, nil

@@ -80,7 +80,7 @@ func (s *servers) inspect(ctx context.Context, at server, states []PartitionStat
 	beats := make([]*redis.StringCmd, len(at.partitions))
 	live := make([]*redis.IntCmd, len(at.partitions))
 	for i, p := range at.partitions {
-		fences[i] = pipe.HMGet(ctx, s.space.Fence(p), "term", "epoch")
+		fences[i] = pipe.HMGet(ctx, s.space.Fence(p), "term", "origin")
 		beats[i] = pipe.Get(ctx, s.space.Beat(p))
 		live[i] = pipe.ZCard(ctx, s.space.Live(p))
 	}
@@ -107,7 +107,8 @@ func (s *servers) inspect(ctx context.Context, at server, states []PartitionStat
 		state := PartitionState{Live: live[i].Val()}
 		if fence := fences[i].Val(); len(fence) == 2 && fence[0] != nil {
 			state.Term, _ = number(fence[0])
-			state.Epoch, _ = fence[1].(string)
+			origin, _ := fence[1].(string)
+			state.Epoch, _, _ = strings.Cut(origin, " ")
 		}
 		if beats[i].Err() == nil {
 			if state.Beat = validBeat(beats[i].Val(), now.Val()); state.Beat != nil {
@@ -129,16 +130,39 @@ func (s *servers) inspect(ctx context.Context, at server, states []PartitionStat
 
 // CheckOtherDatabase returns ErrOtherDatabase while there is a living beat of another database than the
 // caller's: two deployments that have one prefix would take the cache from each other for
-// ever. A beat that has run out is that of a database which has been replaced.
+// ever. A beat that has run out is that of a database which has been replaced. Partitions
+// that do not answer are passed over, unless none does.
 func CheckOtherDatabase(ctx context.Context, rdb redis.UniversalClient, space rediskey.Space, database string) error {
-	state, err := Inspect(ctx, rdb, space)
-	if err != nil {
-		return err
+	s := serversOf(rdb, space)
+	errs := make([]error, space.Partitions)
+	all := make([]int, space.Partitions)
+	for p := range all {
+		all[p] = p
 	}
-	for p, part := range state.Partitions {
-		if part.Beat != nil && part.Beat.Database != database {
-			return cachestate.Wrap(cachestate.OtherDeployment, fmt.Errorf("partition %d: %w", p, ErrOtherDatabase))
+	_ = atOnce(all, func(p int) error {
+		at, err := s.of(ctx, p)
+		if err == nil {
+			err = s.checkOtherDatabase(ctx, at, p, database)
 		}
+		errs[p] = err
+		return nil
+	})
+	return worstOf(errs)
+}
+
+// checkOtherDatabase is CheckOtherDatabase of one partition.
+func (s *servers) checkOtherDatabase(ctx context.Context, rdb *redis.Client, p int, database string) error {
+	pipe := rdb.Pipeline()
+	value := pipe.Get(ctx, s.space.Beat(p))
+	now := pipe.Time(ctx)
+	exec(ctx, pipe)
+	for _, err := range []error{value.Err(), now.Err()} {
+		if err != nil && !errors.Is(err, redis.Nil) && !isWrongType(err) {
+			return failed("look for the beat of another database", err)
+		}
+	}
+	if beat := validBeat(value.Val(), now.Val()); beat != nil && beat.Database != database {
+		return cachestate.Wrap(cachestate.OtherDeployment, fmt.Errorf("partition %d: %w", p, ErrOtherDatabase))
 	}
 	return nil
 }

@@ -12,19 +12,19 @@ import (
 
 // A value in Redis begins with a head of fixed width, in ASCII:
 //
-//	FL1 <build tag, 16> <epoch, 32> <token of its fill, 32>\n
+//	FL1 <build tag, 16> <generation, 32> <token of its fill, 32>\n
 //
 // then, of a queryset, its encoding; of a view:
 //
 //	<status, 3> <entity tag, 22> <length of the body, 8 hex digits>\n<body><gzip of the body>
 const (
-	magic      = "FL1 "
-	buildWidth = 16
-	epochWidth = 32
-	tokenWidth = 32
-	epochAt    = len(magic) + buildWidth + 1
-	tokenAt    = epochAt + epochWidth + 1
-	headWidth  = tokenAt + tokenWidth + 1
+	magic        = "FL1 "
+	buildWidth   = 16
+	epochWidth   = 32
+	tokenWidth   = 32
+	generationAt = len(magic) + buildWidth + 1
+	tokenAt      = generationAt + epochWidth + 1
+	headWidth    = tokenAt + tokenWidth + 1
 
 	statusWidth = 3
 	tagWidth    = 22
@@ -51,7 +51,16 @@ func NewToken() Token {
 	return Token(hex.EncodeToString(at[8-tokenTime:]) + randomHex(tokenWidth/2-tokenTime))
 }
 
-// NewEpoch returns a name for a new epoch.
+// NewGenerations returns names for new generations, one for each partition.
+func NewGenerations(partitions int) []string {
+	names := make([]string, partitions)
+	for p := range names {
+		names[p] = NewEpoch()
+	}
+	return names
+}
+
+// NewEpoch returns a name for a new epoch, or a new generation of one partition.
 func NewEpoch() string { return randomHex(epochWidth / 2) }
 
 // randomHex returns 2n random hexadecimal digits.
@@ -61,17 +70,17 @@ func randomHex(n int) string {
 	return hex.EncodeToString(b)
 }
 
-// ValueHead is the head of every value of one fill: the build that wrote it, the epoch, and
-// the token of the fill.
+// ValueHead is the head of every value of one fill: the build that wrote it, the
+// generation of its partition, and the token of the fill.
 type ValueHead struct {
-	Build string // 16 hexadecimal digits
-	Epoch string
-	Token Token
+	Build      string // 16 hexadecimal digits
+	Generation string
+	Token      Token
 }
 
 // text returns the head as it is stored.
 func (s ValueHead) text() string {
-	return magic + s.Build + " " + s.Epoch + " " + string(s.Token) + "\n"
+	return magic + s.Build + " " + s.Generation + " " + string(s.Token) + "\n"
 }
 
 // parseHead reads the head of a value.
@@ -80,9 +89,9 @@ func parseHead(value string) (ValueHead, error) {
 		return ValueHead{}, errOtherBuild
 	}
 	return ValueHead{
-		Build: value[len(magic) : len(magic)+buildWidth],
-		Epoch: value[epochAt : epochAt+epochWidth],
-		Token: Token(value[tokenAt : tokenAt+tokenWidth]),
+		Build:      value[len(magic) : len(magic)+buildWidth],
+		Generation: value[generationAt : generationAt+epochWidth],
+		Token:      Token(value[tokenAt : tokenAt+tokenWidth]),
 	}, nil
 }
 

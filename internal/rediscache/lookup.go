@@ -8,7 +8,7 @@ import (
 )
 
 // LookupResult is what one lookup found. View is set only if the beat that was read with
-// it is of the same epoch.
+// it is of the same generation.
 type LookupResult struct {
 	Beat *Beat         // nil: there is no valid beat; nothing may be served or stored
 	View *View         // nil: miss
@@ -20,6 +20,7 @@ type lookup struct {
 	partition int
 	key       string       // of the view
 	result    LookupResult // set when the exchange has ended
+	err       error        // why this partition has not answered, though the server has
 }
 
 // maxLookups is how many views are read at once: some hundred kilobytes.
@@ -35,6 +36,9 @@ func (r *Reader) Lookup(ctx context.Context, format, query string) (LookupResult
 	}
 	if err := r.lookups.to(rdb).do(ctx, l); err != nil {
 		return LookupResult{}, failed("read view", err)
+	}
+	if l.err != nil {
+		return LookupResult{}, failed("read view", l.err)
 	}
 	return l.result, nil
 }
@@ -54,11 +58,16 @@ func (r *Reader) lookup(ctx context.Context, rdb *redis.Client, lookups []*looku
 		}
 	}
 	now := pipe.Time(ctx)
-	if _, err := pipe.Exec(ctx); err != nil {
+	exec(ctx, pipe)
+	if err := now.Err(); err != nil {
 		return err
 	}
 	for i, l := range lookups {
-		values := reads[l.partition].found.Val()
+		found := reads[l.partition].found
+		if l.err = found.Err(); l.err != nil { // a slot that has moved, or is about to
+			continue
+		}
+		values := found.Val()
 		l.result = r.result(values[places[i]], values[len(values)-1], now.Val())
 	}
 	return nil
@@ -89,7 +98,7 @@ func (r *Reader) result(value, beatValue any, now time.Time) LookupResult {
 	}
 	s := LookupResult{Beat: beat, Age: beat.age(now)}
 	text, _ := value.(string)
-	if !r.ofEpoch(text, beat) {
+	if !r.proved(text, beat) {
 		return s
 	}
 	if view, err := parseView(text); err == nil {

@@ -1,33 +1,42 @@
 package rediscache
 
 import (
+	"cmp"
 	"context"
+	"slices"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// Purge removes everything cached of the queries, and notes that a batch of changes is
-// being applied. The batch is noted even if there is no query: a fill may already have
-// seen its changes, which matters if PostgreSQL goes back to before them. All that is
-// purged between two calls of Settle is one batch. Behind the last purge, and in its round
+// Purge removes everything cached of the queries, and notes in every partition in use that a
+// batch of changes is being applied. The batch is noted even where there is no query: a fill may
+// already have seen its changes, which matters if PostgreSQL goes back to before them. All that is
+// purged between two calls of BatchStored is one batch. Behind the last purge, and in its round
 // trip, it reads the registrations, as Registrations does.
+//
+// What is not in use any more at the end has not been purged, or only in part.
 func (d *Purger) Purge(ctx context.Context, queries []string, see func(Registration)) error {
-	d.batchOpen = true
-	calls := d.purgeCalls(queries)
+	return d.PurgeIn(ctx, d.InUse(), queries, see)
+}
+
+// PurgeIn is Purge in some partitions, all of them in use. Queries of others are left out.
+func (d *Purger) PurgeIn(ctx context.Context, in []int, queries []string, see func(Registration)) error {
+	calls := d.purgeCalls(in, queries)
 	for len(calls) > callsPerPipeline {
-		if _, err := d.exchange(ctx, calls[:callsPerPipeline], nil); err != nil {
+		if _, err := d.exchange(ctx, calls[:callsPerPipeline], nil, nil); err != nil {
 			return err
 		}
 		if err := d.keepAlive(ctx); err != nil {
 			return err
 		}
-		calls = calls[callsPerPipeline:]
+		calls = slices.DeleteFunc(calls[callsPerPipeline:], func(c purgeCall) bool { return d.parts[c.partition].dark != nil })
 	}
-	more, err := d.exchange(ctx, calls, see)
+	in = d.stillInUse(in)
+	more, err := d.exchange(ctx, calls, in, see)
 	if err != nil || !more {
 		return err
 	}
-	return d.Registrations(ctx, see)
+	return d.RegistrationsIn(ctx, in, see)
 }
 
 // purgeCall is one call of the script purge.
@@ -36,8 +45,8 @@ type purgeCall struct {
 	queries   []string
 }
 
-// purgeCalls cuts the queries into calls; partition 0 always has one.
-func (d *Purger) purgeCalls(queries []string) []purgeCall {
+// purgeCalls cuts the queries into calls. Each partition has one that has not noted the batch.
+func (d *Purger) purgeCalls(in []int, queries []string) []purgeCall {
 	byPartition := make([][]string, len(d.parts))
 	if len(d.parts) == 1 {
 		byPartition[0] = queries
@@ -48,12 +57,13 @@ func (d *Purger) purgeCalls(queries []string) []purgeCall {
 		}
 	}
 	var calls []purgeCall
-	for p, qs := range byPartition {
+	for _, p := range in {
+		qs := byPartition[p]
 		for len(qs) > purgesPerCall {
 			calls = append(calls, purgeCall{p, qs[:purgesPerCall]})
 			qs = qs[purgesPerCall:]
 		}
-		if len(qs) > 0 || p == 0 {
+		if len(qs) > 0 || !d.parts[p].touched {
 			calls = append(calls, purgeCall{p, qs})
 		}
 	}
@@ -61,10 +71,10 @@ func (d *Purger) purgeCalls(queries []string) []purgeCall {
 }
 
 // readPurgeAnswer takes in the answer to one call.
-func (d *Purger) readPurgeAnswer(call purgeCall, cmd *redis.Cmd) error {
-	_, err := d.answer(call.partition, d.scripts.purge, cmd)
+func (d *Purger) readPurgeAnswer(p int, cmd *redis.Cmd) error {
+	_, err := d.answer(p, d.scripts.purge, cmd)
 	if err == nil {
-		d.parts[call.partition].batch = d.batch + 1
+		d.parts[p].touched = true
 	}
 	return err
 }
@@ -74,7 +84,7 @@ func (d *Purger) purgeScript(ctx context.Context, purge purgeCall, seq int64) ca
 	p := purge.partition
 	stems := d.space.EntryStems(p)
 	args := make([]any, 0, 5+len(stems)+len(purge.queries))
-	args = append(args, d.batch+1, d.leader.origin(), d.servers.publish(), d.space.Purged(p), len(stems))
+	args = append(args, d.parts[p].batch+1, d.leader.origin(), d.servers.publish(), d.space.Purged(p), len(stems))
 	for _, stem := range stems {
 		args = append(args, stem)
 	}
@@ -85,34 +95,50 @@ func (d *Purger) purgeScript(ctx context.Context, purge purgeCall, seq int64) ca
 	return newCall(ctx, p, d.scripts.purge, keys, args)
 }
 
-// Cleanup looks at the next some live queries of each partition, about looks in
-// all, and takes those of which nothing is left out of `live`; it returns them.
-func (d *Purger) Cleanup(ctx context.Context, scans int) ([]string, error) {
-	var removed []string
-	for p := range d.parts {
-		for left := max(1, scans/len(d.parts)); left > 0; left -= scansPerCall {
-			gone, wrapped, err := d.cleanup(ctx, p, min(left, scansPerCall))
+// Cleanup looks at the next some live queries of each partition in use, about scans in all, and
+// takes those of which nothing is left out of `live`; it returns them.
+func (d *Purger) Cleanup(ctx context.Context, scans int) (removed []string, err error) {
+	in := d.InUse()
+	for left := max(1, scans/len(d.parts)); left > 0 && len(in) > 0; left -= scansPerCall {
+		sent := make([]call, len(in))
+		for i, p := range in {
+			sent[i] = d.cleanupScript(ctx, p, min(left, scansPerCall))
+		}
+		d.send(ctx, sent, false)
+		var again []int
+		for _, call := range sent {
+			p := call.partition
+			gone, wrapped, failed := d.readCleanup(p, call.cmd)
 			removed = append(removed, gone...)
-			if err != nil {
-				return removed, err
-			}
-			if wrapped {
-				break
+			if failed != nil {
+				err = cmp.Or(err, d.darken(ctx, p, failed))
+			} else if !wrapped {
+				again = append(again, p)
 			}
 		}
+		if err != nil {
+			return removed, err
+		}
+		in = again
 	}
 	return removed, nil
 }
 
-func (d *Purger) cleanup(ctx context.Context, p, scans int) (removed []string, wrapped bool, err error) {
-	part := &d.parts[p]
-	args := []any{part.scannedTo, scans, d.servers.publish(), d.space.Purged(p)}
+func (d *Purger) cleanupScript(ctx context.Context, p, scans int) call {
+	args := []any{d.parts[p].scannedTo, scans, d.servers.publish(), d.space.Purged(p)}
 	stems := d.space.EntryStems(p)
 	args = append(args, len(stems))
 	for _, stem := range stems {
 		args = append(args, stem)
 	}
-	values, err := d.run(ctx, d.scripts.cleanup, p, []string{d.space.Windows(p)}, args...)
+	keys, args := d.checkArgs(p, d.parts[p].seq, []string{d.space.Windows(p)}, args)
+	return newCall(ctx, p, d.scripts.cleanup, keys, args)
+}
+
+// readCleanup takes in what one call has removed. wrapped: there is nothing behind it.
+func (d *Purger) readCleanup(p int, cmd *redis.Cmd) (removed []string, wrapped bool, err error) {
+	part := &d.parts[p]
+	values, err := d.answer(p, d.scripts.cleanup, cmd)
 	if err != nil {
 		return nil, false, err
 	}

@@ -1,9 +1,11 @@
 package rediscache
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -32,163 +34,286 @@ type Leader struct {
 
 // origin names whose data the cache shows, as the fence has it: what was read elsewhere,
 // even in a copy of the database that was made with its marker, is not stored.
-func (l Leader) origin() string { return l.Server + " " + l.Database }
+func (l Leader) origin() string { return l.Epoch + " " + l.Server + " " + l.Database }
 
 // Fence is how far one partition has come, as it is stored in PostgreSQL with the position.
-// A takeover compares it with what Redis holds. Batch is the last batch that touched the
-// partition; every batch touches partition 0.
-type Fence struct{ Term, Seq, Batch int64 }
+// A takeover compares it with what Redis holds. Generation names what is cached in the
+// partition: an epoch begins one in each, and a partition that has lost something gets a new
+// one alone. Batch is the last batch that was applied.
+type Fence struct {
+	Generation       string
+	Term, Seq, Batch int64
+}
 
 // Purger is the invalidator's side of the cache during one leadership. It is not safe for
-// concurrent use. One loop does everything from reading the clock to the beat: otherwise a
-// beat could certify changes that are drained but not yet purged.
+// concurrent use, but for Enter. One loop does everything from reading the clock to the beat:
+// otherwise a beat could certify changes that are drained but not yet purged.
 //
-// After any error but ErrLate and ErrFuture its view of Redis may be wrong. It must not be
-// used further: take over again. One Purger serves all leaderships of a process, so that it
-// need not read again what it knows: see TakeOver.
+// Each partition is a unit of its own. One that does not answer, or is not where it was left,
+// is dark from then on: nothing more is sent to it, and it gets no beat. The others go on. An
+// error is returned only if another process leads, or if no partition is left. After it, or to
+// have a dark partition back, take over again. One Purger serves all leaderships of a process,
+// so that it need not read again what it knows: see TakeOver.
 type Purger struct {
 	servers   servers
 	space     rediskey.Space
 	bound     time.Duration
 	leader    Leader
-	batch     int64 // the last batch whose end stands in PostgreSQL
-	batchOpen bool  // something of the batch after it has been purged
-	asked     bool  // a purge has been sent, and not all of its answers have come
 	keepAlive func(context.Context) error
 	parts     []progress
-	unknown   bool // what is in Redis is not, or not only, what this Purger has written and read
 	scripts   purgerScripts
 }
 
 // progress is what the Purger knows of one partition.
 type progress struct {
-	term      int64  // of this Purger's last leadership there
-	epoch     string // likewise
-	seq       int64
-	batch     int64  // the last batch that touched it
-	lastSeen  string // the last registration number seen
-	scannedTo string // the registration number that cleanup goes on from
-	ahead     int64  // by how much its server's clock was ahead of partition 0's, when both were last read, us
+	dark       error // why nothing is sent to it; nil: it is in use
+	unknown    bool  // what is in it is not, or not only, what this Purger has written and read
+	term       int64 // of this Purger's last leadership there
+	generation string
+	seq        int64
+	batch      int64  // the last batch whose end stands in PostgreSQL
+	touched    bool   // the batch after it has been applied, or a part of it
+	lastSeen   string // the last registration number seen
+	scannedTo  string // the registration number that cleanup goes on from
+	timed      bool   // its server's clock has been read since it came into use
+	ahead      int64  // by how much that clock was ahead of the one that ReadClock returned, us
 }
 
 type purgerScripts struct{ takeover, epoch, registrations, purge, cleanup, beat script }
 
-// NewPurger returns a Daemon that has still to take over or to begin an epoch.
-// bound is B: how long after its noted time a beat ends. pulse is called between
+// NewPurger returns a Purger that has still to take over or to begin an epoch.
+// bound is B: how long after its noted time a beat ends. keepAlive is called between
 // the calls of what takes many, so that the leader can show that it is alive; its
 // error ends the work.
 func NewPurger(rdb redis.UniversalClient, space rediskey.Space, bound time.Duration, keepAlive func(context.Context) error) *Purger {
-	return &Purger{
+	d := &Purger{
 		servers: serversOf(rdb, space), space: space, bound: bound, keepAlive: keepAlive,
-		parts: make([]progress, space.Partitions), unknown: true,
+		parts: make([]progress, space.Partitions),
 		scripts: purgerScripts{
 			takeover: plain("takeover"), epoch: plain("epoch"),
 			registrations: checked("registrations"), purge: checked("purge"), cleanup: checked("cleanup"), beat: checked("beat"),
 		},
 	}
-}
-
-// HighestTerm returns the highest term in any fence, 0 if there is no fence. A
-// new leader's term must be above it.
-func (d *Purger) HighestTerm(ctx context.Context) (int64, error) {
-	var highest int64
-	for p := range d.parts {
-		rdb, err := d.servers.of(ctx, p)
-		if err != nil {
-			return 0, err
-		}
-		term, err := rdb.HGet(ctx, d.space.Fence(p), "term").Int64()
-		if err != nil && !errors.Is(err, redis.Nil) && !isWrongType(err) {
-			return 0, failed(fmt.Sprintf("read term of partition %d", p), err)
-		}
-		highest = max(highest, term)
-	}
-	return highest, nil
-}
-
-// TakeOver makes the fences the leader's and keeps what is cached, if every partition is
-// where stored says that the last leader left it. Otherwise it returns ErrStateLost (begin
-// an epoch) or ErrFenced (another process leads).
-//
-// unchanged reports that Redis is also where this Purger left it: Registrations goes on
-// behind the last one seen. Otherwise Registrations returns all of them again, and the
-// caller must forget those it knows.
-func (d *Purger) TakeOver(ctx context.Context, l Leader, stored []Fence) (unchanged bool, err error) {
-	if len(stored) != len(d.parts) {
-		return false, fmt.Errorf("%d partitions are stored, %d configured: %w", len(stored), len(d.parts), ErrStateLost)
-	}
-	if len(stored) > 0 {
-		d.batch = stored[0].Batch
-	}
-	return d.begin(ctx, l, d.scripts.takeover, func(p int) ([]string, []any) {
-		s := stored[p]
-		return []string{d.space.Fence(p), d.space.Live(p)}, []any{l.Term, l.Epoch, s.Term, s.Seq, s.Batch, l.origin(), d.batch}
-	})
-}
-
-// BeginEpoch voids all that is cached. The epoch must be in PostgreSQL's marker already,
-// with a position of the same transaction. A change between the two steps is then drained;
-// in the other order it would be lost.
-func (d *Purger) BeginEpoch(ctx context.Context, l Leader) error {
-	d.batch, d.unknown = 0, true
-	_, err := d.begin(ctx, l, d.scripts.epoch, func(p int) ([]string, []any) {
-		return []string{d.space.Fence(p), d.space.Live(p), d.space.Windows(p), d.space.Beat(p)},
-			[]any{l.Term, l.Epoch, l.origin(), d.servers.publish(), d.space.Purged(p)}
-	})
-	return err
-}
-
-// begin runs takeover or epoch in every partition and adopts what they answer.
-func (d *Purger) begin(ctx context.Context, l Leader, s script, call func(p int) ([]string, []any)) (unchanged bool, err error) {
-	if err := d.servers.each(ctx, func(ctx context.Context, at server) error { return d.load(ctx, at.rdb) }); err != nil {
-		return false, err
-	}
-	d.leader, d.batchOpen, d.asked = l, false, false
-	for p := range d.parts {
-		keys, args := call(p)
-		rdb, err := d.servers.of(ctx, p)
-		if err != nil {
-			return false, err
-		}
-		values, err := s.run(ctx, rdb, keys, args...)
-		if err == nil {
-			err = d.setProgress(p, values)
-		}
-		if err != nil {
-			return false, fmt.Errorf("partition %d: %w", p, err)
-		}
-	}
-	if d.unknown {
-		for p := range d.parts {
-			d.parts[p].lastSeen, d.parts[p].scannedTo = "0", "0"
-		}
-	}
-	unchanged, d.unknown = !d.unknown, false
-	return unchanged, nil
+	d.Forget()
+	return d
 }
 
 // Forget has the next TakeOver report that Redis is not where this Purger left it: what was
 // known of the registrations is not known any more.
-func (d *Purger) Forget() { d.unknown = true }
+func (d *Purger) Forget() {
+	for p := range d.parts {
+		d.parts[p].unknown = true
+	}
+}
 
-// setProgress stores what takeover or epoch answered: seq and batch, and the term before. If
-// that term, the epoch and seq are those that this Purger last had, nobody has led meanwhile
-// and Redis has lost nothing. The term is needed: a Redis that went back may have reached
-// the same seq again, under another leader and with other queries.
-func (d *Purger) setProgress(p int, values []any) error {
-	var answered [3]int64 // seq, batch, term before; of a new epoch only seq
-	for i, v := range values[:min(len(values), len(answered))] {
-		var err error
-		if answered[i], err = number(v); err != nil {
-			return fmt.Errorf("read answer %d: %w", i, err)
+// darken takes a partition out of use. The error is not nil if the work must end: another
+// process leads, the caller gives up, or no partition is left.
+func (d *Purger) darken(ctx context.Context, p int, why error) error {
+	why = fmt.Errorf("partition %d: %w", p, why)
+	d.parts[p].dark, d.parts[p].timed = why, false
+	if errors.Is(why, ErrFenced) || ctx.Err() != nil || len(d.InUse()) == 0 {
+		return why
+	}
+	return nil
+}
+
+// InUse returns the partitions that are in use.
+func (d *Purger) InUse() []int {
+	in := make([]int, 0, len(d.parts))
+	for p := range d.parts {
+		if d.parts[p].dark == nil {
+			in = append(in, p)
 		}
 	}
-	part := &d.parts[p]
-	if part.term != answered[2] || part.epoch != d.leader.Epoch || part.seq != answered[0] {
-		d.unknown = true // until all partitions have been entered, whatever interrupts that
+	return in
+}
+
+// stillInUse returns those of some partitions that are in use.
+func (d *Purger) stillInUse(some []int) []int {
+	return slices.DeleteFunc(slices.Clone(some), func(p int) bool { return d.parts[p].dark != nil })
+}
+
+// limit bounds one exchange with the servers of a cluster: one that does not answer must not keep
+// the beats of the others from coming in time, nor the leader's session from being used. What a
+// single server may take, its client says.
+func (d *Purger) limit(ctx context.Context) (context.Context, context.CancelFunc) {
+	if d.servers.cluster == nil {
+		return ctx, func() {}
 	}
-	part.term, part.epoch, part.seq, part.batch = d.leader.Term, d.leader.Epoch, answered[0], answered[1]
-	return nil
+	return context.WithTimeout(ctx, max(d.bound/4, leastLimit))
+}
+
+// leastLimit is enough for a server that is well, on a busy machine.
+const leastLimit = 50 * time.Millisecond
+
+// Dark returns why a partition is not in use, nil if it is.
+func (d *Purger) Dark(p int) error { return d.parts[p].dark }
+
+// AnyDark reports whether a partition is not in use.
+func (d *Purger) AnyDark() bool { return len(d.InUse()) < len(d.parts) }
+
+// HighestTerm returns the highest term in any fence, 0 if there is no fence. A new leader's
+// term must be above it. Partitions that do not answer are left out, unless none does: a term
+// in them is met when they are entered.
+func (d *Purger) HighestTerm(ctx context.Context) (int64, error) {
+	terms, errs := make([]int64, len(d.parts)), make([]error, len(d.parts))
+	d.eachPartition(func(p int) {
+		rdb, err := d.servers.of(ctx, p)
+		if err != nil {
+			errs[p] = err
+			return
+		}
+		term, err := rdb.HGet(ctx, d.space.Fence(p), "term").Int64()
+		if err != nil && !errors.Is(err, redis.Nil) && !isWrongType(err) {
+			errs[p] = failed(fmt.Sprintf("read term of partition %d", p), err)
+		}
+		terms[p] = term
+	})
+	return slices.Max(terms), unlessSome(errs)
+}
+
+// eachPartition calls do for every partition, for all at the same time.
+func (d *Purger) eachPartition(do func(p int)) {
+	all := make([]int, len(d.parts))
+	for p := range all {
+		all[p] = p
+	}
+	_ = atOnce(all, func(p int) error { do(p); return nil })
+}
+
+// unlessSome returns the first error if there is no nil among them.
+func unlessSome(errs []error) error {
+	if slices.Contains(errs, nil) {
+		return nil
+	}
+	return errs[0]
+}
+
+// Entered is what a partition has answered to a takeover, or to the beginning of a generation.
+type Entered struct {
+	stored  Fence
+	answers []any
+	err     error
+}
+
+// Err returns why the partition was not entered: ErrStateLost (a new generation of it is due),
+// ErrFenced (another process leads), or what kept it from an answer.
+func (e Entered) Err() error { return e.err }
+
+// Enter makes a partition's fence the leader's and keeps what is cached there, if it is where
+// stored says that the last leader left it. again says that it may be the leader itself who has
+// been there already, in the same term; then a living beat of another database is an error, too. It changes nothing of the Purger, and may be called
+// while that is in use: Adopt takes in what it returns. Meanwhile nothing else may enter the
+// partition.
+func (d *Purger) Enter(ctx context.Context, p int, l Leader, stored Fence, again bool) Entered {
+	others := l.Term
+	if again {
+		others++
+		rdb, err := d.servers.of(ctx, p)
+		if err == nil {
+			err = d.servers.checkOtherDatabase(ctx, rdb, p, l.Database)
+		}
+		if err != nil {
+			return Entered{stored: stored, err: err}
+		}
+	}
+	return d.enter(ctx, p, stored, d.scripts.takeover, []string{d.space.Fence(p), d.space.Live(p)},
+		[]any{l.Term, stored.Generation, stored.Term, stored.Seq, stored.Batch, l.origin(), others})
+}
+
+// Begin begins a generation of a partition: whatever is cached there is void. The generation
+// must be in PostgreSQL's marker already, with a position of the same transaction. A change
+// between the two steps is then drained; in the other order it would be lost. No generation may
+// be begun twice: values of it could be there already, and not be registered any more.
+func (d *Purger) Begin(ctx context.Context, p int, l Leader, generation string) Entered {
+	return d.enter(ctx, p, Fence{Generation: generation}, d.scripts.epoch,
+		[]string{d.space.Fence(p), d.space.Live(p), d.space.Windows(p), d.space.Beat(p)},
+		[]any{l.Term, generation, l.origin(), d.servers.publish(), d.space.Purged(p)})
+}
+
+func (d *Purger) enter(ctx context.Context, p int, stored Fence, s script, keys []string, args []any) Entered {
+	e := Entered{stored: stored}
+	rdb, err := d.servers.of(ctx, p)
+	if err != nil {
+		e.err = err
+		return e
+	}
+	e.answers, e.err = s.run(ctx, rdb, keys, args...)
+	return e
+}
+
+// Adopt takes in what entering a partition has returned. If that was an error, the partition is
+// dark, else in use. unchanged reports that what the caller knows of it stays right: it is where this
+// Purger has left it, so that the registrations go on behind the last one seen, or it was not
+// entered. Otherwise all registrations come again, and the caller must forget those it knows.
+func (d *Purger) Adopt(p int, l Leader, e Entered) (unchanged bool) {
+	d.leader = l
+	part := &d.parts[p]
+	part.dark, part.timed, part.touched = nil, false, false
+	var answered [4]int64 // seq, batch, and term and seq before; of a new generation seq alone
+	err := e.err
+	for i, v := range e.answers[:min(len(e.answers), len(answered))] {
+		var failed error
+		answered[i], failed = number(v)
+		err = cmp.Or(err, failed)
+	}
+	if err != nil {
+		part.dark = fmt.Errorf("partition %d: %w", p, err)
+		return true
+	}
+	// If term before, generation and seq are those that this Purger last had, nobody has led
+	// meanwhile and Redis has lost nothing. The term is needed: a Redis that went back may have
+	// reached the same seq again, under another leader and with other queries.
+	unchanged = !part.unknown && part.term == answered[2] && part.generation == e.stored.Generation && part.seq == answered[3]
+	if !unchanged {
+		part.lastSeen, part.scannedTo = "0", "0"
+	}
+	part.term, part.generation, part.seq = l.Term, e.stored.Generation, answered[0]
+	part.batch, part.unknown = answered[1], false
+	return unchanged
+}
+
+// TakeOver enters every partition of which stored says where the last leader left it. It
+// returns those of which the caller must forget what it knows, as of Adopt, also with an error;
+// partitions that could not be entered are dark. The error is ErrStateLost if that is the answer of all that
+// answer (begin an epoch), or if there are others than those stored; ErrFenced (another process
+// leads), if it is one's; and if none answers, why.
+func (d *Purger) TakeOver(ctx context.Context, l Leader, stored []Fence) (changed []int, err error) {
+	if len(stored) != len(d.parts) {
+		return nil, fmt.Errorf("%d partitions are stored, %d configured: %w", len(stored), len(d.parts), ErrStateLost)
+	}
+	return d.enterAll(l, func(p int) Entered { return d.Enter(ctx, p, l, stored[p], false) })
+}
+
+// BeginEpoch begins the generations of an epoch, one in each partition: see Begin. Partitions
+// that do not answer are dark, unless none does.
+func (d *Purger) BeginEpoch(ctx context.Context, l Leader, generations []string) error {
+	_, err := d.enterAll(l, func(p int) Entered { return d.Begin(ctx, p, l, generations[p]) })
+	return err
+}
+
+// enterAll enters all partitions and adopts what they answer.
+func (d *Purger) enterAll(l Leader, enter func(p int) Entered) (changed []int, err error) {
+	entries := make([]Entered, len(d.parts))
+	d.eachPartition(func(p int) { entries[p] = enter(p) })
+	var lost error
+	errs := make([]error, len(entries))
+	for p, e := range entries {
+		if !d.Adopt(p, l, e) {
+			changed = append(changed, p)
+		}
+		errs[p] = d.parts[p].dark
+		switch {
+		case errors.Is(e.err, ErrFenced):
+			return changed, errs[p]
+		case errors.Is(e.err, ErrStateLost):
+			lost = cmp.Or(lost, errs[p])
+		}
+	}
+	if len(d.InUse()) == 0 && lost != nil {
+		return changed, lost
+	}
+	return changed, unlessSome(errs)
 }
 
 func number(v any) (int64, error) {
@@ -196,36 +321,47 @@ func number(v any) (int64, error) {
 	return strconv.ParseInt(text, 10, 64)
 }
 
-// Fences returns how far each partition has come, to be stored with the position. Call
+// Fence returns how far a partition in use has come, to be stored with the position. Call
 // BatchStored when that has succeeded.
+func (d *Purger) Fence(p int) Fence {
+	part := &d.parts[p]
+	f := Fence{Generation: part.generation, Term: d.leader.Term, Seq: part.seq, Batch: part.batch}
+	if part.touched {
+		f.Batch++
+	}
+	return f
+}
+
+// Fences returns how far each partition has come. What it says of dark ones is not certain.
 func (d *Purger) Fences() []Fence {
 	fences := make([]Fence, len(d.parts))
-	for p, part := range d.parts {
-		fences[p] = Fence{Term: d.leader.Term, Seq: part.seq, Batch: part.batch}
-	}
-	fences[0].Batch = d.batch
-	if d.batchOpen {
-		fences[0].Batch++
+	for p := range d.parts {
+		fences[p] = d.Fence(p)
 	}
 	return fences
 }
 
-// Answered reports whether every purge has been answered. If not, a partition may have been
-// touched by a batch of which Positions knows nothing, and to store them would have the next
-// takeover find Redis elsewhere: ErrStateLost.
-func (d *Purger) Answered() bool { return !d.asked }
+// LastBatch returns the number of the last batch that has been applied.
+func (d *Purger) LastBatch() (last int64) {
+	for _, p := range d.InUse() {
+		last = max(last, d.Fence(p).Batch)
+	}
+	return last
+}
 
 // BatchStored ends the batch: PostgreSQL has stored the position behind all that has been
 // purged. What is purged from now on belongs to the next batch.
 func (d *Purger) BatchStored() {
-	if d.batchOpen {
-		d.batch, d.batchOpen = d.batch+1, false
+	for _, p := range d.InUse() {
+		if part := &d.parts[p]; part.touched {
+			part.batch, part.touched = part.batch+1, false
+		}
 	}
 }
 
 // Clock is what Redis says of itself before a round.
 type Clock struct {
-	Noted  int64  // microseconds since 1970, by the clock of the server that holds partition 0
+	Noted  int64  // microseconds since 1970, by the clock of the server of the first partition in use
 	Policy string // maxmemory-policy; of several servers the one that is least fit
 }
 
@@ -234,7 +370,7 @@ type Clock struct {
 func (d *Purger) ReadClock(ctx context.Context) (Clock, error) {
 	noted := make([]int64, len(d.parts))
 	policies := make([]string, len(d.parts))
-	err := d.servers.each(ctx, func(ctx context.Context, at server) error {
+	err := d.eachServer(ctx, func(ctx context.Context, at server) error {
 		pipe := at.rdb.Pipeline()
 		now := pipe.Time(ctx)
 		info := pipe.Info(ctx, "memory")
@@ -249,25 +385,65 @@ func (d *Purger) ReadClock(ctx context.Context) (Clock, error) {
 	if err != nil {
 		return Clock{}, err
 	}
-	for p := range d.parts {
-		d.parts[p].ahead = noted[p] - noted[0]
+	used := d.InUse()
+	clock := Clock{Noted: noted[used[0]], Policy: policies[used[0]]}
+	for _, p := range used {
+		d.parts[p].timed, d.parts[p].ahead = true, noted[p]-clock.Noted
+		clock.Policy = lessFit(clock.Policy, policies[p])
 	}
-	return Clock{Noted: noted[0], Policy: leastFit(policies)}, nil
+	return clock, nil
 }
 
-// leastFit returns a policy that must not be, if there is one, or one with a warning, or any.
-func leastFit(policies []string) string {
-	worst := policies[0]
-	for _, policy := range policies {
-		warning, err := CheckPolicy(policy)
+// eachServer calls do for every server that holds a partition in use, for all at the same time.
+// The partitions of one that fails are dark.
+func (d *Purger) eachServer(ctx context.Context, do func(ctx context.Context, at server) error) error {
+	var all []server
+	for _, p := range d.InUse() {
+		rdb, err := d.servers.of(ctx, p)
 		if err != nil {
-			return policy
+			if err := d.darken(ctx, p, err); err != nil {
+				return err
+			}
+			continue
 		}
-		if warning != "" {
-			worst = policy
+		all = addServer(all, rdb, p)
+	}
+	limited, cancel := d.limit(ctx)
+	defer cancel()
+	errs := make([]error, len(all))
+	at := make([]int, len(all))
+	for i := range at {
+		at[i] = i
+	}
+	_ = atOnce(at, func(i int) error { errs[i] = do(limited, all[i]); return nil })
+	var end error
+	for i, err := range errs {
+		for _, p := range all[i].partitions {
+			if err != nil {
+				end = cmp.Or(end, d.darken(ctx, p, err))
+			}
 		}
 	}
-	return worst
+	return end
+}
+
+// lessFit returns the policy of two that is less fit: one that must not be, or one with a
+// warning.
+func lessFit(a, b string) string {
+	unfit := func(policy string) int {
+		warning, err := CheckPolicy(policy)
+		switch {
+		case err != nil:
+			return 2
+		case warning != "":
+			return 1
+		}
+		return 0
+	}
+	if unfit(b) > unfit(a) {
+		return b
+	}
+	return a
 }
 
 // infoField returns one field of the answer of INFO, "" if it is not there.
@@ -290,8 +466,13 @@ type Registration struct {
 // Registrations calls see with every registration since the last call, or since
 // the leadership began.
 func (d *Purger) Registrations(ctx context.Context, see func(Registration)) error {
+	return d.RegistrationsIn(ctx, d.InUse(), see)
+}
+
+// RegistrationsIn is Registrations of some partitions, all of them in use.
+func (d *Purger) RegistrationsIn(ctx context.Context, in []int, see func(Registration)) error {
 	for {
-		more, err := d.exchange(ctx, nil, see)
+		more, err := d.exchange(ctx, nil, d.stillInUse(in), see)
 		if err != nil || !more {
 			return err
 		}
@@ -301,52 +482,52 @@ func (d *Purger) Registrations(ctx context.Context, see func(Registration)) erro
 	}
 }
 
-// SomeRegistrations returns new registrations, in one round trip: of very many, the last
+// SomeRegistrations returns new registrations of some partitions, in one round trip: of very many, the last
 // are left for the next call, and more is set. What comes with an error is told only once too.
-func (d *Purger) SomeRegistrations(ctx context.Context) (some []Registration, more bool, err error) {
-	more, err = d.exchange(ctx, nil, func(r Registration) { some = append(some, r) })
+func (d *Purger) SomeRegistrations(ctx context.Context, in []int) (some []Registration, more bool, err error) {
+	more, err = d.exchange(ctx, nil, d.stillInUse(in), func(r Registration) { some = append(some, r) })
 	return some, more, err
 }
 
-// exchange sends some purges, and behind them, unless see is nil, asks each partition
+// exchange sends some purges, and behind them, unless see is nil, asks each partition of in
 // for new registrations, all in one round trip. more tells that there are others.
-func (d *Purger) exchange(ctx context.Context, purges []purgeCall, see func(Registration)) (more bool, err error) {
+func (d *Purger) exchange(ctx context.Context, purges []purgeCall, in []int, see func(Registration)) (more bool, err error) {
 	seqs := make([]int64, len(d.parts))
 	for p := range d.parts {
 		seqs[p] = d.parts[p].seq
 	}
-	d.asked = d.asked || len(purges) > 0
-	sent := make([]call, 0, len(purges)+len(d.parts))
+	sent := make([]call, 0, len(purges)+len(in))
 	for _, purge := range purges {
 		sent = append(sent, d.purgeScript(ctx, purge, seqs[purge.partition]))
 		seqs[purge.partition]++ // each call raises it by one
 	}
 	if see != nil {
-		for p := range d.parts {
+		for _, p := range in {
 			keys, args := d.checkArgs(p, seqs[p], []string{d.space.Windows(p)}, []any{d.parts[p].lastSeen, registrationsPerCall})
 			sent = append(sent, newCall(ctx, p, d.scripts.registrations, keys, args))
 		}
 	}
 	// Redis writes last to whom it first had something to say: with a PING in front, the names
 	// which the purges publish reach the caches in API processes before the answer comes back.
-	execErr := d.send(ctx, sent, len(purges) > 0)
+	d.send(ctx, sent, len(purges) > 0)
 	for i, call := range sent {
+		p := call.partition
+		if d.parts[p].dark != nil {
+			continue
+		}
+		var failed error
+		var some bool
 		if i < len(purges) {
-			err = d.readPurgeAnswer(purges[i], call.cmd)
+			failed = d.readPurgeAnswer(p, call.cmd)
 		} else {
-			var some bool
-			some, err = d.readRegistrations(i-len(purges), call.cmd, see)
-			more = more || some
+			some, failed = d.readRegistrations(p, call.cmd, see)
 		}
-		if err != nil {
-			return false, err
+		if failed != nil {
+			err = cmp.Or(err, d.darken(ctx, p, failed))
 		}
+		more = more || some
 	}
-	if execErr != nil {
-		return false, failed("purge and read registrations", execErr)
-	}
-	d.asked = false
-	return more, nil
+	return more, err
 }
 
 // readRegistrations takes in the new registrations of one partition.
@@ -369,47 +550,30 @@ func (d *Purger) readRegistrations(p int, cmd *redis.Cmd, see func(Registration)
 	return (len(values)-1)/3 == registrationsPerCall, nil
 }
 
-// run calls a checked script of one partition and adopts the seq it answers.
-func (d *Purger) run(ctx context.Context, s script, p int, keys []string, args ...any) ([]any, error) {
-	keys, args = d.checkArgs(p, d.parts[p].seq, keys, args)
-	rdb, err := d.servers.of(ctx, p)
-	if err != nil {
-		return nil, err
-	}
-	return d.answer(p, s, s.Run(ctx, rdb, keys, args...))
-}
-
 // answer returns what a checked script answered, and adopts its seq.
 func (d *Purger) answer(p int, s script, cmd *redis.Cmd) ([]any, error) {
 	values, err := s.answer(cmd)
-	if err != nil {
-		return nil, fmt.Errorf("partition %d: %w", p, err)
+	if err != nil || len(values) == 0 {
+		return values, err
 	}
-	return values, d.setSeq(p, values)
+	seq, err := number(values[0])
+	if err != nil {
+		return nil, fmt.Errorf("read seq: %w", err)
+	}
+	d.parts[p].seq = seq
+	return values, nil
 }
 
 // checkArgs puts the arguments of check.lua in front of a script's own.
 func (d *Purger) checkArgs(p int, seq int64, keys []string, args []any) ([]string, []any) {
 	return append([]string{d.space.Fence(p), d.space.Live(p)}, keys...),
-		append([]any{d.leader.Term, d.leader.Epoch, seq}, args...)
+		append([]any{d.leader.Term, d.parts[p].generation, seq}, args...)
 }
 
-func (d *Purger) setSeq(p int, values []any) error {
-	if len(values) == 0 {
-		return nil
-	}
-	seq, err := number(values[0])
-	if err != nil {
-		return fmt.Errorf("partition %d: read seq: %w", p, err)
-	}
-	d.parts[p].seq = seq
-	return nil
-}
-
-// Live returns how many queries are live in all partitions.
+// Live returns how many queries are live in the partitions in use.
 func (d *Purger) Live(ctx context.Context) (int64, error) {
 	var n int64
-	for p := range d.parts {
+	for _, p := range d.InUse() {
 		rdb, err := d.servers.of(ctx, p)
 		if err != nil {
 			return 0, err

@@ -29,7 +29,7 @@ func TestDaemonNoticesWhatRedisHasForgotten(t *testing.T) {
 	faults := map[string]func(*world){
 		"everything":           (*world).flush,
 		"a purge (seq)":        func(w *world) { w.must(w.rdb.HIncrBy(w.ctx, w.space.Fence(0), "seq", -1).Err()) },
-		"the epoch":            func(w *world) { w.must(w.rdb.HSet(w.ctx, w.space.Fence(0), "epoch", rediscache.NewEpoch()).Err()) },
+		"the epoch":            func(w *world) { w.must(w.rdb.HSet(w.ctx, w.space.Fence(0), "generation", rediscache.NewEpoch()).Err()) },
 		"the takeover (term)":  func(w *world) { w.must(w.rdb.HSet(w.ctx, w.space.Fence(0), "term", 0).Err()) },
 		"live, by an eviction": func(w *world) { w.must(w.rdb.Del(w.ctx, w.space.Live(0)).Err()) },
 		"the fence, to somebody else's value": func(w *world) {
@@ -68,7 +68,7 @@ func TestOldLeaderIsFenced(t *testing.T) {
 			w.want(purgerCalls(w)[call](w.daemon), rediscache.ErrFenced)
 			w.must(purgerCalls(w)[call](next))
 			leader.Term = 1
-			w.want(w.newPurger().BeginEpoch(w.ctx, leader), rediscache.ErrFenced)
+			w.want(w.begin(w.newPurger(), leader), rediscache.ErrFenced)
 			w.want(second(w.newPurger().TakeOver(w.ctx, leader, w.daemon.Fences())), rediscache.ErrFenced)
 		})
 	}
@@ -104,7 +104,7 @@ func TestTakeover(t *testing.T) {
 			w.must(w.rdb.Set(w.ctx, w.space.Fence(0), "junk", 0).Err())
 		}, "first-start", rediscache.ErrStateLost},
 		{"Redis has another epoch", func(w *world) {
-			w.must(w.rdb.HSet(w.ctx, w.space.Fence(0), "epoch", rediscache.NewEpoch()).Err())
+			w.must(w.rdb.HSet(w.ctx, w.space.Fence(0), "generation", rediscache.NewEpoch()).Err())
 		}, "first-start", rediscache.ErrStateLost},
 		{"Redis has evicted live", func(w *world) {
 			w.must(w.rdb.Del(w.ctx, w.space.Live(0)).Err())
@@ -153,7 +153,7 @@ func TestEpochOverSomebodyElsesValues(t *testing.T) {
 		t.Errorf("highest term %d, want 0", highest)
 	}
 	w.daemon = w.newPurger()
-	w.must(w.daemon.BeginEpoch(w.ctx, w.leader))
+	w.must(w.begin(w.daemon, w.leader))
 	w.beat()
 	w.store(query, "x")
 	w.wantBody(query, "x")
@@ -256,7 +256,7 @@ func TestLeaseInANewEpoch(t *testing.T) {
 	w := newWorld(t, 1)
 	w.store(query, "old")
 	w.leader.Epoch, w.leader.Term = rediscache.NewEpoch(), 2
-	w.must(w.daemon.BeginEpoch(w.ctx, w.leader))
+	w.must(w.begin(w.daemon, w.leader))
 	w.beat()
 	w.store(query, "new")
 	w.wantBody(query, "new")

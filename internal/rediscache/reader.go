@@ -52,20 +52,25 @@ func NewReader(rdb redis.UniversalClient, space rediskey.Space, build string, li
 	return r
 }
 
-// ofEpoch reports whether a value is of this build and of the beat's epoch.
-func (r *Reader) ofEpoch(value string, beat *Beat) bool {
+// proved reports whether a value is of this build and of the beat's generation.
+func (r *Reader) proved(value string, beat *Beat) bool {
 	head, err := parseHead(value)
-	return err == nil && head.Build == r.build && head.Epoch == beat.Epoch
+	return err == nil && head.Build == r.build && head.Generation == beat.Generation
 }
 
 // Partitions returns how many partitions the reader looks for values in.
 func (r *Reader) Partitions() int { return r.space.Partitions }
 
+// Partition returns the partition of a query, from 0.
+func (r *Reader) Partition(query string) int { return r.space.Partition(query) }
+
 // Lease is the right to fill one query once.
 type Lease struct {
-	query string
-	token Token
-	epoch string
+	Partition int // of the query
+
+	query      string
+	token      Token
+	generation string // of the partition
 }
 
 // Stored is a queryset that was found in Redis.
@@ -82,7 +87,7 @@ type Stored struct {
 // but no beat proves it, both results are nil and so is the error.
 func (r *Reader) Acquire(ctx context.Context, query string) (*Lease, *Stored, error) {
 	p := r.space.Partition(query)
-	lease := &Lease{query: query, token: NewToken()}
+	lease := &Lease{Partition: p, query: query, token: NewToken()}
 	cmd := r.evaluate(ctx, p, r.scripts.acquire,
 		[]string{r.space.Fence(p), r.space.Live(p), r.space.Windows(p), r.space.Lease(query), r.space.Queryset(query), r.space.Beat(p)},
 		string(lease.token), r.limits.Lease.Milliseconds(), query, max(1, r.limits.Live/r.space.Partitions), magic+r.build+" ")
@@ -93,7 +98,7 @@ func (r *Reader) Acquire(ctx context.Context, query string) (*Lease, *Stored, er
 	if err != nil {
 		return nil, nil, err
 	}
-	lease.epoch, _ = values[0].(string)
+	lease.generation, _ = values[0].(string)
 	return lease, nil, nil
 }
 
@@ -108,7 +113,7 @@ func (r *Reader) found(cmd *redis.Cmd) (*Stored, bool) {
 	now := time.UnixMicro(seconds*1e6 + micros)
 	beat := validBeat(values[2], now)
 	value, _ := values[1].(string)
-	if beat == nil || !r.ofEpoch(value, beat) {
+	if beat == nil || !r.proved(value, beat) {
 		return nil, true
 	}
 	head, _ := parseHead(value)
@@ -128,7 +133,7 @@ type Entry struct {
 // ErrLeaseLost or ErrEpoch say what did. Either way the lease is gone.
 func (r *Reader) Fill(ctx context.Context, l *Lease, e Entry) error {
 	p := r.space.Partition(l.query)
-	head := ValueHead{Build: r.build, Epoch: l.epoch, Token: l.token}
+	head := ValueHead{Build: r.build, Generation: l.generation, Token: l.token}
 	keys := []string{r.space.Fence(p), r.space.Live(p), r.space.Windows(p), r.space.Lease(l.query),
 		r.space.Queryset(l.query), r.space.View(e.Format, l.query)}
 	for _, other := range rediskey.Formats {
@@ -137,7 +142,7 @@ func (r *Reader) Fill(ctx context.Context, l *Lease, e Entry) error {
 		}
 	}
 	return r.run(ctx, p, r.scripts.fill, keys,
-		string(l.token), l.epoch, e.Origin, l.query, e.Window,
+		string(l.token), l.generation, e.Origin, l.query, e.Window,
 		append([]byte(head.text()), e.Queryset...), jitter(r.limits.Queryset),
 		e.View.encode(head), jitter(r.limits.View))
 }
@@ -152,7 +157,7 @@ func (r *Reader) StoreView(ctx context.Context, query string, from *Stored, form
 
 // Release gives a lease back unused.
 func (r *Reader) Release(ctx context.Context, l *Lease) error {
-	err := r.run(ctx, r.space.Partition(l.query), r.scripts.release, []string{r.space.Lease(l.query)}, string(l.token)+l.epoch)
+	err := r.run(ctx, r.space.Partition(l.query), r.scripts.release, []string{r.space.Lease(l.query)}, string(l.token)+l.generation)
 	if errors.Is(err, ErrLeaseLost) {
 		return nil
 	}

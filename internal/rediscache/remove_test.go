@@ -181,7 +181,7 @@ func TestReadHeld(t *testing.T) {
 		}
 	}
 	w.leader.Term, w.leader.Epoch = 2, rediscache.NewEpoch()
-	w.must(w.daemon.BeginEpoch(w.ctx, w.leader))
+	w.must(w.begin(w.daemon, w.leader))
 	if held := read(); held.Live || held.Beat != nil || len(held.Values) != 2 || held.Values[0].Valid {
 		t.Errorf("in a new epoch: %+v", held)
 	}

@@ -24,11 +24,14 @@ func newCall(ctx context.Context, p int, s script, keys []string, args []any) ca
 	return call{p, cmd}
 }
 
-// send sends calls, those to each server in their order and in one round trip. What a call
-// itself answers stays with it. ping sends a PING in front.
-func (d *Purger) send(ctx context.Context, calls []call, ping bool) error {
+// send sends calls, those to each server in their order and in one round trip. Each has its
+// answer or an error then. ping sends a PING in front.
+func (d *Purger) send(ctx context.Context, calls []call, ping bool) {
+	ctx, cancel := d.limit(ctx)
+	defer cancel()
 	if d.servers.one != nil {
-		return d.sendTo(ctx, d.servers.one, calls, ping)
+		d.sendTo(ctx, d.servers.one, calls, ping)
+		return
 	}
 	type part struct {
 		rdb   *redis.Client
@@ -50,36 +53,29 @@ func (d *Purger) send(ctx context.Context, calls []call, ping bool) error {
 		}
 		parts[i].calls = append(parts[i].calls, c)
 	}
-	return atOnce(parts, func(p part) error { return d.sendTo(ctx, p.rdb, p.calls, ping) })
+	_ = atOnce(parts, func(p part) error { d.sendTo(ctx, p.rdb, p.calls, ping); return nil })
 }
 
 // sendTo sends calls to one server. One that has become the master of late, or has been
 // restarted, does not know the scripts and has executed nothing: they are loaded, and what
 // was not executed is sent again, in its order.
-func (d *Purger) sendTo(ctx context.Context, rdb *redis.Client, calls []call, ping bool) error {
+func (d *Purger) sendTo(ctx context.Context, rdb *redis.Client, calls []call, ping bool) {
 	pipe := rdb.Pipeline()
-	var pong *redis.StatusCmd
 	if ping {
-		pong = pipe.Ping(ctx)
+		pipe.Ping(ctx)
 	}
 	for _, c := range calls {
 		_ = pipe.Process(ctx, c.cmd)
 	}
 	exec(ctx, pipe)
-	if pong != nil && pong.Err() != nil {
-		return pong.Err()
-	}
 	var unknown []call
 	for _, c := range calls {
 		if redis.HasErrorPrefix(c.cmd.Err(), "NOSCRIPT") {
 			unknown = append(unknown, c)
 		}
 	}
-	if len(unknown) == 0 {
-		return nil
-	}
-	if err := d.load(ctx, rdb); err != nil {
-		return err
+	if len(unknown) == 0 || d.load(ctx, rdb) != nil {
+		return
 	}
 	pipe = rdb.Pipeline()
 	for _, c := range unknown {
@@ -87,7 +83,6 @@ func (d *Purger) sendTo(ctx context.Context, rdb *redis.Client, calls []call, pi
 		_ = pipe.Process(ctx, c.cmd)
 	}
 	exec(ctx, pipe)
-	return nil
 }
 
 // exec sends a pipeline. Each command has its answer or an error then: where there was no

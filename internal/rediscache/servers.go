@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
 
+	"github.com/freshlist/freshlist/internal/cachestate"
 	"github.com/freshlist/freshlist/internal/rediskey"
 	"github.com/freshlist/freshlist/internal/redisurl"
 )
@@ -78,16 +79,22 @@ func (s *servers) all(ctx context.Context) ([]server, error) {
 		if err != nil {
 			return nil, err
 		}
-		i := 0
-		for i < len(all) && all[i].rdb != rdb {
-			i++
-		}
-		if i == len(all) {
-			all = append(all, server{rdb: rdb})
-		}
-		all[i].partitions = append(all[i].partitions, p)
+		all = addServer(all, rdb, p)
 	}
 	return all, nil
+}
+
+// addServer adds a partition to the server that holds it.
+func addServer(all []server, rdb *redis.Client, p int) []server {
+	i := 0
+	for i < len(all) && all[i].rdb != rdb {
+		i++
+	}
+	if i == len(all) {
+		all = append(all, server{rdb: rdb})
+	}
+	all[i].partitions = append(all[i].partitions, p)
+	return all
 }
 
 // each calls do for every server, for all at the same time. It returns the first error.
@@ -97,6 +104,52 @@ func (s *servers) each(ctx context.Context, do func(ctx context.Context, at serv
 		return err
 	}
 	return atOnce(all, func(at server) error { return do(ctx, at) })
+}
+
+// eachThatAnswers calls do for every server, for all at the same time. Servers that do not answer
+// are passed over, unless none does. Any other error is returned.
+func (s *servers) eachThatAnswers(ctx context.Context, do func(ctx context.Context, at server) error) error {
+	var all []server
+	var errs []error
+	for p := range s.space.Partitions {
+		rdb, err := s.of(ctx, p)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		all = addServer(all, rdb, p)
+	}
+	var mu sync.Mutex
+	_ = atOnce(all, func(at server) error {
+		err := do(ctx, at)
+		mu.Lock()
+		defer mu.Unlock()
+		errs = append(errs, err)
+		return nil
+	})
+	return worstOf(errs)
+}
+
+// worstOf returns an error that is not merely that somebody does not answer; or, if nobody does,
+// that.
+func worstOf(errs []error) error {
+	answered := false
+	for _, err := range errs {
+		if err != nil && !isDown(err) {
+			return err
+		}
+		answered = answered || err == nil
+	}
+	if answered {
+		return nil
+	}
+	return errs[0]
+}
+
+// isDown reports whether an error says that a server does not answer, or is not the one to ask.
+func isDown(err error) bool {
+	reason, _ := cachestate.ReasonOf(err)
+	return reason == cachestate.RedisDown && !errors.As(err, new(*Misfit))
 }
 
 // atOnce calls do for each of some, and returns the error of the first that has one.

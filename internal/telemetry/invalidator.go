@@ -42,11 +42,12 @@ type Invalidator struct {
 	AuditChecked     Counter // cached entries recomputed from the database
 	AuditMismatches  Counter // of them, entries that differed: 0, or a fault in freshlist
 
-	Leader      Gauge // 1 while this process leads, else 0
-	LiveQueries Gauge // queries that are cached or being filled
-	Unparsable  Gauge // of them, queries that this build cannot read: each change purges them
-	Backlog     Gauge // changes captured and not yet purged for
-	LastBeat    Gauge // when the last beat was published, in seconds since 1970
+	Leader         Gauge // 1 while this process leads, else 0
+	LiveQueries    Gauge // queries that are cached or being filled
+	Unparsable     Gauge // of them, queries that this build cannot read: each change purges them
+	Backlog        Gauge // changes captured and not yet purged for
+	DarkPartitions Gauge // partitions of Redis that are out of use, while others go on
+	LastBeat       Gauge // when the last beat was published, in seconds since 1970
 
 	delay  prometheus.Histogram
 	epochs [reasons]Counter
@@ -71,6 +72,7 @@ func NewInvalidator() *Invalidator {
 	m.gauge(&m.LiveQueries, "freshlist_live_queries", "Queries that are cached or being filled.")
 	m.gauge(&m.Unparsable, "freshlist_unparsable_queries", "Live queries that this build cannot read; each change purges them.")
 	m.gauge(&m.Backlog, "freshlist_backlog_rows", "Changes captured and not yet purged for.")
+	m.gauge(&m.DarkPartitions, "freshlist_dark_partitions", "Partitions of Redis that are out of use, while others go on.")
 	m.gauge(&m.LastBeat, "freshlist_last_beat_timestamp_seconds", "When the last beat was published.")
 	m.delay = m.histogram("freshlist_purge_delay_seconds", "From reading a change to its purge.",
 		[]float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10})

@@ -120,6 +120,7 @@ func TestNames(t *testing.T) {
 			`freshlist_backlog_rows`,
 			`freshlist_beats_total`,
 			`freshlist_changes_applied_total`,
+			`freshlist_dark_partitions`,
 			`freshlist_doorbell_rings_total`,
 			`freshlist_doorbell_sleeps_total`,
 			`freshlist_epochs_total{reason="capture_changed"}`,

@@ -59,20 +59,17 @@ func (f *Feed) advanceStatement() string {
 		select exists (select from stored), greatest(` + strings.Join(counts, ", ") + `)`
 }
 
-// storePosition writes a position to the marker.
+// storePosition writes what a position says of the partitions to the marker.
 const storePosition = `
 	update freshlist.marker
-	set revision = revision + 1, position = $5::pg_snapshot, fence_terms = $6, fence_seqs = $7, fence_batches = $8
+	set revision = revision + 1, generations = $5, positions = $6::text[]::pg_snapshot[], fence_terms = $7, fence_seqs = $8, fence_batches = $9
 	where revision = (select max(revision) from freshlist.marker) and epoch = $3 and term = $4
 	returning true`
 
 // arguments returns the position behind what a statement deletes and how much of it.
 func (p *Position) arguments(what, most any) []any {
-	terms, seqs, batches := make([]int64, len(p.Fences)), make([]int64, len(p.Fences)), make([]int64, len(p.Fences))
-	for i, f := range p.Fences {
-		terms[i], seqs[i], batches[i] = f.Term, f.Seq, f.Batch
-	}
-	return []any{what, most, p.Epoch, p.Term, p.Snapshot, terms, seqs, batches}
+	parts := storeParts(p.Parts)
+	return []any{what, most, p.Epoch, p.Term, parts.generations, parts.positions, parts.terms, parts.seqs, parts.batches}
 }
 
 // Consume deletes the changes that a batch with More has read, once they have been applied:
@@ -141,8 +138,8 @@ type Sweep struct {
 	end    int64   // page behind the last, 0 before the first step
 }
 
-// NewSweep returns a sweep behind a position.
-func (f *Feed) NewSweep(at Position) *Sweep { return &Sweep{seen: at.Snapshot, tables: f.tables} }
+// NewSweep returns a sweep behind a snapshot that all that is stored has seen.
+func (f *Feed) NewSweep(seen string) *Sweep { return &Sweep{seen: seen, tables: f.tables} }
 
 // Done reports whether nothing is left to do. A nil Sweep is done.
 func (s *Sweep) Done() bool { return s == nil || len(s.tables) == 0 }

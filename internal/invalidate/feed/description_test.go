@@ -8,7 +8,6 @@ import (
 	"github.com/freshlist/freshlist/internal/cachestate"
 	"github.com/freshlist/freshlist/internal/invalidate/feed"
 	"github.com/freshlist/freshlist/internal/invalidate/match"
-	"github.com/freshlist/freshlist/internal/rediscache"
 )
 
 // otherDescription stores another description without an installation.
@@ -159,7 +158,7 @@ func TestBacklogOfSeveralTables(t *testing.T) {
 			}
 			break
 		}
-		r.at.Fences = []rediscache.Fence{{Seq: int64(parts)}, {}}
+		r.at.Parts[0].Seq = int64(parts)
 		if err := r.feed.Consume(t.Context(), r.conn, r.at, batch); err != nil {
 			t.Fatal(err)
 		}

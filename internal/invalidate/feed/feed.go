@@ -79,16 +79,22 @@ var (
 	ErrUncaptured = errors.New("a transaction from before the epoch, with changes that may have been lost, has ended")
 )
 
+// Part is how far one partition of Redis has come, as PostgreSQL has stored it.
+type Part struct {
+	Snapshot string // pg_snapshot: what it sees has been applied; "" where nothing is kept
+	rediscache.Fence
+}
+
 // Position is how far the cache has come.
 type Position struct {
 	Epoch       string
 	Description string // identity of the description that the epoch belongs to
 	Term        int64
-	Snapshot    string             // pg_snapshot: what it sees has been applied
-	Catalog     string             // fingerprint of the tables and their triggers when the epoch began
-	Agreed      string             // the settings in which all processes must agree
-	Uncaptured  []uint64           // transactions in progress whose changes may have been lost
-	Fences      []rediscache.Fence // what Redis held of each partition when the position was stored
+	Snapshot    string   // pg_snapshot: what it sees has been applied to the partitions in use
+	Catalog     string   // fingerprint of the tables and their triggers when the epoch began
+	Agreed      string   // the settings in which all processes must agree
+	Uncaptured  []uint64 // transactions in progress whose changes may have been lost
+	Parts       []Part   // what is stored of each partition
 }
 
 // Installed is the description that an installation has stored.
@@ -114,7 +120,7 @@ func (i Installed) Site() (*listing.Site, error) {
 const storedIdentity = `coalesce((select identity from freshlist.description limit 1), '')`
 
 // Takeover raises the stored term by one and returns the stored position under the
-// new term. found is false if there is no marker, one that another cluster or database
+// new term; Snapshot, which depends on the partitions that are used, is left out. found is false if there is no marker, one that another cluster or database
 // wrote, or one from before a term that is known: PostgreSQL has gone back. In the same
 // statement it reads the stored description, whether or not there is a marker.
 func Takeover(ctx context.Context, conn *pgx.Conn, known int64) (at Position, found bool, installed Installed, err error) {
@@ -125,25 +131,24 @@ func Takeover(ctx context.Context, conn *pgx.Conn, known int64) (at Position, fo
 			  and term >= $1
 			  and system_identifier = (select system_identifier from pg_control_system())
 			  and database_oid = (select oid from pg_database where datname = current_database())
-			returning epoch, description, term, position::text, catalog, agreed, uncaptured, fence_terms, fence_seqs, fence_batches
+			returning epoch, description, term, catalog, agreed, uncaptured, generations, positions, fence_terms, fence_seqs, fence_batches
 		)
 		select d.identity, d.body, t.epoch is not null, coalesce(t.epoch, ''), coalesce(t.description, ''), coalesce(t.term, 0),
-			coalesce(t.position, ''), coalesce(t.catalog, ''), coalesce(t.agreed, ''), t.uncaptured, t.fence_terms, t.fence_seqs, t.fence_batches
+			coalesce(t.catalog, ''), coalesce(t.agreed, ''), t.uncaptured,
+			t.generations, t.positions::text[], t.fence_terms, t.fence_seqs, t.fence_batches
 		from freshlist.description as d left join taken as t on true`
-	var terms, seqs, batches []int64
+	var parts storedParts
 	err = conn.QueryRow(ctx, query, known).Scan(&installed.Identity, &installed.body, &found,
-		&at.Epoch, &at.Description, &at.Term, &at.Snapshot, &at.Catalog, &at.Agreed, &at.Uncaptured, &terms, &seqs, &batches)
+		&at.Epoch, &at.Description, &at.Term, &at.Catalog, &at.Agreed, &at.Uncaptured,
+		&parts.generations, &parts.positions, &parts.terms, &parts.seqs, &parts.batches)
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = cachestate.Wrap(cachestate.NotInstalled, errors.New("no description is stored; run invalidator install"))
 	}
 	if err != nil {
 		return Position{}, false, Installed{}, fmt.Errorf("take over the marker: %w", err)
 	}
-	if !found || len(seqs) != len(terms) || len(batches) != len(terms) {
+	if at.Parts = parts.parts(); !found || at.Parts == nil {
 		return Position{}, false, installed, nil
-	}
-	for p := range terms {
-		at.Fences = append(at.Fences, rediscache.Fence{Term: terms[p], Seq: seqs[p], Batch: batches[p]})
 	}
 	return at, true, installed, nil
 }
@@ -209,13 +214,13 @@ type EpochStart struct {
 	Epoch       string
 	Description string // identity of the description by which the queries are matched
 	Term        int64
-	Partitions  int
+	Generations []string // one for each partition
 	Agreed      string
 	Catalog     string   // the fingerprint that has been looked at and found in order
 	Uncaptured  []uint64 // those that have ended by then are left out
 }
 
-// NewEpoch writes the marker of a new epoch, whose position is the present. One statement,
+// NewEpoch writes the marker of a new epoch, whose position, in all partitions, is the present. One statement,
 // and so one snapshot, gives the position, compares the catalog and the stored description, and
 // tells which of the transactions in Uncaptured are still in progress. It returns ErrCatalog if
 // the catalog is not the one that was looked at, ErrDescription if the stored description
@@ -223,7 +228,8 @@ type EpochStart struct {
 func NewEpoch(ctx context.Context, conn *pgx.Conn, b EpochStart) (Position, error) {
 	const query = `
 		with ours as materialized (
-			select s.system_identifier, d.oid as database_oid, array_fill(0::bigint, array[$3::integer]) as zeros,
+			select s.system_identifier, d.oid as database_oid, array_fill(0::bigint, array[cardinality($3::text[])]) as zeros,
+				array_fill(pg_current_snapshot(), array[cardinality($3::text[])]) as positions,
 				coalesce(freshlist.catalog(), '') as catalog, ` + storedIdentity + ` as description, pg_current_snapshot() as present,
 				array(select x from unnest($6::xid8[]) as x where not pg_visible_in_snapshot(x, pg_current_snapshot())) as uncaptured
 			from pg_control_system() as s, pg_database as d
@@ -234,7 +240,7 @@ func NewEpoch(ctx context.Context, conn *pgx.Conn, b EpochStart) (Position, erro
 			update freshlist.marker as m
 			set revision = n.revision, epoch = $1, description = o.description, term = $2,
 				system_identifier = o.system_identifier, database_oid = o.database_oid,
-				position = o.present, catalog = o.catalog, agreed = $4, uncaptured = o.uncaptured,
+				catalog = o.catalog, agreed = $4, uncaptured = o.uncaptured, generations = $3, positions = o.positions,
 				fence_terms = o.zeros, fence_seqs = o.zeros, fence_batches = o.zeros
 			from ours as o, next as n
 			where m.revision = n.revision - 1 and o.catalog = $5 and o.description = $7
@@ -242,9 +248,9 @@ func NewEpoch(ctx context.Context, conn *pgx.Conn, b EpochStart) (Position, erro
 			returning true
 		), made as (
 			insert into freshlist.marker (revision, epoch, description, term, system_identifier, database_oid,
-				position, catalog, agreed, uncaptured, fence_terms, fence_seqs, fence_batches)
+				catalog, agreed, uncaptured, generations, positions, fence_terms, fence_seqs, fence_batches)
 			select n.revision, $1, o.description, $2, o.system_identifier, o.database_oid,
-				o.present, o.catalog, $4, o.uncaptured, o.zeros, o.zeros, o.zeros
+				o.catalog, $4, o.uncaptured, $3, o.positions, o.zeros, o.zeros, o.zeros
 			from ours as o, next as n
 			where n.revision = 1 and o.catalog = $5 and o.description = $7
 			returning true
@@ -253,14 +259,13 @@ func NewEpoch(ctx context.Context, conn *pgx.Conn, b EpochStart) (Position, erro
 		from ours as o`
 	at := Position{
 		Epoch: b.Epoch, Description: b.Description, Term: b.Term, Catalog: b.Catalog, Agreed: b.Agreed,
-		Fences: make([]rediscache.Fence, b.Partitions),
 	}
 	uncaptured := b.Uncaptured
 	if uncaptured == nil {
 		uncaptured = []uint64{}
 	}
 	var looked, described, written bool
-	err := conn.QueryRow(ctx, query, b.Epoch, b.Term, b.Partitions, b.Agreed, b.Catalog, uncaptured, b.Description).
+	err := conn.QueryRow(ctx, query, b.Epoch, b.Term, b.Generations, b.Agreed, b.Catalog, uncaptured, b.Description).
 		Scan(&looked, &described, &written, &at.Snapshot, &at.Uncaptured)
 	switch {
 	case err != nil:
@@ -274,7 +279,74 @@ func NewEpoch(ctx context.Context, conn *pgx.Conn, b EpochStart) (Position, erro
 	if err != nil {
 		return Position{}, fmt.Errorf("begin epoch: %w", err)
 	}
+	for _, generation := range b.Generations {
+		at.Parts = append(at.Parts, Part{at.Snapshot, rediscache.Fence{Generation: generation}})
+	}
 	return at, nil
+}
+
+// BeginGeneration writes to the marker that a new generation of one partition begins, from the
+// present on: the snapshot of that statement is its position. Without a generation, none does:
+// nothing of the partition counts, and nothing is kept for it. It returns ErrTerm if another
+// term or epoch has begun.
+func BeginGeneration(ctx context.Context, conn *pgx.Conn, at Position, partition int, generation string) (Part, error) {
+	const query = `
+		update freshlist.marker
+		set revision = revision + 1, generations[$3] = $4,
+			positions[$3] = case when $4 <> '' then pg_current_snapshot() end,
+			fence_terms[$3] = 0, fence_seqs[$3] = 0, fence_batches[$3] = 0
+		where revision = (select max(revision) from freshlist.marker) and epoch = $1 and term = $2
+		  and cardinality(generations) >= $3
+		returning coalesce(positions[$3]::text, '')`
+	part := Part{Fence: rediscache.Fence{Generation: generation}}
+	err := conn.QueryRow(ctx, query, at.Epoch, at.Term, partition+1, generation).Scan(&part.Snapshot)
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = ErrTerm
+	}
+	if err != nil {
+		return Part{}, fmt.Errorf("begin a generation of partition %d: %w", partition, err)
+	}
+	return part, nil
+}
+
+// storedParts are the columns of the marker that have an element for each partition.
+type storedParts struct {
+	generations          []string
+	positions            []*string
+	terms, seqs, batches []int64
+}
+
+// parts returns them by partition, nil if they do not fit together.
+func (s *storedParts) parts() []Part {
+	n := len(s.generations)
+	if len(s.positions) != n || len(s.terms) != n || len(s.seqs) != n || len(s.batches) != n {
+		return nil
+	}
+	var parts []Part
+	for p, position := range s.positions {
+		part := Part{Fence: rediscache.Fence{Generation: s.generations[p], Term: s.terms[p], Seq: s.seqs[p], Batch: s.batches[p]}}
+		if position != nil {
+			part.Snapshot = *position
+		}
+		parts = append(parts, part)
+	}
+	return parts
+}
+
+// storeParts returns the columns of some parts.
+func storeParts(parts []Part) *storedParts {
+	s := &storedParts{}
+	for i := range parts {
+		part := &parts[i]
+		s.generations = append(s.generations, part.Generation)
+		s.terms, s.seqs, s.batches = append(s.terms, part.Term), append(s.seqs, part.Seq), append(s.batches, part.Batch)
+		if part.Snapshot == "" {
+			s.positions = append(s.positions, nil)
+		} else {
+			s.positions = append(s.positions, &part.Snapshot)
+		}
+	}
+	return s
 }
 
 // Fingerprint returns the catalog's fingerprint alone.

@@ -20,7 +20,8 @@ func TestTakeover(t *testing.T) {
 		t.Errorf("the API reads epoch %q", epoch)
 	}
 	r.exec(raise(1))
-	r.at.Fences = []rediscache.Fence{{Term: 1, Seq: 2, Batch: 3}, {Term: 4, Seq: 5, Batch: 6}}
+	r.at.Parts[0].Fence = rediscache.Fence{Generation: "a", Term: 1, Seq: 2, Batch: 3}
+	r.at.Parts[1].Fence = rediscache.Fence{Generation: "b", Term: 4, Seq: 5, Batch: 6}
 	r.expect("update 1: price")
 
 	if _, found, _, err := feed.Takeover(t.Context(), r.conn, r.at.Term+1); found || err != nil {
@@ -30,14 +31,44 @@ func TestTakeover(t *testing.T) {
 	if err != nil || !found {
 		t.Fatalf("take over: %t, %v", found, err)
 	}
-	if next.Term != r.at.Term+1 || next.Epoch != r.at.Epoch || next.Catalog != r.at.Catalog || next.Snapshot != r.at.Snapshot || !slices.Equal(next.Fences, r.at.Fences) {
+	if next.Term != r.at.Term+1 || next.Epoch != r.at.Epoch || next.Catalog != r.at.Catalog || !slices.Equal(next.Parts, r.at.Parts) {
 		t.Errorf("took over %+v\nfrom      %+v", next, r.at)
 	}
-	if again := must(feed.NewEpoch(t.Context(), r.conn, r.epochStart("a later epoch", 9)))(t); again.Term != 9 || len(again.Fences) != 2 {
+	if again := must(feed.NewEpoch(t.Context(), r.conn, r.epochStart("a later epoch", 9)))(t); again.Term != 9 || len(again.Parts) != 2 || again.Parts[1].Snapshot != again.Snapshot {
 		t.Errorf("new epoch %+v", again)
 	}
 	if next, _, _, _ = feed.Takeover(t.Context(), r.conn, 2); next.Term != 10 {
 		t.Errorf("took over with term %d, want 10", next.Term)
+	}
+}
+
+// A partition gets a generation of its own, from the present on, or none: then nothing is kept
+// for it. The others stay as they were.
+func TestGeneration(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.exec(raise(1))
+	before := r.at.Parts[0]
+	part := must(feed.BeginGeneration(t.Context(), r.conn, r.at, 1, "c"))(t)
+	if part.Generation != "c" || part.Snapshot == "" || part.Snapshot == before.Snapshot || part.Seq != 0 {
+		t.Errorf("generation %+v", part)
+	}
+	r.exec(raise(2))
+	later := r.at
+	later.Snapshot = part.Snapshot
+	if batch := must(r.feed.Drain(t.Context(), r.conn, later, most(10), false))(t); len(batch.Changes) != 1 {
+		t.Errorf("%d changes are behind its position, want the later one of two", len(batch.Changes))
+	}
+	next, _, _, err := feed.Takeover(t.Context(), r.conn, 0)
+	if err != nil || !slices.Equal(next.Parts, []feed.Part{before, part}) {
+		t.Errorf("taken over are %+v (%v)", next.Parts, err)
+	}
+	if _, err := feed.BeginGeneration(t.Context(), r.conn, r.at, 1, "d"); !errors.Is(err, feed.ErrTerm) {
+		t.Errorf("a generation by who has been succeeded: %v", err)
+	}
+	none := must(feed.BeginGeneration(t.Context(), r.conn, next, 0, ""))(t)
+	if next, _, _, _ = feed.Takeover(t.Context(), r.conn, 0); none != (feed.Part{}) || next.Parts[0] != none || next.Parts[1] != part {
+		t.Errorf("without a generation: %+v, taken over %+v", none, next.Parts)
 	}
 }
 
@@ -60,7 +91,7 @@ func TestSuccession(t *testing.T) {
 	if _, err := feed.NewEpoch(t.Context(), r.conn, r.epochStart("mine", r.at.Term)); !errors.Is(err, feed.ErrTerm) {
 		t.Errorf("new epoch: %v, want ErrTerm", err)
 	}
-	r.at = next
+	r.at, r.at.Snapshot = next, next.Parts[0].Snapshot
 	r.expect("update 1: price")
 	if _, err := feed.NewEpoch(t.Context(), r.conn, r.epochStart("another", next.Term)); err != nil {
 		t.Fatal(err)
@@ -192,7 +223,7 @@ func TestOrphans(t *testing.T) {
 	if err != nil || !slices.Equal(r.at.Uncaptured, xids[1:]) || !slices.Equal(next.Uncaptured, xids[1:]) {
 		t.Errorf("the uncaptured are %v, taken over %v (%v), want %v", r.at.Uncaptured, next.Uncaptured, err, xids[1:])
 	}
-	r.at = next
+	r.at, r.at.Snapshot = next, next.Parts[0].Snapshot
 	drain := func() *feed.Batch { return must(r.feed.Drain(t.Context(), r.conn, r.at, most(10), false))(t) }
 	if drain().Ended(r.at.Uncaptured) {
 		t.Error("one is said to have ended that has not")

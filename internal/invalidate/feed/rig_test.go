@@ -89,13 +89,13 @@ func (r *rig) describe() {
 func (r *rig) epochStart(epoch string, term int64) feed.EpochStart {
 	r.Helper()
 	catalog := must(feed.Fingerprint(r.Context(), r.conn))(r)
-	return feed.EpochStart{Epoch: epoch, Description: r.feed.Site.Identity, Term: term, Partitions: 2, Agreed: "as agreed", Catalog: catalog}
+	return feed.EpochStart{Epoch: epoch, Description: r.feed.Site.Identity, Term: term, Generations: []string{"a", "b"}, Agreed: "as agreed", Catalog: catalog}
 }
 
 // sweep deletes what is behind the position and returns in how many steps.
 func (r *rig) sweep() (steps int) {
 	r.Helper()
-	s := r.feed.NewSweep(r.at)
+	s := r.feed.NewSweep(r.at.Snapshot)
 	for ; !s.Done(); steps++ {
 		if err := s.Step(r.Context(), r.conn); err != nil {
 			r.Fatal(err)
@@ -157,6 +157,9 @@ func (r *rig) drain() []match.Change {
 	r.Helper()
 	batch := must(r.feed.Drain(r.Context(), r.conn, r.at, most(20_000), false))(r)
 	r.at.Snapshot = batch.Snapshot
+	for p := range r.at.Parts {
+		r.at.Parts[p].Snapshot = batch.Snapshot
+	}
 	if err := r.feed.Advance(r.Context(), r.conn, r.at, batch.Xids); err != nil {
 		r.Fatal(err)
 	}

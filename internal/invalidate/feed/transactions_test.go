@@ -159,15 +159,15 @@ func TestConsume(t *testing.T) {
 	if n := r.pending(); n != 3 {
 		t.Errorf("%d rows left, want 3", n)
 	}
-	r.at.Fences[0].Seq = 7
+	r.at.Parts[0].Seq = 7
 	if err := r.feed.Consume(t.Context(), r.conn, r.at, batch); err != nil {
 		t.Fatal(err)
 	}
 	next, _, _, err := feed.Takeover(t.Context(), r.conn, 0)
-	if err != nil || next.Snapshot != r.at.Snapshot || next.Fences[0].Seq != 7 {
+	if err != nil || next.Parts[0].Snapshot != r.at.Snapshot || next.Parts[0].Seq != 7 {
 		t.Errorf("position %+v, %v; want snapshot %s and seq 7", next, err, r.at.Snapshot)
 	}
-	r.at = next
+	r.at, r.at.Snapshot = next, next.Parts[0].Snapshot
 	r.expect("update 3: price")
 }
 

@@ -105,6 +105,28 @@ func (ix *Index) Remove(text string) {
 	}
 }
 
+// RemoveFunc forgets the queries that match.
+func (ix *Index) RemoveFunc(match func(text string) bool) {
+	for text := range ix.unknown {
+		if match(text) {
+			delete(ix.unknown, text)
+		}
+	}
+	for i := range ix.tables {
+		t := &ix.tables[i]
+		for text, l := range t.lists {
+			if match(text) {
+				t.drop(l)
+			}
+		}
+		for key, text := range t.rows {
+			if match(text) {
+				delete(t.rows, key)
+			}
+		}
+	}
+}
+
 // Len returns the number of live queries.
 func (ix *Index) Len() int {
 	n := len(ix.unknown)

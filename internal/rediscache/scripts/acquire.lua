@@ -7,16 +7,16 @@
 -- ARGV[1] token of this attempt  ARGV[2] lease, ms  ARGV[3] query  ARGV[4] most live queries
 -- ARGV[5] what a queryset of the caller's build begins with
 --
--- A lease of another epoch is nobody's: its fill is refused in any case, and its holder
+-- A lease of another generation is nobody's: its fill is refused in any case, and its holder
 -- may be gone, so that nobody should wait for it.
 --
 -- The registration is always new and its window wide: what the Purger knows of
 -- an earlier content of the query must not judge the one now being read.
-local epoch = redis.call('HGET', KEYS[1], 'epoch')
-if not epoch then
+local generation = redis.call('HGET', KEYS[1], 'generation')
+if not generation then
   return {'NOFENCE'}
 end
-local head = ARGV[5] .. epoch
+local head = ARGV[5] .. generation
 if redis.call('GETRANGE', KEYS[5], 0, #head - 1) == head then
   return {'FOUND', redis.call('GET', KEYS[5]), redis.call('GET', KEYS[6]), unpack(redis.call('TIME'))}
 end
@@ -24,12 +24,12 @@ if redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[4]) and not redis.call('ZSCORE'
   return {'FULL'}
 end
 local held = redis.pcall('GET', KEYS[4])
-if type(held) == 'string' and string.sub(held, -#epoch) == epoch then
+if type(held) == 'string' and string.sub(held, -#generation) == generation then
   return {'HELD'}
 end
-redis.call('SET', KEYS[4], ARGV[1] .. epoch, 'PX', ARGV[2])
+redis.call('SET', KEYS[4], ARGV[1] .. generation, 'PX', ARGV[2])
 if redis.call('ZADD', KEYS[2], redis.call('HINCRBY', KEYS[1], 'registered', 1), ARGV[3]) == 1 then
   redis.call('HINCRBY', KEYS[1], 'live', 1)
 end
 redis.call('HDEL', KEYS[3], ARGV[3])
-return {'OK', epoch}
+return {'OK', generation}

@@ -1,7 +1,7 @@
 -- purge: remove everything that is cached of the given queries, or about to be.
 --
 -- KEYS[3] windows
--- ARGV[4] batch  ARGV[5] server: of which PostgreSQL start the batch is
+-- ARGV[4] batch  ARGV[5] origin: epoch, PostgreSQL start and database that the batch is of
 -- ARGV[6] PUBLISH, or SPUBLISH in a cluster  ARGV[7] channel
 -- ARGV[8] number of stems  ARGV[9...] the stems of an entry's names, then the queries
 --
@@ -26,5 +26,5 @@ end
 for _, query in ipairs(queries) do
   redis.call(ARGV[6], ARGV[7], query)
 end
-redis.call('HSET', KEYS[1], 'batch', ARGV[4], 'server', ARGV[5])
+redis.call('HSET', KEYS[1], 'batch', ARGV[4], 'origin', ARGV[5])
 return {'OK', tostring(redis.call('HINCRBY', KEYS[1], 'seq', 1))}

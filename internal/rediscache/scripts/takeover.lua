@@ -3,19 +3,22 @@
 -- the last leader left it.
 --
 -- KEYS[1] fence  KEYS[2] live
--- ARGV[1] new term  ARGV[2] epoch  ARGV[3] term, ARGV[4] seq, ARGV[5] batch as stored with the position
--- ARGV[6] server: which PostgreSQL start this is  ARGV[7] the last batch stored of all partitions
+-- ARGV[1] new term  ARGV[2] generation  ARGV[3] term, ARGV[4] seq, ARGV[5] batch as stored with the position
+-- ARGV[6] origin: epoch, PostgreSQL start and database  ARGV[7] the least term that is another leader's
 --
 -- Behind the stored (term, seq): Redis has forgotten purges. The batch is the last
--- one that touched this partition: as stored, or the one after the last of all,
--- purged by a leader that died before it stored the position. That may be only if
--- PostgreSQL has not been restarted since; otherwise, and if it is any other, it is
--- PostgreSQL that has gone back (an old data directory was put in place).
+-- one that was applied: as stored, or the one after that, of a leader that did not come
+-- to store the position. That may be only if PostgreSQL has not been restarted since;
+-- otherwise, and if it is any other, it is PostgreSQL that has gone back (an old data
+-- directory was put in place).
 --
--- Returns seq, batch and the term before: by these the new leader knows whether Redis is
--- where it itself has left it.
-local fence = redis.call('HMGET', KEYS[1], 'term', 'epoch', 'seq', 'live', 'batch', 'server')
-if fence[1] and tonumber(fence[1]) >= tonumber(ARGV[1]) then
+-- seq is raised: a call of before that comes late is refused. A leader that has lost sight
+-- of a partition takes it over again in its own term.
+--
+-- Returns the new seq, the batch, and term and seq before: by these the new leader knows
+-- whether Redis is where it itself has left it.
+local fence = redis.call('HMGET', KEYS[1], 'term', 'generation', 'seq', 'live', 'batch', 'origin')
+if fence[1] and tonumber(fence[1]) >= tonumber(ARGV[7]) then
   return {'FENCED'}
 end
 if not fence[1] or fence[2] ~= ARGV[2] or tonumber(fence[4]) ~= redis.call('ZCARD', KEYS[2]) then
@@ -25,8 +28,8 @@ local term, seq, batch = tonumber(fence[1]), tonumber(fence[3]), tonumber(fence[
 if term < tonumber(ARGV[3]) or (term == tonumber(ARGV[3]) and seq < tonumber(ARGV[4])) then
   return {'LOST'}
 end
-if batch ~= tonumber(ARGV[5]) and (batch ~= ARGV[7] + 1 or fence[6] ~= ARGV[6]) then
+if batch ~= tonumber(ARGV[5]) and (batch ~= ARGV[5] + 1 or fence[6] ~= ARGV[6]) then
   return {'LOST'}
 end
-redis.call('HSET', KEYS[1], 'term', ARGV[1], 'server', ARGV[6])
-return {'OK', fence[3], fence[5], fence[1]}
+redis.call('HSET', KEYS[1], 'term', ARGV[1], 'origin', ARGV[6])
+return {'OK', tostring(redis.call('HINCRBY', KEYS[1], 'seq', 1)), fence[5], fence[1], fence[3]}

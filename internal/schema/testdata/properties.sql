@@ -264,10 +264,11 @@ CREATE UNLOGGED TABLE freshlist.marker (
     term              bigint NOT NULL,
     system_identifier bigint NOT NULL,
     database_oid      oid NOT NULL,
-    position          pg_snapshot NOT NULL,
     catalog           text NOT NULL,
     agreed            text NOT NULL,
     uncaptured        xid8[] NOT NULL,
+    generations       text[] NOT NULL,
+    positions         pg_snapshot[] NOT NULL,
     fence_terms       bigint[] NOT NULL,
     fence_seqs        bigint[] NOT NULL,
     fence_batches     bigint[] NOT NULL
@@ -281,16 +282,17 @@ WITH (
 
 COMMENT ON TABLE freshlist.marker IS 'where the invalidator stands: one row';
 COMMENT ON COLUMN freshlist.marker.revision IS 'raised by every write; the live row is the greatest';
-COMMENT ON COLUMN freshlist.marker.epoch IS 'generation of the whole cache: 32 hexadecimal digits';
+COMMENT ON COLUMN freshlist.marker.epoch IS 'the present life of the whole cache: 32 hexadecimal digits';
 COMMENT ON COLUMN freshlist.marker.description IS 'identity of the description that the epoch belongs to';
 COMMENT ON COLUMN freshlist.marker.term IS 'raised by whoever takes the lead';
 COMMENT ON COLUMN freshlist.marker.system_identifier IS 'the cluster that wrote this row: a restored copy is another';
 COMMENT ON COLUMN freshlist.marker.database_oid IS 'the database that wrote this row: a restored copy is another';
-COMMENT ON COLUMN freshlist.marker.position IS 'all that this snapshot shows has reached Redis';
 COMMENT ON COLUMN freshlist.marker.catalog IS 'fingerprint of the tables and their triggers when the epoch began';
 COMMENT ON COLUMN freshlist.marker.agreed IS 'the settings in which all processes must agree: with others begins a new epoch';
 COMMENT ON COLUMN freshlist.marker.uncaptured IS
     'prepared transactions whose captured rows may have been lost: the end of one begins a new epoch';
+COMMENT ON COLUMN freshlist.marker.generations IS 'for each Redis partition, which of its values count: 32 hexadecimal digits, or none';
+COMMENT ON COLUMN freshlist.marker.positions IS 'for each Redis partition, all that this snapshot shows has reached it; NULL where no values count';
 COMMENT ON COLUMN freshlist.marker.fence_terms IS 'for each Redis partition, the term of the last write';
 COMMENT ON COLUMN freshlist.marker.fence_seqs IS 'for each Redis partition, the sequence number of the last write';
 COMMENT ON COLUMN freshlist.marker.fence_batches IS 'for each Redis partition, the last batch written';

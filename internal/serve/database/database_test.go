@@ -134,9 +134,9 @@ func elementsOf(v listing.Value) []string {
 // setEpoch writes a marker of an epoch of the description that ships.
 func setEpoch(t *testing.T, conn *pgx.Conn, epoch string) {
 	t.Helper()
-	exec(t, conn, `insert into freshlist.marker (revision, epoch, description, term, system_identifier, database_oid, position,
-			catalog, agreed, uncaptured, fence_terms, fence_seqs, fence_batches)
-		values (1, $1, $2, 1, 1, 1, pg_current_snapshot(), '', '', '{}', '{}', '{}', '{}')`, epoch, listingtest.Site().Identity)
+	exec(t, conn, `insert into freshlist.marker (revision, epoch, description, term, system_identifier, database_oid,
+			catalog, agreed, uncaptured, generations, positions, fence_terms, fence_seqs, fence_batches)
+		values (1, $1, $2, 1, 1, 1, '', '', '{}', '{}', '{}', '{}', '{}', '{}')`, epoch, listingtest.Site().Identity)
 }
 
 func nothing() {}

@@ -20,8 +20,8 @@ const (
 	breakFor   = 250 * time.Millisecond
 )
 
-// breaker spares requests the wait for a Redis that does not answer. The zero
-// value lets calls through.
+// breaker spares requests the wait for a Redis that does not answer. There is one for each
+// partition: each may have a server of its own. The zero value lets calls through.
 type breaker struct {
 	failures atomic.Int64
 	retryAt  atomic.Int64 // UnixNano

@@ -66,10 +66,10 @@ type Config struct {
 // Cache answers requests. It is safe for concurrent use.
 type Cache struct {
 	Config
-	breaker breaker
-	loads   sharedLoads
-	origins originCache
-	turns   chan struct{} // a place for each database read for a token
+	breakers []breaker // by partition
+	loads    sharedLoads
+	origins  originCache
+	turns    chan struct{} // a place for each database read for a token
 }
 
 // New returns a Cache.
@@ -83,9 +83,12 @@ func New(c Config) *Cache {
 	if c.OtherDescription == nil {
 		c.OtherDescription = func() {}
 	}
-	return &Cache{Config: c, turns: make(chan struct{}, c.TokenReads), origins: originCache{
-		source: c.Source, site: c.Site, bound: c.Bound, timeout: min(c.Timeout, max(c.Bound, time.Second)), longest: c.Timeout,
-	}}
+	return &Cache{
+		Config: c, breakers: make([]breaker, c.Store.Partitions()), turns: make(chan struct{}, c.TokenReads),
+		origins: originCache{
+			source: c.Source, site: c.Site, bound: c.Bound, timeout: min(c.Timeout, max(c.Bound, time.Second)), longest: c.Timeout,
+		},
+	}
 }
 
 // How long a request waits for what another one is doing.
@@ -262,7 +265,7 @@ func answer(v rediscache.View, status string) Answer {
 func (c *Cache) lookup(ctx context.Context, req *Request, query string) (found, cachestate.Reason) {
 	var result rediscache.LookupResult
 	sent := time.Now()
-	err := c.breaker.do(func() (err error) {
+	err := c.breakers[c.Store.Partition(query)].do(func() (err error) {
 		result, err = c.Store.Lookup(ctx, req.Format.String(), query)
 		return err
 	})

@@ -86,7 +86,7 @@ func TestFlushDuringAFill(t *testing.T) {
 			d.Invalidate()
 			gate := deployment.NewGate()
 			filler, other := d.API(gate.Install, when(twin, anyFill(), deployment.Tamper{
-				Script: "fill", Old: "fence[1] ~= ARGV[2] or not fence[2] or fence[1] .. ' ' .. fence[2] ~= ARGV[3]", New: "false",
+				Script: "fill", Old: "fence[1] ~= ARGV[2] or fence[2] ~= ARGV[3]", New: "false",
 			})), d.API()
 			slow := ask(d, filler, folsom, render.JSON)
 			read := <-gate.Reads

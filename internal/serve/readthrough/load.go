@@ -45,7 +45,7 @@ func (c *Cache) attempt(ctx context.Context, req Request, query string) (Answer,
 	var lease *rediscache.Lease
 	var stored *rediscache.Stored
 	sent := time.Now()
-	err := c.breaker.do(func() (err error) {
+	err := c.breakers[c.Store.Partition(query)].do(func() (err error) {
 		lease, stored, err = c.Store.Acquire(ctx, query)
 		return err
 	})
@@ -95,7 +95,7 @@ func (c *Cache) fromQueryset(ctx context.Context, req Request, query string, sto
 	}
 	c.Metrics.Cache(telemetry.Queryset, telemetry.Hit).Inc()
 	view := c.render(req.Format, qs)
-	err = c.breaker.do(func() error {
+	err = c.breakers[c.Store.Partition(query)].do(func() error {
 		return c.Store.StoreView(ctx, query, stored, req.Format.String(), view)
 	})
 	a := found{p, &view}.hit(statusRenderedHit)
@@ -138,7 +138,7 @@ func (c *Cache) fill(ctx context.Context, req Request, lease *rediscache.Lease) 
 		a.CacheStatus = statusBypass(cachestate.OtherDescription)
 		return a, nil
 	}
-	err = c.breaker.do(func() error {
+	err = c.breakers[lease.Partition].do(func() error {
 		return c.Store.Fill(ctx, lease, rediscache.Entry{
 			Origin: origin.data(), Window: qs.Window().String(), Queryset: qs.Encode(), Format: req.Format.String(), View: view,
 		})
@@ -151,5 +151,5 @@ func (c *Cache) fill(ctx context.Context, req Request, lease *rediscache.Lease) 
 
 // release lets others fill a query.
 func (c *Cache) release(ctx context.Context, lease *rediscache.Lease) {
-	_ = c.breaker.do(func() error { return c.Store.Release(context.WithoutCancel(ctx), lease) })
+	_ = c.breakers[lease.Partition].do(func() error { return c.Store.Release(context.WithoutCancel(ctx), lease) })
 }
