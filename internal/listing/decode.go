@@ -135,31 +135,49 @@ func (d *decoder) optional(c *Column) Null[Value] {
 }
 
 func (d *decoder) items(q *Query) []Row {
-	columns := q.Columns()
+	joins := q.Joins()
+	if len(joins) == 0 {
+		return d.rows(q.Table, q.Columns(), nil)
+	}
+	return d.rows(q.Table, q.Columns(), func(r *Row) {
+		r.Inner = make([][]Row, len(q.Table.Joins))
+		for _, j := range joins {
+			inner := d.rows(j.Inner, j.Shown, nil)
+			d.bad = d.bad || !j.Many && len(inner) > 1
+			r.Inner[j.Number] = inner
+		}
+	})
+}
+
+// rows reads how many rows there are, some columns of each, and what follows each, if anything.
+func (d *decoder) rows(t *Table, columns Columns, follow func(*Row)) []Row {
 	n := d.count(1) // a row has at least its flags
 	if n == 0 {
 		return nil
 	}
-	width := len(q.Table.Columns)
+	width := len(t.Columns)
 	var values []Value // of all rows, a few rows ahead at a time
-	items := make([]Row, 0, min(n, MaxLimit))
+	rows := make([]Row, 0, min(n, MaxLimit))
 	for range n {
 		if d.bad {
 			return nil
 		}
 		if len(values) == 0 {
-			values = make([]Value, width*min(n-len(items), MaxLimit))
+			values = make([]Value, width*min(n-len(rows), MaxLimit))
 		}
 		r := Row{Values: values[:width:width], Nulls: Columns(d.uint())}
 		values = values[width:]
 		d.bad = d.bad || r.Nulls&^columns != 0
 		for left := columns &^ r.Nulls; left != 0; left &= left - 1 {
 			c := bits.TrailingZeros64(uint64(left))
-			d.into(&r.Values[c], &q.Table.Columns[c])
+			d.into(&r.Values[c], &t.Columns[c])
 		}
-		items = append(items, r)
+		if follow != nil {
+			follow(&r)
+		}
+		rows = append(rows, r)
 	}
-	return items
+	return rows
 }
 
 func (d *decoder) summary(t *Table, s *Summary) {

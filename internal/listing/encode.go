@@ -8,11 +8,12 @@ import (
 // Shape names the layout that Encode writes and the spelling of cursors, which stand in the
 // next links of rendered answers. It goes into every cached value's build tag: change it with
 // either, and no build ever decodes another's bytes.
-const Shape = "queryset 3, cursor 3"
+const Shape = "queryset 4, cursor 3"
 
 // The layout: one byte for the query's kind, then what the kind has. Numbers are varints
 // (zigzag), floats eight bytes, texts their length and bytes. Where a value may be absent a
-// flag says so and nothing stands for it.
+// flag says so and nothing stands for it. Behind a row's values stand, for each join of the
+// query, how many inner rows it has, and those.
 
 // Encode returns the queryset's rows as DecodeQueryset reads them. The query is not among
 // them: it is the name that the bytes are stored under.
@@ -70,17 +71,35 @@ func (e *encoder) optional(c *Column, v Null[Value]) {
 
 func (e *encoder) items(q *Query, items []Row) {
 	e.count(len(items))
-	columns, b := q.Columns(), e.b
+	columns, joins, b := q.Columns(), q.Joins(), e.b
 	for i := range items {
-		r := &items[i]
-		nulls := r.Nulls & columns
-		b = binary.AppendUvarint(b, uint64(nulls))
-		for left := columns &^ nulls; left != 0; left &= left - 1 {
-			c := bits.TrailingZeros64(uint64(left))
-			b = appendValue(b, &q.Table.Columns[c], &r.Values[c])
+		b = appendRow(b, q.Table, &items[i], columns)
+		for _, j := range joins {
+			b = appendInner(b, j, &items[i])
 		}
 	}
 	e.b = b
+}
+
+// appendRow appends some columns of a row.
+func appendRow(b []byte, t *Table, r *Row, columns Columns) []byte {
+	nulls := r.Nulls & columns
+	b = binary.AppendUvarint(b, uint64(nulls))
+	for left := columns &^ nulls; left != 0; left &= left - 1 {
+		c := bits.TrailingZeros64(uint64(left))
+		b = appendValue(b, &t.Columns[c], &r.Values[c])
+	}
+	return b
+}
+
+// appendInner appends the inner rows of a row.
+func appendInner(b []byte, j *Join, r *Row) []byte {
+	inner := r.InnerOf(j)
+	b = binary.AppendUvarint(b, uint64(len(inner)))
+	for i := range inner {
+		b = appendRow(b, j.Inner, &inner[i], j.Shown)
+	}
+	return b
 }
 
 func (e *encoder) summary(t *Table, s *Summary) {

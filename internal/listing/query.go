@@ -24,14 +24,14 @@ type Query struct {
 // RowQuery returns the query of one row.
 func (t *Table) RowQuery(key Value) Query { return Query{Table: t, Kind: RowKind, Key: key} }
 
-// Columns returns the columns that an answer's rows have: those that are shown, the key, and
-// what a page is ordered by.
+// Columns returns the columns that an answer's rows have: those that are shown, the key, what a
+// page is ordered by, and what holds the keys of inner rows.
 func (q *Query) Columns() Columns {
 	switch q.Kind {
 	case RowKind:
-		return q.Table.ItemColumns | ColumnSet(q.Table.Key)
+		return q.Table.ItemColumns | q.Table.itemJoining | ColumnSet(q.Table.Key)
 	case PageKind:
-		return q.Table.ListColumns | ColumnSet(q.Table.Key, q.Order().Column.Number)
+		return q.Table.ListColumns | q.Table.listJoining | ColumnSet(q.Table.Key, q.Order().Column.Number)
 	}
 	return 0
 }
@@ -52,15 +52,17 @@ type Condition struct {
 // Box is a rectangle of coordinates in degrees, its edges included.
 type Box struct{ West, South, East, North float64 }
 
-// Window is how far a page reaches in its order: to the place of its last row, and to that
-// of the row after it, which decides whether there is a next page. The zero Window is wide:
-// every row behind the cursor counts as on the page. It stands for a page that nothing
+// Window is what an answer covers. A page reaches in its order to the place of its last row,
+// and to that of the row after it, which decides whether there is a next page. If it is not
+// Bounded, every row behind the cursor counts as on the page: so it is for a page that nothing
 // follows, for an empty page, for one whose content is not known yet, and for an order that
-// only PostgreSQL knows.
+// only PostgreSQL knows. In the rows of other tables an answer reaches as far as its Covers.
+// The zero Window is wide in all.
 type Window struct {
 	Bounded bool
 	Last    Place
 	Ahead   Place
+	Covers  []Cover // one for each of the query's joins, in their order; if one is missing, it is wide
 }
 
 // Queryset is the answer to one query: the rows that a view is rendered from.

@@ -5,6 +5,23 @@ package listing
 type Row struct {
 	Values []Value
 	Nulls  Columns // the columns that are NULL; their values are zero
+	Inner  [][]Row // of an answer with joins: see InnerOf
+}
+
+// InnerOf returns the inner rows of a join: at most one, or with Many any number, in order.
+func (r *Row) InnerOf(j *Join) []Row {
+	if j.Number >= len(r.Inner) {
+		return nil
+	}
+	return r.Inner[j.Number]
+}
+
+// SetInner sets the inner rows of a join of the row's table.
+func (r *Row) SetInner(j *Join, inner []Row) {
+	if r.Inner == nil {
+		r.Inner = make([][]Row, len(j.Outer.Joins))
+	}
+	r.Inner[j.Number] = inner
 }
 
 // NewRow returns a row of a table without any value.

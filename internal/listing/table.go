@@ -26,6 +26,10 @@ type Table struct {
 	ItemColumns    Columns // those that a row's own page shows
 	SummaryColumns Columns // those that a summary counts by or adds up
 
+	Joins                    []Join  // rows of other tables inside a row, in the description's order
+	listJoins, itemJoins     []*Join // those that items of lists show, and a row's own page
+	listJoining, itemJoining Columns // the columns that hold other tables' keys for them
+
 	filterNames, pageNames []string // of parameters, in canonical order
 	tests                  []test   // of the Parameters
 }
@@ -71,6 +75,9 @@ func NewSite(d *description.Description) *Site {
 	s := &Site{Description: d, Identity: d.Identity()}
 	for i := range d.Tables {
 		s.Tables = append(s.Tables, newTable(s, i))
+	}
+	for _, t := range s.Tables {
+		t.addJoins()
 	}
 	return s
 }

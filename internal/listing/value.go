@@ -1,7 +1,9 @@
 package listing
 
 import (
+	"cmp"
 	"math"
+	"strings"
 	"time"
 )
 
@@ -19,6 +21,11 @@ func Some[T any](v T) Null[T] { return Null[T]{V: v, Valid: true} }
 type Value struct {
 	Number int64
 	Text   string
+}
+
+// compareValues orders values of one column: any order, in which only the same ones are equal.
+func compareValues(a, b Value) int {
+	return cmp.Or(cmp.Compare(a.Number, b.Number), strings.Compare(a.Text, b.Text))
 }
 
 // Form says how programs keep the values of a column.
