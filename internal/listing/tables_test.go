@@ -7,9 +7,9 @@ import (
 	"github.com/freshlist/freshlist/internal/listing/listingtest"
 )
 
-// tables are those that ship and those with a column of every type.
+// tables are those that ship, those with a column of every type, and those with rows inside rows.
 func tables() []*listing.Table {
-	return []*listing.Table{listingtest.Properties(), listingtest.Every(), listingtest.ByUUID()}
+	return append([]*listing.Table{listingtest.Properties(), listingtest.Every(), listingtest.ByUUID()}, listingtest.JoinedSite().Tables...)
 }
 
 func forTables(t *testing.T, check func(t *testing.T, table *listing.Table)) {

@@ -17,6 +17,8 @@ func TestWindowText(t *testing.T) {
 		keys := listingtest.RowKeys(table)
 		rapid.Check(t, func(t *rapid.T) {
 			w := listingtest.Windows(table, listingtest.Sorts(table).Draw(t, "sort"), keys).Draw(t, "window")
+			q := listingtest.Queries(table, keys).Draw(t, "query")
+			w.Covers = listingtest.Covers(&q).Draw(t, "covers")
 			if back, err := listing.ParseWindow(w.String()); err != nil || !reflect.DeepEqual(back, w) {
 				t.Fatalf("%s: got %+v, %v, want %+v", w, back, err, w)
 			}

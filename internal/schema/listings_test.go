@@ -31,6 +31,7 @@ func TestDescriptionsOfTests(t *testing.T) {
 	}{
 		{"properties.json", shipped.Name, shipped.Text, listingtest.Site, func(t *testing.T) *pgx.Conn { return connect(t, migrated.New(t).Owner) }, false},
 		{"every.json", "every.yaml", listingtest.EveryListings, listingtest.EverySite, every, true},
+		{"joined.json", "joined.yaml", listingtest.JoinedListings, listingtest.JoinedSite, joined, true},
 	} {
 		t.Run(test.file, func(t *testing.T) {
 			t.Parallel()
@@ -66,8 +67,20 @@ func TestDescriptionsOfTests(t *testing.T) {
 // every returns a connection to a database with the tables of listingtest.EverySite.
 func every(t *testing.T) *pgx.Conn {
 	t.Helper()
+	return connectTo(t, listingtest.EverySQL)
+}
+
+// joined returns a connection to a database with the tables of listingtest.JoinedSite.
+func joined(t *testing.T) *pgx.Conn {
+	t.Helper()
+	return connectTo(t, listingtest.JoinedSQL)
+}
+
+// connectTo returns a connection to a database in which some SQL has run.
+func connectTo(t *testing.T, tables string) *pgx.Conn {
+	t.Helper()
 	conn := connect(t, pgtest.New(t))
-	if _, err := conn.Exec(t.Context(), listingtest.EverySQL); err != nil {
+	if _, err := conn.Exec(t.Context(), tables); err != nil {
 		t.Fatal(err)
 	}
 	return conn

@@ -9,13 +9,16 @@ import (
 // Index holds the live queries of a site's tables and finds those that a change touches. What
 // a change costs depends above all on how many it touches, little on how many there are:
 // pages and summaries are kept by the values that their filters list and, within that, by
-// their boxes in the space of rows; single rows by key.
+// their boxes in the space of rows; single rows by key. All that show rows of other tables are
+// kept by the keys that they looked for there, too.
 //
 // The zero Index is empty and of no site: every query is unknown to it, and taken to be
 // touched by every change. An Index is not safe for concurrent use.
 type Index struct {
 	site    *listing.Site
 	tables  []tableIndex    // by the tables' numbers
+	insides [][]inside      // by the tables' numbers: where their rows are shown inside others
+	change  uint64          // number of the present change, of those that are looked for there
 	unknown map[string]bool // texts that do not parse
 }
 
@@ -30,9 +33,13 @@ func NewIndex(site *listing.Site) *Index {
 func (ix *Index) Use(site *listing.Site) {
 	*ix = Index{site: site, unknown: make(map[string]bool)}
 	if site != nil {
-		ix.tables = make([]tableIndex, len(site.Tables))
+		ix.tables, ix.insides = make([]tableIndex, len(site.Tables)), make([][]inside, len(site.Tables))
 		for i, t := range site.Tables {
 			ix.tables[i] = newTableIndex(t)
+			for k := range t.Joins {
+				j := &t.Joins[k]
+				ix.insides[j.Inner.Number] = append(ix.insides[j.Inner.Number], inside{j, &ix.tables[i]})
+			}
 		}
 	}
 }
@@ -52,6 +59,9 @@ func (ix *Index) Set(number int64, text string, w listing.Window) {
 	}
 	if l, ok := t.lists[text]; ok {
 		t.replace(l, number, w)
+		if !l.summary {
+			t.seekers.set(number, text, false, w.Covers)
+		}
 		return
 	}
 	q, err := ix.site.Parse(text)
@@ -60,8 +70,12 @@ func (ix *Index) Set(number int64, text string, w listing.Window) {
 		ix.setUnknown(text)
 	case q.Kind == listing.RowKind:
 		t.rows[q.Key] = text
+		t.seekers.set(number, text, true, w.Covers)
 	default:
 		t.add(&q, number, text, w)
+		if q.Kind == listing.PageKind {
+			t.seekers.set(number, text, false, w.Covers)
+		}
 	}
 }
 
@@ -98,6 +112,7 @@ func (ix *Index) Remove(text string) {
 	if t == nil {
 		return
 	}
+	t.seekers.remove(text)
 	if l, ok := t.lists[text]; ok {
 		t.drop(l)
 	} else if q, err := ix.site.Parse(text); err == nil && q.Kind == listing.RowKind {
@@ -151,14 +166,39 @@ func (ix *Index) Affected(c *Change, dst []string) []string {
 		}
 		return dst
 	}
+	from := len(dst)
 	switch t := &ix.tables[c.Table.Number]; {
 	case !c.bounded():
-		return t.appendAll(dst)
+		dst = t.appendAll(dst)
 	case c.Kind == BulkChange:
-		return t.appendOfEnvelope(dst, c.Bulk)
+		dst = t.appendOfEnvelope(dst, c.Bulk)
 	default:
-		return t.appendOfRow(dst, c)
+		dst = t.appendOfRow(dst, c)
 	}
+	if insides := ix.insides[c.Table.Number]; len(insides) > 0 {
+		dst = ix.appendInsides(dst, from, c, insides)
+	}
+	return dst
+}
+
+// appendInsides appends the queries that show rows of the changed table inside others. From some
+// place on, dst has the queries that the change touches as one of their own table.
+func (ix *Index) appendInsides(dst []string, from int, c *Change, insides []inside) []string {
+	ix.change++
+	if s := ix.tables[c.Table.Number].seekers; s != nil {
+		s.note(dst[from:], ix.change)
+	}
+	for i := range insides {
+		switch n := &insides[i]; {
+		case !c.bounded():
+			dst = n.appendAll(dst, ix.change)
+		case c.Kind == BulkChange:
+			dst = n.appendOfEnvelope(dst, c.Bulk, ix.change)
+		default:
+			dst = n.appendOfRow(dst, c, ix.change)
+		}
+	}
+	return dst
 }
 
 // knows reports whether a change's table is one of the index's site, as any of its

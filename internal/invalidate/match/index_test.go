@@ -134,6 +134,9 @@ func checkIndex(t *rapid.T, ix *Index) {
 }
 
 func checkTable(t *rapid.T, ix *tableIndex) {
+	if ix.seekers != nil {
+		checkSeekers(t, ix)
+	}
 	uses := 0
 	for text, s := range ix.filters {
 		if s.uses <= 0 || s.String(ix.table) != text {
@@ -157,6 +160,46 @@ func checkTable(t *rapid.T, ix *tableIndex) {
 	}
 	if !maps.Equal(shapes, counted) {
 		t.Fatalf("shapes = %v, want %v", counted, shapes)
+	}
+}
+
+// checkSeekers fails if queries and lists disagree about who stands where.
+func checkSeekers(t *rapid.T, ix *tableIndex) {
+	s := ix.seekers
+	want := len(ix.rows)
+	for _, l := range ix.lists {
+		want += boolean(!l.summary && len(s.pages) > 0)
+	}
+	if len(s.own) == 0 {
+		want -= len(ix.rows)
+	}
+	if len(s.byText) != want || len(s.queries) != want+len(s.unused) {
+		t.Fatalf("covers of %d queries, in %d places of which %d are unused, want %d", len(s.byText), len(s.queries), len(s.unused), want)
+	}
+	stands, refs := 0, 0
+	for text, i := range s.byText {
+		q := &s.queries[i]
+		stands += len(q.stands)
+		for place, p := range q.stands {
+			if q.text != text || s.lists[p.list].refs[p.at] != (seekRef{i, int32(place)}) {
+				t.Fatalf("%s does not stand where it says: %+v", text, q)
+			}
+		}
+	}
+	keys := len(s.byKey) + len(s.empty)
+	for join, lists := range s.byKey {
+		keys += len(lists)
+		for key, i := range lists {
+			if l := &s.lists[i]; l.key != key || int(l.join) != join || len(l.refs) == 0 {
+				t.Fatalf("the list of %v of join %d is %+v", key, join, l)
+			}
+		}
+	}
+	for i := range s.lists {
+		refs += len(s.lists[i].refs)
+	}
+	if stands != refs || keys != len(s.lists) {
+		t.Fatalf("queries stand in %d places, lists have %d; %d lists, want %d", stands, refs, len(s.lists), keys)
 	}
 }
 
@@ -216,9 +259,11 @@ func checkLeaf(t *rapid.T, f *leaf) {
 	}
 }
 
-// sites are what random tests run over: the site that ships, and one with a column of every
-// type and with more columns than boxes and shapes have room for.
-func sites() []*listing.Site { return []*listing.Site{listingtest.Site(), listingtest.EverySite()} }
+// sites are what random tests run over: the site that ships, one with a column of every type and
+// with more columns than boxes and shapes have room for, and one with rows inside rows.
+func sites() []*listing.Site {
+	return []*listing.Site{listingtest.Site(), listingtest.EverySite(), listingtest.JoinedSite()}
+}
 
 func someTableOf(t *rapid.T, site *listing.Site) *listing.Table {
 	return rapid.SampledFrom(site.Tables).Draw(t, "table")
@@ -242,13 +287,14 @@ func query(t *rapid.T, table *listing.Table) listing.Query {
 
 // window generates a window that an answer of the query may have.
 func window(t *rapid.T, q *listing.Query) listing.Window {
-	if q.Kind != listing.PageKind {
-		return listing.Window{}
+	var w listing.Window
+	if q.Kind == listing.PageKind {
+		w = listingtest.Windows(q.Table, q.Sort, keys(q.Table)).Draw(t, "window")
+		if w.Bounded && q.After.Valid && q.Table.Compare(q.Sort, w.Last, q.Table.PlaceOf(q.Sort, q.After.V)) < 0 {
+			w = listing.Window{} // no window ends before its cursor
+		}
 	}
-	w := listingtest.Windows(q.Table, q.Sort, keys(q.Table)).Draw(t, "window")
-	if w.Bounded && q.After.Valid && q.Table.Compare(q.Sort, w.Last, q.Table.PlaceOf(q.Sort, q.After.V)) < 0 {
-		return listing.Window{} // no window ends before its cursor
-	}
+	w.Covers = listingtest.Covers(q).Draw(t, "covers")
 	return w
 }
 

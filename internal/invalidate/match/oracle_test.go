@@ -1,6 +1,7 @@
 package match
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/freshlist/freshlist/internal/listing"
@@ -11,7 +12,7 @@ import (
 func affects(q *listing.Query, w listing.Window, c *Change) bool {
 	s := spaceOf(q.Table)
 	switch {
-	case c.Table == nil:
+	case c.Table == nil, affectsInside(q, w, c):
 		return true
 	case c.Table != q.Table:
 		return false
@@ -37,6 +38,36 @@ func affects(q *listing.Query, w listing.Window, c *Change) bool {
 		to = classOf(&p, s, &c.New)
 	}
 	return verdictOf(from, to).holds(effect{c.Changed&q.Columns() != 0, judged})
+}
+
+// affectsInside reports whether the change may alter the rows that are shown inside the answer's.
+func affectsInside(q *listing.Query, w listing.Window, c *Change) bool {
+	joins := q.Joins()
+	for i, j := range joins {
+		var cover listing.Cover
+		if len(w.Covers) == len(joins) {
+			cover = w.Covers[i]
+		}
+		if j.Many && q.Kind == listing.RowKind {
+			cover = listing.Cover{Bounded: true, Keys: []listing.Value{q.Key}}
+		}
+		if j.Inner == c.Table && (!c.bounded() || altersInside(j, cover, c)) {
+			return true
+		}
+	}
+	return false
+}
+
+func altersInside(j *listing.Join, cover listing.Cover, c *Change) bool {
+	finder := j.Finder()
+	if c.Kind == BulkChange {
+		return c.Bulk.Changed&j.Used != 0 &&
+			(!cover.Bounded || slices.ContainsFunc(cover.Keys, func(key listing.Value) bool { return c.Bulk.mayHold(finder, key) }))
+	}
+	found := func(exists bool, r *listing.Row) bool {
+		return exists && !r.Null(finder.Number) && (!cover.Bounded || slices.Contains(cover.Keys, r.Values[finder.Number]))
+	}
+	return c.Changed&j.Used != 0 && (found(c.HasOld, &c.Old) || found(c.HasNew, &c.New))
 }
 
 // affectsRow: a row's own page is found by its key and shows some columns.

@@ -20,6 +20,7 @@ type space struct {
 	orders     []order           // the table's
 	parameters []parameter       // the table's
 	lists      []*listing.Column // the columns that shapes tell apart
+	item       listing.Columns   // that a row's own page shows, is found by, or finds inner rows by
 	plain      listing.Columns   // of which a change may touch any query
 	wide       listing.Columns   // of which a change may touch a query with a wide condition
 }
@@ -46,6 +47,8 @@ type parameter struct {
 
 func newSpace(t *listing.Table) *space {
 	s := &space{table: t, plain: t.ListColumns | t.SummaryColumns | listing.ColumnSet(t.Key)}
+	own := t.RowQuery(listing.Value{})
+	s.item = own.Columns()
 	for i := range t.Orders {
 		s.orders = append(s.orders, newOrder(s, i))
 		s.plain |= s.orders[i].shown

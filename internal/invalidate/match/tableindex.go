@@ -12,6 +12,7 @@ type tableIndex struct {
 	*space
 	lists        map[string]*liveQuery    // pages and summaries, by canonical text
 	rows         map[listing.Value]string // the texts of single rows, by key
+	seekers      *seekers                 // those that show rows of other tables; nil if the table has no joins
 	filters      map[string]*sharedFilter // the filters of lists, by their canonical text
 	buckets      map[string]*node         // the lists, by the names of their buckets
 	shapes       []liveShape              // of those buckets
@@ -29,6 +30,7 @@ func newTableIndex(t *listing.Table) tableIndex {
 		rows:    make(map[listing.Value]string),
 		filters: make(map[string]*sharedFilter),
 		buckets: make(map[string]*node),
+		seekers: newSeekers(t),
 	}
 }
 
@@ -149,10 +151,9 @@ func (t *tableIndex) appendOfRow(dst []string, c *Change) []string {
 	return dst
 }
 
-// showsItem reports whether a row's own page shows one of the columns, or is found by it.
-func (t *tableIndex) showsItem(changed listing.Columns) bool {
-	return changed&(t.table.ItemColumns|listing.ColumnSet(t.table.Key)) != 0
-}
+// showsItem reports whether a row's own page shows one of the columns, or is found by it, or
+// finds rows of other tables by it.
+func (t *tableIndex) showsItem(changed listing.Columns) bool { return changed&t.item != 0 }
 
 // appendItems appends the queries of the row by its key, before and after.
 func (t *tableIndex) appendItems(dst []string, c *Change) []string {

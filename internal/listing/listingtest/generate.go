@@ -1,6 +1,7 @@
 package listingtest
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -81,6 +82,9 @@ func rows(
 // Filters generates filters that parameters can say, of few conditions mostly. They leave room
 // for a cursor.
 func Filters(table *listing.Table) *rapid.Generator[listing.Filter] {
+	if len(table.Parameters) == 0 {
+		return rapid.Just[listing.Filter](nil)
+	}
 	most := max(3, len(table.Parameters)/4) // about as many conditions, however many parameters
 	return rapid.Custom(func(t *rapid.T) (f listing.Filter) {
 		for i := range table.Parameters {
@@ -185,6 +189,36 @@ func Windows(table *listing.Table, sort int, key *rapid.Generator[listing.Value]
 	})
 }
 
+// Covers generates covers that an answer to a query may have: one for each of its joins, or none.
+func Covers(q *listing.Query) *rapid.Generator[[]listing.Cover] {
+	joins := q.Joins()
+	if len(joins) == 0 {
+		return rapid.Just[[]listing.Cover](nil)
+	}
+	return rapid.Custom(func(t *rapid.T) (covers []listing.Cover) {
+		if rapid.IntRange(0, 5).Draw(t, "no covers") == 0 {
+			return nil
+		}
+		for _, j := range joins {
+			var c listing.Cover
+			if rapid.IntRange(0, 5).Draw(t, "wide") > 0 {
+				keys := StoredValues(j.Inner, j.Finder().Number)
+				c.Bounded = true
+				c.Keys = some(rapid.SliceOfN(keys, 0, 3).Draw(t, "keys"))
+				slices.SortFunc(c.Keys, func(a, b listing.Value) int {
+					return cmp.Or(cmp.Compare(a.Number, b.Number), strings.Compare(a.Text, b.Text))
+				})
+				c.Keys = slices.Compact(c.Keys)
+			}
+			covers = append(covers, c)
+		}
+		if !slices.ContainsFunc(covers, func(c listing.Cover) bool { return c.Bounded }) {
+			return nil
+		}
+		return covers
+	})
+}
+
 // Queries generates queries of any kind; a page's cursor and a row's query have one of the
 // given keys, as far as an address can have it.
 func Queries(table *listing.Table, key *rapid.Generator[listing.Value]) *rapid.Generator[listing.Query] {
@@ -227,12 +261,29 @@ func Querysets(q listing.Query) *rapid.Generator[listing.Queryset] {
 		case listing.SummaryKind:
 			qs.Summary = summaries(q.Table).Draw(t, "summary")
 		case listing.RowKind:
-			qs.Items = some(rapid.SliceOfN(ShownRows(q.Table, keys, q.Columns()), 0, 1).Draw(t, "items"))
+			qs.Items = some(rapid.SliceOfN(answered(&q, keys), 0, 1).Draw(t, "items"))
 		default:
-			qs.Items = some(rapid.SliceOfN(ShownRows(q.Table, keys, q.Columns()), 0, 4).Draw(t, "items"))
+			qs.Items = some(rapid.SliceOfN(answered(&q, keys), 0, 4).Draw(t, "items"))
 			qs.Ahead = Maybe(Keys(q.Table, q.Sort, keys)).Draw(t, "ahead")
 		}
 		return qs
+	})
+}
+
+// answered generates rows of an answer, with inner rows.
+func answered(q *listing.Query, keys *rapid.Generator[listing.Value]) *rapid.Generator[listing.Row] {
+	rows := ShownRows(q.Table, keys, q.Columns())
+	return rapid.Custom(func(t *rapid.T) listing.Row {
+		r := rows.Draw(t, "row")
+		for _, j := range q.Joins() {
+			most := 1
+			if j.Many {
+				most = 3
+			}
+			inner := ShownRows(j.Inner, RowKeys(j.Inner), j.Shown)
+			r.SetInner(j, some(rapid.SliceOfN(inner, 0, most).Draw(t, j.Name)))
+		}
+		return r
 	})
 }
 

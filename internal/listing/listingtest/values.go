@@ -102,12 +102,36 @@ func usual(table *listing.Table, column int) []listing.Value {
 			return floatValues(longitudes...)
 		}
 	}
+	if keys := joinedKeys(table, column); keys != nil {
+		return keys
+	}
 	if table.Name == "properties" {
 		if own := usualOfProperties(c.Name); own != nil {
 			return own
 		}
 	}
 	return usualOf(c)
+}
+
+// joinedKeys returns the keys that a column usually holds, if rows are joined by it.
+func joinedKeys(table *listing.Table, column int) []listing.Value {
+	for _, outer := range table.Site.Tables {
+		for i := range outer.Joins {
+			j := &outer.Joins[i]
+			holder, target := outer, j.Inner
+			if j.Many {
+				holder, target = j.Inner, outer
+			}
+			switch {
+			case holder != table || j.By.Number != column:
+			case target.KeyColumn().Form == listing.Whole:
+				return numberValues(1, 2, 3, 4)
+			default:
+				return usual(target, target.Key)
+			}
+		}
+	}
+	return nil
 }
 
 func usualOfProperties(column string) []listing.Value {
