@@ -10,12 +10,19 @@ import (
 // An envelope's box holds every row of its statement, before and after. A query
 // whose own box does not meet it cannot have changed; any other is purged.
 
-// affects is the decision for a live page or summary. It depends on the columns that it
-// shows, or counts by and adds up, and on those that its filter compares.
+// affects is the decision for a live page or summary.
 func (e *Envelope) affects(l *liveQuery) bool {
-	s, f := l.filter.space, l.filter.Filter
-	return e.Changed&(s.shows(&l.hotFields)|f.Columns(s.table)) != 0 && e.meets(s.table, f) &&
+	s := l.filter.space
+	return e.Changed&l.depends() != 0 && e.meets(s.table, l.filter.Filter) &&
 		(l.summary || e.reaches(&s.orders[l.sort], &l.page))
+}
+
+// depends returns the columns that the answer depends on: those that it shows, or counts by and
+// adds up, those that its filter compares, and the key, which rows that come or go have in any
+// case. A summary of nothing but how many rows there are depends on no other.
+func (l *liveQuery) depends() listing.Columns {
+	s := l.filter.space
+	return s.shows(&l.hotFields) | l.filter.Columns(s.table) | listing.ColumnSet(s.table.Key)
 }
 
 // meets reports whether some row of the envelope may match the filter.

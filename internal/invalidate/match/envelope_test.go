@@ -246,3 +246,17 @@ func (e *Envelope) take(t *listing.Table, r *listing.Row) {
 		}
 	}
 }
+
+// TestEnvelopeOfRowsThatCome: rows that come change a summary of nothing but how many there
+// are; values that they count by nothing do not.
+func TestEnvelopeOfRowsThatCome(t *testing.T) {
+	t.Parallel()
+	agents := listingtest.JoinedSite().Table("agents")
+	q := listing.Query{Table: agents, Kind: listing.SummaryKind}
+	for changed, purged := range map[listing.Columns]bool{agents.AllColumns(): true, listing.ColumnSet(agents.Column("phone")): false} {
+		bulk := Change{Table: agents, Kind: BulkChange, Bulk: &Envelope{Changed: changed}}
+		if got := affects(&q, listing.Window{}, &bulk); got != purged {
+			t.Errorf("columns %b: purged %t, want %t", changed, got, purged)
+		}
+	}
+}
