@@ -113,7 +113,7 @@ func TestMatchEverything(t *testing.T) {
 				t.Fatalf("%s: %v, want %v", f.String(table), got, want)
 			}
 		})
-		if met == 0 {
+		if met == 0 && len(table.Parameters) > 0 {
 			t.Error("no row ever met a condition")
 		}
 	})

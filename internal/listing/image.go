@@ -80,14 +80,14 @@ const NullColumns = "null columns"
 
 // Sets returns the columns of which an envelope of a bulk statement says which values occur:
 // those that a list of values can be asked for and that have no least value in PostgreSQL, and
-// a key of that kind. (A column that is called as NullColumns goes without: any value may
+// keys of that kind, its own and those of rows that show it inside. (A column that is called as NullColumns goes without: any value may
 // occur in it.)
 func (t *Table) Sets() []int {
 	var sets []int
 	for i := range t.Columns {
 		c := &t.Columns[i]
 		unordered := c.Form == Words || c.Form == UUID || c.Form == Truth
-		if unordered && c.Name != NullColumns && (i == t.Key || t.anyOf(i)) {
+		if unordered && c.Name != NullColumns && (i == t.Key || t.anyOf(i) || t.sought.Has(i)) {
 			sets = append(sets, i)
 		}
 	}

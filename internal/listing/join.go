@@ -78,11 +78,13 @@ func (t *Table) addJoins() {
 		if j.Lists {
 			t.listJoins = append(t.listJoins, j)
 		}
-		if !j.Many {
-			t.itemJoining |= ColumnSet(j.By.Number)
-			if j.Lists {
-				t.listJoining |= ColumnSet(j.By.Number)
-			}
+		if j.Many {
+			j.Inner.sought |= ColumnSet(j.By.Number)
+			continue
+		}
+		t.itemJoining |= ColumnSet(j.By.Number)
+		if j.Lists {
+			t.listJoining |= ColumnSet(j.By.Number)
 		}
 	}
 }

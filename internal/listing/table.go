@@ -29,6 +29,7 @@ type Table struct {
 	Joins                    []Join  // rows of other tables inside a row, in the description's order
 	listJoins, itemJoins     []*Join // those that items of lists show, and a row's own page
 	listJoining, itemJoining Columns // the columns that hold other tables' keys for them
+	sought                   Columns // the columns by which rows of other tables find many of this one
 
 	filterNames, pageNames []string // of parameters, in canonical order
 	tests                  []test   // of the Parameters
@@ -65,6 +66,16 @@ func ColumnSet(columns ...int) Columns {
 
 // Has reports whether a column is in the set.
 func (s Columns) Has(column int) bool { return s>>column&1 != 0 }
+
+// Names returns the names in the database of some of the table's columns.
+func (t *Table) Names(s Columns) (names []string) {
+	for i := range t.Columns {
+		if s.Has(i) {
+			names = append(names, t.Columns[i].Name)
+		}
+	}
+	return names
+}
 
 // AllColumns returns the set of all of the table's columns.
 func (t *Table) AllColumns() Columns { return 1<<len(t.Columns) - 1 } // 64 of them wrap to all

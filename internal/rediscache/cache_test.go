@@ -100,7 +100,7 @@ func (w *world) acquire(q string) *rediscache.Lease {
 
 func (w *world) fill(l *rediscache.Lease, body string) error {
 	return w.reader.Fill(w.ctx, l, rediscache.Entry{
-		Origin: w.leader.Epoch + " " + w.leader.Server + " " + w.leader.Database, Window: "1/1/2/2", Queryset: []byte("rows of " + body), Format: "json",
+		Origin: w.leader.Epoch + " " + w.leader.Server + " " + w.leader.Database, Window: "1/1/2/2|,4|*", Queryset: []byte("rows of " + body), Format: "json",
 		View: rediscache.View{Status: 200, ETag: tag, Body: body, Gzip: "zip"},
 	})
 }
@@ -287,7 +287,7 @@ func TestRegistrationsAreSeenOnceWithTheirWindows(t *testing.T) {
 		t.Errorf("registrations are %s, want %s", got, want)
 	}
 	w.must(w.fill(lease, "x"))
-	if got, want := fmt.Sprint(w.registrations()), "[2 "+query+" 1/1/2/2]"; got != want {
+	if got, want := fmt.Sprint(w.registrations()), "[2 "+query+" 1/1/2/2|,4|*]"; got != want {
 		t.Errorf("registrations are %s, want %s", got, want)
 	}
 	if got := w.registrations(); len(got) != 0 {

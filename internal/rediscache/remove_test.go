@@ -170,7 +170,7 @@ func TestReadHeld(t *testing.T) {
 	}
 	w.must(w.fill(lease, "body"))
 	held := read()
-	if !held.Live || held.Number == 0 || held.Window != "1/1/2/2" || held.Lease != 0 || len(held.Values) != 2 {
+	if !held.Live || held.Number == 0 || held.Window != "1/1/2/2|,4|*" || held.Lease != 0 || len(held.Values) != 2 {
 		t.Fatalf("when it is filled: %+v", held)
 	}
 	for i, name := range []string{rediscache.QuerysetName, "json"} {
@@ -199,7 +199,7 @@ func TestEachRegistration(t *testing.T) {
 		}
 		return nil
 	}))
-	if len(seen) != 2 || seen[query] != "1/1/2/2" || seen["properties/1"] != "" {
+	if len(seen) != 2 || seen[query] != "1/1/2/2|,4|*" || seen["properties/1"] != "" {
 		t.Errorf("%v", seen)
 	}
 }

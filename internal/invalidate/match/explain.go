@@ -19,6 +19,7 @@ type Decision struct {
 	// Columns of the change that decided, by name: those that the answer shows, counts by, or
 	// has judged; or if there is none of them, those that changed.
 	Columns []string
+	Join    string // of InnerRow and NotSought: where the answer shows rows of the changed table inside its own
 }
 
 // Rule is the rule that decided.
@@ -40,6 +41,8 @@ const (
 	BulkTouches               // some row of a bulk statement may be of the query
 	BulkOutside               // no row of a bulk statement can be of the filter
 	BulkElsewhere             // no row of a bulk statement can stand where the page reaches
+	InnerRow                  // the answer looked for the row, to show it inside one of its own
+	NotSought                 // the answer shows such rows inside its own, and did not look for this one
 )
 
 // Standing is where a row stands to a page.
@@ -66,6 +69,17 @@ func (l *Live) Explain(c *Change) Decision {
 		return Decision{Purged: true, Rule: Unreadable}
 	case c.Table == nil, !l.knows(c.Table):
 		return Decision{Purged: true, Rule: AnyChange}
+	}
+	d := l.explainOwn(c)
+	if !d.Purged {
+		d = l.explainInside(c, d)
+	}
+	return d
+}
+
+// explainOwn explains for the query's own table.
+func (l *Live) explainOwn(c *Change) Decision {
+	switch {
 	case c.Table.Number != l.table.table.Number:
 		return Decision{Rule: OtherTable}
 	case !c.bounded():
@@ -80,6 +94,76 @@ func (l *Live) Explain(c *Change) Decision {
 	return l.explainPage(c)
 }
 
+// joins returns the joins whose rows the answer shows.
+func (l *Live) joins() []*listing.Join {
+	q := listing.Query{Table: l.table.table, Kind: listing.RowKind}
+	if l.list != nil {
+		q.Kind = listing.PageKind
+		if l.list.summary {
+			q.Kind = listing.SummaryKind
+		}
+	}
+	return q.Joins()
+}
+
+// explainInside explains for the rows of other tables, or of the same, that are shown inside the
+// answer's rows; if the change is of none, it returns what has been said for the query's own table.
+func (l *Live) explainInside(c *Change, own Decision) Decision {
+	joins := l.joins()
+	for i, j := range joins {
+		if j.Inner.Number != c.Table.Number {
+			continue
+		}
+		var cover listing.Cover
+		switch {
+		case l.list == nil && j.Many:
+			cover = listing.Cover{Bounded: true, Keys: []listing.Value{l.key}}
+		case len(l.covers) == len(joins):
+			cover = l.covers[i]
+		}
+		d := explainJoin(j, &cover, c)
+		if d.Purged {
+			return d
+		}
+		if own.Rule == OtherTable {
+			own = d
+		}
+	}
+	return own
+}
+
+// explainJoin explains for the rows of a join.
+func explainJoin(j *listing.Join, cover *listing.Cover, c *Change) Decision {
+	if !c.bounded() {
+		return Decision{Purged: true, Rule: AnyChange}
+	}
+	changed, sought := c.Changed, false
+	if c.Kind == BulkChange {
+		changed, sought = c.Bulk.Changed, !cover.Bounded
+		for _, key := range cover.Keys {
+			sought = sought || c.Bulk.mayHold(j.Finder(), key)
+		}
+	} else {
+		sought = c.HasOld && seeks(j, cover, &c.Old) || c.HasNew && seeks(j, cover, &c.New)
+	}
+	d := Decision{Rule: NotShown, Join: j.Name, Columns: j.Inner.Names(changed & j.Used)}
+	switch {
+	case changed&j.Used == 0:
+		d.Columns = j.Inner.Names(changed)
+	case sought:
+		d.Purged, d.Rule = true, InnerRow
+	default:
+		d.Rule = NotSought
+	}
+	return d
+}
+
+// seeks reports whether an answer with a cover has looked for a row.
+func seeks(j *listing.Join, cover *listing.Cover, r *listing.Row) bool {
+	key := r.Get(j.Finder().Number)
+	return key.Valid && (!cover.Bounded || slices.Contains(cover.Keys, key.V))
+}
+
 // knows reports whether a table is one of the query's site, as any of its description's programs
 // has made it.
 func (l *Live) knows(t *listing.Table) bool {
@@ -88,20 +172,13 @@ func (l *Live) knows(t *listing.Table) bool {
 }
 
 // names returns the names of some columns.
-func (l *Live) names(s listing.Columns) (names []string) {
-	for i := range l.table.table.Columns {
-		if s.Has(i) {
-			names = append(names, l.table.table.Columns[i].Name)
-		}
-	}
-	return names
-}
+func (l *Live) names(s listing.Columns) []string { return l.table.table.Names(s) }
 
 // explainRow explains for the answer of a single row.
 func (l *Live) explainRow(c *Change) Decision {
 	t := l.table.table
 	own := c.HasOld && c.Old.Values[t.Key] == l.key || c.HasNew && c.New.Values[t.Key] == l.key
-	shown := t.ItemColumns | listing.ColumnSet(t.Key)
+	shown := l.table.item
 	switch {
 	case !own:
 		return Decision{Rule: OtherRow}
@@ -214,7 +291,7 @@ func (l *Live) stand(r *listing.Row, exists bool) (class, Standing, string) {
 func (l *Live) explainEnvelope(e *Envelope) Decision {
 	t := l.table.table
 	if l.list == nil {
-		shown := e.Changed & (t.ItemColumns | listing.ColumnSet(t.Key))
+		shown := e.Changed & l.table.item
 		switch {
 		case shown == 0:
 			return Decision{Rule: NotShown, Columns: l.names(e.Changed)}
@@ -224,7 +301,7 @@ func (l *Live) explainEnvelope(e *Envelope) Decision {
 		return Decision{Purged: true, Rule: BulkTouches, Columns: l.names(shown)}
 	}
 	f := l.list.filter.Filter
-	depends := e.Changed & (l.table.shows(&l.list.hotFields) | f.Columns(t))
+	depends := e.Changed & l.list.depends()
 	d := Decision{Purged: e.affects(l.list), Rule: BulkTouches, Columns: l.names(depends)}
 	if d.Purged {
 		return d
@@ -277,6 +354,10 @@ func (d Decision) String() string {
 		return "no row of the statement meets " + d.Outside
 	case BulkElsewhere:
 		return "no row of the statement stands where the page reaches"
+	case InnerRow:
+		return "it shows such rows inside its own, as " + d.Join + ", and depends on " + columns
+	case NotSought:
+		return "it shows other rows inside its own, as " + d.Join
 	}
 	return d.ofPage(columns)
 }

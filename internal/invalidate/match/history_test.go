@@ -1,6 +1,7 @@
 package match
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -23,18 +24,32 @@ func modelKeys(table *listing.Table) *rapid.Generator[listing.Value] {
 	return listingtest.RowKeys(table)
 }
 
-// histories generates histories of a table.
+// histories generates histories of the answers of a table, and of all tables whose rows they show.
 func histories(table *listing.Table) *rapid.Generator[history] {
 	return rapid.Custom(func(t *rapid.T) history {
-		h := history{of: table}
-		rows := listingtest.Rows(table, modelKeys(table))
-		h.rows = rapid.SliceOfN(rows, 0, modelIDs).Draw(t, "rows")
+		h := history{site: table.Site}
+		for _, of := range involved(table) {
+			for _, r := range rapid.SliceOfN(listingtest.Rows(of, modelKeys(of)), 0, modelIDs).Draw(t, "rows") {
+				h.rows = append(h.rows, edited{of: of, row: r})
+			}
+		}
 		for range rapid.IntRange(1, 6).Draw(t, "queries") {
 			h.queries = append(h.queries, modelQuery(t, table))
 		}
 		h.steps = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) step { return modelStep(t, table) }), 10, 120).Draw(t, "steps")
 		return h
 	})
+}
+
+// involved returns a table and those whose rows its answers show.
+func involved(table *listing.Table) []*listing.Table {
+	all := []*listing.Table{table}
+	for i := range table.Joins {
+		if other := table.Joins[i].Inner; !slices.Contains(all, other) {
+			all = append(all, other)
+		}
+	}
+	return all
 }
 
 func modelStep(t *rapid.T, table *listing.Table) step {
@@ -44,13 +59,16 @@ func modelStep(t *rapid.T, table *listing.Table) step {
 		}).Draw(t, "do"),
 		chosen: rapid.IntRange(0, 5).Draw(t, "chosen"),
 	}
-	edits := rapid.Custom(func(t *rapid.T) edited { return modelEdit(t, table) })
+	edits := rapid.Custom(func(t *rapid.T) edited {
+		return modelEdit(t, rapid.SampledFrom(involved(table)).Draw(t, "of"))
+	})
 	switch s.do {
 	case "edit":
 		s.edits = rapid.SliceOfN(edits, 1, 2).Draw(t, "edits")
 	case "bulk":
 		s.edits = rapid.SliceOfN(edits, 2, 4).Draw(t, "edits")
 	case "truncate":
+		s.edits = []edited{edits.Draw(t, "of")}
 		if s.chosen > 0 {
 			s.do = "drain"
 		}
@@ -87,7 +105,7 @@ func modelEdit(t *rapid.T, table *listing.Table) edited {
 
 // modelTables are the tables that histories happen to.
 func modelTables() []*listing.Table {
-	return []*listing.Table{listingtest.Properties(), listingtest.Every(), listingtest.ByUUID()}
+	return append([]*listing.Table{listingtest.Properties(), listingtest.Every(), listingtest.ByUUID()}, listingtest.JoinedSite().Tables...)
 }
 
 // TestNothingStale: after every change has been applied, each cached answer is
@@ -112,17 +130,23 @@ func TestNothingStale(t *testing.T) {
 // something stale.
 func TestMutantsAreFoundOut(t *testing.T) {
 	t.Parallel()
-	for name, m := range map[string]mutant{
-		"a page filled again keeps its old window": {oldWindow: true},
-		"the row ahead is ignored":                 {ignoreAhead: true},
-		"changes of one row are merged":            {merge: true},
+	properties, homes := listingtest.Properties(), listingtest.Homes()
+	for name, test := range map[string]struct {
+		of *listing.Table
+		mutant
+	}{
+		"a page filled again keeps its old window":     {properties, mutant{oldWindow: true}},
+		"the row ahead is ignored":                     {properties, mutant{ignoreAhead: true}},
+		"changes of one row are merged":                {properties, mutant{merge: true}},
+		"changes of one inner or outer row are merged": {homes, mutant{merge: true}},
+		"covers are what was found":                    {homes, mutant{foundKeys: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			const most = 3000
-			histories := histories(listingtest.Properties())
+			histories := histories(test.of)
 			for seed := range most {
-				if err := run(histories.Example(seed), m); err != nil {
+				if err := run(histories.Example(seed), test.mutant); err != nil {
 					t.Logf("after %d histories: %.200s", seed, err)
 					return
 				}
@@ -132,15 +156,58 @@ func TestMutantsAreFoundOut(t *testing.T) {
 	}
 }
 
+// TestAnswerReadAgain: what an earlier answer looked for says nothing of the one that is being
+// read. A home gets another agent, whose name changes while the home is read again.
+func TestAnswerReadAgain(t *testing.T) {
+	t.Parallel()
+	homes, agents := listingtest.Homes(), listingtest.JoinedSite().Table("agents")
+	home := func(agent string) edited {
+		r := listingtest.Row(homes, "id", 1, "title", "A", "price", nil, "notes", nil, "agent", agent, "seller", nil, "next_to", nil)
+		return edited{of: homes, row: r, columns: listing.ColumnSet(homes.Column("agent"))}
+	}
+	agent := func(code, name string) edited {
+		r := listingtest.Row(agents, "code", code, "name", name, "phone", nil, "office", nil)
+		return edited{of: agents, row: r, columns: listing.ColumnSet(agents.Column("name"))}
+	}
+	h := history{
+		site: homes.Site,
+		rows: []edited{home("a"), agent("a", "Ann"), agent("b", "Bob")},
+		steps: []step{
+			{do: "get"},
+			{do: "edit", edits: []edited{home("b")}},
+			{do: "drain"},
+			{do: "read"},
+			{do: "edit", edits: []edited{agent("b", "Ben")}},
+			{do: "drain"},
+			{do: "fill"},
+		},
+	}
+	for _, text := range []string{"homes/1", "homes"} {
+		q, err := homes.Site.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.queries = []listing.Query{q}
+		if err := run(h, mutant{}); err != nil {
+			t.Error(err)
+		}
+		if err := run(h, mutant{oldCovers: true}); !errors.Is(err, errStale) {
+			t.Errorf("%s: with the covers of before: %v", text, err)
+		}
+	}
+}
+
 // TestFewRemovalsAreNeedless: in the load that the cache is made for (city x price
 // range x bedrooms x pages, edits of one price, title or city), at most one
 // removal in twenty takes away what the table still says; and nothing is stale.
 func TestFewRemovalsAreNeedless(t *testing.T) {
 	t.Parallel()
 	w := newWorkload(mix{rows: 500, cities: 8})
-	m := newModel(listingtest.Properties(), mutant{})
+	m := newModel(listingtest.Site(), mutant{})
+	properties := listingtest.Properties()
+	rows := m.tables.of(properties)
 	for _, r := range w.table {
-		m.table[m.keyOf(&r)] = &r
+		rows[r.Values[properties.Key]] = &r
 	}
 	var queries []listing.Query
 	for c := range 8 {
@@ -151,7 +218,7 @@ func TestFewRemovalsAreNeedless(t *testing.T) {
 				q := listingtest.Query("properties" + filter)
 				for more := true; more && len(queries)%4 != 0; {
 					queries = append(queries, q)
-					answer := m.table.answer(q)
+					answer := m.tables.answer(q)
 					q, more = answer.NextQuery()
 				}
 			}
@@ -164,7 +231,7 @@ func TestFewRemovalsAreNeedless(t *testing.T) {
 			m.fill(len(m.filling) - 1)
 		}
 		c := w.edit()
-		old := m.table[m.keyOf(&c.Old)]
+		old := rows[c.Old.Values[properties.Key]]
 		updated := listing.Row{Values: slices.Clone(old.Values), Nulls: old.Nulls}
 		for _, column := range []string{"price", "city"} {
 			if n := number(column); c.Changed.Has(n) {
@@ -174,7 +241,7 @@ func TestFewRemovalsAreNeedless(t *testing.T) {
 		if c.Changed.Has(title) {
 			updated.Values[title].Text = fmt.Sprint("edit ", i)
 		}
-		m.changes = m.update(old, updated)
+		m.changes = m.update(properties, old, updated)
 		m.drain()
 		if err := m.check(); err != nil {
 			t.Fatal(err)

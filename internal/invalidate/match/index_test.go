@@ -333,6 +333,7 @@ func rowChange(table *listing.Table) *rapid.Generator[Change] {
 
 // edited is what a statement does to one row.
 type edited struct {
+	of      *listing.Table
 	row     listing.Row     // with the row's key
 	columns listing.Columns // what an update takes from it
 	remove  bool
@@ -340,12 +341,14 @@ type edited struct {
 
 // edit generates values for a few columns of a row.
 func edit(t *rapid.T, table *listing.Table, key listing.Value) edited {
-	e := edited{row: listingtest.Rows(table, rapid.Just(key)).Draw(t, "edited")}
+	e := edited{of: table, row: listingtest.Rows(table, rapid.Just(key)).Draw(t, "edited")}
 	for range rapid.IntRange(1, 2).Draw(t, "columns") {
 		e.columns |= listing.ColumnSet(rapid.IntRange(0, len(table.Columns)-1).Draw(t, "column"))
 	}
 	return e
 }
+
+func (e *edited) key() listing.Value { return e.row.Values[e.of.Key] }
 
 // merged returns a row with some columns of another.
 func merged(r *listing.Row, e edited) listing.Row {

@@ -11,6 +11,8 @@ type Live struct {
 	table *space        // nil: its text does not parse
 	list  *liveQuery    // of a page or a summary
 	key   listing.Value // of a single row
+
+	covers []listing.Cover // of its joins; nil: all are wide
 }
 
 // Text returns the query's canonical text.
@@ -47,9 +49,9 @@ func (r *Registry) Live(text string, w listing.Window) Live {
 	}
 	s := r.spaces[q.Table.Number]
 	if q.Kind == listing.RowKind {
-		return Live{text: text, table: s, key: q.Key}
+		return Live{text: text, table: s, key: q.Key, covers: w.Covers}
 	}
-	return Live{text: text, table: s, list: newLiveQuery(&q, newFilter(s, q.Filter, ""), 0, text, w)}
+	return Live{text: text, table: s, list: newLiveQuery(&q, newFilter(s, q.Filter, ""), 0, text, w), covers: w.Covers}
 }
 
 // Live returns one of the index's queries; false if it is not in it.
@@ -68,13 +70,18 @@ func (ix *Index) Live(text string) (Live, bool) {
 	if err != nil || q.Kind != listing.RowKind || t.rows[q.Key] != text {
 		return Live{}, false
 	}
-	return Live{text: text, table: t.space, key: q.Key}, true
+	return t.liveRow(q.Key, text), true
 }
 
 // liveList returns a page or a summary as it is now.
 func (t *tableIndex) liveList(l *liveQuery) Live {
 	kept := *l
-	return Live{text: l.text, table: t.space, list: &kept}
+	return Live{text: l.text, table: t.space, list: &kept, covers: t.seekers.coversOf(l.text)}
+}
+
+// liveRow returns the query of a single row as it is now.
+func (t *tableIndex) liveRow(key listing.Value, text string) Live {
+	return Live{text: text, table: t.space, key: key, covers: t.seekers.coversOf(text)}
 }
 
 // Some returns about n live queries of a table, drawn without a plan, lists before single rows.
@@ -94,7 +101,7 @@ func (ix *Index) Some(t *listing.Table, n int) []Live {
 		if len(some) == n {
 			break
 		}
-		some = append(some, Live{text: text, table: of.space, key: key})
+		some = append(some, of.liveRow(key, text))
 	}
 	return some
 }

@@ -13,12 +13,56 @@ import (
 	"github.com/freshlist/freshlist/internal/listing"
 )
 
-// table is the database of the model: a few rows of a table by key. It compares values by
+// tables is the database of the model: the tables of a site, by number. It compares values by
 // itself, also those that only PostgreSQL compares: it need not compare them as PostgreSQL does, since
 // nothing may rest on how that is.
+type tables []table
+
+// table is a few rows of a table by key.
 type table map[listing.Value]*listing.Row
 
-// answer is what a reader of the table gets.
+// of returns the rows of a table.
+func (ts tables) of(t *listing.Table) table { return ts[t.Number] }
+
+// answer is what a reader gets: rows, and those of other tables inside.
+func (ts tables) answer(q listing.Query) listing.Queryset {
+	qs := ts.of(q.Table).answer(q)
+	for i := range qs.Items {
+		for _, j := range q.Joins() {
+			qs.Items[i].SetInner(j, ts.inner(j, &qs.Items[i]))
+		}
+	}
+	return qs
+}
+
+// inner returns the inner rows of a row, in order.
+func (ts tables) inner(j *listing.Join, outer *listing.Row) (rows []listing.Row) {
+	sought := j.Sought(outer)
+	for _, r := range ts.of(j.Inner) {
+		if sought.Valid && r.Get(j.Finder().Number) == sought {
+			rows = append(rows, *r)
+		}
+	}
+	key := j.Inner.KeyColumn()
+	slices.SortFunc(rows, func(a, b listing.Row) int {
+		var c int
+		if j.Many {
+			c = compareNulls(j.Order, a.Get(j.Order.Number), b.Get(j.Order.Number))
+		}
+		return cmp.Or(c, compareValues(key, false, a.Values[key.Number], b.Values[key.Number]))
+	})
+	return rows
+}
+
+// compareNulls compares values of a column, of which NULL is the last.
+func compareNulls(c *listing.Column, a, b listing.Null[listing.Value]) int {
+	if !a.Valid || !b.Valid {
+		return boolean(b.Valid) - boolean(a.Valid)
+	}
+	return compareValues(c, !c.Ordered(), a.V, b.V)
+}
+
+// answer is what a reader of the table alone gets.
 func (tb table) answer(q listing.Query) listing.Queryset {
 	qs := listing.Queryset{Query: q}
 	switch q.Kind {
@@ -86,7 +130,7 @@ func judges(t *listing.Table, c *listing.Condition, r *listing.Row) bool {
 func compareKeys(q *listing.Query, a, b listing.Key) int {
 	o := q.Order()
 	if a.Value.Valid != b.Value.Valid {
-		return cmp.Or(boolean(b.Value.Valid)-boolean(a.Value.Valid), 0)
+		return boolean(b.Value.Valid) - boolean(a.Value.Valid)
 	}
 	c := cmp.Or(compareValues(o.Column, o.Wide, a.Value.V, b.Value.V), compareValues(q.Table.KeyColumn(), false, a.Key, b.Key))
 	if o.Descending {
@@ -175,21 +219,21 @@ func shown(qs listing.Queryset) string {
 	return string(qs.Encode()) + next
 }
 
-// model is a cache over a table, with the index between them. A reader registers,
-// reads and fills; statements change the table at once, and the index learns of it
-// later, in order. What the cache holds after that must be what the table says.
+// model is a cache over the tables of a site, with the index between them. A reader registers,
+// reads and fills; statements change the tables at once, and the index learns of it
+// later, in order. What the cache holds after that must be what the tables say.
 type model struct {
 	mutant
-	of       *listing.Table
-	table    table
+	tables   tables
 	index    *Index
 	number   int64
+	known    map[string]bool // what has a window in the index
 	cached   map[string]answered
-	filling  []answered  // read, not filled yet; a purge disowns them
-	changes  []Change    // not applied yet
-	before   listing.Row // what the row updated last was
-	removed  int         // cached answers that a purge removed
-	needless int         // of them, those that the table still says
+	filling  []answered // read, not filled yet; a purge disowns them
+	changes  []Change   // not applied yet
+	before   edited     // what the row updated last was
+	removed  int        // cached answers that a purge removed
+	needless int        // of them, those that the table still says
 	log      []string
 }
 
@@ -201,18 +245,24 @@ type answered struct {
 // mutant switches off what keeps the cache right. Each must be found out.
 type mutant struct {
 	oldWindow   bool // a page that is filled again keeps the window it had
+	oldCovers   bool // an answer that is read again keeps the covers it had
+	foundKeys   bool // a cover has only the keys of rows that were found
 	ignoreAhead bool // the window ends with the page's last row
 	merge       bool // changes of one row in one batch become one
 }
 
-func newModel(t *listing.Table, m mutant) *model {
-	return &model{mutant: m, of: t, table: table{}, index: NewIndex(t.Site), cached: map[string]answered{}}
+func newModel(site *listing.Site, m mutant) *model {
+	made := &model{mutant: m, index: NewIndex(site), cached: map[string]answered{}, known: map[string]bool{}}
+	for range site.Tables {
+		made.tables = append(made.tables, table{})
+	}
+	return made
 }
 
 // history is what happens to a model.
 type history struct {
-	of      *listing.Table
-	rows    []listing.Row
+	site    *listing.Site
+	rows    []edited        // that there are at first
 	queries []listing.Query // those that are asked, again and again
 	steps   []step
 }
@@ -225,9 +275,9 @@ type step struct {
 }
 
 func run(h history, with mutant) error {
-	m := newModel(h.of, with)
-	for _, r := range h.rows {
-		m.table[m.keyOf(&r)] = &r
+	m := newModel(h.site, with)
+	for _, e := range h.rows {
+		m.tables.of(e.of)[e.key()] = &e.row
 	}
 	for _, s := range h.steps {
 		m.apply(h.queries, s)
@@ -238,8 +288,6 @@ func run(h history, with mutant) error {
 	m.drain()
 	return m.check()
 }
-
-func (m *model) keyOf(r *listing.Row) listing.Value { return r.Values[m.of.Key] }
 
 func (m *model) apply(queries []listing.Query, s step) {
 	q := queries[s.chosen%len(queries)]
@@ -260,13 +308,17 @@ func (m *model) apply(queries []listing.Query, s step) {
 		m.undo()
 	case "bulk":
 		var changes []Change
+		of := s.edits[0].of
 		for _, e := range s.edits {
-			changes = append(changes, m.edit(e)...)
+			if e.of == of {
+				changes = append(changes, m.edit(e)...)
+			}
 		}
-		m.changes = append(m.changes, Change{Table: m.of, Kind: BulkChange, Bulk: envelopeOf(m.of, changes)})
+		m.changes = append(m.changes, Change{Table: of, Kind: BulkChange, Bulk: envelopeOf(of, changes)})
 	case "truncate":
-		clear(m.table)
-		m.changes = append(m.changes, Change{Table: m.of, Kind: WholeTable})
+		of := s.edits[0].of
+		clear(m.tables.of(of))
+		m.changes = append(m.changes, Change{Table: of, Kind: WholeTable})
 	case "drain":
 		m.drain()
 	}
@@ -279,8 +331,10 @@ func (m *model) read(q listing.Query) {
 	}
 	// A second fill of the query takes the lease of the first.
 	m.filling = slices.DeleteFunc(m.filling, func(a answered) bool { return a.text == text })
-	m.set(text, listing.Window{})
-	m.filling = append(m.filling, answered{m.table.answer(q), text})
+	if !m.oldCovers || !m.known[text] {
+		m.set(q, listing.Window{})
+	}
+	m.filling = append(m.filling, answered{m.tables.answer(q), text})
 }
 
 func (m *model) fill(chosen int) {
@@ -295,47 +349,75 @@ func (m *model) fill(chosen int) {
 	if m.ignoreAhead {
 		w.Ahead = w.Last
 	}
-	m.set(a.text, w)
+	if m.foundKeys {
+		w.Covers = coversOfFound(&a.queryset)
+	}
+	m.set(a.queryset.Query, w)
 }
 
-func (m *model) set(text string, w listing.Window) {
-	if l, ok := m.index.tables[m.of.Number].lists[text]; ok && m.oldWindow && l.bounded {
+// coversOfFound is what covers must not be.
+func coversOfFound(qs *listing.Queryset) []listing.Cover {
+	found := *qs
+	found.Items = slices.Clone(qs.Items)
+	for _, j := range qs.Query.Joins() {
+		for i := range found.Items {
+			if r := &found.Items[i]; len(r.InnerOf(j)) == 0 && !j.Many {
+				r.Values = slices.Clone(r.Values)
+				r.Set(j.By.Number, listing.Null[listing.Value]{})
+			}
+		}
+	}
+	covers := found.Window().Covers
+	for k, j := range qs.Query.Joins() {
+		if j.Many {
+			covers[k].Keys = slices.DeleteFunc(covers[k].Keys, func(key listing.Value) bool {
+				return !slices.ContainsFunc(qs.Items, func(r listing.Row) bool { return r.Values[j.Outer.Key] == key && len(r.InnerOf(j)) > 0 })
+			})
+		}
+	}
+	return covers
+}
+
+func (m *model) set(q listing.Query, w listing.Window) {
+	text := q.String()
+	if l, ok := m.index.tables[q.Table.Number].lists[text]; ok && m.oldWindow && l.bounded {
 		return
 	}
+	m.known[text] = true
 	m.number++
 	m.index.Set(m.number, text, w)
 }
 
 // edit inserts a row if there is none of its key, else updates or deletes it.
 func (m *model) edit(e edited) []Change {
-	key := m.keyOf(&e.row)
-	old, ok := m.table[key]
+	rows, key := m.tables.of(e.of), e.key()
+	old, ok := rows[key]
 	switch {
 	case !ok:
-		m.table[key] = &e.row
-		return []Change{changeIn(m.of, nil, &e.row, 0)}
+		rows[key] = &e.row
+		return []Change{changeIn(e.of, nil, &e.row, 0)}
 	case e.remove:
-		delete(m.table, key)
-		return []Change{changeIn(m.of, old, nil, 0)}
+		delete(rows, key)
+		return []Change{changeIn(e.of, old, nil, 0)}
 	}
-	m.before = *old
-	return m.update(old, merged(old, e))
+	m.before = edited{of: e.of, row: *old}
+	return m.update(e.of, old, merged(old, e))
 }
 
 // undo gives the row that was updated last its values back.
 func (m *model) undo() {
-	if m.before.Values == nil {
+	if m.before.of == nil {
 		return
 	}
-	if r, ok := m.table[m.keyOf(&m.before)]; ok {
-		m.changes = append(m.changes, m.update(r, m.before)...)
-		m.before = *r
+	if r, ok := m.tables.of(m.before.of)[m.before.key()]; ok {
+		m.changes = append(m.changes, m.update(m.before.of, r, m.before.row)...)
+		m.before.row = *r
 	}
 }
 
-func (m *model) update(old *listing.Row, updated listing.Row) []Change {
-	m.table[m.keyOf(old)] = &updated
-	c := changeIn(m.of, old, &updated, 0)
+func (m *model) update(of *listing.Table, old *listing.Row, updated listing.Row) []Change {
+	m.tables.of(of)[old.Values[of.Key]] = &updated
+	c := changeIn(of, old, &updated, 0)
 	if c.Changed == 0 {
 		return nil
 	}
@@ -361,7 +443,7 @@ func (m *model) purge(text string) {
 	if a, ok := m.cached[text]; ok {
 		delete(m.cached, text)
 		m.removed++
-		if shown(m.table.answer(a.queryset.Query)) == shown(a.queryset) {
+		if shown(m.tables.answer(a.queryset.Query)) == shown(a.queryset) {
 			m.needless++
 		}
 	}
@@ -370,19 +452,24 @@ func (m *model) purge(text string) {
 // mergeByRow is the optimization that must not be made.
 func (m *model) mergeByRow(changes []Change) []Change {
 	var merged []Change
-	last := map[listing.Value]int{}
+	type row struct {
+		of  *listing.Table
+		key listing.Value
+	}
+	last := map[row]int{}
 	for _, c := range changes {
 		if c.Kind != RowChange || !c.HasOld || !c.HasNew {
 			merged = append(merged, c)
 			continue
 		}
-		if i, ok := last[m.keyOf(&c.Old)]; ok {
+		at := row{c.Table, c.Old.Values[c.Table.Key]}
+		if i, ok := last[at]; ok {
 			of := &merged[i]
 			of.New = c.New
-			of.Changed = of.Old.Differences(&of.New, m.of.AllColumns()) | (of.Changed|c.Changed)&^m.of.ListColumns
+			of.Changed = of.Old.Differences(&of.New, c.Table.AllColumns()) | (of.Changed|c.Changed)&^c.Table.ListColumns
 			continue
 		}
-		last[m.keyOf(&c.Old)] = len(merged)
+		last[at] = len(merged)
 		merged = append(merged, c)
 	}
 	return merged
@@ -397,7 +484,7 @@ func (m *model) check() error {
 	}
 	for _, text := range slices.Sorted(maps.Keys(m.cached)) {
 		a := m.cached[text]
-		if now := m.table.answer(a.queryset.Query); shown(now) != shown(a.queryset) {
+		if now := m.tables.answer(a.queryset.Query); shown(now) != shown(a.queryset) {
 			return fmt.Errorf("%w: %s\ncached %+v\n   now %+v\nafter\n%s", errStale, text, a.queryset, now, strings.Join(m.log, "\n"))
 		}
 	}

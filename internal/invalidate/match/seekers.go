@@ -172,6 +172,36 @@ func (s *seekers) withdraw(query int32) {
 	s.queries[query].stands = s.queries[query].stands[:0]
 }
 
+// coversOf returns the covers that are known of a query, nil if there are none.
+func (s *seekers) coversOf(text string) []listing.Cover {
+	if s == nil {
+		return nil
+	}
+	i, known := s.byText[text]
+	if !known {
+		return nil
+	}
+	q, joins := &s.queries[i], s.pages
+	if q.own {
+		joins = s.own
+	}
+	covers := make([]listing.Cover, len(joins))
+	for k, j := range joins {
+		c := &covers[k]
+		c.Bounded = true
+		for _, p := range q.stands {
+			switch l := &s.lists[p.list]; {
+			case int(l.join) != j.Number:
+			case int(p.list) == j.Number:
+				c.Bounded = false
+			default:
+				c.Keys = append(c.Keys, l.key)
+			}
+		}
+	}
+	return covers
+}
+
 // found notes by which change a query is found, and reports whether it is the first time.
 func (q *seeker) found(change uint64) bool {
 	first := q.lastChange != change
