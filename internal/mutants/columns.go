@@ -18,7 +18,7 @@ func columns() []Mutant {
 		"greatest values": "e.overlaps(column, span{lowest, column.Order(c.Bound)})",
 		"NULLs only":      "e.Least.Null(n) != e.Greatest.Null(n)",
 		"cursors":         "r.values && (o.wide || e.overlaps(o.column, s))",
-		"hidden columns":  "e.Changed&(s.shows(&l.hotFields)|f.Columns(s.table)) != 0",
+		"hidden columns":  "e.Changed&l.depends() != 0",
 		"values":          "slices.Contains(set, v)",
 	} {
 		forget("match/bulk passes over "+what, match+"envelope.go", condition, "true", "./internal/invalidate/match", "Envelope")
