@@ -47,6 +47,7 @@ func (t *tableResolver) column(c *FileColumn) {
 		refuse(c.Search.At, "cannot be searched for words", refusal{"it is no text", "remove it"})
 	}
 	refuse(c.Show.At, "cannot be shown as "+c.Show.Value, a.Type.shows(c.Show.Value))
+	t.picture(c, a, refuse)
 	if c.Unit.Given() && !a.Type.number() {
 		refuse(c.Unit.At, "cannot have a unit", refusal{"it is no number", "remove it"})
 	}
@@ -54,6 +55,44 @@ func (t *tableResolver) column(c *FileColumn) {
 	t.sources(c, a)
 	t.idle(c, a)
 	t.slow(c, a)
+}
+
+// picture judges a column of pictures. An answer has its address, and never itself.
+func (t *tableResolver) picture(c *FileColumn, a *Attribute, refuse func(Span, string, refusal)) {
+	if c.Show.Value != ShowSVG {
+		return
+	}
+	nobody := func(at Span) refusal {
+		if !at.given() {
+			return refusal{}
+		}
+		return refusal{"it is a picture", "remove it, or show: svg"}
+	}
+	refuse(c.Filter.At, "cannot have a filter", nobody(c.Filter.At))
+	refuse(c.Facet.At, "cannot be a facet", nobody(c.Facet.At))
+	refuse(c.Search.At, "cannot be searched for words", nobody(c.Search.At))
+	if c.sorts() {
+		refuse(c.sortAt(), "cannot be sorted by", nobody(c.sortAt()))
+	}
+	switch a.Name {
+	case t.file.Label.Value:
+		refuse(t.file.Label.At, "cannot say what a row is called", nobody(t.file.Label.At))
+	case t.file.Newest.Value:
+		refuse(t.file.Newest.At, "cannot order rows", nobody(t.file.Newest.At))
+	}
+	if a == t.key {
+		refuse(c.Show.At, "cannot be shown as svg", refusal{"it is the key", "remove it"})
+	}
+	for i := range t.file.Columns {
+		other := &t.file.Columns[i]
+		if other == c {
+			break
+		}
+		if other.Show.Value == ShowSVG {
+			t.fault(Meaning, c.Show.At, "%s has two columns of pictures", t.relation).see(t.source, other.Show.At, "the first one").
+				help("show one of them otherwise, or put pictures into a table of their own, shown by with:")
+		}
+	}
 }
 
 // sorts reports whether lists can be sorted by the column.

@@ -67,6 +67,10 @@ type Column struct {
 	From []Source `json:"from,omitempty"` // its other names in files to import, the best first
 }
 
+// ShowSVG is the way to show a text that is a picture, in SVG. It has an address of its own, and
+// stands in no answer.
+const ShowSVG = "svg"
+
 // What a write through the API does to a column.
 const (
 	Settable = "settable"

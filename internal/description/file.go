@@ -52,7 +52,7 @@ var (
 	searchWords = []string{"A", "B", "C", "D"}
 	onWords     = []string{"list", "item", "none"}
 	joinOnWords = []string{"list", "item"}
-	showWords   = []string{"text", "words", "name", "badge", "paragraph", "number", "money", "date", "time", "link", "image"}
+	showWords   = []string{"text", "words", "name", "badge", "paragraph", "number", "money", "date", "time", "link", "image", ShowSVG}
 )
 
 // The most that a file may have of one thing.

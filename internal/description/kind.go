@@ -278,6 +278,10 @@ func (t Type) shows(way string) refusal {
 		if !text {
 			return refusal{"it is no text", "remove it"}
 		}
+	case ShowSVG:
+		if t.Kind != Text && t.Kind != Varchar {
+			return refusal{"it is no text of any length", "remove it"}
+		}
 	case "badge":
 		if !text && t.Kind != Boolean {
 			return refusal{"it is neither a text nor true or false", "remove it"}

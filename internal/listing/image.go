@@ -16,7 +16,7 @@ import (
 // a filter looks into them. So is what lists show or a summary counts, for a change of it is
 // seldom told from a change of anything else; and what is of fixed length, since a few
 // bytes cost less than the question whether they differ. Left out are long texts that only a
-// row's own page shows or a search reads, and all types that only PostgreSQL can compare.
+// row's own page shows or a search reads, pictures, and all types that only PostgreSQL can compare.
 //
 // Values of fixed length come first, the longest before the others, so that no byte is lost to
 // alignment; then numbers, then texts. Among equals those that are never NULL come first.
@@ -66,7 +66,7 @@ func (t *Table) inImage(c *Column) bool {
 		return slices.ContainsFunc(t.Parameters, func(p description.Parameter) bool {
 			return p.Kind == description.Contains && p.Column == c.Number && !p.Wide
 		})
-	case c.Form == JSON, c.Form == Spelled:
+	case c.Form == JSON, c.Form == Spelled, c.Picture() && !c.Compared():
 		return false
 	case c.Number == t.Key, c.Type.Bytes > 0, (t.ListColumns | t.SummaryColumns).Has(c.Number):
 		return true
