@@ -15,6 +15,7 @@ import (
 const (
 	DefaultLimit  = 20
 	MaxLimit      = 100
+	MaxInner      = 100  // rows of another table inside one row; further ones are not shown
 	MaxText       = 1024 // bytes of a query's canonical text
 	maxListValues = 20   // distinct values of one list
 	maxValue      = 100  // bytes of one text value

@@ -90,36 +90,26 @@ func Decode(c *listing.Column, b []byte) (v listing.Value, err error) {
 
 // DecodeArray reads a captured array that is not NULL, as listing.Filter.Match looks into it.
 func DecodeArray(c *listing.Column, b []byte) (listing.Value, error) {
-	const head, dimension = 12, 8
-	if len(b) < head {
-		return listing.Value{}, ErrShape
+	rest, err := elements(b)
+	if err != nil {
+		return listing.Value{}, err
 	}
-	dimensions := int(binary.BigEndian.Uint32(b))
-	if dimensions < 0 || dimensions > 6 || len(b) < head+dimension*dimensions {
-		return listing.Value{}, ErrShape
-	}
-	rest := b[head+dimension*dimensions:]
-	var elements []byte
+	var spelled []byte
 	for len(rest) > 0 {
-		if len(rest) < 4 {
-			return listing.Value{}, ErrShape
+		var value []byte
+		if value, rest, err = cutSized(rest); err != nil {
+			return listing.Value{}, err
 		}
-		size := int(int32(binary.BigEndian.Uint32(rest)))
-		rest = rest[4:]
-		if size < 0 { // NULL
+		if value == nil { // NULL
 			continue
 		}
-		if size > len(rest) {
-			return listing.Value{}, ErrShape
-		}
-		element, err := Decode(c.Element, rest[:size])
+		element, err := Decode(c.Element, value)
 		if err != nil {
 			return listing.Value{}, err
 		}
-		elements = c.AppendElement(elements, element)
-		rest = rest[size:]
+		spelled = c.AppendElement(spelled, element)
 	}
-	return listing.Value{Text: string(elements)}, nil
+	return listing.Value{Text: string(spelled)}, nil
 }
 
 // integer reads an integer of two, four or eight bytes.

@@ -31,16 +31,16 @@ func (e *MisfitError) Error() string {
 // Unwrap returns the error by which the misfit showed, nil if it was a value.
 func (e *MisfitError) Unwrap() error { return e.err }
 
-func (s *statement) misfit(c *listing.Column, detail string) *MisfitError {
-	return &MisfitError{Table: s.table, Columns: []string{c.Name}, Detail: "column " + c.Name + " " + detail}
+func misfit(t *listing.Table, c *listing.Column, detail string) *MisfitError {
+	return &MisfitError{Table: t, Columns: []string{c.Name}, Detail: "column " + c.Name + " " + detail}
 }
 
 // errUnreadable: a row that is to be changed could not be read as it is.
 var errUnreadable = errors.New("read the row")
 
-// explain returns what in the table makes a statement fail that PostgreSQL refuses, or err
-// if that is not the table's fault.
-func (p *Pool) explain(ctx context.Context, t *listing.Table, err error) error {
+// explain returns what in one of its tables makes a statement fail that PostgreSQL refuses, or err
+// if that is not the fault of any.
+func (p *Pool) explain(ctx context.Context, tables []*listing.Table, err error) error {
 	if !hasCode(err, undefinedFunction, undefinedColumn, undefinedTable, undefinedObject, datatypeMismatch, cannotCoerce, invalidText, numericOutOfRange) {
 		return err
 	}
@@ -48,16 +48,18 @@ func (p *Pool) explain(ctx context.Context, t *listing.Table, err error) error {
 	if errors.As(err, &rule) && !errors.Is(err, errUnreadable) {
 		return err
 	}
-	columns, details, there, failed := p.misfits(ctx, t)
-	switch {
-	case failed != nil:
-		return errors.Join(err, failed)
-	case !there:
-		return &MisfitError{Table: t, Detail: "the table is missing", err: err}
-	case len(columns) == 0:
-		return err
+	for _, t := range tables {
+		columns, details, there, failed := p.misfits(ctx, t)
+		switch {
+		case failed != nil:
+			return errors.Join(err, failed)
+		case !there:
+			return &MisfitError{Table: t, Detail: "the table is missing", err: err}
+		case len(columns) > 0:
+			return &MisfitError{Table: t, Columns: columns, Detail: strings.Join(details, ", "), err: err}
+		}
 	}
-	return &MisfitError{Table: t, Columns: columns, Detail: strings.Join(details, ", "), err: err}
+	return err
 }
 
 // labelSeparator stands between the labels of an enum where two lists of them are compared.

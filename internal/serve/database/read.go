@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/pgvalue"
 )
 
 // Reader answers queries from PostgreSQL. Its methods may be called
@@ -54,11 +56,24 @@ func noOrigin(*statement) string { return "null::text" }
 // ownOrigin says the epoch, the server, the database and the description. What the marker holds
 // is looked at in the snapshot of the reading statement.
 func ownOrigin(s *statement) string {
-	return "case when not row_security_active(" + s.arg(s.relation()) + ") then " +
+	return "case when not " + s.rowSecurity() + " then " +
 		"freshlist.epoch() || ' ' || extract(epoch from pg_postmaster_start_time())" +
 		" || ' ' || (select system_identifier from pg_control_system())" +
 		" || '/' || (select oid from pg_database where datname = current_database())" +
 		" || ' ' || freshlist.described() end"
+}
+
+// rowSecurity asks whether policies decide which rows of any of the statement's tables this role
+// sees.
+func (s *statement) rowSecurity() string {
+	var active []string
+	for _, t := range tablesOf(s.table, s.joins) {
+		active = append(active, "row_security_active("+s.arg(t.Relation.SQL())+")")
+	}
+	if len(active) == 1 {
+		return active[0]
+	}
+	return "(" + strings.Join(active, " or ") + ")"
 }
 
 // recovering is what a standby returns for an origin. It shows commits late, so that
@@ -103,7 +118,7 @@ func (r *Reader) read(ctx context.Context, q listing.Query, of origin) (listing.
 		return err
 	})
 	if err != nil {
-		return listing.Queryset{}, "", fmt.Errorf("read %s: %w", q, classifyRead(r.pool.explain(ctx, q.Table, err)))
+		return listing.Queryset{}, "", fmt.Errorf("read %s: %w", q, classifyRead(r.pool.explain(ctx, tablesOf(q.Table, q.Joins()), err)))
 	}
 	return a.queryset, a.origin, nil
 }
@@ -138,14 +153,15 @@ func (r *Reader) readOnce(ctx context.Context, q listing.Query, of origin) (answ
 // pageStatement reads one row more than the page has, to know what follows it.
 // The origin comes also with no row at all, and is computed once.
 func pageStatement(q *listing.Query, of origin) *statement {
-	s := &statement{table: q.Table}
+	s := &statement{table: q.Table, joins: q.Joins()}
 	o := s.order(q)
 	filter := s.filter(q.Filter)
 	parts := s.after(&o, q.After)
 	limit := s.number(q.Limit + 1)
 
 	s.add("select e.origin")
-	s.results(q.Columns())
+	s.results(q.Columns(), listedValue)
+	s.innerRows()
 	s.add(" from (select ", s.origin(of), " as origin offset 0) e left join (")
 	for i, part := range parts {
 		if i > 0 {
@@ -163,9 +179,10 @@ func pageStatement(q *listing.Query, of origin) *statement {
 
 // rowStatement reads one row.
 func rowStatement(q *listing.Query, of origin) *statement {
-	s := &statement{table: q.Table}
+	s := &statement{table: q.Table, joins: q.Joins()}
 	s.add("select e.origin")
-	s.results(q.Columns())
+	s.results(q.Columns(), pgvalue.Expression)
+	s.innerRows()
 	s.add(" from (select ", s.origin(of), " as origin offset 0) e left join ", s.relation(), " p on p.", s.column(q.Table.Key),
 		" = ", s.value(q.Table.KeyColumn(), q.Key))
 	return s
@@ -197,7 +214,7 @@ func (a *answer) readRows(ctx context.Context, pool *Pool, conn *pgx.Conn, of or
 func (s *statement) noRow(r *listing.Row) error {
 	for _, c := range s.columns {
 		if !r.Null(c.Number) {
-			return s.misfit(s.table.KeyColumn(), "is null")
+			return misfit(s.table, s.table.KeyColumn(), "is null")
 		}
 	}
 	return nil

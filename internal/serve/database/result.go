@@ -144,25 +144,32 @@ func readable(f listing.Form) []uint32 {
 // decode reads the values of a row behind the first ones, which are the statement's own, and gives them to
 // set, by the columns' places in the result.
 func (s *statement) decode(fields []pgconn.FieldDescription, values [][]byte, set func(i int, v listing.Null[listing.Value])) error {
-	own := len(values) - len(s.columns)
+	own := len(values) - len(s.columns) - len(s.joins)
 	for i, c := range s.columns {
-		if !slices.Contains(readable(c.Form), fields[own+i].DataTypeOID) {
-			return s.misfit(c, "has another type than "+c.Type.Name)
-		}
-		b := values[own+i]
-		if b == nil {
-			set(i, listing.Null[listing.Value]{})
-			continue
-		}
-		v, err := decodeValue(c, b)
+		v, err := readValue(s.table, c, fields[own+i].DataTypeOID, values[own+i])
 		if err != nil {
-			m := s.misfit(c, "has a value that "+c.Type.Name+" cannot hold")
-			m.err = err
-			return m
+			return err
 		}
-		set(i, listing.Some(v))
+		set(i, v)
 	}
 	return nil
+}
+
+// readValue reads a value, or NULL, of a type of PostgreSQL's.
+func readValue(t *listing.Table, c *listing.Column, kind uint32, b []byte) (v listing.Null[listing.Value], err error) {
+	switch {
+	case !slices.Contains(readable(c.Form), kind):
+		return v, misfit(t, c, "has another type than "+c.Type.Name)
+	case b == nil:
+		return v, nil
+	}
+	v.Valid = true
+	if v.V, err = decodeValue(c, b); err != nil {
+		m := misfit(t, c, "has a value that "+c.Type.Name+" cannot hold")
+		m.err = err
+		return v, m
+	}
+	return v, nil
 }
 
 // decodeValue reads one value. A whole number may be of another size than its column's: the column
@@ -191,5 +198,39 @@ func decodeValue(c *listing.Column, b []byte) (v listing.Value, err error) {
 func (s *statement) row(fields []pgconn.FieldDescription, values [][]byte) (listing.Row, error) {
 	r := s.table.NewRow()
 	err := s.decode(fields, values, func(i int, v listing.Null[listing.Value]) { r.Set(s.columns[i].Number, v) })
-	return r, err
+	if err != nil || len(s.joins) == 0 {
+		return r, err
+	}
+	for i, j := range s.joins {
+		inner, err := readInner(j, values[len(values)-len(s.joins)+i])
+		if err != nil {
+			return r, err
+		}
+		r.SetInner(j, inner)
+	}
+	return r, nil
+}
+
+// readInner reads the inner rows of a join.
+func readInner(j *listing.Join, array []byte) (rows []listing.Row, err error) {
+	columns := innerColumns(j)
+	err = pgvalue.Records(array, func(fields []pgvalue.Field) error {
+		if len(fields) != len(columns) {
+			return pgvalue.ErrShape
+		}
+		r := j.Inner.NewRow()
+		for i, c := range columns {
+			v, err := readValue(j.Inner, c, fields[i].Type, fields[i].Bytes)
+			if err != nil {
+				return err
+			}
+			r.Set(c.Number, v)
+		}
+		rows = append(rows, r)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", j.Name, err)
+	}
+	return rows, nil
 }

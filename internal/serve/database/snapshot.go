@@ -20,7 +20,7 @@ type SnapshotRead struct {
 // snapshotOrigin needs SELECT on the marker.
 func snapshotOrigin(s *statement) string {
 	return "(select concat(m.epoch, ' ', m.description, ' ', pg_current_snapshot()) from freshlist.marker as m" +
-		" where not row_security_active(" + s.arg(s.relation()) + ") order by m.revision desc limit 1)"
+		" where not " + s.rowSecurity() + " order by m.revision desc limit 1)"
 }
 
 // ReadWithSnapshot returns the rows of q with the epoch and the snapshot that they belong

@@ -6,7 +6,6 @@ import (
 
 	"github.com/freshlist/freshlist/internal/description"
 	"github.com/freshlist/freshlist/internal/listing"
-	"github.com/freshlist/freshlist/internal/pgvalue"
 )
 
 // statement is SQL in the making, about one table. Its text grows by constants, quoted
@@ -18,6 +17,7 @@ type statement struct {
 	text    strings.Builder
 	args    []any             // string, []string, or nil for NULL
 	columns []*listing.Column // of the result, behind the first that the statement has for itself
+	joins   []*listing.Join   // whose inner rows stand behind the columns
 }
 
 // add appends fragments.
@@ -69,11 +69,11 @@ func (s *statement) result(c *listing.Column, expression string) {
 	s.columns = append(s.columns, c)
 }
 
-// results adds columns of p to the result, by their numbers.
-func (s *statement) results(columns listing.Columns) {
+// results adds columns of p to the result, by their numbers, each by the SQL that value returns.
+func (s *statement) results(columns listing.Columns, value func(c *listing.Column, column string) string) {
 	for i := range s.table.Columns {
 		if c := &s.table.Columns[i]; columns.Has(i) {
-			s.result(c, pgvalue.Expression(c, "p."+quote(c)))
+			s.result(c, value(c, "p."+quote(c)))
 		}
 	}
 }
@@ -213,10 +213,12 @@ func (o *order) by(from string) string {
 	return text
 }
 
-// key returns the key as it breaks ties. Texts are ordered by their bytes, whatever the
+// key returns the key as it breaks ties.
+func (o *order) key() string { return bytewise(o.table.KeyColumn()) }
+
+// bytewise returns a key as it breaks ties. Texts are ordered by their bytes, whatever the
 // collation of their column: so does whoever compares places outside the database.
-func (o *order) key() string {
-	c := o.table.KeyColumn()
+func bytewise(c *listing.Column) string {
 	if c.Form == listing.Words && !c.Type.Bytewise {
 		return quote(c) + ` collate "C"`
 	}

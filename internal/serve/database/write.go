@@ -12,6 +12,7 @@ import (
 
 	"github.com/freshlist/freshlist/internal/description"
 	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/pgvalue"
 )
 
 // Fields are values for some columns of a row. Those for columns that writes do not set are
@@ -33,7 +34,7 @@ func (f *Fields) given(t *listing.Table) (columns []*listing.Column) {
 
 // Written is the outcome of a write.
 type Written struct {
-	Row listing.Row // as it is now, as the row's own page shows it; zero after a Delete
+	Row listing.Row // as it is now, as the row's own page shows it, with its inner rows; zero after a Delete
 	Xid uint64      // the transaction, for a Consistency-Token
 }
 
@@ -51,8 +52,10 @@ func NewWriter(pool *Pool) *Writer { return &Writer{pool} }
 func (w *Writer) Create(ctx context.Context, t *listing.Table, f Fields) (Written, error) {
 	var created Written
 	err := w.transact(ctx, t, func(tx pgx.Tx) (err error) {
-		created, err = written(ctx, tx, insertStatement(t, f))
-		return refused(err)
+		if created, err = written(ctx, tx, insertStatement(t, f)); err != nil {
+			return refused(err)
+		}
+		return created.complete(ctx, tx, t)
 	})
 	if err != nil {
 		return Written{}, fmt.Errorf("create a row of %s: %w", t.Name, err)
@@ -69,11 +72,13 @@ func (w *Writer) Patch(ctx context.Context, t *listing.Table, key listing.Value,
 	err := w.locked(ctx, t, key, may, func(tx pgx.Tx, current Written) error {
 		patched = current
 		if f.leave(t, &current.Row) {
-			return nil
+			return patched.complete(ctx, tx, t)
 		}
 		var err error
-		patched, err = written(ctx, tx, updateStatement(t, key, f))
-		return refused(err)
+		if patched, err = written(ctx, tx, updateStatement(t, key, f)); err != nil {
+			return refused(err)
+		}
+		return patched.complete(ctx, tx, t)
 	})
 	if err != nil {
 		return Written{}, fmt.Errorf("patch %s: %w", t.RowQuery(key), err)
@@ -133,12 +138,38 @@ func (w *Writer) locked(ctx context.Context, t *listing.Table, key listing.Value
 			return err
 		case err != nil:
 			return fmt.Errorf("%w: %w", errUnreadable, err)
-		case may != nil && !may(current.Row):
-			return ErrPrecondition
-		default:
+		case may == nil:
 			return change(tx, current)
 		}
+		if err := current.complete(ctx, tx, t); err != nil {
+			return fmt.Errorf("%w: %w", errUnreadable, err)
+		}
+		if !may(current.Row) {
+			return ErrPrecondition
+		}
+		return change(tx, current)
 	})
+}
+
+// complete reads the row once more, with its inner rows, if its table has any. That takes a
+// statement of its own. One that writes sees in other rows of its own table what was there before it;
+// and one that has waited for a lock sees the inner rows as they were before it waited.
+func (w *Written) complete(ctx context.Context, tx pgx.Tx, t *listing.Table) error {
+	if len(t.Joins) == 0 {
+		return nil
+	}
+	q := t.RowQuery(w.Row.Values[t.Key])
+	s := &statement{table: t, joins: q.Joins()}
+	s.add("select ")
+	s.returned()
+	s.innerRows()
+	s.add(" from ", s.relation(), " as p", s.whereKey("p.", q.Key))
+	complete, err := written(ctx, tx, s)
+	if err != nil {
+		return fmt.Errorf("read the row with its inner rows: %w", err)
+	}
+	*w = complete
+	return nil
 }
 
 // transact runs do in a transaction. It does so once more if the first session turns out
@@ -149,7 +180,8 @@ func (w *Writer) transact(ctx context.Context, t *listing.Table, do func(pgx.Tx)
 	if (errors.Is(err, ErrInRecovery) || movedBackend(err)) && ctx.Err() == nil && w.pool.resetSessions(err) {
 		err = w.once(ctx, do)
 	}
-	err = w.pool.explain(ctx, t, err)
+	whole := t.RowQuery(listing.Value{})
+	err = w.pool.explain(ctx, tablesOf(t, whole.Joins()), err)
 	return w.pool.findRule(ctx, t, err)
 }
 
@@ -188,7 +220,7 @@ func written(ctx context.Context, on pgx.Tx, s *statement) (Written, error) {
 func (s *statement) returned() {
 	s.add("pg_current_xact_id()::text")
 	q := s.table.RowQuery(listing.Value{})
-	s.results(q.Columns())
+	s.results(q.Columns(), pgvalue.Expression)
 }
 
 // whereKey returns the condition on the row of a key.
