@@ -13,7 +13,7 @@ import (
 // differs returns where a value first differs from what this build would store of
 // a queryset, "" if nowhere.
 func differs(v rediscache.Value, qs *listing.Queryset) string {
-	for _, format := range []render.Format{render.JSON, render.HTML} {
+	for _, format := range render.Formats {
 		if v.Name == format.String() {
 			return viewDiffers(v, format, *qs)
 		}

@@ -30,9 +30,9 @@ func (s Space) Partition(query string) int {
 }
 
 // Formats are the formats that a query can be rendered in, as View spells them.
-var Formats = [...]string{"json", "html"}
+var Formats = [...]string{"json", "html", "svg"}
 
-// View names the rendered response of a query in one format ("json", "html").
+// View names the rendered response of a query in one format ("json", "html", "svg").
 func (s Space) View(format, query string) string {
 	return s.of(s.Partition(query), "view:"+format+":"+query)
 }

@@ -39,7 +39,7 @@ func TestEntryStems(t *testing.T) {
 	t.Parallel()
 	s := rediskey.Space{Prefix: "p", Partitions: 3}
 	q := "properties?city=FOLSOM"
-	want := []string{s.Queryset(q), s.Lease(q), s.View("json", q), s.View("html", q)}
+	want := []string{s.Queryset(q), s.Lease(q), s.View("json", q), s.View("html", q), s.View("svg", q)}
 	for i, stem := range s.EntryStems(s.Partition(q)) {
 		if stem+q != want[i] {
 			t.Errorf("stem %d + query = %q, want %q", i, stem+q, want[i])

@@ -106,7 +106,8 @@ func (d *draft) unknown(writable []int) {
 
 // shown reports whether a row has a member of a name.
 func (d *draft) shown(name string) bool {
-	return slices.ContainsFunc(d.table.Item, func(n int) bool { return d.table.Columns[n].Member == name })
+	return slices.ContainsFunc(d.table.Item, func(n int) bool { return d.table.Columns[n].Member == name }) ||
+		slices.ContainsFunc(d.table.Joins, func(j listing.Join) bool { return j.Name == name })
 }
 
 func (d *draft) fault(name, detail string) {

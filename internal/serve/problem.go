@@ -202,7 +202,7 @@ func (s *Server) writeProblem(v *serving, w http.ResponseWriter, r *http.Request
 		h.Set("Retry-After", retryAfter)
 	}
 	if format == render.HTML {
-		s.shared.guardPage(h)
+		s.shared.guardPage(h, v.policy)
 	}
 	h["Cache-Control"] = s.shared.noStore
 	s.write(w, r, p.status, format.ContentType(p.status), body)

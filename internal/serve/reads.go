@@ -58,6 +58,20 @@ func (t tableRoutes) rowPage(c echo.Context) error {
 	return t.read(c, render.HTML, t.table.RowQuery(key), nil)
 }
 
+// picture is GET /T/{key}/{column}.svg.
+func (t tableRoutes) picture(c echo.Context) error {
+	path := strings.TrimPrefix(c.Request().URL.EscapedPath(), "/"+t.table.Name+"/")
+	part, file, ok := strings.Cut(path, "/")
+	if name, err := url.PathUnescape(file); err != nil || name != render.PictureFile(t.table.PictureColumn()) {
+		return notFound()
+	}
+	key, err := t.keyIn(part, ok)
+	if err != nil {
+		return err
+	}
+	return t.read(c, render.SVG, t.table.RowQuery(key), nil)
+}
+
 // read answers a query, unless there are faults in it or in the headers.
 func (t tableRoutes) read(c echo.Context, f render.Format, q listing.Query, faults listing.Faults) error {
 	r := c.Request()

@@ -13,8 +13,8 @@ import (
 // http.Header may hold the same slice as another: nobody changes one in place,
 // and appending to a full one copies it.
 type sharedHeaders struct {
-	nosniff, noStore, revalidate, vary, gzip, policy []string
-	sameOrigin, referrer, permissions                []string
+	nosniff, noStore, revalidate, vary, gzip, picture []string
+	sameOrigin, referrer, permissions                 []string
 }
 
 func newSharedHeaders(c *cors) sharedHeaders {
@@ -33,13 +33,13 @@ func newSharedHeaders(c *cors) sharedHeaders {
 		revalidate: []string{"public, max-age=0, must-revalidate"},
 		vary:       []string{vary},
 		gzip:       []string{"gzip"},
-		policy:     []string{render.ContentSecurityPolicy},
+		picture:    []string{render.PicturePolicy},
 	}
 }
 
-// guardPage says what browsers shall not do with a page.
-func (s *sharedHeaders) guardPage(h http.Header) {
-	h["Content-Security-Policy"] = s.policy
+// guardPage says what browsers shall not do with a page or a picture, whose content has a policy.
+func (s *sharedHeaders) guardPage(h http.Header, policy []string) {
+	h["Content-Security-Policy"] = policy
 	h["Referrer-Policy"] = s.referrer
 	h["Permissions-Policy"] = s.permissions
 }
@@ -53,7 +53,7 @@ type response struct {
 	gzip        encodedBody // its body is empty where only the plain one is to be had
 	contentType [1]string
 	cacheStatus [1]string
-	policy      []string // nil for no page
+	policy      []string // of the content; nil for JSON
 	shared      *sharedHeaders
 	serving     *serving // whose answer it is
 
@@ -88,8 +88,11 @@ func (s *Server) newResponse(v *serving, f render.Format, a *readthrough.Answer)
 	if a.Gzip != "" {
 		made.gzip = newEncodedBody(a.Gzip, a.ETag+gzipSuffix)
 	}
-	if f == render.HTML {
-		made.policy = s.shared.policy
+	switch {
+	case f == render.HTML:
+		made.policy = v.policy
+	case f == render.SVG && a.Status == http.StatusOK:
+		made.policy = s.shared.picture
 	}
 	return made
 }
@@ -107,7 +110,7 @@ func (a *response) writeTo(w http.ResponseWriter, r *http.Request) {
 	h["Cache-Control"] = a.shared.revalidate
 	h["Cache-Status"] = a.cacheStatus[:]
 	if a.policy != nil {
-		a.shared.guardPage(h)
+		a.shared.guardPage(h, a.policy)
 	}
 	if a.status == http.StatusOK && noneMatch(r.Header["If-None-Match"], chosen.etag[0]) {
 		w.WriteHeader(http.StatusNotModified)

@@ -53,6 +53,9 @@ func (t tableRoutes) add(e *echo.Echo) {
 	e.DELETE(row, t.requireToken(t.remove))
 
 	get(e, "/"+t.table.Name+"/:key", t.rowPage)
+	if t.table.PictureColumn() != nil {
+		get(e, "/"+t.table.Name+"/:key/:file", t.picture)
+	}
 	if t.table == t.serving.site.Home() {
 		get(e, "/", t.listPage)
 		get(e, "/"+t.table.Name, t.toHome)
@@ -80,6 +83,11 @@ func (t tableRoutes) key(c echo.Context) (listing.Value, error) {
 	path := strings.TrimPrefix(c.Request().URL.EscapedPath(), "/")
 	path = strings.TrimPrefix(path, "v1/")
 	part, ok := strings.CutPrefix(path, t.table.Name+"/")
+	return t.keyIn(part, ok)
+}
+
+// keyIn reads a key out of a part of a path, if there is one.
+func (t tableRoutes) keyIn(part string, ok bool) (listing.Value, error) {
 	text, err := url.PathUnescape(part)
 	if !ok || err != nil || strings.Contains(part, "/") {
 		return listing.Value{}, notFound()
@@ -98,9 +106,9 @@ func (v *serving) tableAt(path string) (t *listing.Table, page bool) {
 	}
 	path = strings.TrimPrefix(path, "/")
 	path, api := strings.CutPrefix(path, "v1/")
-	name, _, _ := strings.Cut(path, "/")
+	name, below, _ := strings.Cut(path, "/")
 	t = v.site.Table(name)
-	return t, t != nil && !api
+	return t, t != nil && !api && !strings.Contains(below, "/")
 }
 
 // get routes GET and HEAD, for which Echo wants a route of its own.

@@ -20,6 +20,7 @@ type serving struct {
 	router  *echo.Echo
 	methods methods
 	openAPI []byte
+	policy  []string // of the content of pages
 }
 
 // unknown reports whether it is not known yet what is listed.
@@ -34,7 +35,7 @@ func (s *Server) SetSite(site *listing.Site) {
 	if site == nil {
 		site = listing.NewSite(&description.Description{Site: description.Site{Name: "Freshlist"}})
 	}
-	v := &serving{site: site, openAPI: render.OpenAPI(site)}
+	v := &serving{site: site, openAPI: render.OpenAPI(site), policy: []string{render.ContentSecurityPolicy(site)}}
 	if s.PrivateMetrics {
 		v.openAPI = render.OpenAPIWithoutMetrics(site)
 	}

@@ -9,10 +9,21 @@ import (
 	"github.com/freshlist/freshlist/internal/listing"
 )
 
-// ContentSecurityPolicy is what every page must be sent with: it needs its own
-// files and its own API, nothing inline and nothing from elsewhere.
-const ContentSecurityPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; " +
-	"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+// ContentSecurityPolicy returns what every page of a site must be sent with: it needs its own
+// files and its own API, nothing inline, and nothing from elsewhere but pictures, if a column has
+// addresses of such.
+func ContentSecurityPolicy(s *listing.Site) string {
+	images := "'self'"
+	for _, t := range s.Tables {
+		for _, n := range t.Item {
+			if t.Columns[n].Show == showImage {
+				images = "'self' https: http:"
+			}
+		}
+	}
+	return "default-src 'none'; style-src 'self'; script-src 'self'; img-src " + images + "; " +
+		"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+}
 
 //go:embed templates
 var templateFiles embed.FS

@@ -183,6 +183,14 @@ func (c *pageChecker) link(n *html.Node, address string) {
 		c.Fatalf("%s: link %q: %v", c.page, address, err)
 	}
 	switch {
+	case n.Data == "img":
+		policy, _ := attribute(n, "referrerpolicy")
+		if u.Host == "" && !strings.HasSuffix(u.Path, ".svg") || policy != "no-referrer" {
+			c.Errorf("%s: picture %s, %s", c.page, address, policy)
+		}
+		if _, described := attribute(n, "alt"); !described {
+			c.Errorf("%s: picture %s has no text", c.page, address)
+		}
 	case u.Host != "":
 		if rel, _ := attribute(n, "rel"); u.Scheme != "https" && u.Scheme != "http" || rel != "noreferrer" {
 			c.Errorf("%s: link to %s", c.page, address)

@@ -11,14 +11,14 @@ const (
 
 // pageJSON writes {"items": [...], "next": ...}.
 func pageJSON(qs *listing.Queryset) []byte {
-	t := qs.Query.Table
+	t, joins := qs.Query.Table, qs.Query.Joins()
 	b := make([]byte, 0, 256+memberSize*len(t.List)*len(qs.Items))
 	b = append(b, `{"items":[`...)
 	for i := range qs.Items {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendRow(b, t, t.List, &qs.Items[i])
+		b = appendRow(b, t, t.List, joins, &qs.Items[i])
 	}
 	b = append(b, `],"next":`...)
 	if next := qs.Next(); next != "" {
@@ -30,26 +30,50 @@ func pageJSON(qs *listing.Queryset) []byte {
 }
 
 // rowJSON writes one row as its own page shows it.
-func rowJSON(t *listing.Table, r *listing.Row) []byte {
-	b := appendRow(make([]byte, 0, rowSize), t, t.Item, r)
+func rowJSON(q *listing.Query, r *listing.Row) []byte {
+	b := appendRow(make([]byte, 0, rowSize), q.Table, q.Table.Item, q.Joins(), r)
 	return append(b, '\n')
 }
 
-// appendRow appends some columns of a row as an object. There is one column at least: the key
-// is always shown.
-func appendRow(b []byte, t *listing.Table, columns []int, r *listing.Row) []byte {
+// appendRow appends some columns of a row, and its inner rows, as an object. There is one column at
+// least: the key is always shown.
+func appendRow(b []byte, t *listing.Table, columns []int, joins []*listing.Join, r *listing.Row) []byte {
 	start := len(b)
 	for _, n := range columns {
 		c := &t.Columns[n]
 		b = append(b, c.JSONName...)
-		if r.Null(n) {
+		switch {
+		case r.Null(n):
 			b = append(b, "null"...)
-		} else {
+		case c.Picture():
+			b = appendString(b, pictureAddress(t, c, r))
+		default:
 			b = appendValue(b, c, &r.Values[n])
 		}
 	}
+	for _, j := range joins {
+		b = appendInner(append(b, j.JSONName...), j, r.InnerOf(j))
+	}
 	b[start] = '{' // instead of the comma before the first member
 	return append(b, '}')
+}
+
+// appendInner appends the inner rows of a join: one or null, or with Many a list.
+func appendInner(b []byte, j *listing.Join, inner []listing.Row) []byte {
+	switch {
+	case !j.Many && len(inner) == 0:
+		return append(b, "null"...)
+	case !j.Many:
+		return appendRow(b, j.Inner, j.Inner.List, nil, &inner[0])
+	}
+	b = append(b, '[')
+	for i := range inner {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendRow(b, j.Inner, j.Inner.List, nil, &inner[i])
+	}
+	return append(b, ']')
 }
 
 // summaryJSON writes the count, the statistics and the facets.

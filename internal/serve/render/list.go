@@ -42,11 +42,14 @@ type link struct {
 // them than Go.
 type card struct {
 	Title, Href  string // no address if none can lead to the row
+	Pictured     bool   // cards of the list have pictures; this one's may be missing
+	Picture      *image
 	Headline     string // an amount of money
 	Badges       []badge
 	Facts        []string
 	Texts        []link
-	Day, Instant string // of the default order, if that is of times
+	Names        []factOf // of inner rows
+	Day, Instant string   // of the default order, if that is of times
 }
 
 // badge is a value that stands out, and a class for its style.
@@ -107,14 +110,17 @@ func newTotals(q *listing.Query) *totals {
 
 func newCard(q *listing.Query, r *listing.Row) card {
 	t := q.Table
-	made := card{Title: title(t, r), Href: rowAddress(t, r), Badges: badges(t, t.List, r, true)}
+	made := card{
+		Title: title(t, r), Href: rowAddress(t, r), Badges: badges(t, t.List, r, true),
+		Pictured: pictured(q), Picture: cardPicture(q, r), Names: cardNames(q, r),
+	}
 	if n := headline(t); n >= 0 && !r.Null(n) {
 		made.Headline = printed(t, &t.Columns[n], r.Values[n])
 	}
 	for _, n := range t.List {
 		c := &t.Columns[n]
 		switch v := r.Values[n]; {
-		case r.Null(n), spoken(t, c):
+		case r.Null(n), spoken(t, c), isPicture(c):
 		case n == t.Newest && isTime(c):
 			made.Day, made.Instant = date(c, v), machineTime(c, v)
 		case isText(c):
@@ -128,6 +134,19 @@ func newCard(q *listing.Query, r *listing.Row) card {
 		}
 	}
 	return made
+}
+
+// pictured reports whether cards of a list have pictures.
+func pictured(q *listing.Query) bool {
+	if hasPictures(q.Table) {
+		return true
+	}
+	for _, j := range q.Joins() {
+		if j.Many && hasPictures(j.Inner) {
+			return true
+		}
+	}
+	return false
 }
 
 // spoken reports whether a column has its own place on pages, so that it is not among the

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -37,8 +38,13 @@ func openAPI(s *listing.Site, metrics bool) []byte {
 		Tables  []tableAPI
 	}{Site: s.Description.Site.Name, Metrics: metrics}
 	taken := map[string]bool{}
+	var singulars []string
 	for _, t := range s.Tables {
-		data.Tables = append(data.Tables, newTableAPI(t, taken))
+		a := newTableAPI(t, taken)
+		data.Tables, singulars = append(data.Tables, a), append(singulars, a.Singular)
+	}
+	for i, t := range s.Tables {
+		data.Tables[i].Schemas = data.Tables[i].schemas(t, singulars)
 	}
 	var text, indented bytes.Buffer
 	if err := openAPITemplate.Execute(&text, data); err != nil {
@@ -67,6 +73,8 @@ type tableAPI struct {
 	Counted          string // what a summary has besides the count
 	Parameters       string // members of components.parameters, JSON
 	Schemas          string // members of components.schemas, JSON
+	PictureFile      string // the last part of the address of pictures; "" if there are none
+	PictureID        string // of their operation
 }
 
 func newTableAPI(t *listing.Table, taken map[string]bool) tableAPI {
@@ -97,7 +105,9 @@ func newTableAPI(t *listing.Table, taken map[string]bool) tableAPI {
 	a.Sort = add("sort", sortAPI(t))
 	a.Parameters = strings.Join(parameters, ",\n")
 	a.Counted = counts(t)
-	a.Schemas = a.schemas(t)
+	if c := t.PictureColumn(); c != nil {
+		a.PictureFile, a.PictureID = url.PathEscape(PictureFile(c)), lowered(a.Singular)+"Picture"
+	}
 	return a
 }
 
@@ -332,8 +342,8 @@ func sortAPI(t *listing.Table) object {
 const oddities = " Should a check of the table have been dropped, a text may be any, numbers may be out of their range or the strings" +
 	" \"NaN\", \"Infinity\" and \"-Infinity\", and times \"infinity\", \"-infinity\" or of years without four digits, as PostgreSQL writes them in JSON."
 
-// schemas returns the schemas of the table's bodies.
-func (a *tableAPI) schemas(t *listing.Table) string {
+// schemas returns the schemas of the table's bodies. singulars are the names of all tables in them.
+func (a *tableAPI) schemas(t *listing.Table, singulars []string) string {
 	properties := func(columns []int) (all object, names []string) {
 		for _, n := range columns {
 			c := &t.Columns[n]
@@ -341,15 +351,20 @@ func (a *tableAPI) schemas(t *listing.Table) string {
 		}
 		return all, names
 	}
-	shown := func(text string, columns []int) object {
+	shown := func(text string, columns []int, joins []*listing.Join) object {
 		all, names := properties(columns)
+		for _, j := range joins {
+			all, names = append(all, member{j.Name, innerSchema(j, singulars)}), append(names, j.Name)
+		}
 		return closed(text+oddities, all, names)
 	}
+	list := listing.Query{Table: t}
+	own := t.RowQuery(listing.Value{})
 	created, required := writtenProperties(t, true)
 	patched, _ := writtenProperties(t, false)
 	schemas := object{
-		{a.Singular + "Item", shown(a.CapitalOne+" as lists show it.", t.List)},
-		{a.Singular, shown(a.CapitalOne+".", t.Item)},
+		{a.Singular + "Item", shown(a.CapitalOne+" as lists show it.", t.List, list.Joins())},
+		{a.Singular, shown(a.CapitalOne+".", t.Item, own.Joins())},
 		{"New" + a.Singular, closed(a.CapitalOne+" to create. No text holds a NUL.", created, required)},
 		{a.Singular + "Patch", closed("The members of "+a.AOne+" to change. No text holds a NUL.", patched, nil)},
 		{a.Singular + "Page", closed("One page of a list.", object{
@@ -358,7 +373,42 @@ func (a *tableAPI) schemas(t *listing.Table) string {
 		}, []string{"items", "next"})},
 		{a.Singular + "Summary", a.summarySchema(t)},
 	}
+	if len(list.Joins()) > 0 && isInner(t) {
+		schemas = append(schemas, member{a.Singular + innerSuffix, shown(a.CapitalOne+" inside another row.", t.List, nil)})
+	}
 	return strings.TrimSuffix(strings.TrimPrefix(encoded(schemas), "{"), "}")
+}
+
+// innerSuffix is the end of the name of the schema of inner rows, where lists show more.
+const innerSuffix = "Inside"
+
+// isInner reports whether rows of a table are shown inside others.
+func isInner(t *listing.Table) bool {
+	for _, other := range t.Site.Tables {
+		for i := range other.Joins {
+			if other.Joins[i].Inner == t {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// innerSchema is the schema of the member of a join. singulars are the tables' names in schemas.
+func innerSchema(j *listing.Join, singulars []string) object {
+	name := singulars[j.Inner.Number] + "Item"
+	if all := (listing.Query{Table: j.Inner}); len(all.Joins()) > 0 {
+		name = singulars[j.Inner.Number] + innerSuffix
+	}
+	one := object{{"$ref", "#/components/schemas/" + name}}
+	if j.Many {
+		text := fmt.Sprintf("The %s, at most %d of them.", Many(j.Inner), listing.MaxInner)
+		return object{{"type", "array"}, {"maxItems", listing.MaxInner}, {"items", one}, {"readOnly", true}, {"description", text}}
+	}
+	return object{
+		{"oneOf", []object{one, {{"type", "null"}}}}, {"readOnly", true},
+		{"description", "The " + One(j.Inner) + " whose key is " + lowered(label(j.By)) + "; null if there is none."},
+	}
 }
 
 // closed is the schema of an object that has no other members.
@@ -396,6 +446,10 @@ func (a *tableAPI) summarySchema(t *listing.Table) object {
 
 // shownSchema is the schema of a member of a row.
 func shownSchema(t *listing.Table, c *listing.Column) object {
+	if c.Picture() {
+		o := object{{"type", types("string", !c.NotNull)}, {"format", "uri-reference"}}
+		return described(o, "The address of the picture, an SVG. A write gives the picture itself.")
+	}
 	o := valueSchema(c, !c.NotNull)
 	if c.Write != description.Settable {
 		o = append(o, member{"readOnly", true})
@@ -444,6 +498,9 @@ func writtenProperties(t *listing.Table, whole bool) (all object, required []str
 			o = append(o, member{"minLength", 1}, member{"pattern", `\S`})
 		}
 		text := unitWords(t, c)
+		if c.Picture() {
+			text = "The picture itself, an SVG. Answers have its address."
+		}
 		if c.Form == listing.Decimal && c.Scale > 0 {
 			text += " " + capitalized(atMostDecimals(c.Scale)) + "."
 		}

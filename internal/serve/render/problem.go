@@ -21,7 +21,7 @@ type Problem struct {
 // shown as its form, each fault beside its field.
 func Error(f Format, p Problem) []byte {
 	switch {
-	case f == JSON:
+	case f != HTML:
 		return problemJSON(p)
 	case p.Status == http.StatusBadRequest && p.Entered != nil:
 		return faultyFormHTML(p)

@@ -15,6 +15,7 @@ import (
 	"net/http"
 
 	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/rediskey"
 )
 
 // Format is a form in which a queryset can be shown.
@@ -24,15 +25,14 @@ type Format uint8
 const (
 	JSON Format = iota
 	HTML
+	SVG // of a row with a picture
 )
 
-// String returns the format's word in Redis names: "json" or "html".
-func (f Format) String() string {
-	if f == HTML {
-		return "html"
-	}
-	return "json"
-}
+// Formats are all of them.
+var Formats = [...]Format{JSON, HTML, SVG}
+
+// String returns the format's word in Redis names.
+func (f Format) String() string { return rediskey.Formats[f] }
 
 // ContentType returns the media type of an answer with the given status.
 func (f Format) ContentType(status int) string {
@@ -41,13 +41,16 @@ func (f Format) ContentType(status int) string {
 		return "text/html; charset=utf-8"
 	case status >= http.StatusBadRequest:
 		return "application/problem+json"
+	case f == SVG:
+		return "image/svg+xml"
 	default:
 		return "application/json"
 	}
 }
 
 // Body renders a queryset. The status is 200, or 404 for the query of a row that is not there;
-// its body then says so in the same format. A summary has no page: it is JSON in either format.
+// its body then says so in the same format. A summary has no page: it is JSON in any format. The
+// picture of a row that has none is a 404, too, in JSON.
 func Body(f Format, qs listing.Queryset) (status int, body []byte) {
 	q := &qs.Query
 	switch {
@@ -57,6 +60,8 @@ func Body(f Format, qs listing.Queryset) (status int, body []byte) {
 			Status: http.StatusNotFound,
 			Detail: "There is no " + One(q.Table) + " " + keyWords(q) + ".",
 		})
+	case f == SVG && q.Kind == listing.RowKind:
+		return picture(q, &qs.Items[0])
 	case q.Kind == listing.SummaryKind:
 		return http.StatusOK, summaryJSON(q.Table, &qs.Summary)
 	case f == HTML && q.Kind == listing.RowKind:
@@ -64,7 +69,7 @@ func Body(f Format, qs listing.Queryset) (status int, body []byte) {
 	case f == HTML:
 		return http.StatusOK, listHTML(&qs)
 	case q.Kind == listing.RowKind:
-		return http.StatusOK, rowJSON(q.Table, &qs.Items[0])
+		return http.StatusOK, rowJSON(q, &qs.Items[0])
 	default:
 		return http.StatusOK, pageJSON(&qs)
 	}

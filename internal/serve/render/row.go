@@ -2,7 +2,6 @@ package render
 
 import (
 	"strconv"
-	"strings"
 
 	"github.com/freshlist/freshlist/internal/listing"
 )
@@ -18,6 +17,8 @@ type rowPage struct {
 	Badges   []badge
 	Facts    []factOf
 	Texts    []section
+	Picture  *image
+	Insides  []inside
 	MapHref  string // a map of its place, if the place is known and one
 }
 
@@ -42,6 +43,11 @@ func rowHTML(q *listing.Query, r *listing.Row) []byte {
 		Heading: title(t, r),
 		Badges:  badges(t, t.Item, r, false),
 		MapHref: mapHref(t, r),
+		Picture: pictureOf(t, t.Item, r),
+		Insides: insides(q, r),
+	}
+	if page.Picture != nil {
+		page.Picture.Alt = page.Heading
 	}
 	if len(t.Facets) > 0 {
 		if n := t.Facets[0].Column; t.ItemColumns.Has(n) && !r.Null(n) {
@@ -53,7 +59,7 @@ func rowHTML(q *listing.Query, r *listing.Row) []byte {
 	}
 	for _, n := range t.Item {
 		c := &t.Columns[n]
-		if r.Null(n) || spoken(t, c) {
+		if r.Null(n) || spoken(t, c) || c.Picture() {
 			continue
 		}
 		text := printed(t, c, r.Values[n])
@@ -83,7 +89,7 @@ func newFact(all listing.Query, c *listing.Column, v listing.Value, text string)
 	case isTime(c):
 		made.Instant = machineTime(c, v)
 	case isLink(c):
-		if strings.HasPrefix(text, "https://") || strings.HasPrefix(text, "http://") {
+		if isAddress(text) {
 			made.Href, made.External = text, true
 		}
 	default:

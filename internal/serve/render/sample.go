@@ -29,6 +29,14 @@ func tableSamples(t *listing.Table) (all []sample) {
 		return &all[len(all)-1].queryset
 	}
 	full, other, bare, odd := sampleRow(t, 0), sampleRow(t, 1), bareRow(t), oddRow(t)
+	for i := range t.Joins {
+		j := &t.Joins[i]
+		full.SetInner(j, []listing.Row{sampleRow(j.Inner, 0)})
+		odd.SetInner(j, []listing.Row{oddRow(j.Inner)})
+		if j.Many {
+			other.SetInner(j, []listing.Row{sampleRow(j.Inner, 1), bareRow(j.Inner)})
+		}
+	}
 	filters := sampleFilters(t)
 	for i := range max(len(t.Orders), len(filters)) {
 		sort := i % len(t.Orders)
@@ -272,8 +280,13 @@ func sampleSite() *listing.Site {
 		description.Parameter{Name: description.ParamBBox, Kind: description.BBox, Column: 2},
 		description.Parameter{Name: description.ParamWords, Kind: description.Words, Column: 1, Wide: true})
 	words := description.Table{Name: "words", Columns: []description.Column{{Name: "word", Type: text, Member: "word", Label: "Word"}}}
-	words.List, words.Item = []int{0}, []int{0}
+	words.Columns = append(words.Columns, description.Column{Name: "drawing", Type: text, Member: "drawing", Label: "Drawing", Show: description.ShowSVG})
+	words.List, words.Item = []int{0, 1}, []int{0, 1}
 	words.Orders = []description.Order{{Name: description.DefaultOrder, Descending: true}}
+	things.With = []description.Join{
+		{Name: "maker", Table: 1, By: 1, Lists: true}, {Name: "next", Table: 0, By: 0},
+		{Name: "drawings", Table: 1, Many: true, Lists: true}, {Name: "other things", Table: 0, Many: true},
+	}
 	return listing.NewSite(&description.Description{
 		Site:   description.Site{Name: "Sample", Locale: "en-US", Currency: "USD", Home: things.Name},
 		Tables: []description.Table{things, words},
