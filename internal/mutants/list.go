@@ -230,8 +230,12 @@ var guards = []Mutant{
 	// Writes.
 	{"write/no row lock", []Edit{{"internal/serve/database/write.go", `, " for update")`, ")"}},
 		"./internal/serve/database", "PreconditionsAreAsked"},
-	{"write/precondition not asked", []Edit{{"internal/serve/database/write.go", "may != nil && !may(current.Row)", "false"}},
+	{"write/precondition not asked", []Edit{{"internal/serve/database/write.go", "if !may(current.Row) {", "if false {"}},
 		"./internal/serve/database", "Precondition$"},
+	{"read/row security of inner tables", []Edit{{"internal/serve/database/read.go", "range tablesOf(s.table, s.joins) {\n		active", "range tablesOf(s.table, nil) {\n		active"}},
+		"./internal/serve/database", "RowSecurityOfInnerRows"},
+	{"write/inner rows of the writing statement", []Edit{{"internal/serve/database/write.go", "if len(t.Joins) == 0 {", "if true {"}},
+		"./internal/serve/database", "WritesReturnInnerRows"},
 	{"write/a column is ignored", []Edit{{"internal/serve/database/write.go", "f.Columns.Has(i) && c.Write", "f.Columns.Has(i) && i%4 != 0 && c.Write"}},
 		"./internal/serve/database", "EveryColumn"},
 	{"write/a patch sets the key", []Edit{{"internal/serve/database/write.go", "	f.Columns &^= listing.ColumnSet(t.Key)\n", ""}},
