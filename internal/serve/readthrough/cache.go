@@ -83,8 +83,12 @@ func New(c Config) *Cache {
 	if c.OtherDescription == nil {
 		c.OtherDescription = func() {}
 	}
+	partitions := 0
+	if c.Store != nil { // with the cache off none is needed
+		partitions = c.Store.Partitions()
+	}
 	return &Cache{
-		Config: c, breakers: make([]breaker, c.Store.Partitions()), turns: make(chan struct{}, c.TokenReads),
+		Config: c, breakers: make([]breaker, partitions), turns: make(chan struct{}, c.TokenReads),
 		origins: originCache{
 			source: c.Source, site: c.Site, bound: c.Bound, timeout: min(c.Timeout, max(c.Bound, time.Second)), longest: c.Timeout,
 		},

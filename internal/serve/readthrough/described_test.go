@@ -196,7 +196,7 @@ func TestANewDescriptionIsInstalled(t *testing.T) {
 	}
 	d.Await("a hit", func() bool { return get().CacheStatus == hit })
 	kept := get()
-	text := strings.Replace(db.Listings, "title:         {search: A}", "title:         {search: A, label: Headline}", 1)
+	text := strings.Replace(db.Listings, "site: {name: Freshlist", "site: {name: Another", 1)
 	_, err := schema.InstallFile(t.Context(), d.Connect(), schema.File{Name: "other.yaml", Text: text})
 	d.Must(err)
 	installed, err := schema.ReadDescription(t.Context(), d.Connect())
