@@ -74,8 +74,21 @@ func Main(name string, run func(context.Context) error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx); err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+		PrintFatal(os.Stderr, os.Getenv, name, err)
 		os.Exit(ExitCode(err))
+	}
+}
+
+// Before has something done before each command of a program but those of help and completion,
+// whose output a shell reads.
+func Before(root *cobra.Command, do func()) {
+	root.PersistentPreRun = func(cmd *cobra.Command, _ []string) {
+		for c := cmd; c != nil; c = c.Parent() {
+			if c.Name() == "completion" || c.Name() == cobra.ShellCompRequestCmd || c.Name() == cobra.ShellCompNoDescRequestCmd {
+				return
+			}
+		}
+		do()
 	}
 }
 
