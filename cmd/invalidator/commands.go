@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +18,7 @@ import (
 	"github.com/freshlist/freshlist/internal/config"
 	"github.com/freshlist/freshlist/internal/description"
 	"github.com/freshlist/freshlist/internal/doctor"
+	"github.com/freshlist/freshlist/internal/invalidate"
 	"github.com/freshlist/freshlist/internal/probe"
 	"github.com/freshlist/freshlist/internal/rediscache"
 	"github.com/freshlist/freshlist/internal/schema"
@@ -31,16 +33,48 @@ func health(ctx context.Context, getenv config.Getenv) error {
 	return probe.Ready(ctx, addr)
 }
 
-func status(ctx context.Context, getenv config.Getenv, stdout io.Writer) error {
+func statusCommand(getenv config.Getenv, stdout io.Writer) *cobra.Command {
+	c := &cobra.Command{
+		Use: "status", Short: "Print what the invalidator at INVALIDATOR_ADDR says of itself",
+		Long:    "Prints what the invalidator at INVALIDATOR_ADDR says of itself: for people on a terminal, else as JSON.",
+		Example: "  invalidator status\n  invalidator status -o json | jq .backlog", Args: cli.Arguments(0, 0, ""),
+	}
+	usual := cli.JSON
+	if cli.Terminal(stdout) {
+		usual = cli.Text
+	}
+	format := cli.Output(c, usual)
+	c.RunE = func(cmd *cobra.Command, _ []string) error { return status(cmd.Context(), getenv, *format, stdout) }
+	return c
+}
+
+func status(ctx context.Context, getenv config.Getenv, format cli.Format, stdout io.Writer) error {
 	addr, err := config.LoadInvalidatorAddr(getenv)
 	if err != nil {
 		return err
 	}
 	report, err := probe.Get(ctx, addr, "/status")
 	if err != nil {
+		return fmt.Errorf("%w; is an invalidator running, and is INVALIDATOR_ADDR its address?", err)
+	}
+	if format == cli.JSON {
+		_, err = stdout.Write(report)
 		return err
 	}
-	_, err = stdout.Write(report)
+	var r invalidate.Report
+	if err := json.Unmarshal(report, &r); err != nil {
+		return fmt.Errorf("read what /status answers: %w", err)
+	}
+	caching := "yes"
+	if !r.Caching {
+		caching = fmt.Sprintf("no: %s, since %s; %s", r.Reason, r.Since, r.Remedy)
+	}
+	beat := "none yet"
+	if r.BeatAge != nil {
+		beat = seconds(*r.BeatAge).String() + " old"
+	}
+	_, err = fmt.Fprintf(stdout, "role          %s\ncaching       %s\nbeat          %s\nlive queries  %d\nbacklog       %d changes\ntriggers      %s\nepoch         %s, batch %d\n",
+		r.Role, caching, beat, r.Live, r.Backlog, r.Capture, r.Epoch, r.Batch)
 	return err
 }
 
@@ -108,8 +142,9 @@ func uninstall(ctx context.Context, getenv config.Getenv, stdout io.Writer) erro
 	})
 }
 
-func verifyCommand(getenv config.Getenv, stdout io.Writer) *cobra.Command {
+func verifyCommand(getenv config.Getenv, stdout, stderr io.Writer) *cobra.Command {
 	var sample int
+	var format *cli.Format
 	c := &cobra.Command{
 		Use: "verify", Short: "Hold cached queries against the database; exit 1 if one differs", Args: cli.Arguments(0, 0, ""),
 		Example: "  invalidator verify --sample 100",
@@ -117,15 +152,18 @@ func verifyCommand(getenv config.Getenv, stdout io.Writer) *cobra.Command {
 			if sample < 0 {
 				return cli.WrongUsage(cmd, "--sample must be 0 or more, not %d", sample)
 			}
-			return verify(cmd.Context(), getenv, stdout, sample)
+			progress := cli.NewProgress(stderr, "queries checked")
+			defer progress.Done()
+			return verify(cmd.Context(), getenv, stdout, *format, sample, func(done int) { progress.Show(done, sample) })
 		},
 	}
+	format = cli.Output(c, cli.Text)
 	c.Flags().IntVar(&sample, "sample", 0, "check `N` queries, drawn at random, instead of all")
 	return c
 }
 
 // verify holds cached queries against the database: some, drawn at random, or all if sample is 0.
-func verify(ctx context.Context, getenv config.Getenv, stdout io.Writer, sample int) (err error) {
+func verify(ctx context.Context, getenv config.Getenv, stdout io.Writer, format cli.Format, sample int, progress func(int)) (err error) {
 	c, err := config.LoadInvalidator(getenv)
 	if err != nil {
 		return err
@@ -140,11 +178,9 @@ func verify(ctx context.Context, getenv config.Getenv, stdout io.Writer, sample 
 		return err
 	}
 	defer auditor.Close()
-	summary, err := auditor.Verify(ctx, sample, stdout)
-	if err != nil {
-		return err
-	}
-	if _, err := fmt.Fprintln(stdout, summary); err != nil {
+	var summary audit.Summary
+	auditor.Progress = progress
+	if err := printVerified(ctx, auditor, stdout, format, sample, &summary); err != nil {
 		return err
 	}
 	if n := summary.Differ(); n > 0 {
@@ -153,13 +189,64 @@ func verify(ctx context.Context, getenv config.Getenv, stdout io.Writer, sample 
 	return nil
 }
 
+// printVerified verifies, and prints what differs and the counts.
+func printVerified(ctx context.Context, auditor *audit.Auditor, out io.Writer, format cli.Format, sample int, summary *audit.Summary) (err error) {
+	if format == cli.Text {
+		if *summary, err = auditor.Verify(ctx, sample, out); err == nil {
+			_, err = fmt.Fprintln(out, *summary)
+		}
+		return err
+	}
+	var lines strings.Builder
+	if *summary, err = auditor.Verify(ctx, sample, &lines); err != nil {
+		return err
+	}
+	differences := []string{}
+	for line := range strings.Lines(lines.String()) {
+		differences = append(differences, strings.TrimSuffix(line, "\n"))
+	}
+	return cli.PrintJSON(out, map[string]any{"outcomes": summary.Counts(), "differ": summary.Differ(), "differences": differences})
+}
+
 // commandBudget is how long a command waits for one answer of Redis.
 const commandBudget = 5 * time.Second
 
 var errDoctor = errors.New("see the lines that say FAIL")
 
+func doctorCommand(getenv config.Getenv, stdout io.Writer) *cobra.Command {
+	c := &cobra.Command{
+		Use: "doctor", Short: "Check all that the guarantee rests on; exit 1 if something fails",
+		Example: "  invalidator doctor\n  invalidator doctor -o json | jq '.[] | select(.verdict == \"FAIL\")'", Args: cli.Arguments(0, 0, ""),
+	}
+	format := cli.Output(c, cli.Text)
+	c.RunE = func(cmd *cobra.Command, _ []string) error { return examine(cmd.Context(), getenv, *format, stdout) }
+	return c
+}
+
+// finding is one finding of the doctor as JSON.
+type finding struct {
+	Check   string `json:"check"`
+	Verdict string `json:"verdict"` // ok, WARN, FAIL
+	Reason  string `json:"reason"`  // why nothing is cached; ok if it says nothing of that
+	Said    string `json:"said"`
+	Remedy  string `json:"remedy"`
+}
+
+// printFindings prints what the doctor has found, and reports whether something fails.
+func printFindings(out io.Writer, format cli.Format, found []doctor.Finding) (failed bool, err error) {
+	if format == cli.Text {
+		return doctor.Print(out, found)
+	}
+	findings := []finding{}
+	for _, f := range found {
+		failed = failed || f.Verdict == doctor.Fail
+		findings = append(findings, finding{f.Check, f.Verdict.String(), f.Reason.String(), f.Said, f.Remedy})
+	}
+	return failed, cli.PrintJSON(out, findings)
+}
+
 // examine checks what the guarantee rests on.
-func examine(ctx context.Context, getenv config.Getenv, stdout io.Writer) (err error) {
+func examine(ctx context.Context, getenv config.Getenv, format cli.Format, stdout io.Writer) (err error) {
 	c, err := config.LoadDoctor(getenv)
 	if err != nil {
 		return err
@@ -171,7 +258,7 @@ func examine(ctx context.Context, getenv config.Getenv, stdout io.Writer) (err e
 	defer func() { err = errors.Join(err, rdb.Close()) }()
 	examined := examination(c.Invalidator, rdb)
 	examined.LiveMax, examined.API, examined.Invalidator = c.LiveMax, c.APIAddr, c.Addr
-	failed, err := doctor.Print(stdout, examined.Examine(ctx))
+	failed, err := printFindings(stdout, format, examined.Examine(ctx))
 	if err == nil && failed {
 		err = errDoctor
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"strings"
 	"testing"
 
@@ -12,11 +13,16 @@ func TestHelp(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{
 		{"--help"}, {"-h"}, {"help"}, {"run", "--help"}, {"install", "-h"}, {"uninstall", "--help"}, {"doctor", "--help"},
-		{"verify", "--help"}, {"status", "--help"}, {"health", "--help"}, {"help", "install"},
+		{"verify", "--help"}, {"status", "--help"}, {"explain", "-h"}, {"purge", "-h"}, {"tail", "-h"}, {"top", "--help"}, {"health", "--help"}, {"help", "install"},
 	} {
 		out, err := command(t, environment{}, args...)
 		if err != nil || !strings.Contains(out, "Usage:") || !strings.Contains(out, "invalidator") {
 			t.Errorf("invalidator %q prints %q, %v", args, out, err)
+		}
+	}
+	for _, c := range commands(environment{}.get, io.Discard, io.Discard).Commands() {
+		if c.IsAvailableCommand() && c.Example == "" && c.Name() != "help" && c.Name() != "completion" {
+			t.Errorf("the help of %s has no example", c.Name())
 		}
 	}
 	out, err := command(t, environment{}, "--version")
@@ -37,6 +43,13 @@ func TestWrongCommandLine(t *testing.T) {
 		"verify --sample x":  "invalid argument",
 		"verify --sample -1": "--sample must be 0 or more",
 		"doctor all":         "takes no argument",
+		"doctor -o yaml":     "text or json",
+		"explain":            "an address or --sql",
+		"explain /a --sql b": "an address or --sql",
+		"explain /a b":       "one address",
+		"purge":              "--all",
+		"purge --all /a":     "one of them",
+		"top --every 1ms":    "--every must be 1s or more",
 	} {
 		out, err := command(t, environment{}, strings.Fields(line)...)
 		if out != "" || cli.ExitCode(err) != cli.Wrong || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "--help") {

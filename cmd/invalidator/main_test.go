@@ -86,6 +86,16 @@ func start(t *testing.T, e environment) *output {
 	return log
 }
 
+// addressIn returns the address that an invalidator says it serves on.
+func addressIn(t *testing.T, log *output) string {
+	t.Helper()
+	found := regexp.MustCompile(`address=(\S+)`).FindStringSubmatch(log.String())
+	if found == nil {
+		t.Fatalf("no address in %s", log)
+	}
+	return found[1]
+}
+
 func command(t *testing.T, e environment, args ...string) (said string, err error) {
 	t.Helper()
 	var stdout strings.Builder
@@ -208,7 +218,7 @@ func TestVerifyAndTheRunningAudit(t *testing.T) {
 	key := fill(t, db.API, r)
 
 	await(t, "a beat", func() bool { said, err := command(t, e, "verify"); return err == nil && said == "1 agree, 0 differ\n" })
-	metrics := "http://" + regexp.MustCompile(`address=(\S+)`).FindStringSubmatch(log.String())[1] + "/metrics"
+	metrics := "http://" + addressIn(t, log) + "/metrics"
 	await(t, "an audit", func() bool { return metric(t, metrics, "freshlist_audit_checked_total") > 0 })
 	if n := metric(t, metrics, "freshlist_audit_mismatches_total"); n != 0 {
 		t.Errorf("%v mismatches, want none", n)

@@ -80,6 +80,8 @@ type Source interface {
 
 // Auditor checks cached queries. Its methods may be called concurrently.
 type Auditor struct {
+	Progress func(checked int) // called by Verify with how many queries have been checked; may be nil
+
 	cached *rediscache.Auditor
 	source Source
 	bound  time.Duration // B

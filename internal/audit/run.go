@@ -54,6 +54,15 @@ type Summary [outcomes]int
 // Differ returns how many queries have a wrong value.
 func (s Summary) Differ() int { return s[Differs] }
 
+// Counts returns how many queries came to each outcome, by its word.
+func (s Summary) Counts() map[string]int {
+	counts := make(map[string]int, outcomes)
+	for o := range outcomes {
+		counts[o.String()] = s[o]
+	}
+	return counts
+}
+
 // String tells the counts, those of agreement and difference even if they are 0.
 func (s Summary) String() string {
 	text := fmt.Sprintf("%d %s, %d %s", s[Agrees], Agrees, s[Differs], Differs)
@@ -69,8 +78,12 @@ func (s Summary) String() string {
 // each difference to w.
 func (a *Auditor) Verify(ctx context.Context, sample int, w io.Writer) (Summary, error) {
 	var summary Summary
+	done := 0
 	visit := func(queries []string) error {
 		results, err := a.Check(ctx, queries)
+		if done += len(results); a.Progress != nil {
+			a.Progress(done)
+		}
 		for _, r := range results {
 			summary[r.Outcome]++
 			for _, d := range r.Differences {

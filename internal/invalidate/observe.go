@@ -9,7 +9,6 @@ import (
 
 	"github.com/freshlist/freshlist/internal/activity"
 	"github.com/freshlist/freshlist/internal/invalidate/match"
-	"github.com/freshlist/freshlist/internal/listing"
 )
 
 // What is shown of changes to those who watch is noted while they are matched, and explained and
@@ -106,16 +105,14 @@ func (l *leadership) publishObserved(ctx context.Context, began time.Time) error
 // describe returns what is shown of a change. others are live queries of its table.
 func (o *observation) describe(others []match.Live) activity.Change {
 	c := o.change
-	shown := activity.Change{Kind: kindOf(c), Purged: o.purged, Spared: o.live - o.purged, Queries: []activity.Query{}}
+	shown := activity.Change{
+		Kind: c.Name(), Columns: c.Columns(), Purged: o.purged, Spared: o.live - o.purged, Queries: []activity.Query{},
+	}
 	if c.Table != nil {
 		shown.Table = c.Table.Name
 	}
-	if c.Kind == match.RowChange {
-		key := keyOf(c)
+	if key, ok := c.Key(); ok {
 		shown.Key = &key
-		if c.HasOld && c.HasNew {
-			shown.Columns = columnNames(c.Table, c.Changed)
-		}
 	}
 	for i := range o.some {
 		shown.Queries = append(shown.Queries, activity.Query{Query: o.some[i].Text(), Purged: true, Why: o.some[i].Explain(c).String()})
@@ -131,41 +128,6 @@ func (o *observation) describe(others []match.Live) activity.Change {
 		}
 	}
 	return shown
-}
-
-// kindOf returns what a change is called.
-func kindOf(c *match.Change) string {
-	switch {
-	case c.Kind == match.BulkChange:
-		return "bulk"
-	case c.Kind != match.RowChange:
-		return "whole"
-	case !c.HasOld:
-		return "insert"
-	case !c.HasNew:
-		return "delete"
-	}
-	return "update"
-}
-
-// keyOf spells the key of a row that changed.
-func keyOf(c *match.Change) string {
-	row := &c.New
-	if !c.HasNew {
-		row = &c.Old
-	}
-	return c.Table.KeyColumn().Spell(row.Values[c.Table.Key])
-}
-
-// columnNames returns the names of some of a table's columns.
-func columnNames(t *listing.Table, s listing.Columns) []string {
-	names := []string{}
-	for i := range t.Columns {
-		if s.Has(i) {
-			names = append(names, t.Columns[i].Name)
-		}
-	}
-	return names
 }
 
 // sinceCommit returns how many seconds ago the transactions committed, by PostgreSQL's clock; of

@@ -1,9 +1,11 @@
 package listing
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/freshlist/freshlist/internal/description"
 )
@@ -280,4 +282,10 @@ func prefix(s string) int64 {
 		}
 	}
 	return int64(n ^ 1<<63)
+}
+
+// Beginning returns the first bytes of a text by the number that Order has made of it.
+func (c *Column) Beginning(order int64) string {
+	b := binary.BigEndian.AppendUint64(nil, uint64(order)^1<<63)
+	return strings.TrimRight(strings.ToValidUTF8(string(b), ""), "\x00")
 }

@@ -61,12 +61,34 @@ func Get(ctx context.Context, addr, path string) ([]byte, error) {
 	return said, nil
 }
 
-// ask returns what a process answers, and the status. An address that listens on all
-// interfaces is asked on loopback.
-func ask(ctx context.Context, addr, path string) (said []byte, status int, err error) {
+// Stream returns what the process that listens on addr goes on answering to a path, until ctx
+// is done or it is closed.
+func Stream(ctx context.Context, addr, path string) (io.ReadCloser, error) {
+	url, err := urlOf(addr, path)
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, fmt.Errorf("ask %s: %w", addr, err)
+	}
+	resp, err := once.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("ask %s: %w", path, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		said, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
+		_ = resp.Body.Close()
+		return nil, fmt.Errorf("%s answers %d %s: %s", path, resp.StatusCode, http.StatusText(resp.StatusCode), strings.TrimSpace(string(said)))
+	}
+	return resp.Body, nil
+}
+
+// urlOf returns the address of a path. One that listens on all interfaces is asked on loopback.
+func urlOf(addr, path string) (string, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
-		return nil, 0, fmt.Errorf("parse address: %w", err)
+		return "", fmt.Errorf("parse address: %w", err)
 	}
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
@@ -74,9 +96,18 @@ func ask(ctx context.Context, addr, path string) (said []byte, status int, err e
 			host = "::1"
 		}
 	}
+	return "http://" + net.JoinHostPort(host, port) + path, nil
+}
+
+// ask returns what a process answers, and the status.
+func ask(ctx context.Context, addr, path string) (said []byte, status int, err error) {
+	url, err := urlOf(addr, path)
+	if err != nil {
+		return nil, 0, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+path, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return nil, 0, fmt.Errorf("ask %s: %w", addr, err)
 	}

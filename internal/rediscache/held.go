@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/freshlist/freshlist/internal/cachestate"
 	"github.com/freshlist/freshlist/internal/rediskey"
 )
 
@@ -157,4 +158,10 @@ func eachRegistration(ctx context.Context, at *redis.Client, space rediskey.Spac
 		}
 		after = some[len(some)-1].Number
 	}
+}
+
+// Unreachable reports whether an error says that Redis does not answer, or refuses commands.
+func Unreachable(err error) bool {
+	why, found := cachestate.ReasonOf(err)
+	return found && (why == cachestate.RedisDown || why == cachestate.NoRights)
 }

@@ -55,3 +55,45 @@ type Envelope struct {
 	Sets     map[int][]listing.Value // all values that occur, by column number; nil: any value, empty: none
 	Nulls    listing.Columns         // columns in which some row was NULL, before or after
 }
+
+// Name returns what a change is called: insert, update or delete of a row; bulk for very many
+// rows; whole if anything may have changed.
+func (c *Change) Name() string {
+	switch {
+	case c.Kind == BulkChange && c.Bulk != nil:
+		return "bulk"
+	case c.Kind != RowChange:
+		return "whole"
+	case !c.HasOld:
+		return "insert"
+	case !c.HasNew:
+		return "delete"
+	}
+	return "update"
+}
+
+// Key spells the key of the row that changed; false if it is not one row.
+func (c *Change) Key() (key string, ok bool) {
+	if c.Kind != RowChange || c.Table == nil {
+		return "", false
+	}
+	row := &c.New
+	if !c.HasNew {
+		row = &c.Old
+	}
+	return c.Table.KeyColumn().Spell(row.Values[c.Table.Key]), true
+}
+
+// Columns returns the names of the columns that an update changed; nil of any other change.
+func (c *Change) Columns() []string {
+	if c.Name() != "update" || c.Table == nil {
+		return nil
+	}
+	names := []string{}
+	for i := range c.Table.Columns {
+		if c.Changed.Has(i) {
+			names = append(names, c.Table.Columns[i].Name)
+		}
+	}
+	return names
+}

@@ -43,7 +43,18 @@ const (
 	BulkElsewhere             // no row of a bulk statement can stand where the page reaches
 	InnerRow                  // the answer looked for the row, to show it inside one of its own
 	NotSought                 // the answer shows such rows inside its own, and did not look for this one
+
+	Rules = iota // how many there are
 )
+
+var rules = [Rules]string{
+	"unreadable", "any-change", "other-table", "other-row", "own-row", "not-shown", "not-of-filter",
+	"into-filter", "out-of-filter", "counted", "place-on-page", "bulk-touches", "bulk-outside", "bulk-elsewhere",
+	"inner-row", "not-sought",
+}
+
+// String returns a word for the rule.
+func (r Rule) String() string { return rules[r] }
 
 // Standing is where a row stands to a page.
 type Standing uint8
