@@ -73,6 +73,12 @@ func serveAPI(ctx context.Context, getenv config.Getenv, stderr io.Writer) (err 
 		Timeout:    c.RequestTimeout,
 		L1MaxBytes: l1Bytes(c),
 		L1Life:     c.StalenessBound + c.RequestTimeout,
+		Streams: serve.Streams{
+			Max:    c.WatchMax,
+			AtOnce: max(1, c.DatabaseMaxConns/2), // requests go on beside them
+			Bound:  c.StalenessBound,
+			Proved: cached.Proved,
+		},
 		KeyspaceStats: func(ctx context.Context) (rediscache.KeyspaceStats, error) {
 			return rediscache.ReadKeyspaceStats(ctx, rdb)
 		},
@@ -90,7 +96,9 @@ func serveAPI(ctx context.Context, getenv config.Getenv, stderr io.Writer) (err 
 		return errors.Join(err, listener.Close())
 	}
 	defer stopMetrics()
-	defer subscribe(ctx, rdb, spaceOf(c), server.PurgeSubscriber())()
+	if c.Cache {
+		defer subscribe(ctx, rdb, spaceOf(c), server.PurgeSubscriber())()
+	}
 	defer showActivity(ctx, rdb, spaceOf(c), metrics, state, listener.Addr().String())()
 	log.InfoContext(ctx, "serving", "address", listener.Addr().String(), "cache", c.Cache)
 	return server.Run(ctx, listener, drainTime)
@@ -139,9 +147,6 @@ func l1Bytes(c config.API) int64 {
 
 // subscribe passes purges on until the function that it returns is called.
 func subscribe(ctx context.Context, rdb redis.UniversalClient, space rediskey.Space, subscriber rediscache.PurgeSubscriber) (stop func()) {
-	if subscriber == nil {
-		return func() {}
-	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() {

@@ -51,6 +51,7 @@ type API struct {
 	DatabaseMaxConns int           // DATABASE_MAX_CONNS: bound of concurrent database reads
 	RequestTimeout   time.Duration // REQUEST_TIMEOUT: longest wait of a request for the database
 	LiveMax          int           // LIVE_MAX: bound of queries that are cached at once
+	WatchMax         int           // WATCH_MAX: bound of open streams of changes, 0 for none
 }
 
 // Invalidator is the configuration of bin/invalidator run.
@@ -86,6 +87,7 @@ func LoadAPI(getenv Getenv) (API, error) {
 		DatabaseMaxConns: e.integer("DATABASE_MAX_CONNS", max(8, 2*runtime.GOMAXPROCS(0)), 1, 10_000),
 		RequestTimeout:   e.duration("REQUEST_TIMEOUT", 5*time.Second, 10*time.Millisecond, 5*time.Minute),
 		LiveMax:          e.liveMax(),
+		WatchMax:         e.integer("WATCH_MAX", 10_000, 0, 1_000_000),
 	}
 	return c, e.err()
 }

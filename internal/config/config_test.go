@@ -51,6 +51,7 @@ func TestDefaults(t *testing.T) {
 		DatabaseMaxConns: max(8, 2*runtime.GOMAXPROCS(0)),
 		RequestTimeout:   5 * time.Second,
 		LiveMax:          200_000,
+		WatchMax:         10_000,
 	}
 	if api != want {
 		t.Errorf("api:\n got %#v\nwant %#v", api, want)
@@ -70,7 +71,7 @@ func TestValues(t *testing.T) {
 		"REDIS_PREFIX", "staging:a", "REDIS_PARTITIONS", "3", "HTTP_ADDR", ":0", "STALENESS_BOUND", "200ms",
 		"VIEW_TTL", "1m", "QUERYSET_TTL", "2m", "L1_MAX_BYTES", "0", "CACHE", "off", "WRITE_TOKEN", "t0ken-of-the-test",
 		"METRICS_ADDR", ":9", "CORS_ORIGINS", " https://a.example , http://localhost:3000,", "DRAIN_DELAY", "3s",
-		"LOG_FORMAT", "json", "LOG_LEVEL", "debug", "DATABASE_MAX_CONNS", "3", "REQUEST_TIMEOUT", "250ms", "LIVE_MAX", "10",
+		"LOG_FORMAT", "json", "LOG_LEVEL", "debug", "DATABASE_MAX_CONNS", "3", "REQUEST_TIMEOUT", "250ms", "LIVE_MAX", "10", "WATCH_MAX", "7",
 	))
 	if err != nil {
 		t.Fatal(err)
@@ -83,7 +84,7 @@ func TestValues(t *testing.T) {
 		},
 		Addr: ":0", ViewTTL: time.Minute, QuerysetTTL: 2 * time.Minute, WriteToken: "t0ken-of-the-test",
 		MetricsAddr: ":9", CORSOrigins: "https://a.example,http://localhost:3000", DrainDelay: 3 * time.Second,
-		DatabaseMaxConns: 3, RequestTimeout: 250 * time.Millisecond, LiveMax: 10,
+		DatabaseMaxConns: 3, RequestTimeout: 250 * time.Millisecond, LiveMax: 10, WatchMax: 7,
 	}
 	if c != want {
 		t.Errorf("\n got %#v\nwant %#v", c, want)

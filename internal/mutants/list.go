@@ -166,9 +166,9 @@ var guards = []Mutant{
 		"./internal/invalidate", "Policy"},
 
 	// Reading through Redis.
-	{"read/token shares a load", []Edit{{readthrough + "cache.go", "	if req.Token != 0 {\n		return load(ctx)\n	}\n", ""}},
+	{"read/token shares a load", []Edit{{readthrough + "cache.go", "	if req.sharesNone() {\n		return load(ctx)\n	}\n", ""}},
 		"./internal/serve/readthrough", "ATokenSharesNoRead"},
-	{"read/token shares a bypass", []Edit{{readthrough + "cache.go", "	if req.Token != 0 {\n		return read(ctx)\n	}\n", ""}},
+	{"read/token shares a bypass", []Edit{{readthrough + "cache.go", "	if req.sharesNone() {\n		return read(ctx)\n	}\n", ""}},
 		"./internal/serve/readthrough", "ATokenSharesNoRead"},
 	{"read/hit not held to the token", []Edit{{readthrough + "cache.go", "why == cachestate.OK && !sees(seen.beat, req.Token)", "false"}},
 		"./internal/serve/readthrough", "ATokenIsMoreThanABeat"},

@@ -91,7 +91,7 @@ func TestCachingHeaders(t *testing.T) {
 	t.Parallel()
 	a := start(t)
 	want := map[string]string{
-		"Vary":          "Accept-Encoding",
+		"Vary":          "Accept-Encoding, Accept",
 		"Cache-Control": "public, max-age=0, must-revalidate",
 		"Cache-Status":  "freshlist-view; fwd=bypass; detail=off",
 	}

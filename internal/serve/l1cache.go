@@ -9,21 +9,47 @@ import (
 	"github.com/freshlist/freshlist/internal/rediscache"
 	"github.com/freshlist/freshlist/internal/serve/l1"
 	"github.com/freshlist/freshlist/internal/serve/readthrough"
+	"github.com/freshlist/freshlist/internal/serve/watch"
 	"github.com/freshlist/freshlist/internal/telemetry"
 )
 
-// PurgeSubscriber returns the cache in this process, which wants to know of purges; nil if there
-// is none.
+// PurgeSubscriber returns what in this process wants to know of purges.
 func (s *Server) PurgeSubscriber() rediscache.PurgeSubscriber {
-	if s.l1 == nil {
-		return nil
+	return purgeSubscriber{s.l1, s.watched}
+}
+
+// purgeSubscriber passes purges on to the cache in this process, nil if there is none, and then
+// to those who watch answers: who is told of a change finds it when he asks.
+type purgeSubscriber struct {
+	l1      *l1.Cache[*response]
+	watched *watch.Hub
+}
+
+func (p purgeSubscriber) Connected(connected bool) {
+	if p.l1 != nil {
+		p.l1.Connected(connected)
 	}
-	return s.l1
+	p.watched.Connected(connected)
+}
+
+func (p purgeSubscriber) Purge(query string) {
+	if p.l1 != nil {
+		p.l1.Purge(query)
+	}
+	p.watched.Purge(query)
+}
+
+func (p purgeSubscriber) Clear() {
+	if p.l1 != nil {
+		p.l1.Clear()
+	}
+	p.watched.Clear()
 }
 
 // Close ends what works in the background. The server must not be used any more.
 func (s *Server) Close() {
 	s.end()
+	s.watched.Close()
 	s.background.Wait()
 	if s.l1 != nil {
 		s.l1.Close()
@@ -40,7 +66,7 @@ const (
 // serveL1 answers a request from the cache in this process, if it can: no parsing,
 // no routing, no rendering. An answer of a site that is no longer served is none.
 func (s *Server) serveL1(v *serving, rec *recorder, r *http.Request) bool {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead || bypassesL1(r.Header) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead || bypassesL1(r.Header) || mayWatch(r) {
 		return false
 	}
 	a, ok := s.l1.Get(r.RequestURI, rec.begun)

@@ -29,6 +29,12 @@ type levels struct {
 	Queryset level `json:"queryset"`
 }
 
+// streamCount is how many streams of changes are open, and may be.
+type streamCount struct {
+	Open int `json:"open"`
+	Max  int `json:"max"`
+}
+
 func (s *Server) levels() levels {
 	counted := func(l telemetry.Level) level {
 		return level{s.Metrics.Cache(l, telemetry.Hit).Value(), s.Metrics.Cache(l, telemetry.Miss).Value()}
@@ -81,8 +87,11 @@ func (s *Server) cacheMetricsBody(ctx context.Context) ([]byte, error) {
 		Misses *uint64  `json:"keyspace_misses"`
 		Ratio  *float64 `json:"hit_ratio"`
 		Levels levels   `json:"levels"`
+
+		Streams streamCount `json:"streams"`
 	}
 	answer.Levels = s.levels()
+	answer.Streams = streamCount{int(s.Metrics.Streams.Value()), s.Streams.Max}
 	if k, err := s.keyspace.get(ctx, s.KeyspaceStats); err == nil {
 		ratio := hitRatio(k.Hits, k.Misses)
 		answer.Hits, answer.Misses, answer.Ratio = &k.Hits, &k.Misses, &ratio

@@ -15,11 +15,12 @@ const slow = time.Second
 // recorder notes what was answered.
 type recorder struct {
 	http.ResponseWriter
-	id     string
-	begun  time.Time
-	status int   // 0: nothing yet
-	bytes  int64 // of the body
-	err    error // why the status is what it is; nil if that speaks for itself
+	id       string
+	begun    time.Time
+	status   int       // 0: nothing yet
+	bytes    int64     // of the body
+	answered time.Time // when the first event of a stream was sent; zero if it is none
+	err      error     // why the status is what it is; nil if that speaks for itself
 }
 
 // WriteHeader notes the status.

@@ -14,11 +14,11 @@ import (
 // and appending to a full one copies it.
 type sharedHeaders struct {
 	nosniff, noStore, revalidate, vary, gzip, picture []string
-	sameOrigin, referrer, permissions                 []string
+	sameOrigin, referrer, permissions, stream         []string
 }
 
 func newSharedHeaders(c *cors) sharedHeaders {
-	vary := "Accept-Encoding"
+	vary := "Accept-Encoding, Accept"
 	if c != nil && !c.all {
 		vary += ", Origin"
 	}
@@ -34,6 +34,7 @@ func newSharedHeaders(c *cors) sharedHeaders {
 		vary:       []string{vary},
 		gzip:       []string{"gzip"},
 		picture:    []string{render.PicturePolicy},
+		stream:     []string{streamType},
 	}
 }
 

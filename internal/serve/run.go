@@ -51,6 +51,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener, drain time.Duration) e
 		return fmt.Errorf("serve %s: %w", l.Addr(), err)
 	case <-time.After(s.DrainDelay):
 	}
+	s.watched.End()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()
 	err := server.Shutdown(ctx)

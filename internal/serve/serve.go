@@ -23,6 +23,7 @@ import (
 	"github.com/freshlist/freshlist/internal/serve/database"
 	"github.com/freshlist/freshlist/internal/serve/l1"
 	"github.com/freshlist/freshlist/internal/serve/readthrough"
+	"github.com/freshlist/freshlist/internal/serve/watch"
 	"github.com/freshlist/freshlist/internal/telemetry"
 )
 
@@ -42,7 +43,7 @@ type Writes interface {
 }
 
 // Options are what a Server is made of. All are needed but WriteToken, CORSOrigins, PrivateMetrics,
-// DrainDelay, Site and Describe.
+// DrainDelay, Site, Describe and Streams.
 type Options struct {
 	Site       *listing.Site // what is served at first; nil if that is not known yet
 	Reads      Reads
@@ -60,11 +61,22 @@ type Options struct {
 	// Describe reads the description of the tables that is installed; nil if it never changes.
 	Describe func(context.Context) (*description.Description, error)
 
+	Streams Streams // of changes; the zero value allows none
+
 	State         *cachestate.State                                       // why the cache is not used
 	Examine       func(context.Context) (cachestate.Reason, string)       // finds that out
 	KeyspaceStats func(context.Context) (rediscache.KeyspaceStats, error) // Redis' own counts
 	Metrics       *telemetry.API
 	Log           *slog.Logger
+}
+
+// Streams says how the changes of answers are told to those who watch them.
+type Streams struct {
+	Max     int                        // most at once; beyond it the answer is 503
+	AtOnce  int                        // reads for them at once; 0 = 1
+	Bound   time.Duration              // B; 0 = a second
+	Proved  func(context.Context) bool // whether there is a proof that purges are published; nil = never
+	Comment time.Duration              // from one comment to the next; 0 = 10 s
 }
 
 // Server is the API's http.Handler.
@@ -75,6 +87,7 @@ type Server struct {
 	tokens    [][sha256.Size]byte  // of WriteToken
 	cors      *cors                // nil if no origin may read
 	traced    sampler              // writes and refused tokens
+	watched   *watch.Hub
 	shared    sharedHeaders
 	keyspace  keyspaceCache
 	recorders sync.Pool
@@ -98,6 +111,7 @@ func New(o Options) *Server {
 	if o.L1MaxBytes > 0 {
 		s.l1 = l1.New(o.L1MaxBytes, o.L1Life, (*response).weight)
 	}
+	s.watched = s.newHub()
 	s.SetSite(o.Site)
 	return s
 }
@@ -150,6 +164,9 @@ func (s *Server) finish(rec *recorder, r *http.Request) {
 		rec.status = unansweredStatus
 	}
 	took := time.Since(rec.begun)
+	if !rec.answered.IsZero() {
+		took = rec.answered.Sub(rec.begun)
+	}
 	s.Metrics.Answered(rec.status, took)
 	s.log(rec, r, took)
 	*rec = recorder{}

@@ -45,6 +45,7 @@ func (s *Server) SetSite(site *listing.Site) {
 	if s.l1 != nil {
 		s.l1.Clear() // nobody asks for what is in it any more
 	}
+	s.watched.EndPresent() // who watches asks again
 }
 
 // The times of looking for another description.

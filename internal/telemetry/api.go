@@ -42,6 +42,9 @@ type API struct {
 	DatabaseReads    Counter // reads of listings that PostgreSQL answered or refused
 	TokenReads       Counter // questions to PostgreSQL for requests with a Consistency-Token
 	UnassignedTokens Counter // requests whose token PostgreSQL has not given out
+	Streams          Gauge   // open streams of changes
+	StreamsRefused   Counter // because as many were open as may be
+	StreamReads      Counter // of answers, for streams
 	cache            [levels][results]Counter
 	bypasses         []Counter  // by caching.Reason
 	answers          [6]Counter // by the first digit of the status
@@ -63,6 +66,9 @@ func NewAPI() *API {
 	m.counter(&m.DatabaseReads, "freshlist_database_reads_total", "Reads of listings from PostgreSQL.")
 	m.counter(&m.TokenReads, "freshlist_token_reads_total", "Questions to PostgreSQL for requests with a Consistency-Token.")
 	m.counter(&m.UnassignedTokens, "freshlist_unassigned_tokens_total", "Requests whose Consistency-Token PostgreSQL has not given out.")
+	m.gauge(&m.Streams, "freshlist_streams", "Open streams of changes.")
+	m.counter(&m.StreamsRefused, "freshlist_streams_refused_total", "Streams of changes that were refused, since WATCH_MAX were open.")
+	m.counter(&m.StreamReads, "freshlist_stream_reads_total", "Reads of answers for streams of changes: one for all streams of an answer.")
 	for digit := 2; digit < len(m.answers); digit++ {
 		m.counter(&m.answers[digit], "freshlist_http_answers_total", "Answers by class of status.",
 			"class", string(rune('0'+digit))+"xx")

@@ -34,7 +34,17 @@ type Gauge struct{ bits atomic.Uint64 }
 // Set sets the value.
 func (g *Gauge) Set(v float64) { g.bits.Store(math.Float64bits(v)) }
 
-// Value returns the last value set, 0 before.
+// Add changes the value by d.
+func (g *Gauge) Add(d float64) {
+	for {
+		bits := g.bits.Load()
+		if g.bits.CompareAndSwap(bits, math.Float64bits(math.Float64frombits(bits)+d)) {
+			return
+		}
+	}
+}
+
+// Value returns the present value, 0 at first.
 func (g *Gauge) Value() float64 { return math.Float64frombits(g.bits.Load()) }
 
 // registry is the metrics of one process.

@@ -113,6 +113,9 @@ func TestNames(t *testing.T) {
 			`freshlist_http_answers_total{class="3xx"}`,
 			`freshlist_http_answers_total{class="4xx"}`,
 			`freshlist_http_answers_total{class="5xx"}`,
+			`freshlist_stream_reads_total`,
+			`freshlist_streams`,
+			`freshlist_streams_refused_total`,
 		}...)},
 		{"invalidator", shown(telemetry.NewInvalidator()).Handler(), append(states("freshlist_caching"), []string{
 			`freshlist_audit_checked_total`,

@@ -149,7 +149,7 @@ type found struct {
 // hit returns the view as an answer.
 func (f found) hit(status string) Answer {
 	a := answer(*f.view, status)
-	a.asOf = f.noted
+	a.asOf, a.Registered = f.noted, true
 	return a
 }
 
@@ -207,8 +207,8 @@ func (c *Cache) awaitToken(ctx context.Context, req *Request, query string, seen
 }
 
 // miss loads a view that is not in Redis, once for all requests of this process
-// that ask for it at about the same time; but one that carries a token shares none: the
-// load may have read before the token's transaction. A fill may be kept in this process
+// that ask for it at about the same time; but one that carries a token, or wants to be alone,
+// shares none: the load may have read before the token's transaction. A fill may be kept in this process
 // until the end of the proof that was found before it.
 func (c *Cache) miss(ctx context.Context, req Request, query string, begun time.Time, before proof) (Answer, error) {
 	load := func(ctx context.Context) (Answer, error) {
@@ -218,7 +218,7 @@ func (c *Cache) miss(ctx context.Context, req Request, query string, begun time.
 		}
 		return a, err
 	}
-	if req.Token != 0 {
+	if req.sharesNone() {
 		return load(ctx)
 	}
 	return c.share(ctx, req.key("load", query), begun, load)
@@ -230,7 +230,7 @@ func (c *Cache) bypass(ctx context.Context, req Request, begun time.Time, why ca
 	c.Metrics.Cache(telemetry.View, telemetry.Bypass).Inc()
 	c.Metrics.Bypass(why).Inc()
 	read := func(ctx context.Context) (Answer, error) { return c.read(ctx, req, statusBypass(why)) }
-	if req.Token != 0 {
+	if req.sharesNone() {
 		return read(ctx)
 	}
 	return c.share(ctx, req.key("read", req.Query.String()), begun, read)

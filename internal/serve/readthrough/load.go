@@ -24,7 +24,9 @@ func (c *Cache) load(ctx context.Context, req Request, query string) (Answer, er
 		}
 		if time.Now().After(end) {
 			c.Metrics.Cache(telemetry.Queryset, telemetry.Miss).Inc()
-			return c.read(ctx, req, statusMiss)
+			a, err := c.read(ctx, req, statusMiss)
+			a.Registered = err == nil // by who holds the lease
+			return a, err
 		}
 		if err := sleep(ctx, pause); err != nil {
 			return Answer{}, err
@@ -130,12 +132,12 @@ func (c *Cache) fill(ctx context.Context, req Request, lease *rediscache.Lease) 
 	c.origins.recordRead(asOf, origin)
 	view := c.render(req.Format, qs)
 	a := answer(view, statusStored)
-	a.asOf = asOf
+	a.asOf, a.Registered = asOf, true // with the lease
 	if origin != nil && !origin.describedBy(req.site()) {
 		c.release(ctx, lease)
 		c.OtherDescription()
 		c.countUncached(cachestate.OtherDescription)
-		a.CacheStatus = statusBypass(cachestate.OtherDescription)
+		a.CacheStatus, a.Registered = statusBypass(cachestate.OtherDescription), false
 		return a, nil
 	}
 	err = c.breakers[lease.Partition].do(func() error {

@@ -43,6 +43,25 @@ func (c *Cache) Examine(ctx context.Context) (why cachestate.Reason, detail stri
 	return cachestate.OK, ""
 }
 
+// Proved reports whether every partition has a beat that counts for this process: purges are
+// published as changes are committed.
+func (c *Cache) Proved(ctx context.Context) bool {
+	if c.Off {
+		return false
+	}
+	asked := time.Now()
+	beats, err := c.Store.BeatReader().Beats(ctx)
+	if err != nil {
+		return false
+	}
+	for i := range beats {
+		if _, why := c.checkBeat(ctx, &beats[i], asked, c.Site()); why != cachestate.OK {
+			return false
+		}
+	}
+	return true
+}
+
 // differences says in what a beat and this process differ.
 func (c *Cache) differences(b *rediscache.Beat, s database.ServerState) string {
 	return fmt.Sprintf("proof: database %s, epoch %s, %d partitions, bound %v; here: database %s, epoch %s, %d partitions, bound %v",
