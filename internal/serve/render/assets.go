@@ -19,7 +19,7 @@ const StaticPath = "/static/"
 var staticFiles embed.FS
 
 // assets holds the static files by the name that they are written under.
-var assets = readAssets("favicon.svg", "freshlist.css", "freshlist.js")
+var assets = readAssets("favicon.svg", "freshlist.css", "freshlist.js", "live.js")
 
 // asset is one static file. Its address holds a hash of its content, so that it
 // may be kept for ever: another content has another address.

@@ -6,8 +6,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -26,7 +28,8 @@ type chromium struct {
 	mu      sync.Mutex
 	last    int                  // number of the last command
 	replies map[int]chan message // to commands under way
-	watcher func(message)        // of all events; nil if nobody looks
+
+	watchers map[int]func(message) // of all events, by a number
 }
 
 // message is a command, a reply or an event.
@@ -65,7 +68,7 @@ func start(t *testing.T) *chromium {
 	}
 	_ = theirs.Close()
 	_ = answers.Close()
-	c := &chromium{commands: commands, ended: make(chan struct{}), replies: make(map[int]chan message)}
+	c := &chromium{commands: commands, ended: make(chan struct{}), replies: make(map[int]chan message), watchers: make(map[int]func(message))}
 	go c.listen(events)
 	t.Cleanup(func() {
 		_, _ = c.command("", "Browser.close", nil) // its answer may not come
@@ -106,23 +109,28 @@ func (c *chromium) listen(events *os.File) {
 			reply <- m
 			delete(c.replies, m.ID)
 		}
-		watcher := c.watcher
+		watchers := slices.Collect(maps.Values(c.watchers))
 		c.mu.Unlock()
-		if watcher != nil && m.Method != "" {
-			watcher(m)
+		for _, watcher := range watchers {
+			if m.Method != "" {
+				watcher(m)
+			}
 		}
 	}
 }
 
 // watch calls f with every event until end is called; f must not wait.
 func (c *chromium) watch(f func(message)) (end func()) {
-	set := func(f func(message)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last++
+	number := c.last
+	c.watchers[number] = f
+	return func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.watcher = f
+		delete(c.watchers, number)
 	}
-	set(f)
-	return func() { set(nil) }
 }
 
 // command sends a command and returns its result.

@@ -26,7 +26,7 @@ func open(t *testing.T, c *chromium, base string) *tab {
 	t.Helper()
 	b := &tab{T: t, chromium: c, base: base}
 	var target struct{ TargetID string }
-	b.result(&target, "Target.createTarget", map[string]any{"url": "about:blank"})
+	b.result(&target, "Target.createTarget", map[string]any{"url": "about:blank", "newWindow": true})
 	var attached struct{ SessionID string }
 	b.result(&attached, "Target.attachToTarget", map[string]any{"targetId": target.TargetID, "flatten": true})
 	b.session = attached.SessionID
@@ -35,6 +35,7 @@ func open(t *testing.T, c *chromium, base string) *tab {
 	for _, domain := range []string{"Page", "Runtime", "Log", "Network"} {
 		b.do(domain+".enable", nil)
 	}
+	b.do("Emulation.setFocusEmulationEnabled", map[string]any{"enabled": true}) // else one tab hides the others
 	b.resize(1280, 900)
 	return b
 }

@@ -162,6 +162,15 @@
 
 	const quietly = (what) => what.catch((fault) => console.warn("summary:", fault));
 	quietly(summaryAt(address).then(showTotals));
+	// The page has changed while it is open. The summary is another answer, purged at about the same time.
+	let asking = 0;
+	document.addEventListener("freshlist:changed", () => {
+		clearTimeout(asking);
+		asking = setTimeout(() => quietly(ask(address).then((summary) => {
+			totals.replaceChildren();
+			showTotals(summary);
+		})), 250);
+	});
 	for (const group of document.querySelectorAll("[data-facet]")) {
 		const names = [...group.querySelectorAll("input")].map((input) => input.name);
 		const show = group.matches("fieldset") ? offerBounds : offer;
