@@ -5,7 +5,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 COMPOSE     = github.com/compose-spec/compose-go/v2/cmd@v2.16.2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test mutants soak build lint bench
+.PHONY: help run test mutants soak build lint bench dist
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,7 @@ run: build ## everything for a first look, on private servers unless DATABASE_UR
 test: ## all tests on private PostgreSQL and Redis servers, with the race detector
 	@scripts/install-servers --test
 	CGO_ENABLED=1 go test -race -p 2 -timeout 20m ./...
+	cd deploy/kubernetes/check && go test ./...
 
 mutants: ## take the guards out one by one and print those that no test misses; ONLY=pattern, JOBS=1
 	@scripts/install-servers --test
@@ -41,3 +42,6 @@ bench: build ## measure everything beside its baselines, into docs/bench.json an
 	@scripts/install-servers
 	@mkdir -p .local && CGO_ENABLED=0 go build -trimpath -o .local/ ./internal/bench ./internal/bench/baseline
 	@exec .local/bench -out docs $(if $(LONG),-long)
+
+dist: ## what is released, into dist/: archives and Debian packages, bills of materials, checksums; VERSION=x.y.z
+	@scripts/dist $(VERSION)
