@@ -89,7 +89,7 @@ func (d *document) holds(body string, path ...string) error {
 // static content, and those that only some answers of a kind have.
 var (
 	unpromised = []string{"Content-Length", "Content-Type", "Date", "Accept-Ranges", "Cache-Control", "Vary"}
-	sometimes  = []string{"Content-Encoding"}
+	sometimes  = []string{"Content-Encoding", "Link"}
 )
 
 // check holds an answer against the document.

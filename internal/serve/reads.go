@@ -94,7 +94,7 @@ func (t tableRoutes) read(c echo.Context, f render.Format, q listing.Query, faul
 	if err != nil {
 		return err
 	}
-	made := t.newResponse(t.serving, f, &answer)
+	made := t.newResponse(t.serving, f, q, &answer)
 	t.storeL1(fill, r.RequestURI, made, &answer)
 	made.writeTo(c.Response().Writer, r)
 	return nil

@@ -332,7 +332,18 @@ func TestNextLinks(t *testing.T) {
 		target := "/v1/properties?status=for_sale&limit=7&sort=" + url.QueryEscape(sort)
 		for target != "" {
 			var page list
-			a.get(target).as(t, &page)
+			r := a.get(target)
+			r.as(t, &page)
+			link := `</v1/properties?status=for_sale&sort=` + sort + `&limit=7>; rel="first"`
+			if sort == "newest" {
+				link = `</v1/properties?status=for_sale&limit=7>; rel="first"`
+			}
+			if page.Next != nil {
+				link += ", <" + *page.Next + `>; rel="next"`
+			}
+			if again := a.get(target, "If-None-Match: "+r.Header.Get("ETag")); r.Header.Get("Link") != link || again.Header.Get("Link") != link {
+				t.Errorf("Link %s, and of a 304 %s, want %s", r.Header.Get("Link"), again.Header.Get("Link"), link)
+			}
 			for _, item := range page.Items {
 				if seen[item["id"]] {
 					t.Fatalf("sort %s: property %v twice", sort, item["id"])

@@ -4,7 +4,9 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 
+	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/serve/readthrough"
 	"github.com/freshlist/freshlist/internal/serve/render"
 )
@@ -54,7 +56,8 @@ type response struct {
 	gzip        encodedBody // its body is empty where only the plain one is to be had
 	contentType [1]string
 	cacheStatus [1]string
-	policy      []string // of the content; nil for JSON
+	policy      []string  // of the content; nil for JSON
+	link        [1]string // RFC 8288: where the list begins and goes on; empty for what is no list
 	shared      *sharedHeaders
 	serving     *serving // whose answer it is
 
@@ -77,7 +80,7 @@ func newEncodedBody(body, etag string) encodedBody {
 const gzipSuffix = "-gzip"
 
 // newResponse makes an answer ready to be sent.
-func (s *Server) newResponse(v *serving, f render.Format, a *readthrough.Answer) *response {
+func (s *Server) newResponse(v *serving, f render.Format, q listing.Query, a *readthrough.Answer) *response {
 	made := &response{
 		status:      a.Status,
 		plain:       newEncodedBody(a.Body, a.ETag),
@@ -94,9 +97,29 @@ func (s *Server) newResponse(v *serving, f render.Format, a *readthrough.Answer)
 		made.policy = v.policy
 	case f == render.SVG && a.Status == http.StatusOK:
 		made.policy = s.shared.picture
+	case q.Kind == listing.PageKind && a.Status == http.StatusOK:
+		made.link[0] = links(q, a.Body)
 	}
 	return made
 }
+
+// links returns the value of Link for a page of a list. Where it goes on only the body says, which
+// may come from a cache: its last member of that name is the page's own.
+func links(q listing.Query, body string) string {
+	next := ""
+	if i := strings.LastIndex(body, nextMember); i >= 0 {
+		rest := body[i+len(nextMember):]
+		if end := strings.IndexByte(rest, '"'); end > 0 && strings.HasPrefix(rest, "/") {
+			next = ", <" + rest[:end] + `>; rel="next"`
+		}
+	}
+	q.After = listing.Null[listing.Key]{}
+	return "</v1/" + q.String() + `>; rel="first"` + next
+}
+
+// nextMember is what stands before the address of the page that follows, which has no character
+// that JSON escapes. Inside of a text it would have backslashes.
+const nextMember = `"next":"`
 
 // writeTo answers a GET or HEAD request, or tells that the client has the answer
 // already.
@@ -110,6 +133,9 @@ func (a *response) writeTo(w http.ResponseWriter, r *http.Request) {
 	h["Vary"] = a.shared.vary
 	h["Cache-Control"] = a.shared.revalidate
 	h["Cache-Status"] = a.cacheStatus[:]
+	if a.link[0] != "" {
+		h["Link"] = a.link[:]
+	}
 	if a.policy != nil {
 		a.shared.guardPage(h, a.policy)
 	}

@@ -84,7 +84,7 @@ func newTableAPI(t *listing.Table, taken map[string]bool) tableAPI {
 	}
 	a.Plural = unusedName(camel(a.Many), taken)
 	a.Singular = unusedName(camel(a.One), taken)
-	a.ListID, a.RowID = lowered(a.Plural)+"Page", lowered(a.Singular)+"Page"
+	a.ListID, a.RowID = "show"+a.Plural, "show"+a.Singular // not as a schema is called: generators name types by both
 	if !plainName.MatchString(a.KeyName) {
 		a.KeyName = "key"
 	}

@@ -115,6 +115,37 @@ func TestOpenAPINames(t *testing.T) {
 	}
 }
 
+// Generators make types of schemas, parameters, responses and operations. No two have the same
+// name, whatever is capital in it and what stands between its words.
+func TestOpenAPINamesDiffer(t *testing.T) {
+	t.Parallel()
+	for _, site := range sites() {
+		doc := document(t, site)
+		owner := map[string]string{}
+		claim := func(name, by string) {
+			plain := strings.ToLower(strings.NewReplacer(".", "", "_", "", "-", "").Replace(name))
+			if other := owner[plain]; other != "" {
+				t.Errorf("%s and %s are both called %s", other, by, name)
+			}
+			owner[plain] = by
+		}
+		for name := range at(t, doc, "components", "schemas").(map[string]any) {
+			claim(name, "the schema "+name)
+		}
+		for path, item := range at(t, doc, "paths").(map[string]any) {
+			for method, operation := range item.(map[string]any) {
+				if o, ok := operation.(map[string]any); ok {
+					id, _ := o["operationId"].(string)
+					claim(id, method+" "+path)
+				}
+			}
+		}
+		if at(t, doc, "security") == nil {
+			t.Error("nothing says that reads need no token")
+		}
+	}
+}
+
 var operationID = regexp.MustCompile(`"operationId": "[^"]+"`)
 
 // The documented parameters of a list are those that a query has.
