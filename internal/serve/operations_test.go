@@ -215,7 +215,7 @@ func TestCORS(t *testing.T) {
 		}
 	}
 	all := start(t, func(o *serve.Options) { o.CORSOrigins = "*" }).get("/v1/properties", "Origin: https://b.example")
-	if all.Header.Get("Access-Control-Allow-Origin") != "*" || all.Header.Get("Vary") != "Accept-Encoding" {
+	if all.Header.Get("Access-Control-Allow-Origin") != "*" || all.Header.Get("Vary") != "Accept-Encoding, Accept" {
 		t.Errorf("all origins: %v", all.Header)
 	}
 }

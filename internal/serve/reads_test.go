@@ -32,7 +32,6 @@ func TestGetAndHead(t *testing.T) {
 		{"/v1/properties/017", "application/problem+json", 404},
 		{"/v1/properties/9223372036854775808", "application/problem+json", 404},
 		{"/v1/properties/1/2", "application/problem+json", 404},
-		{"/v1/properties/", "application/problem+json", 404},
 		{"/v1/properties?limit=0", "application/problem+json", 400},
 		{"/v1/cache/metrics", "application/json", 200},
 		{"/openapi.json", "application/json", 200},

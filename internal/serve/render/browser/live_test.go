@@ -49,7 +49,7 @@ func TestOpenPagesChange(t *testing.T) {
 	list.until("document.querySelector('.card:nth-child(2) h3').innerText === 'Third'")
 	row.until("document.querySelector('h1').innerText === 'Third'")
 	list.says(".card:nth-child(1) h3", "Second")
-	list.says(".card:nth-child(2) .price", "$3\nFor sale")
+	list.says(".card:nth-child(2) .price", "$3")
 	list.list(".changed h3", "Third")
 	row.says(".price", "$3\nFor sale")
 	row.until("document.title.startsWith('Third')")
