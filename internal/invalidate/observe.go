@@ -28,7 +28,6 @@ type observation struct {
 	purged  int          //
 	live    int          // queries that were live
 	some    []match.Live // of those purged
-	others  []match.Live // of those of the table, purged or not
 }
 
 // observe returns what notes the effects of n changes, nil if nobody watches.

@@ -17,9 +17,8 @@ import (
 
 // listening is a client of /events.
 type listening struct {
-	d       *deployment.Deployment
-	lines   *bufio.Scanner
-	changes int
+	d     *deployment.Deployment
+	lines *bufio.Scanner
 }
 
 // listenTo begins to read the events of an invalidator.
