@@ -101,11 +101,14 @@ func (t *tableResolver) parameterNames() {
 		wide := latitude != nil && latitude.Type.Within() == Wide || longitude != nil && longitude.Type.Within() == Wide
 		t.parameters = append(t.parameters, namedParameter{Parameter{Name: ParamBBox, Kind: BBox, Wide: wide}, p.Latitude.Value, p.Latitude.At})
 	}
-	for i := range t.file.Columns {
-		if c := &t.file.Columns[i]; c.Search.Given() {
-			t.parameters = append(t.parameters, namedParameter{Parameter{Name: ParamWords, Kind: Words, Wide: true}, c.Name.Value, c.Search.At})
-			break
-		}
+	words := namedParameter{Parameter: Parameter{Name: ParamWords, Kind: Words, Wide: true}}
+	if v := t.file.Search; v.Given() {
+		words.column, words.at = v.Value, v.At
+	} else if columns := t.file.searchColumns(); len(columns) > 0 {
+		words.column, words.at = columns[0].Name.Value, columns[0].Search.At
+	}
+	if words.column != "" {
+		t.parameters = append(t.parameters, words)
 	}
 }
 
@@ -310,7 +313,6 @@ func (t *tableResolver) assembleSummary(table *Table) {
 		n := table.Column(c.Name.Value)
 		if c.Search.Given() {
 			table.Search = append(table.Search, n)
-			table.Language = cmp.Or(t.file.Language.Value, defaultLanguage)
 		}
 		if c.Facet.Value {
 			table.Facets = append(table.Facets, Facet{FacetPrefix + c.outside(), n})
@@ -318,6 +320,13 @@ func (t *tableResolver) assembleSummary(table *Table) {
 		if c.Stats.Value {
 			table.Stats = append(table.Stats, n)
 		}
+	}
+	if v := t.file.Search; v.Given() {
+		n := table.Column(v.Value)
+		table.Vector = &n
+	}
+	if t.file.searched() {
+		table.Language = cmp.Or(t.file.Language.Value, defaultLanguage)
 	}
 	slices.SortStableFunc(table.Facets, func(a, b Facet) int { return cmp.Compare(rank(a), rank(b)) })
 }

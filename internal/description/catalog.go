@@ -1,6 +1,9 @@
 package description
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Catalog is what PostgreSQL says of the relations that a description is about, in one
 // snapshot.
@@ -52,9 +55,12 @@ type Attribute struct {
 	NotNull   bool
 	Identity  bool
 	Generated Generated
-	Default   string   // the expression; "" if there is none
-	Checks    []string // the expressions of its domain's checks, in which it is VALUE
-	Stats     Stats
+	Default   string // the expression; "" if there is none
+
+	Expression string // of a generated column
+
+	Checks []string // the expressions of its domain's checks, in which it is VALUE
+	Stats  Stats
 }
 
 // Generated says how a generated column gets its value, as pg_attribute.attgenerated does.
@@ -86,6 +92,8 @@ type IndexInfo struct {
 	Partial bool    // it has a WHERE
 	Columns []int16 // the numbers of the columns that it is about; 0 for an expression
 	Keys    int     // how many of Columns are compared; the others are only included
+
+	Expressions string // those of its columns that are expressions, as pg_get_expr returns them
 }
 
 // ForeignKey says that the values of a column are those of another.
@@ -146,6 +154,22 @@ func (r *Relation) unique(number int16) bool {
 	return slices.ContainsFunc(r.Indexes, func(x IndexInfo) bool {
 		return x.Unique && x.Valid && !x.Partial && x.Keys == 1 && x.Columns[0] == number
 	})
+}
+
+// finds reports whether an index finds the words of a text search: in a column, or, if that is
+// 0, in what an expression makes.
+func (x *IndexInfo) finds(column int16, expression string) bool {
+	if !x.Valid || x.Partial || x.Method != "gin" && x.Method != "gist" && x.Method != "rum" || !slices.Contains(x.Columns[:x.Keys], column) {
+		return false
+	}
+	return column != 0 || strings.Contains(plainExpression(x.Expressions), plainExpression(expression))
+}
+
+// plainExpression is an expression without what PostgreSQL adds where it spells it out: brackets,
+// casts and blanks.
+func plainExpression(e string) string {
+	e = strings.NewReplacer("::text", "", "::regconfig", "", "::character varying", "", "pg_catalog.", "").Replace(e)
+	return strings.ToLower(strings.NewReplacer("(", "", ")", "", " ", "", "\n", "").Replace(e))
 }
 
 // indexed reports whether an index helps to find or order rows by a column.

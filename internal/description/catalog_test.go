@@ -111,6 +111,13 @@ func catalog() *description.Catalog {
 		odd.change(&r)
 		c.Relations = append(c.Relations, r)
 	}
+	searched := relation("searched", "id!", plain(description.Integer), "title!", plain(description.Text), "words", description.Type{Kind: description.Other, Name: "tsvector"},
+		"other_words", description.Type{Kind: description.Other, Name: "public.words", Base: "tsvector"})
+	searched.Attributes[2].Expression = "to_tsvector('german'::regconfig, title)"
+	byWords := index(3)
+	byWords.Method = "gin"
+	searched.Indexes = append(searched.Indexes, byWords)
+	c.Relations = append(c.Relations, searched)
 	wide := relation("wide", "id!", plain(description.Integer))
 	for n := range 70 {
 		wide.Attributes = append(wide.Attributes, description.Attribute{Number: int16(n + 2), Name: "c" + string(rune('a'+n/26)) + string(rune('a'+n%26)), Type: plain(description.Integer)})

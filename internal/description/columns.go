@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // columns judges what the file says of the table's columns.
@@ -17,7 +18,9 @@ func (t *tableResolver) columns() {
 	t.label()
 	t.newest()
 	t.place()
+	t.vector()
 	t.language()
+	t.unindexedSearch()
 }
 
 // column judges one column.
@@ -147,7 +150,7 @@ func (t *tableResolver) idle(c *FileColumn, a *Attribute) {
 // named reports whether the table uses a column by something else than its member of columns.
 func (t *tableResolver) named(column string) bool {
 	f := t.file
-	if slices.Contains([]string{f.Label.Value, f.Newest.Value, f.Place.Latitude.Value, f.Place.Longitude.Value}, column) {
+	if slices.Contains([]string{f.Label.Value, f.Newest.Value, f.Search.Value, f.Place.Latitude.Value, f.Place.Longitude.Value}, column) {
 		return true
 	}
 	for i := range t.resolver.file.Tables {
@@ -287,7 +290,7 @@ func (t *tableResolver) place() {
 
 // language judges the configuration of text search.
 func (t *tableResolver) language() {
-	searched := slices.ContainsFunc(t.file.Columns, func(c FileColumn) bool { return c.Search.Given() })
+	searched := t.file.searched()
 	l := t.file.Language
 	if l.Given() && !searched {
 		t.fault(Meaning, l.At, "language says how to search, and no column is searched").help("add search: A to a column of texts, or remove language")
@@ -300,6 +303,74 @@ func (t *tableResolver) language() {
 		}
 		t.fault(Meaning, at, "there is no text search configuration %s", quoteName(name)).near(name, known)
 	}
+}
+
+// searched reports whether there is the filter q.
+func (t *FileTable) searched() bool { return t.Search.Given() || len(t.searchColumns()) > 0 }
+
+// searchColumns returns the columns whose words q finds.
+func (t *FileTable) searchColumns() (columns []*FileColumn) {
+	for i := range t.Columns {
+		if c := &t.Columns[i]; c.Search.Given() {
+			columns = append(columns, c)
+		}
+	}
+	return columns
+}
+
+// vector judges the column that is searched.
+func (t *tableResolver) vector() {
+	a := t.attribute(t.file.Search, "the column that is searched")
+	if a == nil {
+		return
+	}
+	t.use(a)
+	if !a.Type.vector() {
+		t.fault(Meaning, t.file.Search.At, "%s of %s, %s, is no tsvector", quoteName(a.Name), t.relation, a.Type.Name).
+			help("name a column of type tsvector, or remove this, and add search: A to the columns to be searched")
+	}
+}
+
+// unindexedSearch warns if no index helps to find words.
+func (t *tableResolver) unindexedSearch() {
+	if v := t.file.Search; v.Given() {
+		a := t.relation.Attribute(v.Value)
+		if a != nil && a.Type.vector() && !slices.ContainsFunc(t.relation.Indexes, func(x IndexInfo) bool { return x.finds(a.Number, "") }) {
+			t.warn(v.At, "no GIN index of %s is on %s: each search reads the whole table", t.relation, quoteName(a.Name)).
+				help("CREATE INDEX ON %s USING gin (%s)", t.relation, sqlName(a.Name))
+		}
+		return
+	}
+	columns := t.file.searchColumns()
+	expression := t.searchExpression(columns)
+	if expression == "" || slices.ContainsFunc(t.relation.Indexes, func(x IndexInfo) bool { return x.finds(0, expression) }) {
+		return
+	}
+	const name = "search_words"
+	t.warn(columns[0].Search.At, "no GIN index of %s serves a search: each one reads the whole table, and takes the words out of every text anew", t.relation).
+		help("ALTER TABLE %s ADD %s tsvector GENERATED ALWAYS AS (%s) STORED;", t.relation, name, expression).
+		help("CREATE INDEX ON %s USING gin (%s); and write search: %s", t.relation, name, name)
+}
+
+// searchExpression is what a search looks at where no vector is stored; "" if something is
+// wrong with the columns.
+func (t *tableResolver) searchExpression(columns []*FileColumn) string {
+	var texts []string
+	for _, c := range columns {
+		a := t.attributeOf(c)
+		if a == nil || !a.Type.text() {
+			return ""
+		}
+		text := sqlName(a.Name)
+		if !a.NotNull {
+			text = "coalesce(" + text + ", '')"
+		}
+		texts = append(texts, text)
+	}
+	if len(texts) == 0 {
+		return ""
+	}
+	return "to_tsvector('" + strings.ReplaceAll(cmp.Or(t.file.Language.Value, defaultLanguage), "'", "''") + "', " + strings.Join(texts, " || ' ' || ") + ")"
 }
 
 // creatable warns if the API cannot make a row, since it sets no value that has to be there.

@@ -28,7 +28,8 @@ type Table struct {
 	Newest   int    `json:"newest"` // the column of the default order, the greatest value first
 	Place    *Place `json:"place,omitempty"`
 	Language string `json:"language,omitempty"` // the text search configuration of q
-	Search   []int  `json:"search,omitempty"`   // the columns that q looks into
+	Search   []int  `json:"search,omitempty"`   // the columns whose words q finds
+	Vector   *int   `json:"vector,omitempty"`   // the column of those words, if it is stored; else Search says where q looks
 
 	List []int  `json:"list"` // what an item of a list shows
 	Item []int  `json:"item"` // what a row's own page shows
@@ -200,6 +201,15 @@ func (c *Column) Has(use Use) bool {
 	return false
 }
 
+// Searched returns the columns that decide what q finds: the stored vector, if there is one,
+// whatever keeps it, or else the texts that are searched.
+func (t *Table) Searched() []int {
+	if t.Vector != nil {
+		return []int{*t.Vector}
+	}
+	return t.Search
+}
+
 // Compared reports whether the invalidator compares the column's values with those that
 // queries ask for. Of other columns it only needs to know whether they differ.
 func (c *Column) Compared() bool {
@@ -236,7 +246,7 @@ func (d *Description) setUses() {
 		if t.Place != nil {
 			t.use(ForPlace, t.Place.Latitude, t.Place.Longitude)
 		}
-		t.use(ForSearch, t.Search...)
+		t.use(ForSearch, t.Searched()...)
 		for _, f := range t.Facets {
 			t.use(ForFacet, f.Column)
 		}

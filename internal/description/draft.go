@@ -3,6 +3,7 @@ package description
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -54,6 +55,7 @@ type draftTable struct {
 	keyed  bool       // the file says which column the key is
 	label  *Attribute
 	newest *Attribute
+	vector *Attribute
 	place  [2]*Attribute // latitude and longitude
 	unsure map[string]string
 
@@ -196,7 +198,8 @@ func (t *draftTable) guess() {
 		why := fmt.Sprintf("needs an index: CREATE INDEX ON %s (%s DESC, %s DESC)", t.RelationName, sqlName(t.newest.Name), sqlName(t.key.Name))
 		t.unsure["newest"] = strings.TrimPrefix(t.unsure["newest"]+"; "+why, "; ")
 	}
-	for _, a := range []*Attribute{t.label, t.newest, t.place[0], t.place[1]} {
+	t.guessVector()
+	for _, a := range []*Attribute{t.label, t.newest, t.vector, t.place[0], t.place[1]} {
 		if a != nil {
 			t.need(a.Number)
 		}
@@ -243,6 +246,25 @@ func (t *draftTable) guessPlace() {
 					t.place = [2]*Attribute{a, b}
 					return
 				}
+			}
+		}
+	}
+}
+
+// guessVector finds the column that is searched: one of type tsvector, if possible one that an
+// index finds words in.
+func (t *draftTable) guessVector() {
+	for i := range t.Attributes {
+		a := &t.Attributes[i]
+		if !usable(a) || !a.Type.vector() {
+			continue
+		}
+		indexed := slices.ContainsFunc(t.Indexes, func(x IndexInfo) bool { return x.finds(a.Number, "") })
+		if t.vector == nil || indexed && t.unsure["search"] != "" {
+			t.vector = a
+			delete(t.unsure, "search")
+			if !indexed {
+				t.unsure["search"] = fmt.Sprintf("needs an index: CREATE INDEX ON %s USING gin (%s)", t.RelationName, sqlName(a.Name))
 			}
 		}
 	}
@@ -398,8 +420,10 @@ func (t *draftTable) leaveOut(a *Attribute) string {
 		return "its name sounds like a secret"
 	case base == "bytea":
 		return "bytes are not for JSON"
-	case base == "tsvector":
-		return "the texts themselves are searched: search: A"
+	case a.Type.vector() && a == t.vector:
+		return "search: looks into it"
+	case a.Type.vector():
+		return "search: looks into another one"
 	case strings.HasPrefix(plain, "geometry") || strings.HasPrefix(plain, "geography") ||
 		slices.Contains([]string{"point", "box", "polygon", "path", "circle", "line", "lseg"}, base):
 		return "of a place, freshlist takes latitude and longitude, which can be generated columns, STORED"
@@ -463,7 +487,9 @@ func (t *draftTable) column(a *Attribute) {
 			add("sort", yamlName(name))
 		}
 	}
-	add("search", c.search)
+	if t.vector == nil {
+		add("search", c.search)
+	}
 	if c.facet && !t.summary[FacetPrefix+outside] {
 		t.summary[FacetPrefix+outside] = true
 		add("facet", "true")
@@ -478,7 +504,7 @@ func (t *draftTable) column(a *Attribute) {
 		add("unit", yamlName(c.unit))
 	}
 	add("write", c.write)
-	t.searched = t.searched || c.search != ""
+	t.searched = t.searched || c.search != "" || t.vector != nil
 	t.lines = append(t.lines, draftLine{a.Name, "{" + strings.Join(members, ", ") + "}", c.comment})
 }
 
@@ -546,13 +572,37 @@ func (t *draftTable) write(b *strings.Builder) {
 	if t.place[0] != nil {
 		fmt.Fprintf(b, "    place: {latitude: %s, longitude: %s}\n", yamlName(t.place[0].Name), yamlName(t.place[1].Name))
 	}
-	if t.searched && len(t.catalog.Configurations) > 0 && !slices.Contains(t.catalog.Configurations, defaultLanguage) {
-		fmt.Fprintf(b, "    language: %s   # ?\n", yamlName(t.catalog.Configurations[0]))
+	if t.vector != nil {
+		t.property(b, "search", yamlName(t.vector.Name))
+	}
+	if language, sure := t.language(); t.searched && language != defaultLanguage {
+		if !sure {
+			language += "   # ?"
+		}
+		fmt.Fprintf(b, "    language: %s\n", language)
 	}
 	if len(t.with) > 0 {
 		b.WriteString("    with:\n")
 		writeLines(b, t.with)
 	}
+}
+
+// configuration matches the text search configuration in what makes a vector.
+var configuration = regexp.MustCompile(`to_tsvector\('([a-z_0-9]+)'::regconfig`)
+
+// language guesses the text search configuration: the one that the vector is made with, as far
+// as PostgreSQL computes it.
+func (t *draftTable) language() (name string, sure bool) {
+	known := t.catalog.Configurations
+	if t.vector != nil {
+		if m := configuration.FindStringSubmatch(t.vector.Expression); m != nil && (len(known) == 0 || slices.Contains(known, m[1])) {
+			return yamlName(m[1]), true
+		}
+	}
+	if len(known) > 0 && !slices.Contains(known, defaultLanguage) {
+		return yamlName(known[0]), false
+	}
+	return defaultLanguage, true
 }
 
 func (t *draftTable) property(b *strings.Builder, name, value string) {

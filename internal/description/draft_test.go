@@ -253,3 +253,23 @@ func TestDraftRefuses(t *testing.T) {
 	}
 	golden(t, "testdata/draft_faults.txt", faults.Error())
 }
+
+// A column of words that an index finds is searched, in the language that it is made with; else
+// the texts are.
+func TestDraftSearchesStoredWords(t *testing.T) {
+	t.Parallel()
+	searched := description.RelationName{Schema: "public", Name: "searched"}
+	text, d := checkDraft(t, catalog(), []description.RelationName{searched})
+	if table := &d.Tables[0]; table.Vector == nil || table.Columns[*table.Vector].Name != "words" || table.Language != "german" || len(table.Search) > 0 {
+		t.Errorf("not as it should be:\n%s", text)
+	}
+	without := catalog()
+	without.Relation(searched).Indexes = without.Relation(searched).Indexes[:1]
+	if text, _ = checkDraft(t, without, []description.RelationName{searched}); !strings.Contains(text, "search: words   # ? needs an index: CREATE INDEX ON public.searched USING gin (words)") {
+		t.Errorf("no word of the index that is missing:\n%s", text)
+	}
+	without.Relation(searched).Attributes = without.Relation(searched).Attributes[:2]
+	if text, d = checkDraft(t, without, []description.RelationName{searched}); len(d.Tables[0].Search) != 1 {
+		t.Errorf("the text is not searched:\n%s", text)
+	}
+}

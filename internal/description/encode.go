@@ -13,7 +13,7 @@ import (
 
 // Format is the version of what Encode writes. Whoever reads another one knows nothing of
 // the tables.
-const Format = 3
+const Format = 4
 
 // maxEncoded is the length of the longest text that Decode reads.
 const maxEncoded = 16 << 20
@@ -133,6 +133,9 @@ func (d *Description) validateTable(t *Table) error {
 	if t.Place != nil && (t.lacks(t.Place.Latitude) || t.lacks(t.Place.Longitude)) {
 		return errors.New("the columns of the place are not there")
 	}
+	if t.Vector != nil && (t.lacks(*t.Vector) || !t.Columns[*t.Vector].Type.vector()) {
+		return errors.New("the column that is searched is not there")
+	}
 	key := &t.Columns[t.Key]
 	if key.Type.keys().why != "" || !key.NotNull {
 		return fmt.Errorf("column %q cannot be the key", key.Name)
@@ -172,13 +175,13 @@ func (t *Table) validateParameters() error {
 			fits = p.Name == ParamBBox && t.Place != nil && t.Place.Latitude == p.Column && t.Place.Wide == p.Wide &&
 				p.Wide == (typ.Within() == Wide || t.Columns[t.Place.Longitude].Type.Within() == Wide)
 		case Words:
-			fits = p.Name == ParamWords && len(t.Search) > 0 && t.Search[0] == p.Column && p.Wide && t.Language != ""
+			fits = p.Name == ParamWords && len(t.Searched()) > 0 && t.Searched()[0] == p.Column && p.Wide && t.Language != ""
 		}
 		if !fits {
 			return fmt.Errorf("parameter %q does not fit its column", p.Name)
 		}
 	}
-	if names[ParamBBox] != (t.Place != nil) || names[ParamWords] != (len(t.Search) > 0) {
+	if names[ParamBBox] != (t.Place != nil) || names[ParamWords] != (len(t.Searched()) > 0) {
 		return errors.New("the parameters are not those of place and search")
 	}
 	return nil

@@ -44,7 +44,7 @@ func TestEncode(t *testing.T) {
 // epoch. Whoever means to change it raises Format.
 func TestFormat(t *testing.T) {
 	t.Parallel()
-	const format, identity = 3, "69105f86b8abaffc0d56bbe221d8bba0"
+	const format, identity = 4, "c7f2d426894a466602deecb11765c595"
 	if got := good(t).Identity(); description.Format != format || got != identity {
 		t.Errorf("format %d, identity %s", description.Format, got)
 	}
@@ -71,6 +71,8 @@ func TestDecodeRefuses(t *testing.T) {
 		"shown twice":          func(d *description.Description) { home(d).List[1] = home(d).List[0]; home(d).Item[1] = home(d).List[0] },
 		"item":                 func(d *description.Description) { home(d).Item = home(d).Item[1:] },
 		"search":               func(d *description.Description) { home(d).Search = nil },
+		"vector":               func(d *description.Description) { home(d).Vector = new(int) },
+		"no vector":            func(d *description.Description) { home(d).Vector = new(99) },
 		"language":             func(d *description.Description) { home(d).Language = "" },
 		"columns out of order": func(d *description.Description) { home(d).Columns[1].Attribute = 1 },
 		"attribute":            func(d *description.Description) { home(d).Columns[0].Attribute = 0 },
@@ -129,7 +131,7 @@ func TestDecodeRefuses(t *testing.T) {
 			t.Errorf("%s: not refused", name)
 		}
 	}
-	_, err := description.Decode([]byte(strings.Replace(text, `"format":3`, `"format":2`, 1)))
+	_, err := description.Decode([]byte(strings.Replace(text, `"format":4`, `"format":3`, 1)))
 	if !errors.Is(err, description.ErrFormat) {
 		t.Errorf("another format: %v", err)
 	}
@@ -137,7 +139,7 @@ func TestDecodeRefuses(t *testing.T) {
 
 func FuzzDecode(f *testing.F) {
 	f.Add(good(f).Encode())
-	f.Add([]byte(`{"format":3,"tables":[{"columns":[{}]}]}`))
+	f.Add([]byte(`{"format":4,"tables":[{"columns":[{}]}]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		d, err := description.Decode(text)
 		if err != nil {

@@ -19,11 +19,11 @@ type FileSite struct {
 
 // FileTable is one member of tables.
 type FileTable struct {
-	Name                                   Located[string]
-	Relation, Key, Label, Newest, Language Located[string]
-	Place                                  FilePlace
-	Columns                                []FileColumn // in the file's order
-	With                                   []FileJoin
+	Name                                           Located[string]
+	Relation, Key, Label, Newest, Search, Language Located[string]
+	Place                                          FilePlace
+	Columns                                        []FileColumn // in the file's order
+	With                                           []FileJoin
 }
 
 // FilePlace is the member place of a table.
@@ -116,6 +116,7 @@ func (t *FileTable) shape() shape {
 		}},
 		{name: "newest", doc: "The column of the default order, the greatest value first; the key, if this is missing", shape: columnName(&t.Newest)},
 		{name: "place", doc: "The columns that say where a row is: they give the filter bbox and the map", shape: t.Place.shape()},
+		{name: "search", doc: "The column of type tsvector in which the filter q looks for words; the columns with a search of their own, if this is missing", shape: columnName(&t.Search)},
 		{name: "language", doc: "The text search configuration of the filter q; english, if this is missing", shape: textShape{
 			into: &t.Language, most: 63, what: "a text search configuration", example: "english",
 		}},

@@ -1,6 +1,9 @@
 package description
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // Kind is what programs know of a type: how its values are compared, and how they are
 // written.
@@ -123,6 +126,9 @@ func (t Type) number() bool {
 
 // time reports whether values are days or instants.
 func (t Type) time() bool { return t.Kind == Date || t.Kind == Timestamp || t.Kind == TimestampTZ }
+
+// vector reports whether values are words of a text search with their places.
+func (t Type) vector() bool { return t.Kind == Other && cmp.Or(t.Base, t.Name) == "tsvector" }
 
 // text reports whether values are texts of any content.
 func (t Type) text() bool { return t.Kind == Text || t.Kind == Varchar || t.Kind == Char }

@@ -200,3 +200,22 @@ func TestAllFaultsAtOnce(t *testing.T) {
 		t.Error(faults)
 	}
 }
+
+// What q finds is decided by the stored words, if the file names them; then the texts that they are
+// of only stand in documents, and are not captured for it.
+func TestStoredWordsAreSearched(t *testing.T) {
+	t.Parallel()
+	d := resolve(t, "tables: {searched: {columns: {title: {search: A, on: item}}, search: words}}")
+	table := &d.Tables[0]
+	words := table.Column("words")
+	if words < 0 || table.Vector == nil || *table.Vector != words || !slices.Equal(table.Searched(), []int{words}) || table.Language != "english" {
+		t.Errorf("searched is %v in %q, vector %v", table.Searched(), table.Language, table.Vector)
+	}
+	if !table.Columns[words].Has(description.ForSearch) || table.Columns[table.Column("title")].Has(description.ForSearch) {
+		t.Error("not just the column of words is used for the search")
+	}
+	last := table.Parameters[len(table.Parameters)-1]
+	if last.Kind != description.Words || last.Name != "q" || last.Column != words || !last.Wide {
+		t.Errorf("the parameter is %+v", last)
+	}
+}

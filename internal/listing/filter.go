@@ -123,7 +123,7 @@ func (c *Condition) Columns(t *Table) Columns {
 	case description.BBox:
 		return ColumnSet(t.Place.Latitude, t.Place.Longitude)
 	case description.Words:
-		return ColumnSet(t.Search...)
+		return ColumnSet(t.Searched()...)
 	default:
 		return ColumnSet(p.Column)
 	}

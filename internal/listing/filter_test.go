@@ -253,7 +253,7 @@ func TestFilterColumns(t *testing.T) {
 		"city=GALT":                    {"city"},
 		"min_price=1&max_price=2":      {"price"},
 		"bbox=0,0,1,1":                 {"latitude", "longitude"},
-		"q=pool&min_area=5":            {"title", "description", "living_area"},
+		"q=pool&min_area=5":            {"search", "living_area"},
 		"status=sold&postal_code=9563": {"status", "postal_code"},
 	} {
 		q, faults := table.ParseSummary(values(t, raw), listing.Strict)
@@ -265,7 +265,7 @@ func TestFilterColumns(t *testing.T) {
 		}
 		wide := numbers()
 		if strings.Contains(raw, "q=") {
-			wide = numbers("title", "description")
+			wide = numbers("search")
 		}
 		if got := q.Filter.WideColumns(table); got != wide {
 			t.Errorf("%s: wide columns %b, want %b", raw, got, wide)

@@ -26,7 +26,7 @@ func TestImageOfProperties(t *testing.T) {
 	if got := columnNames(p, p.Image()); !slices.Equal(got, image) {
 		t.Errorf("image %q, want %q", got, image)
 	}
-	if got := columnNames(p, p.Masked()); !slices.Equal(got, []string{"description"}) {
+	if got := columnNames(p, p.Masked()); !slices.Equal(got, []string{"description", "search"}) {
 		t.Errorf("masked %q", got)
 	}
 }

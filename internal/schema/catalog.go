@@ -247,6 +247,7 @@ func readAttributes(ctx context.Context, tx pgx.Tx, c *description.Catalog, ids 
 		select a.attrelid, a.attnum, a.attname::text, a.atttypid, a.atttypmod, format_type(a.atttypid, a.atttypmod), a.attnotnull,
 			a.attidentity <> '', a.attgenerated::text,
 			case when a.attgenerated = '' then coalesce(pg_get_expr(d.adbin, d.adrelid), '') else '' end,
+			case when a.attgenerated <> '' then coalesce(pg_get_expr(d.adbin, d.adrelid), '') else '' end,
 			l.collname::text, not coalesce(l.collisdeterministic, true),
 			coalesce(case
 				when l.collprovider = 'd' then b.datlocprovider = 'b' or b.datlocprovider = 'c' and b.datcollate in ('C', 'POSIX')
@@ -273,7 +274,7 @@ func readAttributes(ctx context.Context, tx pgx.Tx, c *description.Catalog, ids 
 	var declared, generated string
 	var l collation
 	into := []any{
-		&id, &a.Number, &a.Name, &typeID, &modifier, &declared, &a.NotNull, &a.Identity, &generated, &a.Default,
+		&id, &a.Number, &a.Name, &typeID, &modifier, &declared, &a.NotNull, &a.Identity, &generated, &a.Default, &a.Expression,
 		&l.name, &l.loose, &l.bytewise,
 		&a.Stats.Known, &a.Stats.Distinct, &a.Stats.NullFrac, &a.Stats.Width, &a.Stats.Common,
 	}
@@ -302,7 +303,7 @@ func relationOf(c *description.Catalog, ids []uint32, id uint32) *description.Re
 func readIndexes(ctx context.Context, tx pgx.Tx, c *description.Catalog, ids []uint32) error {
 	rows, err := tx.Query(ctx, `
 		select i.indrelid, x.relname::text, m.amname::text, i.indisprimary, i.indisunique and i.indimmediate, i.indisvalid and i.indisready, i.indpred is not null,
-			i.indkey::int2[], i.indnkeyatts
+			i.indkey::int2[], i.indnkeyatts, coalesce(pg_get_expr(i.indexprs, i.indrelid), '')
 		from pg_index as i
 		join pg_class as x on x.oid = i.indexrelid
 		join pg_am as m on m.oid = x.relam
@@ -313,7 +314,7 @@ func readIndexes(ctx context.Context, tx pgx.Tx, c *description.Catalog, ids []u
 	}
 	var id uint32
 	var x description.IndexInfo
-	into := []any{&id, &x.Name, &x.Method, &x.Primary, &x.Unique, &x.Valid, &x.Partial, &x.Columns, &x.Keys}
+	into := []any{&id, &x.Name, &x.Method, &x.Primary, &x.Unique, &x.Valid, &x.Partial, &x.Columns, &x.Keys, &x.Expressions}
 	_, err = pgx.ForEachRow(rows, into, func() error {
 		r := relationOf(c, ids, id)
 		r.Indexes = append(r.Indexes, x)

@@ -153,7 +153,7 @@ func TestEnvelopeOfNulls(t *testing.T) {
 // TestEnvelopeOfHiddenColumns: what nobody shows touches nobody's lists.
 func TestEnvelopeOfHiddenColumns(t *testing.T) {
 	t.Parallel()
-	rows := []Change{changeOf(galt(300, 3), galt(300, 3), "description")}
+	rows := []Change{changeOf(galt(300, 3), galt(300, 3), "description", "search")}
 	bulk := bulkOf(envelopeOf(listingtest.Properties(), rows))
 	for text, purged := range map[string]bool{
 		"properties?city=GALT":                false,

@@ -111,7 +111,7 @@ func judges(t *listing.Table, c *listing.Condition, r *listing.Row) bool {
 		return true
 	}
 	if p.Kind == description.Words {
-		return slices.ContainsFunc(t.Search, func(column int) bool { return strings.Contains(r.Values[column].Text, c.Text) })
+		return slices.ContainsFunc(t.Searched(), func(column int) bool { return strings.Contains(r.Values[column].Text, c.Text) })
 	}
 	v := r.Values[p.Column].Text
 	switch {

@@ -10,7 +10,7 @@ type Column struct {
 	Queries  []string // that compare or order by the column, beside those that only show it
 }
 
-// Columns are all columns, with values that the column's type can hold: usual ones, and
+// Columns are all columns but those that PostgreSQL computes from them, with values that the column's type can hold: usual ones, and
 // those that only a table can have whose checks were dropped. Guard tests walk them, so
 // that a column that is forgotten somewhere is found wherever that is.
 func Columns() []Column {

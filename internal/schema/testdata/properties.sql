@@ -56,7 +56,8 @@ BEGIN ATOMIC
         (0, 11, 12::smallint, 'latitude'::name, 'double precision', false, false, NULL::boolean, NULL::boolean, NULL::text[]),
         (0, 12, 13::smallint, 'longitude'::name, 'double precision', false, false, NULL::boolean, NULL::boolean, NULL::text[]),
         (0, 13, 14::smallint, 'created_at'::name, 'timestamp with time zone', true, false, NULL::boolean, NULL::boolean, NULL::text[]),
-        (0, 14, 15::smallint, 'updated_at'::name, 'timestamp with time zone', true, false, NULL::boolean, NULL::boolean, NULL::text[])
+        (0, 14, 15::smallint, 'updated_at'::name, 'timestamp with time zone', true, false, NULL::boolean, NULL::boolean, NULL::text[]),
+        (0, 15, 16::smallint, 'search'::name, 'tsvector', false, true, NULL::boolean, NULL::boolean, NULL::text[])
     ) AS c ("table", number, attribute, name, type, required, stored, loose, bytewise, labels);
 END;
 
@@ -331,6 +332,14 @@ END;
 
 REVOKE ALL ON FUNCTION freshlist."properties_masked_2"("public"."properties") FROM PUBLIC;
 
+CREATE FUNCTION freshlist."properties_masked_15"(r "public"."properties") RETURNS tsvector
+LANGUAGE sql IMMUTABLE
+BEGIN ATOMIC
+    SELECT r."search";
+END;
+
+REVOKE ALL ON FUNCTION freshlist."properties_masked_15"("public"."properties") FROM PUBLIC;
+
 -- 040_guard.sql
 
 -- What the capture of the table properties rests on, in one view that nobody reads.
@@ -353,9 +362,10 @@ WHERE false AND (
     OR freshlist."properties_key"(NULL) IS NULL
     OR freshlist."properties_image"(NULL) IS NULL
     OR freshlist."properties_masked_2"(NULL) IS NULL
+    OR freshlist."properties_masked_15"(NULL) IS NULL
     OR EXISTS (
         SELECT FROM "public"."properties" AS p
-        WHERE ROW(p."id", p."title", p."description", p."property_type", p."status", p."price", p."city", p."postal_code", p."bedrooms", p."bathrooms", p."living_area", p."latitude", p."longitude", p."created_at", p."updated_at") IS NULL
+        WHERE ROW(p."id", p."title", p."description", p."property_type", p."status", p."price", p."city", p."postal_code", p."bedrooms", p."bathrooms", p."living_area", p."latitude", p."longitude", p."created_at", p."updated_at", p."search") IS NULL
     )
 );
 
@@ -582,9 +592,9 @@ BEGIN
     -- by their bytes, and so is what is not in them, texts under the collation "C": what shows
     -- a difference is a difference.
     INSERT INTO freshlist."properties_changes" (xid, old_row, new_row, changed)
-    SELECT pg_catalog.pg_current_xact_id(), o.image, n.image, CASE WHEN o.masked_2 COLLATE "C" IS DISTINCT FROM n.masked_2 THEN 1::bigint << 2 ELSE 0 END
+    SELECT pg_catalog.pg_current_xact_id(), o.image, n.image, CASE WHEN o.masked_2 COLLATE "C" IS DISTINCT FROM n.masked_2 THEN 1::bigint << 2 ELSE 0 END | CASE WHEN ROW(o.masked_15)::record *<> ROW(n.masked_15)::record THEN 1::bigint << 15 ELSE 0 END
     FROM (
-        SELECT freshlist."properties_image"(r.*) AS image, freshlist."properties_masked_2"(r.*) AS masked_2
+        SELECT freshlist."properties_image"(r.*) AS image, freshlist."properties_masked_2"(r.*) AS masked_2, freshlist."properties_masked_15"(r.*) AS masked_15
         FROM old_rows AS r
         WHERE CASE
             WHEN EXISTS (SELECT FROM new_rows OFFSET 1) THEN false
@@ -594,11 +604,11 @@ BEGIN
         OFFSET 0
     ) AS o
     CROSS JOIN (
-        SELECT freshlist."properties_image"(r.*) AS image, freshlist."properties_masked_2"(r.*) AS masked_2
+        SELECT freshlist."properties_image"(r.*) AS image, freshlist."properties_masked_2"(r.*) AS masked_2, freshlist."properties_masked_15"(r.*) AS masked_15
         FROM new_rows AS r
         OFFSET 0
     ) AS n
-    WHERE o.image *<> n.image OR o.masked_2 COLLATE "C" IS DISTINCT FROM n.masked_2;
+    WHERE o.image *<> n.image OR o.masked_2 COLLATE "C" IS DISTINCT FROM n.masked_2 OR ROW(o.masked_15)::record *<> ROW(n.masked_15)::record;
 
     GET DIAGNOSTICS captured = ROW_COUNT;
 
@@ -625,27 +635,27 @@ BEGIN
             IF EXISTS (
                 SELECT
                 FROM (
-                    SELECT freshlist."properties_key"(r.*) AS id, freshlist."properties_image"(r.*) AS image, freshlist."properties_masked_2"(r.*) AS masked_2
+                    SELECT freshlist."properties_key"(r.*) AS id, freshlist."properties_image"(r.*) AS image, freshlist."properties_masked_2"(r.*) AS masked_2, freshlist."properties_masked_15"(r.*) AS masked_15
                     FROM (SELECT * FROM old_rows LIMIT 100) AS r
                 ) AS o
                 FULL JOIN (
-                    SELECT freshlist."properties_key"(r.*) AS id, freshlist."properties_image"(r.*) AS image, freshlist."properties_masked_2"(r.*) AS masked_2
+                    SELECT freshlist."properties_key"(r.*) AS id, freshlist."properties_image"(r.*) AS image, freshlist."properties_masked_2"(r.*) AS masked_2, freshlist."properties_masked_15"(r.*) AS masked_15
                     FROM (SELECT * FROM new_rows LIMIT 100) AS r
                 ) AS n ON n.id = o.id
                 WHERE o.id IS NULL OR n.id IS NULL
-                    OR o.image *<> n.image OR o.masked_2 COLLATE "C" IS DISTINCT FROM n.masked_2
+                    OR o.image *<> n.image OR o.masked_2 COLLATE "C" IS DISTINCT FROM n.masked_2 OR ROW(o.masked_15)::record *<> ROW(n.masked_15)::record
             ) OR EXISTS (
                 SELECT
                 FROM (
-                    SELECT freshlist."properties_key"(r.*) AS id, freshlist."properties_image"(r.*) AS image, freshlist."properties_masked_2"(r.*) AS masked_2
+                    SELECT freshlist."properties_key"(r.*) AS id, freshlist."properties_image"(r.*) AS image, freshlist."properties_masked_2"(r.*) AS masked_2, freshlist."properties_masked_15"(r.*) AS masked_15
                     FROM old_rows AS r
                 ) AS o
                 FULL JOIN (
-                    SELECT freshlist."properties_key"(r.*) AS id, freshlist."properties_image"(r.*) AS image, freshlist."properties_masked_2"(r.*) AS masked_2
+                    SELECT freshlist."properties_key"(r.*) AS id, freshlist."properties_image"(r.*) AS image, freshlist."properties_masked_2"(r.*) AS masked_2, freshlist."properties_masked_15"(r.*) AS masked_15
                     FROM new_rows AS r
                 ) AS n ON n.id = o.id
                 WHERE o.id IS NULL OR n.id IS NULL
-                    OR o.image *<> n.image OR o.masked_2 COLLATE "C" IS DISTINCT FROM n.masked_2
+                    OR o.image *<> n.image OR o.masked_2 COLLATE "C" IS DISTINCT FROM n.masked_2 OR ROW(o.masked_15)::record *<> ROW(n.masked_15)::record
             ) THEN
                 EXECUTE freshlist."properties_bulk"('SELECT * FROM old_rows UNION ALL SELECT * FROM new_rows');
                 captured := 1;
@@ -656,17 +666,17 @@ BEGIN
             -- they found none before.
             INSERT INTO freshlist."properties_changes" (xid, old_row, new_row, changed)
             SELECT
-                pg_catalog.pg_current_xact_id(), o.image, n.image, CASE WHEN o.masked_2 COLLATE "C" IS DISTINCT FROM n.masked_2 THEN 1::bigint << 2 ELSE 0 END
+                pg_catalog.pg_current_xact_id(), o.image, n.image, CASE WHEN o.masked_2 COLLATE "C" IS DISTINCT FROM n.masked_2 THEN 1::bigint << 2 ELSE 0 END | CASE WHEN ROW(o.masked_15)::record *<> ROW(n.masked_15)::record THEN 1::bigint << 15 ELSE 0 END
             FROM (
-                SELECT freshlist."properties_key"(r.*) AS id, freshlist."properties_image"(r.*) AS image, freshlist."properties_masked_2"(r.*) AS masked_2
+                SELECT freshlist."properties_key"(r.*) AS id, freshlist."properties_image"(r.*) AS image, freshlist."properties_masked_2"(r.*) AS masked_2, freshlist."properties_masked_15"(r.*) AS masked_15
                 FROM old_rows AS r
             ) AS o
             FULL JOIN (
-                SELECT freshlist."properties_key"(r.*) AS id, freshlist."properties_image"(r.*) AS image, freshlist."properties_masked_2"(r.*) AS masked_2
+                SELECT freshlist."properties_key"(r.*) AS id, freshlist."properties_image"(r.*) AS image, freshlist."properties_masked_2"(r.*) AS masked_2, freshlist."properties_masked_15"(r.*) AS masked_15
                 FROM new_rows AS r
             ) AS n ON n.id = o.id
             WHERE o.id IS NULL OR n.id IS NULL
-                OR o.image *<> n.image OR o.masked_2 COLLATE "C" IS DISTINCT FROM n.masked_2;
+                OR o.image *<> n.image OR o.masked_2 COLLATE "C" IS DISTINCT FROM n.masked_2 OR ROW(o.masked_15)::record *<> ROW(n.masked_15)::record;
 
             GET DIAGNOSTICS captured = ROW_COUNT;
         END IF;
@@ -894,7 +904,7 @@ BEGIN
             UNION ALL
             SELECT concat_ws(' ', 'function', p.oid, p.xmin)
             FROM own JOIN pg_catalog.pg_proc AS p ON p.pronamespace = own.oid
-            WHERE p.proname = ANY ('{tables,columns,innermost,misfits,may_ring,epoch,described,catalog,definitions,fault,repair,properties_whole_table,properties_bulk,properties_insert,properties_update,properties_delete,properties_truncate,properties_key,properties_image,properties_masked_2}'::name[])
+            WHERE p.proname = ANY ('{tables,columns,innermost,misfits,may_ring,epoch,described,catalog,definitions,fault,repair,properties_whole_table,properties_bulk,properties_insert,properties_update,properties_delete,properties_truncate,properties_key,properties_image,properties_masked_2,properties_masked_15}'::name[])
             UNION ALL
             SELECT concat_ws(' ', 'relation', c.oid, CASE WHEN c.relkind <> 'i' THEN c.xmin END)
             FROM own JOIN pg_catalog.pg_class AS c ON c.relnamespace = own.oid
@@ -915,7 +925,7 @@ SELECT pg_catalog.md5(pg_catalog.string_agg(definition, E'\n' ORDER BY definitio
 FROM (
     SELECT concat_ws(' ', pg_catalog.pg_get_functiondef(p.oid), pg_catalog.pg_get_userbyid(p.proowner))
     FROM pg_catalog.pg_proc AS p
-    WHERE p.pronamespace = 'freshlist'::regnamespace AND p.proname = ANY ('{tables,columns,innermost,misfits,may_ring,epoch,described,catalog,definitions,fault,repair,properties_whole_table,properties_bulk,properties_insert,properties_update,properties_delete,properties_truncate,properties_key,properties_image,properties_masked_2}'::name[])
+    WHERE p.pronamespace = 'freshlist'::regnamespace AND p.proname = ANY ('{tables,columns,innermost,misfits,may_ring,epoch,described,catalog,definitions,fault,repair,properties_whole_table,properties_bulk,properties_insert,properties_update,properties_delete,properties_truncate,properties_key,properties_image,properties_masked_2,properties_masked_15}'::name[])
     UNION ALL
     SELECT pg_catalog.pg_get_triggerdef(t.oid)
     FROM freshlist.tables() AS d JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = d.id
@@ -1002,7 +1012,7 @@ BEGIN
     END IF;
     IF EXISTS (
         SELECT FROM pg_catalog.pg_proc
-        WHERE pronamespace = 'freshlist'::regnamespace AND proname = ANY ('{tables,columns,innermost,misfits,may_ring,epoch,described,catalog,definitions,fault,repair,properties_whole_table,properties_bulk,properties_insert,properties_update,properties_delete,properties_truncate,properties_key,properties_image,properties_masked_2}'::name[])
+        WHERE pronamespace = 'freshlist'::regnamespace AND proname = ANY ('{tables,columns,innermost,misfits,may_ring,epoch,described,catalog,definitions,fault,repair,properties_whole_table,properties_bulk,properties_insert,properties_update,properties_delete,properties_truncate,properties_key,properties_image,properties_masked_2,properties_masked_15}'::name[])
             AND has_function_privilege('public', oid, 'EXECUTE')
     ) THEN
         RETURN 'PUBLIC may execute a function of freshlist, and so forge changes';

@@ -72,20 +72,20 @@ func TestPagesReadNoMoreThanTheyShow(t *testing.T) {
 			o := table.Order(sort)
 			for _, after := range middle(t, conn, o) {
 				q := listing.Query{Table: table, Sort: sort, Limit: limit, After: after}
-				if got := explain(t, conn, pageStatement(&q, noOrigin)); got > 2*(limit+1) {
+				if got := explain(t, conn, pageStatement(&q, noOrigin, way{})); got > 2*(limit+1) {
 					t.Errorf("%s: sort %s after %v: %v rows read for a page of %d", mode, o.Name, after, got, limit)
 				}
 				if o.Column.Name == "living_area" {
 					continue
 				}
 				q.Filter = listingtest.Query("properties?city=city+7").Filter
-				if got := explain(t, conn, pageStatement(&q, noOrigin)); got > limit+1 {
+				if got := explain(t, conn, pageStatement(&q, noOrigin, way{})); got > limit+1 {
 					t.Errorf("%s: one city, sort %s after %v: %v rows read for a page of %d", mode, o.Name, after, got, limit)
 				}
 			}
 		}
 		q := listingtest.Query("properties?q=house+garden19999&limit=10")
-		if got := explain(t, conn, pageStatement(&q, noOrigin)); got > 10 {
+		if got := explain(t, conn, pageStatement(&q, noOrigin, way{})); got > 10 {
 			t.Errorf("%s: a text search for one property: %v rows read", mode, got)
 		}
 		q = listingtest.Query("properties/10000")
@@ -107,8 +107,46 @@ func TestPlansAreMadeForTheirValues(t *testing.T) {
 		"properties?postal_code=95001,95002&limit=10",
 	} {
 		q := listingtest.Query(text)
-		if got := explain(t, conn, pageStatement(&q, noOrigin)); got > 50 {
+		if got := explain(t, conn, pageStatement(&q, noOrigin, way{})); got > 50 {
 			t.Errorf("%s: %v rows read for a few properties", text, got)
+		}
+	}
+}
+
+// A search is read in the way that costs least, also where what it finds stands far behind in the
+// order, and however it is read it finds the same.
+func TestSearchesReadNoMoreThanTheyFind(t *testing.T) {
+	t.Parallel()
+	conn := openBig(t)
+	for _, sql := range []string{
+		"update properties set title = 'Villa' where price > 90000", // one in ten
+		"update properties set title = 'Castle' where id % 7000 = 1",
+		"vacuum analyze properties",
+	} {
+		if _, err := conn.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pool := &Pool{}
+	for text, most := range map[string]float64{
+		"properties?q=castle&sort=price&limit=10":            10,
+		"properties?q=garden7&sort=price&limit=10":           10,
+		"properties?q=house&sort=price&limit=10":             500,  // nine in ten rows
+		"properties?q=villa&sort=-price&limit=10":            500,  // they come first
+		"properties?q=villa&sort=price&limit=10":             3000, // they come last: a walk, and what is found
+		"properties?q=villa&sort=price&limit=10&city=city+7": 500,
+	} {
+		q := listingtest.Query(text)
+		ways, err := pool.ways(t.Context(), conn, &q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read := 0.0
+		for _, w := range ways {
+			read += explain(t, conn, pageStatement(&q, noOrigin, w))
+		}
+		if read > most {
+			t.Errorf("%s: %v rows read by %+v, want at most %v", text, read, ways, most)
 		}
 	}
 }
@@ -202,13 +240,13 @@ func TestTextKeysAreServedByAnIndex(t *testing.T) {
 	}
 	table := listingtest.Every()
 	q := listing.Query{Table: table, Limit: 10}
-	if got := explain(t, conn, pageStatement(&q, noOrigin)); got > 2*11 {
+	if got := explain(t, conn, pageStatement(&q, noOrigin, way{})); got > 2*11 {
 		t.Errorf("the first page: %v rows read", got)
 	}
 	q.After = listing.Some(listing.Key{
 		Value: listingtest.Value(table.Order(0).Column, "2020-01-01T05:00:00Z"), Key: listing.Value{Text: "key 1500"},
 	})
-	if got := explain(t, conn, pageStatement(&q, noOrigin)); got > 2*11 {
+	if got := explain(t, conn, pageStatement(&q, noOrigin, way{})); got > 2*11 {
 		t.Errorf("a page in the middle: %v rows read", got)
 	}
 }

@@ -152,7 +152,7 @@ func (r *Reader) readOnce(ctx context.Context, q listing.Query, of origin) (answ
 
 // pageStatement reads one row more than the page has, to know what follows it.
 // The origin comes also with no row at all, and is computed once.
-func pageStatement(q *listing.Query, of origin) *statement {
+func pageStatement(q *listing.Query, of origin, w way) *statement {
 	s := &statement{table: q.Table, joins: q.Joins()}
 	o := s.order(q)
 	filter := s.filter(q.Filter)
@@ -167,11 +167,7 @@ func pageStatement(q *listing.Query, of origin) *statement {
 		if i > 0 {
 			s.add(" union all ")
 		}
-		where := filter.where()
-		if part != "" {
-			where = filter.where(part)
-		}
-		s.add("(select ", s.list(q.Columns()), " from ", s.relation(), where, " order by ", o.by(""), " limit ", limit, ")")
+		s.add("(select ", s.list(q.Columns()), " from ", s.source(q, w, filter, part, o.by("")), " order by ", o.by(""), " limit ", limit, ")")
 	}
 	s.add(") p on true order by ", o.by("p."), " limit ", limit)
 	return s
@@ -191,18 +187,31 @@ func rowStatement(q *listing.Query, of origin) *statement {
 // readRows runs the statement of a page or of a row.
 func (a *answer) readRows(ctx context.Context, pool *Pool, conn *pgx.Conn, of origin) error {
 	q := &a.queryset.Query
-	statement := rowStatement
-	if q.Kind == listing.PageKind {
-		statement = pageStatement
+	if q.Kind == listing.RowKind {
+		return a.run(ctx, pool, conn, rowStatement(q, of))
 	}
-	s := statement(q, of)
+	ways, err := pool.ways(ctx, conn, q)
+	if err != nil {
+		return err
+	}
+	for _, w := range ways {
+		a.queryset.Items, a.queryset.Ahead = nil, listing.Null[listing.Key]{}
+		if err = a.run(ctx, pool, conn, pageStatement(q, of, w)); err != nil || a.queryset.Ahead.Valid {
+			break
+		}
+	}
+	return err
+}
+
+// run takes the rows of a statement.
+func (a *answer) run(ctx context.Context, pool *Pool, conn *pgx.Conn, s *statement) error {
 	return pool.each(ctx, conn, s, func(fields []pgconn.FieldDescription, values [][]byte) error {
 		a.origin = string(values[0])
 		r, err := s.row(fields, values)
 		if err != nil {
 			return err
 		}
-		if r.Null(q.Table.Key) { // the origin stands alone
+		if r.Null(s.table.Key) { // the origin stands alone
 			return s.noRow(&r)
 		}
 		a.take(r)

@@ -153,8 +153,12 @@ func (s *statement) contains(c *conditions, column *listing.Column, values []lis
 	c.add(array, " @> ", s.values(column.Element, values, of))
 }
 
-// document is what a text search looks at: an index of the same expression is used.
+// document is what a text search looks at: the stored words, or an expression, of which an index
+// is used if there is one.
 func (s *statement) document() string {
+	if v := s.table.Vector; v != nil {
+		return s.column(*v)
+	}
 	texts := make([]string, len(s.table.Search))
 	for i, n := range s.table.Search {
 		texts[i] = s.column(n)

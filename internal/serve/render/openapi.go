@@ -231,8 +231,12 @@ func parameterAPI(t *listing.Table, p *description.Parameter) object {
 		for _, n := range t.Search {
 			texts = append(texts, "the "+lowered(t.Columns[n].Column.Label))
 		}
+		in := ""
+		if len(texts) > 0 {
+			in = " in " + listing.Either(texts)
+		}
 		return append(o, object{
-			{"description", "Words in " + listing.Either(texts) + ", as in a web search (PostgreSQL's websearch_to_tsquery, " + t.Language + "); at most 100 bytes."},
+			{"description", "Words" + in + ", as in a web search (PostgreSQL's websearch_to_tsquery, " + t.Language + "); at most 100 bytes. A search for nothing but words that are too common to be kept, such as the, finds nothing."},
 			{"schema", object{{"type", "string"}, {"maxLength", 100}}},
 		}...)
 	}
