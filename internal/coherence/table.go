@@ -72,14 +72,19 @@ func (t table) row(q listing.Query) listing.Queryset {
 	return qs
 }
 
-func (t table) page(q listing.Query) listing.Queryset {
-	qs := listing.Queryset{Query: q}
+func (t table) page(q listing.Query) (qs listing.Queryset) {
+	qs.Query = q
 	place := func(r *listing.Row) listing.Place { return q.Table.PlaceOf(q.Sort, q.Table.KeyOf(q.Sort, r)) }
 	rows := t.matching(&q)
-	slices.SortFunc(rows, func(a, b listing.Row) int { return q.Table.Compare(q.Sort, place(&a), place(&b)) })
+	direction := 1 // of reading
+	if q.Backward {
+		direction = -1
+		defer func() { slices.Reverse(qs.Items) }()
+	}
+	slices.SortFunc(rows, func(a, b listing.Row) int { return direction * q.Table.Compare(q.Sort, place(&a), place(&b)) })
 	for _, r := range rows {
 		switch {
-		case q.After.Valid && q.Table.Compare(q.Sort, place(&r), q.Table.PlaceOf(q.Sort, q.After.V)) <= 0:
+		case q.After.Valid && direction*q.Table.Compare(q.Sort, place(&r), q.Table.PlaceOf(q.Sort, q.After.V)) <= 0:
 			continue
 		case len(qs.Items) == q.Limit:
 			qs.Ahead = listing.Some(q.Table.KeyOf(q.Sort, &r))

@@ -32,7 +32,7 @@ var pages = []string{
 	"properties/summary?city=GAMMA&min_price=130000",
 }
 
-// cursors are places in an order from which pages go on; the row may be gone.
+// cursors are places in an order from which pages go on, in both directions; the row may be gone.
 var cursors = []struct {
 	text  string
 	after listing.Key
@@ -59,6 +59,8 @@ func allViews(site *listing.Site) ([]*topic, []*view, error) {
 			return nil, nil, fmt.Errorf("parse %s: %w", c.text, err)
 		}
 		q.After = listing.Some(c.after)
+		queries = append(queries, q)
+		q.Backward = true
 		queries = append(queries, q)
 	}
 	for n := range int64(12) {

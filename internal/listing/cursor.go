@@ -8,14 +8,14 @@ import (
 )
 
 // A cursor is base64url of: twice the order's number, and one more if the value is NULL (a
-// varint), the value (absent for NULL), the key, and a CRC-32C of all that and of the names of the table
+// varint; of a page before a cursor the orders are numbered on behind the last), the value (absent for NULL), the key, and a CRC-32C of all that and of the names of the table
 // and its order, so that a damaged one, or one of another description, is refused instead of
 // answered with another page. A number is a signed varint, a text its length and bytes. It is
 // no secret and no proof: whoever makes one up gets a page that he could have asked for by a
 // filter.
 
 // maxSortBytes is how long the number of an order can be: a table has at most two for each of
-// its columns, and the default.
+// its columns, and the default, and each twice.
 const maxSortBytes = 2
 
 // textRoom is how long a text of a cursor can always be. A longer one is good too, if the
@@ -46,9 +46,12 @@ func (t *Table) cursorRoom(sort int) int {
 	return (room*4 + 2) / 3 // base64 makes four characters of three bytes
 }
 
-func (t *Table) appendCursor(dst []byte, sort int, k Key) []byte {
+func (t *Table) appendCursor(dst []byte, sort int, backward bool, k Key) []byte {
 	var room [128]byte
 	head := uint64(sort) << 1
+	if backward {
+		head += uint64(len(t.Orders)) << 1
+	}
 	if !k.Value.Valid {
 		head |= 1
 	}
@@ -69,29 +72,32 @@ func appendCursorValue(b []byte, c *Column, v Value) []byte {
 	return append(b, v.Text...)
 }
 
-// parseCursor reads a cursor's order and key. What it accepts, PostgreSQL can compare with
+// parseCursor reads a cursor's order, direction and key. What it accepts, PostgreSQL can compare with
 // the order's column: values outside the column's range are refused.
-func (t *Table) parseCursor(text string) (sort int, k Key, err error) {
+func (t *Table) parseCursor(text string) (sort int, backward bool, k Key, err error) {
 	if len(text) > MaxText {
-		return 0, Key{}, errCursor
+		return 0, false, Key{}, errCursor
 	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	if err != nil || len(b) <= crc32.Size {
-		return 0, Key{}, errCursor
+		return 0, false, Key{}, errCursor
 	}
 	body, sum := b[:len(b)-crc32.Size], b[len(b)-crc32.Size:]
 	head, size := binary.Uvarint(body)
-	if size <= 0 || head>>1 >= uint64(len(t.Orders)) {
-		return 0, Key{}, errCursor
+	if size <= 0 || head>>1 >= 2*uint64(len(t.Orders)) {
+		return 0, false, Key{}, errCursor
 	}
-	if sort = int(head >> 1); t.cursorSum(sort, body) != binary.BigEndian.Uint32(sum) {
-		return 0, Key{}, errCursor
+	if sort = int(head >> 1); sort >= len(t.Orders) {
+		sort, backward = sort-len(t.Orders), true
+	}
+	if t.cursorSum(sort, body) != binary.BigEndian.Uint32(sum) {
+		return 0, false, Key{}, errCursor
 	}
 	k, ok := t.cursorKey(sort, head&1 != 0, body[size:])
-	if !ok || string(t.appendCursor(nil, sort, k)) != text {
-		return 0, Key{}, errCursor
+	if !ok || string(t.appendCursor(nil, sort, backward, k)) != text {
+		return 0, false, Key{}, errCursor
 	}
-	return sort, k, nil
+	return sort, backward, k, nil
 }
 
 func (t *Table) cursorKey(sort int, null bool, b []byte) (k Key, ok bool) {

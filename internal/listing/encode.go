@@ -8,7 +8,7 @@ import (
 // Shape names the layout that Encode writes and the spelling of cursors, which stand in the
 // next links of rendered answers. It goes into every cached value's build tag: change it with
 // either, and no build ever decodes another's bytes.
-const Shape = "queryset 4, cursor 3"
+const Shape = "queryset 4, cursor 4"
 
 // The layout: one byte for the query's kind, then what the kind has. Numbers are varints
 // (zigzag), floats eight bytes, texts their length and bytes. Where a value may be absent a

@@ -75,7 +75,7 @@ func TestShape(t *testing.T) {
 		"3133694e48770201802022064120686f6d65014205436f6e646f08666f725f73616c6580bbb0210447414c54053935363332" +
 		"0632880e0000000000404340020470726f706572746965732f3137010201040106010801010447414c54020001000270726f" +
 		"706572746965732f73756d6d617279"
-	if got := hex.EncodeToString(all); listing.Shape != "queryset 4, cursor 3" || got != want {
+	if got := hex.EncodeToString(all); listing.Shape != "queryset 4, cursor 4" || got != want {
 		t.Errorf("Shape %q:\n%s", listing.Shape, got)
 	}
 }

@@ -311,14 +311,14 @@ func (p *params) cursor(q *Query, sorted bool) {
 	if !ok {
 		return
 	}
-	sort, k, err := p.table.parseCursor(text)
+	sort, backward, k, err := p.table.parseCursor(text)
 	switch {
 	case err != nil:
-		p.fault("cursor", "must be the cursor of a next link, unchanged")
+		p.fault("cursor", "must be the cursor of a next or prev link, unchanged")
 	case sorted && sort != q.Sort:
 		p.fault("cursor", "belongs to sort=%s, not to sort=%s", p.table.Orders[sort].Name, p.table.Orders[q.Sort].Name)
 	default:
-		q.After = Some(k)
+		q.After, q.Backward = Some(k), backward
 	}
 }
 
@@ -378,7 +378,7 @@ func suggest(name string, known []string) string {
 func (p *params) length(q Query) {
 	most, text := MaxText, q.String()
 	if q.Kind == PageKind && len(text) <= MaxText {
-		q.After, most = Null[Key]{}, MaxText-len("&cursor=")-p.table.cursorRoom(q.Sort)
+		q.After, q.Backward, most = Null[Key]{}, false, MaxText-len("&cursor=")-p.table.cursorRoom(q.Sort)
 		text = q.String()
 	}
 	if len(text) <= most {

@@ -142,7 +142,7 @@ func TestFaults(t *testing.T) {
 		{"limit=101", "limit", "must be a whole number from 1 to 100"},
 		{"limit=ten", "limit", "must be a whole number from 1 to 100"},
 		{"limit=9223372036854775808", "limit", "must be a whole number from 1 to 100"},
-		{"cursor=x", "cursor", "must be the cursor of a next link, unchanged"},
+		{"cursor=x", "cursor", "must be the cursor of a next or prev link, unchanged"},
 		{"cursor=%00", "cursor", "must not contain a NUL"},
 		{"page=2", "page", "unknown parameter"},
 		{"City=FOLSOM", "City", "unknown parameter; did you mean city?"},

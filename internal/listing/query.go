@@ -19,6 +19,8 @@ type Query struct {
 	Sort   int       // of a page: the order's number in the table's Orders; 0 is the default
 	Limit  int       // of a page, 1 to 100
 	After  Null[Key] // of a page: its cursor, the last row of the page before
+
+	Backward bool // of a page with a cursor: it is the page before the cursor, which is the first row of the page behind
 }
 
 // RowQuery returns the query of one row.
@@ -52,10 +54,11 @@ type Condition struct {
 // Box is a rectangle of coordinates in degrees, its edges included.
 type Box struct{ West, South, East, North float64 }
 
-// Window is what an answer covers. A page reaches in its order to the place of its last row,
-// and to that of the row after it, which decides whether there is a next page. If it is not
-// Bounded, every row behind the cursor counts as on the page: so it is for a page that nothing
-// follows, for an empty page, for one whose content is not known yet, and for an order that
+// Window is what an answer covers. A page reaches from where it begins to the place of its last
+// row, and to that of the row after it, which decides whether there is a next page. A page before a
+// cursor is read backwards: it reaches to its first row, and to the row before that. If it is not
+// Bounded, every row behind the cursor, or before it, counts as on the page: so it is for a page that
+// nothing follows, for an empty page, for one whose content is not known yet, and for an order that
 // only PostgreSQL knows. In the rows of other tables an answer reaches as far as its Covers.
 // The zero Window is wide in all.
 type Window struct {
@@ -69,7 +72,7 @@ type Window struct {
 type Queryset struct {
 	Query   Query
 	Items   []Row     // of a page; of a row's query: none (404) or one
-	Ahead   Null[Key] // of a page: the key of the row after its last, if any
+	Ahead   Null[Key] // of a page: the key of the row after its last, if any; of one that is read backwards, of the row before its first
 	Summary Summary   // of a summary
 }
 

@@ -155,7 +155,7 @@ func (t *text) page(q *Query) {
 	}
 	if q.After.Valid {
 		t.name("cursor")
-		t.b = q.Table.appendCursor(t.b, q.Sort, q.After.V)
+		t.b = q.Table.appendCursor(t.b, q.Sort, q.Backward, q.After.V)
 	}
 }
 
@@ -197,20 +197,53 @@ func (t *text) box(b *Box) {
 }
 
 // NextQuery returns the query of the page that follows; false if none does, or none that has
-// an address: the last row's value may be a text that leaves no room for a cursor.
+// an address: the last row's value may be a text that leaves no room for a cursor. A page that is
+// read backwards from a row is followed by one, unless that row is gone, and all behind it: nothing
+// of the answer depends on what is there, so that no edit there makes it stale.
 func (qs *Queryset) NextQuery() (Query, bool) {
-	if qs.Query.Kind != PageKind || !qs.Ahead.Valid || len(qs.Items) == 0 {
+	q := &qs.Query
+	switch {
+	case q.Kind != PageKind || !q.Backward && (!qs.Ahead.Valid || len(qs.Items) == 0):
+		return Query{}, false
+	case len(qs.Items) == 0: // no row comes before the cursor: what follows is the first page
+		first := *q
+		first.After, first.Backward = Null[Key]{}, false
+		return first, true
+	}
+	return q.from(&qs.Items[len(qs.Items)-1], false)
+}
+
+// PrevQuery returns the query of the page that comes before; false if none does, or none that has
+// an address, as with NextQuery. Before a page behind a cursor there is one, unless all rows there
+// are gone.
+func (qs *Queryset) PrevQuery() (Query, bool) {
+	q := &qs.Query
+	before := q.After.Valid
+	if q.Backward {
+		before = qs.Ahead.Valid
+	}
+	if q.Kind != PageKind || !before || len(qs.Items) == 0 {
 		return Query{}, false
 	}
-	next := qs.Query
-	next.After = Some(next.Table.KeyOf(next.Sort, &qs.Items[len(qs.Items)-1]))
-	return next, len(next.String()) <= MaxText
+	return q.from(&qs.Items[0], true)
+}
+
+// from returns the page behind a row of the same list, or before it; false if it has no address.
+func (q *Query) from(r *Row, backward bool) (Query, bool) {
+	page := *q
+	page.After, page.Backward = Some(page.Table.KeyOf(page.Sort, r)), backward
+	return page, len(page.String()) <= MaxText
 }
 
 // Next returns the address of the page that follows, "/v1/properties?...", or "" if none does.
-func (qs *Queryset) Next() string {
-	if next, ok := qs.NextQuery(); ok {
-		return "/v1/" + next.String()
+func (qs *Queryset) Next() string { return pageAddress(qs.NextQuery()) }
+
+// Prev returns the address of the page that comes before, or "" if none does.
+func (qs *Queryset) Prev() string { return pageAddress(qs.PrevQuery()) }
+
+func pageAddress(q Query, ok bool) string {
+	if !ok {
+		return ""
 	}
-	return ""
+	return "/v1/" + q.String()
 }

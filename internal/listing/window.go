@@ -16,7 +16,11 @@ func (qs *Queryset) Window() Window {
 		return w
 	}
 	t := q.Table
-	last := t.KeyOf(q.Sort, &qs.Items[len(qs.Items)-1])
+	farthest := len(qs.Items) - 1 // from where the page begins
+	if q.Backward {
+		farthest = 0
+	}
+	last := t.KeyOf(q.Sort, &qs.Items[farthest])
 	w.Bounded, w.Last, w.Ahead = true, t.PlaceOf(q.Sort, last), t.PlaceOf(q.Sort, qs.Ahead.V)
 	return w
 }

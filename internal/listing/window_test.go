@@ -109,3 +109,45 @@ func TestWindowOfTexts(t *testing.T) {
 		}
 	}
 }
+
+// A page before a cursor reaches backwards. Each page leads to both of its neighbours, as far as
+// there may be any.
+func TestNeighboursOfAPage(t *testing.T) {
+	t.Parallel()
+	page := listingtest.Query("properties?sort=area&limit=2")
+	behind, before := page, page
+	behind.After = listing.Some(key(number(800), 2))
+	before.After, before.Backward = listing.Some(key(null, 11)), true
+	items := []listing.Row{listingtest.Property(4, "living_area", 900), listingtest.Property(9)}
+	ahead := listing.Some(key(number(850), 3))
+	first, last := listing.Some(key(number(900), 4)), listing.Some(key(null, 9))
+	none := listing.Null[listing.Key]{}
+	for name, test := range map[string]struct {
+		qs         listing.Queryset
+		window     string
+		prev, next listing.Null[listing.Key]
+	}{
+		"the first page":                     {listing.Queryset{Query: page, Items: items, Ahead: ahead}, "~/9/850/3", none, last},
+		"behind a cursor":                    {listing.Queryset{Query: behind, Items: items, Ahead: ahead}, "~/9/850/3", first, last},
+		"the last page":                      {listing.Queryset{Query: behind, Items: items}, "", first, none},
+		"behind the last row":                {listing.Queryset{Query: behind}, "", none, none},
+		"before a cursor":                    {listing.Queryset{Query: before, Items: items, Ahead: ahead}, "900/4/850/3", first, last},
+		"before a cursor, from the first on": {listing.Queryset{Query: before, Items: items}, "", none, last},
+	} {
+		if got := test.qs.Window().String(); got != test.window {
+			t.Errorf("%s: window %q, want %q", name, got, test.window)
+		}
+		prev, ok := test.qs.PrevQuery()
+		if ok != test.prev.Valid || ok && (prev.After != test.prev || !prev.Backward) || ok != (test.qs.Prev() != "") {
+			t.Errorf("%s: prev is %v, %s", name, ok, test.qs.Prev())
+		}
+		next, ok := test.qs.NextQuery()
+		if ok != test.next.Valid || ok && (next.After != test.next || next.Backward) {
+			t.Errorf("%s: next is %v, %s", name, ok, test.qs.Next())
+		}
+	}
+	empty := listing.Queryset{Query: before}
+	if next := empty.Next(); next != "/v1/"+page.String() || empty.Prev() != "" {
+		t.Errorf("before the first row: next is %s", next)
+	}
+}

@@ -131,6 +131,68 @@ func TestPage(t *testing.T) {
 	}
 }
 
+// TestPageBeforeCursor: a page before a cursor is one behind it in the order read backwards. Its
+// window reaches to its first row, and to the row before that.
+func TestPageBeforeCursor(t *testing.T) {
+	t.Parallel()
+	q := listingtest.Query("properties?city=GALT&sort=price&limit=2")
+	q.After, q.Backward = listing.Some(priceKey(500, 5)), true
+	w := upTo(pricePlace(300, 3), pricePlace(200, 2)) // 200/2, which showed that a page comes before, 300/3, 400/4, the cursor
+	for _, test := range []struct {
+		name   string
+		change Change
+		purged bool
+	}{
+		{"inserted on the page", changeOf(nil, galt(350, 9)), true},
+		{"inserted at the cursor", changeOf(nil, galt(500, 5)), false},
+		{"inserted behind the cursor", changeOf(nil, galt(600, 6)), false},
+		{"inserted between the page and the row before", changeOf(nil, galt(250, 9)), false},
+		{"inserted before that", changeOf(nil, galt(100, 1)), false},
+		{"a tie of the first row, before it", changeOf(nil, galt(300, 2)), false},
+		{"a tie of the first row, behind it", changeOf(nil, galt(300, 4)), true},
+		{"the row before goes", changeOf(galt(200, 2), nil), true},
+		{"it moves before its place", changeOf(galt(200, 2), galt(150, 2)), true},
+		{"it moves towards the page", changeOf(galt(200, 2), galt(280, 2)), false},
+		{"it comes onto the page", changeOf(galt(200, 2), galt(310, 2)), true},
+		{"it moves behind the cursor", changeOf(galt(200, 2), galt(700, 2)), true},
+		{"a row of the page moves behind the cursor", changeOf(galt(300, 3), galt(900, 3)), true},
+		{"a row from behind comes", changeOf(galt(900, 9), galt(450, 9)), true},
+		{"another city's", changeOf(nil, folsom(350, 9)), false},
+	} {
+		if got := affects(&q, w, &test.change); got != test.purged {
+			t.Errorf("%s: purged %v, want %v", test.name, got, test.purged)
+		}
+	}
+	for _, test := range []struct {
+		name   string
+		change Change
+		purged bool
+	}{
+		{"without a row before: one comes", changeOf(nil, galt(1, 1)), true},
+		{"one comes behind the cursor", changeOf(nil, galt(501, 1)), false},
+	} {
+		if got := affects(&q, listing.Window{}, &test.change); got != test.purged {
+			t.Errorf("%s: purged %v, want %v", test.name, got, test.purged)
+		}
+	}
+	// NULL is last: before a cursor there is all that has a value, and nulls of a lesser key.
+	q = listingtest.Query("properties?sort=area&limit=2")
+	q.After, q.Backward = listing.Some(listing.Key{Key: listing.Value{Number: 7}}), true
+	for _, test := range []struct {
+		name   string
+		change Change
+		purged bool
+	}{
+		{"a value", changeOf(nil, galt(1, 9, "living_area", 900)), true},
+		{"a NULL before", changeOf(nil, galt(1, 6)), true},
+		{"a NULL behind", changeOf(nil, galt(1, 8)), false},
+	} {
+		if got := affects(&q, listing.Window{}, &test.change); got != test.purged {
+			t.Errorf("before a NULL, %s: purged %v, want %v", test.name, got, test.purged)
+		}
+	}
+}
+
 // TestPageWithSearch: only PostgreSQL knows whether a row is found, so another
 // column of words may move it, and nothing else.
 func TestPageWithSearch(t *testing.T) {

@@ -65,11 +65,11 @@ const (
 	Excluded                   // not of the filter
 	BeforePage                 // not behind the cursor
 	OnPage                     // one of the page's rows
-	NextRow                    // behind the page's last row, up to the one that showed that there is a next page
+	NextRow                    // behind the page's last row, up to the one that showed that there is a next page; of a page before a cursor, likewise before its first
 	BehindPage                 // behind that
 )
 
-var standings = [...]string{"no row", "not of the filter", "on an earlier page", "on the page", "just behind the page", "on a later page"}
+var standings = [...]string{"no row", "not of the filter", "on an earlier page", "on the page", "next to the page", "on a later page"}
 
 func (s Standing) String() string { return standings[s] }
 
@@ -285,6 +285,10 @@ func (l *Live) stand(r *listing.Row, exists bool) (class, Standing, string) {
 	var at point
 	l.table.locate(&at, r)
 	o := &l.table.orders[l.list.sort]
+	passed, ahead := BeforePage, BehindPage
+	if o.backward {
+		passed, ahead = ahead, passed
+	}
 	switch k := l.list.class(o, &at); {
 	case k == in:
 		return in, OnPage, ""
@@ -292,10 +296,10 @@ func (l *Live) stand(r *listing.Row, exists bool) (class, Standing, string) {
 		return next, NextRow, ""
 	case l.list.hasAfter:
 		if c, sure := o.compare(o.place(at.at[o.dimension], at.key), l.list.after); sure && c <= 0 {
-			return out, BeforePage, ""
+			return out, passed, ""
 		}
 	}
-	return out, BehindPage, ""
+	return out, ahead, ""
 }
 
 // explainEnvelope explains for a bulk statement.

@@ -290,7 +290,11 @@ func window(t *rapid.T, q *listing.Query) listing.Window {
 	var w listing.Window
 	if q.Kind == listing.PageKind {
 		w = listingtest.Windows(q.Table, q.Sort, keys(q.Table)).Draw(t, "window")
-		if w.Bounded && q.After.Valid && q.Table.Compare(q.Sort, w.Last, q.Table.PlaceOf(q.Sort, q.After.V)) < 0 {
+		direction := 1
+		if q.Backward {
+			direction, w.Last, w.Ahead = -1, w.Ahead, w.Last
+		}
+		if w.Bounded && q.After.Valid && direction*q.Table.Compare(q.Sort, w.Last, q.Table.PlaceOf(q.Sort, q.After.V)) < 0 {
 			w = listing.Window{} // no window ends before its cursor
 		}
 	}

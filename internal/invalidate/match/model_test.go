@@ -76,12 +76,21 @@ func (tb table) answer(q listing.Query) listing.Queryset {
 		items := tb.found(q)
 		key := func(r *listing.Row) listing.Key { return q.Table.KeyOf(q.Sort, r) }
 		slices.SortFunc(items, func(a, b listing.Row) int { return compareKeys(&q, key(&a), key(&b)) })
+		if q.Backward {
+			slices.Reverse(items)
+		}
 		if q.After.Valid {
-			items = slices.DeleteFunc(items, func(r listing.Row) bool { return compareKeys(&q, key(&r), q.After.V) <= 0 })
+			items = slices.DeleteFunc(items, func(r listing.Row) bool {
+				c := compareKeys(&q, key(&r), q.After.V)
+				return c == 0 || c < 0 != q.Backward
+			})
 		}
 		if len(items) > q.Limit {
 			qs.Ahead = listing.Some(key(&items[q.Limit]))
 			items = items[:q.Limit]
+		}
+		if q.Backward {
+			slices.Reverse(items)
 		}
 		qs.Items = items
 	}

@@ -12,14 +12,15 @@ type order struct {
 	column, key *listing.Column
 	dimension   dimension // of the column
 	descending  bool
+	backward    bool            // pages of it are read from its end: places are turned around once more
 	wide        bool            // only PostgreSQL knows it: then it has no dimension, and its pages no ends
 	shown       listing.Columns // the columns that the items of its pages have
 }
 
-func newOrder(s *space, sort int) order {
+func newOrder(s *space, sort int, backward bool) order {
 	q := listing.Query{Table: s.table, Kind: listing.PageKind, Sort: sort}
 	of := q.Order()
-	o := order{column: of.Column, key: s.table.KeyColumn(), descending: of.Descending, wide: of.Wide, shown: q.Columns(), dimension: none}
+	o := order{column: of.Column, key: s.table.KeyColumn(), descending: of.Descending, backward: backward, wide: of.Wide, shown: q.Columns(), dimension: none}
 	if !o.wide {
 		o.dimension = s.dimension(o.column)
 	}
@@ -27,18 +28,23 @@ func newOrder(s *space, sort int) order {
 }
 
 // page is the stretch of an order that a live page covers: what lies behind its cursor, up to
-// the row that showed that there is a next page. It is kept in a short form, since an index
-// holds very many.
+// the row that showed that there is a next page. A page before a cursor covers what lies behind it
+// in the order that is read backwards, up to the row that showed that there is a page before. (The
+// other link, back to where it came from, depends on its rows only.) It is kept in a short form,
+// since an index holds very many.
 type page struct {
-	after, last, ahead place // the cursor and the window's two places
-	sort               uint8 // the number of its order
-	hasAfter           bool  // whether there is a cursor
-	bounded            bool  // whether the window has an end; else it is wide
+	after, last, ahead place  // the cursor and the window's two places
+	sort               uint16 // the number of its order in the space
+	hasAfter           bool   // whether there is a cursor
+	bounded            bool   // whether the window has an end; else it is wide
 }
 
 func (s *space) pageOf(q *listing.Query, w listing.Window) page {
-	p := page{sort: uint8(q.Sort)}
-	if o := &s.orders[q.Sort]; q.After.Valid && !o.wide {
+	p := page{sort: uint16(q.Sort)}
+	if q.Backward {
+		p.sort += uint16(len(s.table.Orders))
+	}
+	if o := &s.orders[p.sort]; q.After.Valid && !o.wide {
 		p.hasAfter, p.after = true, o.placeOf(s.table.PlaceOf(q.Sort, q.After.V))
 	}
 	s.setWindow(&p, w)
@@ -69,17 +75,26 @@ func (o *order) placeOf(p listing.Place) place {
 
 // place returns the place of a row with a coordinate and the number of a key.
 func (o *order) place(at, key int64) place {
+	p := place{at, key}
 	if o.descending {
-		return place{^at, ^key} // the complement turns an order around, and NULL to its end
+		p = p.turned() // which puts NULL to its end
+	} else if at == nullAt {
+		p.value = nullLast
 	}
-	if at == nullAt {
-		at = nullLast
+	if o.backward {
+		return p.turned()
 	}
-	return place{at, key}
+	return p
 }
+
+// turned returns a place among others in the opposite order.
+func (p place) turned() place { return place{^p.value, ^p.key} }
 
 // value returns the coordinate that a place has been made of; none for a NULL.
 func (o *order) value(p place) listing.Null[int64] {
+	if o.backward {
+		p = p.turned()
+	}
 	switch {
 	case p.value == nullLast:
 		return listing.Null[int64]{}
@@ -89,6 +104,9 @@ func (o *order) value(p place) listing.Null[int64] {
 		return listing.Some(p.value)
 	}
 }
+
+// falls reports whether values become less in the direction in which pages are read.
+func (o *order) falls() bool { return o.descending != o.backward }
 
 // compare compares places. It is not sure where their numbers are the same and do not tell
 // all values apart.
@@ -103,7 +121,7 @@ func (o *order) compare(p, q place) (c int, sure bool) {
 		return cmp.Compare(p.key, q.key), true
 	}
 	key := p.key
-	if o.descending {
+	if o.falls() {
 		key = ^key
 	}
 	return 0, o.key.Distinct(key)
@@ -154,14 +172,18 @@ func (p *page) class(o *order, r *point) class {
 type reach struct {
 	values    bool                // whether it holds rows with a value there
 	low, high listing.Null[int64] // between which values, inclusive; invalid = without end
-	null      bool                // whether it holds rows with a NULL there, which stand last
+	null      bool                // whether it holds rows with a NULL there, which stand last, and are read first backwards
 }
 
 func (p *page) reach(o *order) reach {
 	r := reach{values: true, null: true}
+	first, last := &r.values, &r.null // which of the two is read first
+	if o.backward {
+		first, last = last, first
+	}
 	if p.hasAfter {
 		r.low = o.value(p.after)
-		r.values = r.low.Valid // behind a NULL there is no value any more
+		*first = r.low.Valid != o.backward // behind the last of them there is none any more
 	}
 	if p.bounded {
 		end := p.last
@@ -169,9 +191,9 @@ func (p *page) reach(o *order) reach {
 			end = p.ahead
 		}
 		r.high = o.value(end)
-		r.null = !r.high.Valid
+		*last = r.high.Valid == o.backward
 	}
-	if o.descending {
+	if o.falls() {
 		r.low, r.high = r.high, r.low
 	}
 	return r

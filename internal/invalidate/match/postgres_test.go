@@ -82,9 +82,16 @@ func agreeOnPage(t *rapid.T, db database, rows []listing.Row, q listing.Query) {
 			qs.Ahead = listing.Some(q.Table.KeyOf(q.Sort, row(key)))
 		}
 	}
+	if q.Backward { // PostgreSQL gives the rows as they are read
+		slices.Reverse(qs.Items)
+	}
 	s := spaceOf(q.Table)
 	p := s.pageOf(&q, qs.Window())
-	o := &s.orders[q.Sort]
+	o := &s.orders[p.sort]
+	direction := 1
+	if q.Backward {
+		direction = -1
+	}
 	for i := range rows {
 		want := out
 		if place := slices.Index(found, db.key(&rows[i])); place >= q.Limit {
@@ -102,7 +109,7 @@ func agreeOnPage(t *rapid.T, db database, rows []listing.Row, q listing.Query) {
 	}
 	place := func(key string) listing.Place { return q.Table.PlaceOf(q.Sort, q.Table.KeyOf(q.Sort, row(key))) }
 	for i := range len(found) - 1 {
-		c := q.Table.Compare(q.Sort, place(found[i]), place(found[i+1]))
+		c := direction * q.Table.Compare(q.Sort, place(found[i]), place(found[i+1]))
 		if _, sure := o.compare(o.placeOf(place(found[i])), o.placeOf(place(found[i+1]))); sure && c >= 0 {
 			t.Fatalf("%s: PostgreSQL puts %+v before %+v", q, row(found[i]), row(found[i+1]))
 		}
@@ -233,18 +240,27 @@ func (s *statement) page(q *listing.Query) string {
 	if key.Form == listing.Words {
 		keyName += ` collate "C"`
 	}
-	direction, behind := "asc", ">"
-	if o.Descending {
+	direction, behind, nulls := "asc", ">", "last"
+	if o.Descending != q.Backward {
 		direction, behind = "desc", "<"
 	}
+	if q.Backward {
+		nulls = "first"
+	}
 	column := quoted(o.Column.Name)
-	if k := q.After.V; q.After.Valid && k.Value.Valid {
+	switch k := q.After.V; {
+	case !q.After.Valid:
+	case k.Value.Valid && q.Backward:
+		conditions = append(conditions, fmt.Sprintf("(%s, %s) %s (%s, %s)", column, keyName, behind, s.value(o.Column, k.Value), s.value(key, listing.Some(k.Key))))
+	case k.Value.Valid:
 		conditions = append(conditions, fmt.Sprintf("((%s, %s) %s (%s, %s) or %s is null)",
 			column, keyName, behind, s.value(o.Column, k.Value), s.value(key, listing.Some(k.Key)), column))
-	} else if q.After.Valid {
+	case q.Backward:
+		conditions = append(conditions, fmt.Sprintf("(%s is not null or %s %s %s)", column, keyName, behind, s.value(key, listing.Some(k.Key))))
+	default:
 		conditions = append(conditions, fmt.Sprintf("%s is null and %s %s %s", column, keyName, behind, s.value(key, listing.Some(k.Key))))
 	}
-	order := fmt.Sprintf("order by %s %s nulls last, %s %s", column, direction, keyName, direction)
+	order := fmt.Sprintf("order by %s %s nulls %s, %s %s", column, direction, nulls, keyName, direction)
 	if o.Wide {
 		order = ""
 	}

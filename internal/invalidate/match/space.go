@@ -17,7 +17,7 @@ type space struct {
 	table      *listing.Table
 	dimensions []*listing.Column // the axes first, then what only pages are ordered by
 	axes       dimension         // how many of the dimensions boxes are kept on
-	orders     []order           // the table's
+	orders     []order           // the table's, and, behind them, the same as they are read backwards
 	parameters []parameter       // the table's
 	lists      []*listing.Column // the columns that shapes tell apart
 	item       listing.Columns   // that a row's own page shows, is found by, or finds inner rows by
@@ -50,8 +50,11 @@ func newSpace(t *listing.Table) *space {
 	own := t.RowQuery(listing.Value{})
 	s.item = own.Columns()
 	for i := range t.Orders {
-		s.orders = append(s.orders, newOrder(s, i))
+		s.orders = append(s.orders, newOrder(s, i, false))
 		s.plain |= s.orders[i].shown
+	}
+	for i := range t.Orders {
+		s.orders = append(s.orders, newOrder(s, i, true))
 	}
 	s.axes = dimension(min(len(s.dimensions), mostAxes))
 	for i := range t.Parameters {

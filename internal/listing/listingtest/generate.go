@@ -248,6 +248,7 @@ func Pages(table *listing.Table, key *rapid.Generator[listing.Value]) *rapid.Gen
 			Limit:  rapid.SampledFrom([]int{1, 2, 3, listing.DefaultLimit, listing.MaxLimit}).Draw(t, "limit"),
 		}
 		q.After = Maybe(Keys(table, q.Sort, key)).Draw(t, "cursor")
+		q.Backward = q.After.Valid && rapid.Bool().Draw(t, "backward")
 		return q
 	})
 }

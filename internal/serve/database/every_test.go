@@ -161,7 +161,11 @@ func TestPagesOfEveryType(t *testing.T) {
 						got = append(got, qs.Items[i].Values[table.Key].Text)
 					}
 					found = append(found, qs.Items...)
-					page, more = qs.NextQuery()
+					if page, more = qs.NextQuery(); !more {
+						if back := backwards(t.Context(), rt, reader, qs); !slices.EqualFunc(back, found, func(a, b listing.Row) bool { return a.Values[table.Key] == b.Values[table.Key] }) {
+							rt.Fatalf("%s: backwards there are %d rows, want %d", q, len(back), len(found))
+						}
+					}
 				}
 				if !slices.Equal(got, want) {
 					rt.Fatalf("%s\n got %q\nwant %q", q, got, want)
@@ -376,7 +380,9 @@ func TestCapturedIsUsed(t *testing.T) {
 				page := listing.Query{Table: table, Sort: sort, Limit: 3}
 				behind := page
 				behind.After = listing.Some(listingtest.Keys(table, sort, key).Example(sort))
-				queries = append(queries, page, behind)
+				before := behind
+				before.Backward = true
+				queries = append(queries, page, behind, before)
 			}
 			for n := range 16 {
 				queries = append(queries, listing.Query{Table: table, Kind: listing.SummaryKind, Filter: listingtest.Filters(table).Example(n)})

@@ -3,6 +3,7 @@ package database
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -150,7 +151,8 @@ func (r *Reader) readOnce(ctx context.Context, q listing.Query, of origin) (answ
 	return a, err
 }
 
-// pageStatement reads one row more than the page has, to know what follows it.
+// pageStatement reads one row more than the page has, to know what follows it. A page before a
+// cursor is read backwards from there.
 // The origin comes also with no row at all, and is computed once.
 func pageStatement(q *listing.Query, of origin, w way) *statement {
 	s := &statement{table: q.Table, joins: q.Joins()}
@@ -199,6 +201,9 @@ func (a *answer) readRows(ctx context.Context, pool *Pool, conn *pgx.Conn, of or
 		if err = a.run(ctx, pool, conn, pageStatement(q, of, w)); err != nil || a.queryset.Ahead.Valid {
 			break
 		}
+	}
+	if q.Backward {
+		slices.Reverse(a.queryset.Items)
 	}
 	return err
 }

@@ -101,6 +101,9 @@ func TestPagesJoinToTheWholeList(t *testing.T) {
 			}
 			next, more := qs.NextQuery()
 			if !more {
+				if back := backwards(t.Context(), rt, reader, qs); !sameAll(back, got) {
+					rt.Fatalf("%s: backwards %d properties, want %d:\n%v\n%v", q, len(back), len(got), ids(back), ids(got))
+				}
 				break
 			}
 			q = next
@@ -109,6 +112,24 @@ func TestPagesJoinToTheWholeList(t *testing.T) {
 			rt.Fatalf("%s: got %d properties, want %d:\n%v\n%v", q, len(got), len(want), ids(got), ids(want))
 		}
 	})
+}
+
+// backwards returns the rows of a list from its last page, by the links to the pages before, in the
+// order of the list.
+func backwards(ctx context.Context, t *rapid.T, reader *database.Reader, last listing.Queryset) []listing.Row {
+	rows := slices.Clone(last.Items)
+	for page, more := last.PrevQuery(); more; {
+		qs, err := reader.Read(ctx, page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if next, ok := qs.NextQuery(); !ok || len(qs.Items) == 0 || next.After.V != page.Table.KeyOf(page.Sort, &qs.Items[len(qs.Items)-1]) {
+			t.Fatalf("%s: the next page is %v, %s", page, ok, next)
+		}
+		rows = append(slices.Clone(qs.Items), rows...)
+		page, more = qs.PrevQuery()
+	}
+	return rows
 }
 
 // A cursor outlives its row: its page begins where the row would stand.
@@ -126,16 +147,26 @@ func TestCursorOfNoRow(t *testing.T) {
 			after.Value = listing.Some(listing.Value{Number: rapid.Int64Range(1, 2000).Draw(rt, "amount")})
 		}
 		place := q.Table.PlaceOf(q.Sort, after)
+		backward := rapid.Bool().Draw(rt, "backward")
 		want := slices.DeleteFunc(find(rows, q), func(r listing.Row) bool {
-			return q.Table.Compare(q.Sort, q.Table.PlaceOf(q.Sort, q.Table.KeyOf(q.Sort, &r)), place) <= 0
+			c := q.Table.Compare(q.Sort, q.Table.PlaceOf(q.Sort, q.Table.KeyOf(q.Sort, &r)), place)
+			return c == 0 || c < 0 != backward
 		})
-		q.After = listing.Some(after)
+		q.After, q.Backward = listing.Some(after), backward
 		qs, err := reader.Read(t.Context(), q)
 		if err != nil {
 			rt.Fatalf("%v", err)
 		}
-		if want = want[:min(len(want), q.Limit)]; !sameAll(qs.Items, want) {
-			rt.Fatalf("after %v: got %v, want %v", after, ids(qs.Items), ids(want))
+		if more := len(want) > q.Limit; more != qs.Ahead.Valid {
+			rt.Fatalf("behind %s are more: %v", q, qs.Ahead.Valid)
+		}
+		if backward {
+			want = want[max(0, len(want)-q.Limit):]
+		} else {
+			want = want[:min(len(want), q.Limit)]
+		}
+		if !sameAll(qs.Items, want) {
+			rt.Fatalf("%s, after %v: got %v, want %v", q, after, ids(qs.Items), ids(want))
 		}
 	})
 }

@@ -185,32 +185,49 @@ func literal(text string) string { return "'" + strings.ReplaceAll(text, "'", "'
 // order is how the order of a page is written in SQL.
 type order struct {
 	listing.Order
-	table  *listing.Table
-	beyond string // comparison of (column, key) for the rows after a cursor
+	table    *listing.Table
+	backward bool   // it is read from its end
+	beyond   string // comparison of (column, key) for the rows behind a cursor, in the direction of reading
 }
 
 func (s *statement) order(q *listing.Query) order {
-	o := order{Order: q.Order(), table: s.table, beyond: ">"}
-	if o.Descending {
+	o := order{Order: q.Order(), table: s.table, backward: q.Backward, beyond: ">"}
+	if o.falls() {
 		o.beyond = "<"
 	}
 	return o
 }
 
+// falls reports whether values become less in the direction of reading.
+func (o *order) falls() bool { return o.Descending != o.backward }
+
+// nullsBehind reports whether NULLs lie behind all values in the direction of reading. Pages have
+// them last. Only where a column was NOT NULL once they stand where PostgreSQL puts them:
+// first in descending orders.
+func (o *order) nullsBehind() bool {
+	last := !o.Column.NotNull || !o.Descending
+	return last != o.backward
+}
+
 // alone reports whether nothing breaks ties: there are none among keys.
 func (o *order) alone() bool { return o.Column.Number == o.table.Key }
 
-// by returns what stands behind ORDER BY, for columns of from. NULLS LAST stands only where
-// there can be a NULL: an index in the column's plain order, read backwards, does not give it.
+// by returns what stands behind ORDER BY, for columns of from. Where NULLs stand is said only where
+// there can be any, and where PostgreSQL would have them elsewhere: an index in the column's plain
+// order, read backwards, does not give it.
 func (o *order) by(from string) string {
-	direction, last := "", ""
-	if o.Descending {
+	direction, nulls := "", ""
+	if o.falls() {
 		direction = " desc"
-		if !o.Column.NotNull {
-			last = " nulls last"
-		}
 	}
-	text := from + quote(o.Column) + direction + last
+	switch {
+	case o.Column.NotNull || o.nullsBehind() != o.falls(): // they are there by themselves
+	case o.nullsBehind():
+		nulls = " nulls last"
+	default:
+		nulls = " nulls first"
+	}
+	text := from + quote(o.Column) + direction + nulls
 	if !o.alone() {
 		text += ", " + from + o.key() + direction
 	}
@@ -229,12 +246,11 @@ func bytewise(c *listing.Column) string {
 	return quote(c)
 }
 
-// after returns the conditions on the rows behind a cursor, each of which an
-// index on (column, key) can answer. Behind a value in a column with NULLs there
-// are two: the greater values, and the NULLs.
+// after returns the conditions on the rows behind a cursor in the direction of reading, each of
+// which an index on (column, key) can answer. Behind a value in a column with NULLs there may be
+// two: the values beyond, and the NULLs; behind a NULL too: other NULLs, and the values.
 //
-// Somebody may have dropped a NOT NULL since. Then PostgreSQL has NULLs first in descending
-// orders, which is where pages show them, and last in the others.
+// Somebody may have dropped a NOT NULL since: see nullsBehind.
 func (s *statement) after(o *order, after listing.Null[listing.Key]) []string {
 	if !after.Valid {
 		return []string{""}
@@ -244,21 +260,22 @@ func (s *statement) after(o *order, after listing.Null[listing.Key]) []string {
 		return []string{column + " " + o.beyond + " " + s.value(o.Column, after.V.Value.V)}
 	}
 	key := s.value(s.table.KeyColumn(), after.V.Key)
-	none := column + " is null and " + o.key() + " " + o.beyond + " " + key
 	if !after.V.Value.Valid {
-		if o.Column.NotNull && o.Descending {
-			return []string{none, column + " is not null"}
+		parts := []string{column + " is null and " + o.key() + " " + o.beyond + " " + key}
+		if !o.nullsBehind() {
+			parts = append(parts, column+" is not null")
 		}
-		return []string{none}
+		return parts
 	}
-	beyond := "(" + column + ", " + o.key() + ") " + o.beyond + " (" + s.value(o.Column, after.V.Value.V) + ", " + key + ")"
+	parts := []string{"(" + column + ", " + o.key() + ") " + o.beyond + " (" + s.value(o.Column, after.V.Value.V) + ", " + key + ")"}
 	switch {
-	case o.Column.NotNull && o.Descending:
-		return []string{beyond}
+	case !o.nullsBehind():
 	case o.Column.NotNull:
-		return []string{beyond, column + " is null and " + s.mayBeNull(o.Column)}
+		parts = append(parts, column+" is null and "+s.mayBeNull(o.Column))
+	default:
+		parts = append(parts, column+" is null")
 	}
-	return []string{beyond, column + " is null"}
+	return parts
 }
 
 // mayBeNull asks the catalog whether the NOT NULL of a column was dropped. PostgreSQL

@@ -9,7 +9,7 @@ const (
 	facetSize  = 48  // bytes, one value of a summary
 )
 
-// pageJSON writes {"items": [...], "next": ...}.
+// pageJSON writes {"items": [...], "next": ..., "prev": ...}.
 func pageJSON(qs *listing.Queryset) []byte {
 	t, joins := qs.Query.Table, qs.Query.Joins()
 	b := make([]byte, 0, 256+memberSize*len(t.List)*len(qs.Items))
@@ -21,12 +21,17 @@ func pageJSON(qs *listing.Queryset) []byte {
 		b = appendRow(b, t, t.List, joins, &qs.Items[i])
 	}
 	b = append(b, `],"next":`...)
-	if next := qs.Next(); next != "" {
-		b = appendString(b, next)
-	} else {
-		b = append(b, "null"...)
-	}
+	b = appendAddress(b, qs.Next())
+	b = appendAddress(append(b, `,"prev":`...), qs.Prev())
 	return append(b, "}\n"...)
+}
+
+// appendAddress appends an address, or null for none.
+func appendAddress(b []byte, address string) []byte {
+	if address == "" {
+		return append(b, "null"...)
+	}
+	return appendString(b, address)
 }
 
 // rowJSON writes one row as its own page shows it.

@@ -126,6 +126,7 @@ func TestPageRoundTrip(t *testing.T) {
 		var got struct {
 			Items []property `json:"items"`
 			Next  *string    `json:"next"`
+			Prev  *string    `json:"prev"`
 		}
 		decode(t, body, &got)
 		if got.Items == nil || len(got.Items) != len(qs.Items) {
@@ -138,6 +139,9 @@ func TestPageRoundTrip(t *testing.T) {
 		}
 		if next := null(got.Next, word); next.V.Text != qs.Next() || next.Valid != (qs.Next() != "") {
 			t.Fatalf("next %+v, want %q", next, qs.Next())
+		}
+		if prev := null(got.Prev, word); prev.V.Text != qs.Prev() || prev.Valid != (qs.Prev() != "") {
+			t.Fatalf("prev %+v, want %q", prev, qs.Prev())
 		}
 	})
 }
@@ -161,6 +165,7 @@ func TestAnyRowRoundTrip(t *testing.T) {
 				var page struct {
 					Items []json.RawMessage `json:"items"`
 					Next  *string           `json:"next"`
+					Prev  *string           `json:"prev"`
 				}
 				decode(t, body, &page)
 				if len(page.Items) != len(qs.Items) {

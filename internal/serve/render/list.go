@@ -19,7 +19,8 @@ type listPage struct {
 	Clear   string  // address of the list without conditions
 	Sorts   []link
 	Items   []card
-	First   string // address of the first page, on later ones
+	First   string // address of the first page, on others
+	Prev    string // address of the page before, if there is one
 	Next    string // address of the next page, if there is one
 }
 
@@ -72,6 +73,9 @@ func listHTML(qs *listing.Queryset) []byte {
 	page.Description, page.Canonical, page.JSON = describe(q), address(q), "/v1/"+q.String()
 	if next, ok := qs.NextQuery(); ok {
 		page.Next = address(&next)
+	}
+	if prev, ok := qs.PrevQuery(); ok {
+		page.Prev = address(&prev)
 	}
 	if q.After.Valid {
 		to := first(q)
@@ -279,7 +283,7 @@ func parameters(q *listing.Query) url.Values {
 // first returns the query of the first page of the same list.
 func first(q *listing.Query) listing.Query {
 	f := *q
-	f.After = listing.Null[listing.Key]{}
+	f.After, f.Backward = listing.Null[listing.Key]{}, false
 	return f
 }
 

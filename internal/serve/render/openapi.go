@@ -374,7 +374,8 @@ func (a *tableAPI) schemas(t *listing.Table, singulars []string) string {
 		{a.Singular + "Page", closed("One page of a list.", object{
 			{"items", object{{"type", "array"}, {"maxItems", listing.MaxLimit}, {"items", object{{"$ref", "#/components/schemas/" + a.Singular + "Item"}}}}},
 			{"next", object{{"type", []string{"string", "null"}}, {"description", "The address of the page that follows, if one does."}}},
-		}, []string{"items", "next"})},
+			{"prev", object{{"type", []string{"string", "null"}}, {"description", "The address of the page before, if there is one."}}},
+		}, []string{"items", "next", "prev"})},
 		{a.Singular + "Summary", a.summarySchema(t)},
 	}
 	if len(list.Joins()) > 0 && isInner(t) {
