@@ -17,7 +17,7 @@ const (
 	MaxLimit      = 100
 	MaxInner      = 100  // rows of another table inside one row; further ones are not shown
 	MaxText       = 1024 // bytes of a query's canonical text
-	maxListValues = 20   // distinct values of one list
+	MaxListValues = 20   // distinct values of one list
 	maxValue      = 100  // bytes of one text value
 )
 
@@ -219,8 +219,8 @@ func (p *params) list(name string, c *Column) []Value {
 			if slices.Contains(list, value) {
 				continue
 			}
-			if list = append(list, value); len(list) > maxListValues {
-				p.fault(name, "must be at most %d values", maxListValues)
+			if list = append(list, value); len(list) > MaxListValues {
+				p.fault(name, "must be at most %d values", MaxListValues)
 				return nil
 			}
 		}

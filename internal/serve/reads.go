@@ -42,7 +42,10 @@ func (t tableRoutes) row(c echo.Context) error {
 func (t tableRoutes) listPage(c echo.Context) error {
 	values, faults := parseQuery(c.Request().URL.RawQuery)
 	q, more := t.table.ParsePage(values, listing.Lenient)
-	err := t.read(c, render.HTML, q, append(faults, more...))
+	if faults = append(faults, more...); len(faults) == 0 {
+		q = render.Entered(q)
+	}
+	err := t.read(c, render.HTML, q, faults)
 	if p, ok := err.(*problem); ok && p.status == http.StatusBadRequest {
 		p.entered = values
 	}

@@ -26,8 +26,8 @@ func conditions(q *listing.Query) []condition {
 			all = slices.Insert(all, 0, condition{"“" + c.Text + "”", slices.Delete(slices.Clone(q.Filter), i, i+1)})
 		case description.AnyOf, description.Contains:
 			column := columnOf(q.Table, p)
-			for j, v := range c.Values {
-				all = append(all, condition{valueWords(q.Table, column, v), withoutValue(q.Filter, i, j)})
+			for _, alike := range printedAlike(q.Table, column, c.Values) {
+				all = append(all, condition{valueWords(q.Table, column, alike[0]), withoutValues(q.Filter, i, alike)})
 			}
 		case description.BBox:
 			all = append(all, condition{"inside a map area", slices.Delete(slices.Clone(q.Filter), i, i+1)})
@@ -53,14 +53,28 @@ func columnOf(t *listing.Table, p *description.Parameter) *listing.Column {
 	return &element
 }
 
-// withoutValue returns a copy of a filter without one value of one of its lists.
-func withoutValue(f listing.Filter, condition, value int) listing.Filter {
+// printedAlike returns values in groups that pages print alike, such as ELK_GROVE and Elk Grove.
+func printedAlike(t *listing.Table, c *listing.Column, values []listing.Value) (groups [][]listing.Value) {
+	at := map[string]int{}
+	for _, v := range values {
+		text := printed(t, c, v)
+		if n, there := at[text]; there {
+			groups[n] = append(groups[n], v)
+			continue
+		}
+		at[text] = len(groups)
+		groups = append(groups, []listing.Value{v})
+	}
+	return groups
+}
+
+// withoutValues returns a copy of a filter without some values of one of its lists.
+func withoutValues(f listing.Filter, condition int, values []listing.Value) listing.Filter {
 	f = slices.Clone(f)
 	c := &f[condition]
-	if len(c.Values) == 1 {
+	if c.Values = slices.DeleteFunc(slices.Clone(c.Values), func(v listing.Value) bool { return slices.Contains(values, v) }); len(c.Values) == 0 {
 		return slices.Delete(f, condition, condition+1)
 	}
-	c.Values = slices.Delete(slices.Clone(c.Values), value, value+1)
 	return f
 }
 
@@ -116,14 +130,14 @@ func heading(q *listing.Query) string {
 	for i := range q.Filter {
 		c := &q.Filter[i]
 		if p := &t.Parameters[c.Parameter]; p.Kind == description.AnyOf && p.Column == column {
-			for _, v := range c.Values {
-				places = append(places, printed(t, &t.Columns[column], v))
+			for _, alike := range printedAlike(t, &t.Columns[column], c.Values) {
+				places = append(places, printed(t, &t.Columns[column], alike[0]))
 			}
 		}
 	}
 	const shown = 3
 	if more := len(places) - shown; more > 0 {
-		places = append(places[:shown], counted(grouped(string(appendInt(nil, int64(more)))), "other places"))
+		places = append(places[:shown], counted(localeOf(t.Site).grouped(string(appendInt(nil, int64(more)))), "other places"))
 	}
 	if len(places) == 0 {
 		return noun

@@ -31,8 +31,8 @@ func TagOf(files ...fs.FS) string { return tagOf(files...) }
 var (
 	Name           = name
 	Words          = words
-	Money          = money
-	Grouped        = grouped
+	Money          = newLocale("en-US").money
+	Grouped        = newLocale("en-US").grouped
 	Singular       = singular
 	ParameterWords = parameterWords
 	AssetURL       = assetURL

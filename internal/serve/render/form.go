@@ -15,6 +15,9 @@ import (
 type form struct {
 	Action string // address of the list
 	Many   string // what the list's rows are called
+	Locale string // how numbers are written
+	Most   int    // how many values a list may have
+	Facets string // address of the summary that has the values to choose from
 	Groups []group
 	Limit  field
 	Kept   []field // what the form keeps but does not show
@@ -63,11 +66,15 @@ type fields struct {
 }
 
 // newForm returns the form that shows the given parameters and what is wrong with them.
-func newForm(t *listing.Table, values url.Values, faults []listing.Fault) form {
+func newForm(t *listing.Table, filter listing.Filter, values url.Values, faults []listing.Fault) form {
 	f := fields{t, values, faults, make(map[string]bool)}
 	all := listing.Query{Table: t, Limit: listing.DefaultLimit}
+	summary := listing.Query{Table: t, Kind: listing.SummaryKind, Filter: filter}
 	made := form{
 		Action: address(&all),
+		Locale: t.Site.Description.Site.Locale,
+		Most:   listing.MaxListValues,
+		Facets: "/v1/" + summary.String(),
 		Many:   called(t),
 		Groups: f.groups(),
 		Limit:  f.one("limit", "Per page", strconv.Itoa(listing.DefaultLimit), "50", "100"),

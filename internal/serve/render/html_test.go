@@ -295,7 +295,7 @@ func TestWording(t *testing.T) {
 			t.Errorf("%q reads %q, want %q", c.from, got, c.to)
 		}
 	}
-	if got := render.Money("CHF", "1500"); got != "CHF 1,500" {
+	if got := render.Money("CHF", "1500"); got != "CHF\u00a01,500" {
 		t.Errorf("Swiss francs read %q", got)
 	}
 }

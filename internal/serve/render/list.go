@@ -2,6 +2,7 @@ package render
 
 import (
 	"net/url"
+	"slices"
 
 	"github.com/freshlist/freshlist/internal/description"
 	"github.com/freshlist/freshlist/internal/listing"
@@ -17,6 +18,7 @@ type listPage struct {
 	Totals  *totals // none for a bad request
 	Chips   []link  // the conditions, each linked to the same list without it
 	Clear   string  // address of the list without conditions
+	Words   bool    // words are searched for
 	Sorts   []link
 	Items   []card
 	First   string // address of the first page, on others
@@ -64,12 +66,13 @@ func listHTML(qs *listing.Queryset) []byte {
 		Heading:  heading(q),
 		One:      singular(called(t)),
 		Many:     called(t),
-		Form:     newForm(t, parameters(q), nil),
+		Form:     newForm(t, q.Filter, parameters(q), nil),
 		Totals:   newTotals(q),
 		Chips:    chips(q),
 		Clear:    address(&listing.Query{Table: t, Sort: q.Sort, Limit: q.Limit}),
 		Sorts:    sorts(q),
 	}
+	page.Words = slices.ContainsFunc(q.Filter, func(c listing.Condition) bool { return t.Parameters[c.Parameter].Kind == description.Words })
 	page.Description, page.Canonical, page.JSON = describe(q), address(q), "/v1/"+q.String()
 	if next, ok := qs.NextQuery(); ok {
 		page.Next = address(&next)
@@ -92,7 +95,7 @@ func faultyFormHTML(p Problem) []byte {
 	page := listPage{
 		document: newDocument(p.Table.Site, "Check the filters"),
 		Heading:  "Check the filters",
-		Form:     newForm(p.Table, p.Entered, p.Faults),
+		Form:     newForm(p.Table, nil, p.Entered, p.Faults),
 	}
 	page.NoIndex = true
 	return execute("list", page)
@@ -126,7 +129,7 @@ func newCard(q *listing.Query, r *listing.Row) card {
 		switch v := r.Values[n]; {
 		case r.Null(n), spoken(t, c), isPicture(c):
 		case n == t.Newest && isTime(c):
-			made.Day, made.Instant = date(c, v), machineTime(c, v)
+			made.Day, made.Instant = date(t, c, v), machineTime(c, v)
 		case isText(c):
 			if v.Text != "" || c.Form.InNumber() {
 				made.Texts = append(made.Texts, link{Text: printed(t, c, v), Href: sameValue(first(q), n, v)})

@@ -42,7 +42,7 @@ func printed(t *listing.Table, c *listing.Column, v listing.Value) string {
 			return quantity(t, c, v)
 		}
 	case listing.Day, listing.Moment, listing.Instant:
-		return moment(c, v)
+		return moment(t, c, v)
 	case listing.JSON:
 		return plainJSON(v.Text)
 	}
@@ -103,56 +103,15 @@ func quantity(t *listing.Table, c *listing.Column, v listing.Value) string {
 		if c.Form == listing.Decimal {
 			digits = string(listing.AppendDecimal(nil, v.Number, c.Scale))
 		}
-		return money(t.Site.Description.Site.Currency, digits)
+		return localeOf(t.Site).money(t.Site.Description.Site.Currency, digits)
 	case c.Unit != "":
-		return grouped(digits) + " " + c.Unit
+		return localeOf(t.Site).grouped(digits) + " " + c.Unit
 	}
 	return digits
 }
 
 // symbols are those of currencies that are known by one, in front of the amount.
 var symbols = map[string]string{"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "INR": "₹"}
-
-// money writes an amount in a currency: $1,234,567, with cents only if there are any.
-func money(currency, digits string) string {
-	if rest, negative := strings.CutPrefix(digits, "-"); negative {
-		return "-" + money(currency, rest)
-	}
-	whole, cents, _ := strings.Cut(digits, ".")
-	if strings.Trim(cents, "0") == "" {
-		digits = whole
-	}
-	if digits == "" || digits[0] < '0' || digits[0] > '9' { // NaN, Infinity
-		return digits
-	}
-	symbol, known := symbols[currency]
-	if !known {
-		symbol = currency + " "
-	}
-	return symbol + grouped(digits)
-}
-
-// grouped writes a number in digits with a comma before every three before its point.
-func grouped(digits string) string {
-	if rest, negative := strings.CutPrefix(digits, "-"); negative {
-		return "-" + grouped(rest)
-	}
-	whole, rest, fraction := strings.Cut(digits, ".")
-	if strings.Trim(whole, "0123456789") != "" {
-		return digits // no digits, or with an exponent
-	}
-	var b strings.Builder
-	for i, d := range whole {
-		if i > 0 && (len(whole)-i)%3 == 0 {
-			b.WriteByte(',')
-		}
-		b.WriteRune(d)
-	}
-	if fraction {
-		b.WriteByte('.')
-	}
-	return b.String() + rest
-}
 
 // counted writes a number and its noun: 1 bedroom, 3 bedrooms.
 func counted(number, many string) string {
@@ -185,20 +144,20 @@ func One(t *listing.Table) string { return singular(Many(t)) }
 func Many(t *listing.Table) string { return strings.NewReplacer("_", " ", "-", " ").Replace(t.Name) }
 
 // date writes the day of a time: May 15, 2008. Before the year 1 it is March 15, 44 BC.
-func date(c *listing.Column, v listing.Value) string {
+func date(t *listing.Table, c *listing.Column, v listing.Value) string {
 	if !listing.Finite(v.Number) {
 		return c.Spell(v)
 	}
-	t := timeOf(c, v)
-	if year := t.Year(); year < 1 {
-		return t.Format("January 2, ") + strconv.Itoa(1-year) + " BC"
+	at, layout := timeOf(c, v), localeOf(t.Site).day
+	if year := at.Year(); year < 1 {
+		at, layout = at.AddDate(1-2*year, 0, 0), layout+" BC"
 	}
-	return t.Format("January 2, 2006")
+	return at.Format(layout)
 }
 
 // moment writes a time: its day, and its time of day unless only the date is shown.
-func moment(c *listing.Column, v listing.Value) string {
-	text := date(c, v)
+func moment(t *listing.Table, c *listing.Column, v listing.Value) string {
+	text := date(t, c, v)
 	if c.Form == listing.Day || c.Show == showDate || !listing.Finite(v.Number) {
 		return text
 	}

@@ -69,6 +69,7 @@ func TestPages(t *testing.T) {
 		"without JavaScript": withoutJavaScript,
 		"without summary":    withoutSummary,
 		"faulty form":        faultyForm,
+		"many boxes":         manyBoxes,
 		"readable":           readable,
 	} {
 		t.Run(name, func(t *testing.T) { test(open(t, c, base)) })
@@ -142,6 +143,41 @@ func withoutJavaScript(b *tab) {
 	b.says("h1", "4-bed Residential in Elk Grove")
 	b.follow(func() { b.click(".trail a:nth-of-type(2)") })
 	b.at("/?city=ELK_GROVE")
+
+	b.visit("/")
+	b.fill("city", "Elk Grove") // as the page prints it
+	b.follow(func() { b.click("form button") })
+	b.says("h1", "Properties in Elk Grove")
+	if n := len(b.texts(".card")); n != 20 {
+		b.Errorf("%d homes in Elk Grove", n)
+	}
+	b.list(".chips a", "Remove filter:\nElk Grove\n×", "Clear all")
+	first := b.texts(".card a")
+	b.follow(func() { b.click(".pager .next") })
+	b.follow(func() { b.click(".pager [rel=prev]") })
+	if !slices.Equal(b.texts(".card a"), first) || len(b.texts(".pager [rel=prev]")) != 0 {
+		b.Errorf("the page before the second is not the first: %s", b.target())
+	}
+}
+
+// manyBoxes: a form offers no box that its own request would be refused for.
+func manyBoxes(b *tab) {
+	b.visit("/")
+	b.until("document.querySelector('[data-facet=by_city] .check')")
+	b.run("[...document.querySelectorAll('[data-facet=by_city] input')].slice(0, 20).forEach((box) => box.click())", nil)
+	free := "document.querySelectorAll('[data-facet=by_city] input:not(:disabled)').length"
+	var n int
+	if b.run(free, &n); n != 20 {
+		b.Errorf("%d boxes can be chosen or given up", n)
+	}
+	b.says("[data-facet=by_city] .hint", "At most 20 can be chosen.")
+	b.run("document.querySelector('[data-facet=by_city] input').click()", nil)
+	if b.run(free, &n); n != 37 {
+		b.Errorf("%d boxes can be chosen when one is given up", n)
+	}
+	b.run("document.querySelector('[data-facet=by_city] input').click()", nil)
+	b.follow(func() { b.click("form button") })
+	b.says("h1", "Properties in Antelope, Auburn, Cameron Park and 17 other places")
 }
 
 // withoutSummary: a page whose summary cannot be had is as one without JavaScript.
@@ -168,6 +204,28 @@ func faultyForm(b *tab) {
 	b.follow(func() { b.click("form button") })
 	b.at("/?max_area=1")
 	b.says(".empty p", "No property matches all of these filters.")
+
+	b.visit("/?city=ELK_GROVE,GALT&min_price=much") // the boxes are there, as they were chosen
+	b.until("document.querySelector('[data-facet=by_city] .check')")
+	b.until("document.querySelector('[name=min_bedrooms]').innerText.includes('(')")
+	var chosen []string
+	b.run("[...document.querySelectorAll('[data-facet=by_city] :checked')].map((box) => box.parentElement.firstChild.nextSibling.data)", &chosen)
+	if !slices.Equal(chosen, []string{"Elk Grove", "Galt"}) {
+		b.Errorf("the chosen cities are %q", chosen)
+	}
+	var many []string
+	for c := 'A'; c <= 'U'; c++ {
+		many = append(many, string(c))
+	}
+	b.visit("/?city=" + strings.Join(many, ","))
+	b.until("document.querySelector('[data-facet=by_city] .check')")
+	b.says("[data-facet=by_city] .hint", "21 are chosen. At most 20 can be chosen.")
+	b.says("#f-city .fault", "Must be at most 20 values")
+	b.click(".faults a")
+	b.run("document.querySelector(':target').id", &many[0])
+	if many[0] != "f-city" {
+		b.Errorf("the fault leads to %q", many[0])
+	}
 }
 
 // readable: every page can be read, on a narrow screen without scrolling sideways, and in
@@ -178,7 +236,10 @@ func readable(b *tab) {
 		b.do("Emulation.setEmulatedMedia", map[string]any{
 			"features": []map[string]string{{"name": "prefers-color-scheme", "value": scheme}},
 		})
-		for _, target := range []string{"/", "/?city=FOLSOM&min_price=1", "/?min_price=x", "/properties/1", "/properties/99"} {
+		for _, target := range []string{
+			"/", "/?city=FOLSOM&min_price=1", "/?min_price=x",
+			"/?city=LLANFAIRPWLLGWYNGYLLGOGERYCH&property_type=Floccinaucinihilipilification&q=Donaudampfschifffahrtsgesellschaft",
+			"/properties/1", "/properties/99"} {
 			b.visit(target)
 			var wide int
 			b.run("document.documentElement.scrollWidth", &wide)

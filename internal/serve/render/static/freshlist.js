@@ -23,10 +23,14 @@
 		}
 	});
 
+	// A page that shows a bad request again has no totals, but a form.
 	const totals = document.querySelector("[data-totals]");
-	if (!totals) return;
+	const form = document.querySelector(".filters form");
+	if (!form) return;
 
-	const address = totals.dataset.totals;
+	const address = form.dataset.facets;
+	const locale = `${form.dataset.locale}-u-nu-latn`;
+	const most = Number(form.dataset.most); // values of one list
 	const answers = new Map();
 	const summaryAt = (url) => {
 		if (!answers.has(url)) answers.set(url, ask(url));
@@ -51,15 +55,15 @@
 	function amount(value) {
 		const { currency, unit } = totals.dataset;
 		if (typeof value !== "number") return String(value); // NaN
-		if (currency) return value.toLocaleString("en-US", { style: "currency", currency, maximumFractionDigits: 0 });
-		const number = value.toLocaleString("en-US");
+		if (currency) return value.toLocaleString(locale, { style: "currency", currency, maximumFractionDigits: 0 });
+		const number = value.toLocaleString(locale);
 		return unit ? `${number} ${unit}` : number;
 	}
 
 	function showTotals(summary) {
 		const { row, rows, stat } = totals.dataset;
 		const number = document.createElement("b");
-		number.textContent = summary.count.toLocaleString("en-US");
+		number.textContent = summary.count.toLocaleString(locale);
 		totals.append(number, ` ${summary.count === 1 ? row : rows}`);
 		const range = stat === undefined ? null : summary[stat];
 		if (range === null || range.min === null) return;
@@ -70,13 +74,16 @@
 		);
 	}
 
-	// A text field for a list becomes a choice of its values.
+	// A text field for a list becomes a choice of its values. Values that are printed alike are
+	// one choice: that which occurs.
 	function offer(group, facets) {
 		const text = printed[group.dataset.show] ?? ((value) => value);
 		const field = group.querySelector(".field");
 		const input = field.querySelector("input");
-		const chosen = items(input.value).filter((v) => v !== "");
 		const counts = new Map(facets.filter((f) => f.value !== null).map((f) => [String(f.value), f.count]));
+		const shown = new Set([...counts.keys()].map(text));
+		const given = input.value.split(",").filter((v) => v !== "");
+		const chosen = given.filter((v) => counts.has(v) || !shown.has(text(v)));
 		const others = [...counts.keys()].filter((v) => askable(v) && !chosen.includes(v));
 		const values = [...chosen, ...others];
 		if (values.length === 0) return;
@@ -86,20 +93,47 @@
 		legend.textContent = field.querySelector("label").textContent;
 		const list = document.createElement("div");
 		list.className = "checks";
+		const isChosen = (v) => chosen.includes(v) || given.some((g) => text(g) === text(v));
 		for (const value of values) {
 			const box = document.createElement("input");
-			Object.assign(box, { type: "checkbox", name: input.name, value: item(value), checked: chosen.includes(value) });
+			Object.assign(box, { type: "checkbox", name: input.name, value, checked: isChosen(value) });
 			list.append(checkLabel(box, text(value), counts.get(value) ?? 0));
 		}
 		set.append(legend, list);
 		group.prepend(set);
 
-		if (facets.length < mostFacets) {
+		const whole = facets.length < mostFacets;
+		if (whole) {
+			const fault = field.querySelector(".fault");
+			if (fault) legend.after(fault);
+			for (const attribute of ["aria-invalid", "aria-describedby"]) {
+				if (input.hasAttribute(attribute) && fault) set.setAttribute(attribute, input.getAttribute(attribute));
+			}
+			set.id = input.id;
 			field.remove();
 		} else {
 			input.value = "";
 			field.querySelector("label").textContent = `Another ${legend.textContent.toLowerCase()}`;
 		}
+		limit(set, list);
+	}
+
+	// A request may have so many values of a list, and no more: boxes beyond cannot be chosen until
+	// another is given up.
+	function limit(set, list) {
+		const boxes = [...list.querySelectorAll("input")];
+		if (boxes.length <= most) return;
+		const note = document.createElement("p");
+		note.className = "hint";
+		note.setAttribute("role", "status");
+		const check = () => {
+			const count = boxes.filter((b) => b.checked).length;
+			for (const b of boxes) b.disabled = count >= most && !b.checked;
+			note.textContent = count < most ? "" : `${count > most ? `${count} are chosen. ` : ""}At most ${most} can be chosen.`;
+		};
+		set.addEventListener("change", check);
+		set.append(note);
+		check();
 	}
 
 	const mostFacets = 100; // a summary names no more values of a column
@@ -114,7 +148,7 @@
 		label.className = "check";
 		const number = document.createElement("span");
 		number.className = "count";
-		number.textContent = count.toLocaleString("en-US");
+		number.textContent = count.toLocaleString(locale);
 		label.append(box, text, number);
 		return label;
 	}
@@ -136,7 +170,7 @@
 			for (const value of values) {
 				const left = facets.filter((f) => typeof f.value === "number" && (least ? f.value >= value : f.value <= value));
 				const count = left.reduce((sum, f) => sum + f.count, 0);
-				option(String(value), `${value} (${count.toLocaleString("en-US")})`);
+				option(String(value), `${value} (${count.toLocaleString(locale)})`);
 			}
 			if (!values.includes(Number(input.value)) && input.value !== "") option(input.value, input.value);
 			input.replaceWith(select);
@@ -161,16 +195,18 @@
 	};
 
 	const quietly = (what) => what.catch((fault) => console.warn("summary:", fault));
-	quietly(summaryAt(address).then(showTotals));
-	// The page has changed while it is open. The summary is another answer, purged at about the same time.
-	let asking = 0;
-	document.addEventListener("freshlist:changed", () => {
-		clearTimeout(asking);
-		asking = setTimeout(() => quietly(ask(address).then((summary) => {
-			totals.replaceChildren();
-			showTotals(summary);
-		})), 250);
-	});
+	if (totals) {
+		quietly(summaryAt(address).then(showTotals));
+		// The page has changed while it is open. The summary is another answer, purged at about the same time.
+		let asking = 0;
+		document.addEventListener("freshlist:changed", () => {
+			clearTimeout(asking);
+			asking = setTimeout(() => quietly(ask(address).then((summary) => {
+				totals.replaceChildren();
+				showTotals(summary);
+			})), 250);
+		});
+	}
 	for (const group of document.querySelectorAll("[data-facet]")) {
 		const names = [...group.querySelectorAll("input")].map((input) => input.name);
 		const show = group.matches("fieldset") ? offerBounds : offer;
