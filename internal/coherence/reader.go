@@ -120,7 +120,7 @@ func (r *reader) judge(v *view, response *http.Response, body []byte, sent, answ
 		fault = fmt.Sprintf("%s, asked at %v for %v, %s (%s)", v.path,
 			time.Duration(sent), time.Duration(answered-sent), fault, how)
 	}
-	r.tally.add(verdict, strings.Contains(how, "; hit"), after >= 0, fault)
+	r.tally.add(verdict, strings.Contains(how, "; hit") && !strings.Contains(how, "moment; hit"), after >= 0, fault)
 }
 
 func (c *tally) add(v verdict, hit, token bool, fault string) {

@@ -185,6 +185,25 @@ var guards = []Mutant{
 	{"read/who joins keeps the answer", []Edit{{readthrough + "share.go", "	a.Until, a.Origin = time.Time{}, nil\n", ""}},
 		"./internal/serve/readthrough", "WhoJoins"},
 
+	// Answers that are fresh by their time alone.
+	{"moment/noted after the read", []Edit{{"internal/rediscache/moment.go", "tokenWidth, m.noted)", "tokenWidth, m.noted+m.bound.Microseconds()/2)"}},
+		"./internal/serve/readthrough", "AMomentIsOfBefore"},
+	{"moment/past its end", []Edit{{scripts + "moment.lua", "noted <= now and now < noted + ARGV[3]", "noted <= now"}},
+		"./internal/rediscache", "Moment"},
+	{"moment/of another origin", []Edit{{"internal/rediscache/moment.go", "sha256.Sum256([]byte(origin))", "sha256.Sum256(nil)"}},
+		"./internal/rediscache", "Moment"},
+	{"moment/made by all", []Edit{{scripts + "moment.lua", "  return {'HELD'}\n", ""}},
+		"./internal/rediscache", "Moment"},
+	{"moment/for a token", []Edit{{readthrough + "moment.go", "	if req.sharesNone() {\n		return \"\"\n	}\n", ""}},
+		"./internal/serve/readthrough", "ATokenSharesNoMoment"},
+
+	{"moment/of another server", []Edit{{readthrough + "moment.go", "from == server", "true"}},
+		"./internal/serve/readthrough", "AMomentIsOfTheServer"},
+	{"moment/of hidden rows", []Edit{{readthrough + "origin.go", " || p.hidden", ""}, {readthrough + "moment.go", "from == server", "true"}},
+		"./internal/serve/readthrough", "NoMomentUnderRowSecurity"},
+	{"moment/after its right", []Edit{{scripts + "keep_moment.lua", "  return {'NOLEASE'}\n", ""}},
+		"./internal/rediscache", "AMomentOfNoRight"},
+
 	// What processes must agree on.
 	{"beat/past its end", []Edit{{"internal/rediscache/beat.go", " || !beat.validAt(now.UnixMicro())", ""}},
 		"./internal/rediscache", "Beat"},

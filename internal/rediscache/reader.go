@@ -32,12 +32,13 @@ type Reader struct {
 	calls   coalescers[*redis.Cmd]
 }
 
-type readerScripts struct{ acquire, fill, storeView, release script }
+type readerScripts struct{ acquire, fill, storeView, release, moment, keepMoment script }
 
 // NewReader returns a Reader for values of one build (16 hexadecimal digits).
 func NewReader(rdb redis.UniversalClient, space rediskey.Space, build string, limits Limits) *Reader {
 	r := &Reader{servers: serversOf(rdb, space), space: space, build: build, limits: limits, scripts: readerScripts{
 		acquire: plain("acquire"), fill: plain("fill"), storeView: plain("store_view"), release: plain("release"),
+		moment: plain("moment"), keepMoment: plain("keep_moment"),
 	}}
 	r.lookups.create = func(rdb *redis.Client) *coalescer[*lookup] {
 		return newCoalescer(runtime.GOMAXPROCS(0), maxLookups, rdb.Options().ReadTimeout, func(ctx context.Context, lookups []*lookup) error {

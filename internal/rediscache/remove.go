@@ -53,7 +53,7 @@ func (r *Remover) remove(ctx context.Context, p int, queries []string) (removed 
 	if err != nil {
 		return 0, err
 	}
-	stems := r.space.EntryStems(p)
+	stems := append(r.space.EntryStems(p), r.space.MomentStems(p)...)
 	args := []any{r.servers.publish(), r.space.Purged(p), len(stems)}
 	for _, stem := range stems {
 		args = append(args, stem)

@@ -47,6 +47,16 @@ func (s Space) Lease(query string) string {
 	return s.of(s.Partition(query), "lease:"+query)
 }
 
+// Moment names the view of a query that is kept for its time alone, in one format.
+func (s Space) Moment(format, query string) string {
+	return s.of(s.Partition(query), "moment:"+format+":"+query)
+}
+
+// MomentLease names the right to make the next one.
+func (s Space) MomentLease(format, query string) string {
+	return s.of(s.Partition(query), "moment-lease:"+format+":"+query)
+}
+
 // Live names a partition's sorted set of live queries by registration number.
 func (s Space) Live(partition int) string { return s.of(partition, "live") }
 
@@ -76,6 +86,16 @@ func (s Space) EntryStems(partition int) []string {
 	stems := []string{s.of(partition, "queryset:"), s.of(partition, "lease:")}
 	for _, format := range Formats {
 		stems = append(stems, s.of(partition, "view:"+format+":"))
+	}
+	return stems
+}
+
+// MomentStems returns what the names of one query's moments, and of the rights to make them, begin
+// with, in one partition.
+func (s Space) MomentStems(partition int) []string {
+	var stems []string
+	for _, format := range Formats {
+		stems = append(stems, s.of(partition, "moment:"+format+":"), s.of(partition, "moment-lease:"+format+":"))
 	}
 	return stems
 }

@@ -41,6 +41,7 @@ type API struct {
 	registry
 	DatabaseReads    Counter // reads of listings that PostgreSQL answered or refused
 	TokenReads       Counter // questions to PostgreSQL for requests with a Consistency-Token
+	Moments          Counter // answers that are fresh by their time alone
 	UnassignedTokens Counter // requests whose token PostgreSQL has not given out
 	Streams          Gauge   // open streams of changes
 	StreamsRefused   Counter // because as many were open as may be
@@ -69,6 +70,7 @@ func NewAPI() *API {
 	m.gauge(&m.Streams, "freshlist_streams", "Open streams of changes.")
 	m.counter(&m.StreamsRefused, "freshlist_streams_refused_total", "Streams of changes that were refused, since WATCH_MAX were open.")
 	m.counter(&m.StreamReads, "freshlist_stream_reads_total", "Reads of answers for streams of changes: one for all streams of an answer.")
+	m.counter(&m.Moments, "freshlist_moments_total", "Answers that were fresh by their time alone, while nothing proved what is cached.")
 	for digit := 2; digit < len(m.answers); digit++ {
 		m.counter(&m.answers[digit], "freshlist_http_answers_total", "Answers by class of status.",
 			"class", string(rune('0'+digit))+"xx")

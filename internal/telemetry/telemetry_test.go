@@ -113,6 +113,7 @@ func TestNames(t *testing.T) {
 			`freshlist_http_answers_total{class="3xx"}`,
 			`freshlist_http_answers_total{class="4xx"}`,
 			`freshlist_http_answers_total{class="5xx"}`,
+			`freshlist_moments_total`,
 			`freshlist_stream_reads_total`,
 			`freshlist_streams`,
 			`freshlist_streams_refused_total`,

@@ -126,6 +126,13 @@ func (g *Gate) ReadWithOrigin(ctx context.Context, q listing.Query) (listing.Que
 	return qs, epoch, err
 }
 
+// ReadWithServer is that of the Source.
+func (g *Gate) ReadWithServer(ctx context.Context, q listing.Query) (listing.Queryset, string, error) {
+	qs, server, err := g.Source.ReadWithServer(ctx, q)
+	g.hold(q)
+	return qs, server, err
+}
+
 func (g *Gate) hold(q listing.Query) {
 	h := &PausedRead{q, make(chan struct{})}
 	g.Reads <- h

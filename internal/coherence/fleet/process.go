@@ -131,7 +131,8 @@ func (p *Process) Metric(name string) float64 {
 // Hit tells whether an answer came from the cache, by its own Cache-Status: as it
 // was, or rendered from a cached queryset.
 func Hit(response *http.Response) bool {
-	return strings.Contains(response.Header.Get("Cache-Status"), "; hit")
+	status := response.Header.Get("Cache-Status")
+	return strings.Contains(status, "; hit") && !strings.Contains(status, "moment; hit")
 }
 
 // Log returns all that the process has logged.

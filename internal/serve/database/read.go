@@ -58,11 +58,19 @@ func noOrigin(*statement) string { return "null::text" }
 // is looked at in the snapshot of the reading statement.
 func ownOrigin(s *statement) string {
 	return "case when not " + s.rowSecurity() + " then " +
-		"freshlist.epoch() || ' ' || extract(epoch from pg_postmaster_start_time())" +
-		" || ' ' || (select system_identifier from pg_control_system())" +
-		" || '/' || (select oid from pg_database where datname = current_database())" +
-		" || ' ' || freshlist.described() end"
+		"freshlist.epoch() || ' ' || " + startAndDatabase + " || ' ' || freshlist.described() end"
 }
+
+// server says when the server started and which database it is, unless policies have decided
+// which rows are seen. It needs nothing of freshlist in the database.
+func server(s *statement) string {
+	return "case when not " + s.rowSecurity() + " then " + startAndDatabase + " end"
+}
+
+// startAndDatabase is SQL for when the server started, and which database of which cluster this is.
+const startAndDatabase = "extract(epoch from pg_postmaster_start_time())" +
+	" || ' ' || (select system_identifier from pg_control_system())" +
+	" || '/' || (select oid from pg_database where datname = current_database())"
 
 // rowSecurity asks whether policies decide which rows of any of the statement's tables this role
 // sees.
@@ -106,6 +114,13 @@ func (r *Reader) ReadWithOrigin(ctx context.Context, q listing.Query) (listing.Q
 		err = withoutEpoch(err)
 	}
 	return qs, origin, err
+}
+
+// ReadWithServer returns the rows of q and, out of the same snapshot, when the server started and
+// which database it is, with a space between them; empty if policies have decided which rows this
+// role sees. It needs nothing of freshlist in the database but the table.
+func (r *Reader) ReadWithServer(ctx context.Context, q listing.Query) (listing.Queryset, string, error) {
+	return r.read(ctx, q, server)
 }
 
 // read tries a second time if the first connection turns out to be a stale one:

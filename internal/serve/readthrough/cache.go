@@ -4,7 +4,7 @@
 // It is the reader's half of the protocol. A value is served only with a valid beat that was
 // read together with it. What is read from the database is stored only under a lease that
 // was taken before. Without a valid beat (no invalidator, no Redis) it reads the database
-// and stores nothing: slower, never wrong.
+// and stores nothing that would need a proof: slower, never wrong.
 package readthrough
 
 import (
@@ -30,6 +30,9 @@ type Source interface {
 	// is, and the identity of the epoch's description, with a space between them, or nothing; the error
 	// is database.ErrNoEpoch if it has no epoch.
 	ReadWithOrigin(ctx context.Context, q listing.Query) (listing.Queryset, string, error)
+	// ReadWithServer returns besides of which server the data is: when it started and which database it
+	// is, with a space between them, or nothing if the data is not everybody's.
+	ReadWithServer(ctx context.Context, q listing.Query) (listing.Queryset, string, error)
 	// ServerState says which server this is, and in which state; whether it hides rows is said of
 	// the tables of a site.
 	ServerState(ctx context.Context, site *listing.Site) (database.ServerState, error)
@@ -224,12 +227,12 @@ func (c *Cache) miss(ctx context.Context, req Request, query string, begun time.
 	return c.share(ctx, req.key("load", query), begun, load)
 }
 
-// bypass reads the database and stores nothing, once for all requests of this
-// process that ask for the same at about the same time.
+// bypass answers without what is cached, once for all requests of this process that ask for the
+// same at about the same time.
 func (c *Cache) bypass(ctx context.Context, req Request, begun time.Time, why cachestate.Reason) (Answer, error) {
 	c.Metrics.Cache(telemetry.View, telemetry.Bypass).Inc()
 	c.Metrics.Bypass(why).Inc()
-	read := func(ctx context.Context) (Answer, error) { return c.read(ctx, req, statusBypass(why)) }
+	read := func(ctx context.Context) (Answer, error) { return c.unproved(ctx, req, why) }
 	if req.sharesNone() {
 		return read(ctx)
 	}

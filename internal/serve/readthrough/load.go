@@ -68,17 +68,17 @@ func (c *Cache) attempt(ctx context.Context, req Request, query string) (Answer,
 		return Answer{}, err
 	case errors.Is(err, rediscache.ErrFull):
 		c.Metrics.Cache(telemetry.Queryset, telemetry.Miss).Inc()
-		return c.read(ctx, req, statusMiss)
+		return c.moment(ctx, req, statusMiss)
 	case err == nil || errors.Is(err, rediscache.ErrNoFence):
 		return c.uncached(ctx, req, cachestate.NoBeat)
 	}
 	return c.uncached(ctx, req, reasonOfRedis(err))
 }
 
-// uncached reads the database for a request that has found Redis in order until now.
+// uncached answers a request that has found Redis in order until now, without what is cached.
 func (c *Cache) uncached(ctx context.Context, req Request, why cachestate.Reason) (Answer, error) {
 	c.countUncached(why)
-	return c.read(ctx, req, statusBypass(why))
+	return c.unproved(ctx, req, why)
 }
 
 func (c *Cache) countUncached(why cachestate.Reason) {

@@ -45,6 +45,9 @@ func (o *Origin) describedBy(site *listing.Site) bool {
 	return o.epoch == "" || o.description == site.Identity
 }
 
+// on names the server and the database alone.
+func (o *Origin) on() string { return o.server + " " + o.database }
+
 // of reports whether a beat speaks of the origin.
 func (o *Origin) of(b *rediscache.Beat) bool {
 	return o.epoch == b.Epoch && o.server == b.Server && o.database == b.Database
@@ -55,12 +58,22 @@ type knownOrigin struct {
 	origin  *Origin           // nil: nothing, in doubt
 	reason  cachestate.Reason // not OK: nothing of this database may be cached
 	asked   time.Time         // before PostgreSQL was
+	hidden  bool              // rows of it may be hidden from this role
 	doubted bool              // not before two new sessions agree is anything believed
 	renewed time.Time         // when sessions were last renewed for a doubt
 }
 
 // trusted reports whether a beat of the origin counts; p is nil if none is known.
 func (p *knownOrigin) trusted() bool { return p != nil && !p.doubted && p.reason == cachestate.OK }
+
+// shareable reports whether answers may be shared that are fresh by their time alone: with all who
+// read the same server. They need neither an epoch nor the right to ask for it.
+func (p *knownOrigin) shareable() bool {
+	if p == nil || p.doubted || p.hidden || p.origin.server == "" || p.origin.database == "" {
+		return false
+	}
+	return p.reason == cachestate.OK || p.reason == cachestate.NotInstalled || p.reason == cachestate.NoRights
+}
 
 // originCache keeps the latest knownOrigin of this process. A beat counts only if it agrees
 // with one that is younger than B. Otherwise a process that finds everything in the cache
@@ -195,7 +208,9 @@ func (s *originCache) reunite() {
 // record stores PostgreSQL's answer. An error that says nothing of the database leaves the
 // known origin as it is.
 func (s *originCache) record(asked time.Time, got database.ServerState, err error, agreed bool) {
-	p := &knownOrigin{asked: asked, origin: &Origin{got.Epoch, got.Started, got.Database, got.Description}}
+	p := &knownOrigin{
+		asked: asked, origin: &Origin{got.Epoch, got.Started, got.Database, got.Description}, hidden: got.RowSecurity || got.InRecovery,
+	}
 	switch {
 	case err != nil:
 		if p.reason = reasonOfDatabase(err); p.reason == cachestate.DatabaseDown {
@@ -221,6 +236,14 @@ func (s *originCache) recordRead(asked time.Time, read *Origin) {
 			return
 		}
 		s.doubt(p) // in vain if another origin is known by now
+	}
+}
+
+// recordServer takes in of which server a read was that said no more; "" if its data is not
+// everybody's.
+func (s *originCache) recordServer(asked time.Time, server string) {
+	if p := s.current.Load(); p.trusted() && asked.After(p.renewed) && p.origin.on() != server {
+		s.doubt(p)
 	}
 }
 
