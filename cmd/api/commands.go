@@ -30,43 +30,65 @@ func migrateCommand(getenv config.Getenv, stdout io.Writer) *cobra.Command {
 		Long: "Applies the migrations of the shipped site's tables to the database at DATABASE_URL. Tables of your own need none of them.",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return cli.WrongUsage(cmd, "migrate needs one of up, down, status")
+				return cli.WrongUsage(cmd, "migrate needs one of up, down, status, force")
 			}
-			return cli.WrongUsage(cmd, "there is no command migrate %s; it is one of up, down, status", args[0])
+			return cli.WrongUsage(cmd, "there is no command migrate %s; it is one of up, down, status, force", args[0])
 		},
 		RunE: func(*cobra.Command, []string) error { return nil },
 	}
 	up := &cobra.Command{
 		Use: "up", Short: "Apply the migrations that are missing", Args: cli.Arguments(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return migrate(getenv, stdout, func(url string) error { return schema.Up(cmd.Context(), url) })
+			return migrate(cmd.Context(), getenv, stdout, func(url string) error { return schema.Up(cmd.Context(), url) })
 		},
 	}
 	down := &cobra.Command{
 		Use: "down [N]", Short: "Take back the last N migrations (1); capture goes, too", Args: cli.Arguments(0, 1, "at most a number of steps"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			steps := 1
-			if len(args) == 1 {
-				var err error
-				if steps, err = strconv.Atoi(args[0]); err != nil || steps < 1 {
-					return cli.WrongUsage(cmd, "migrate down %q: N must be a number of steps, 1 or more", args[0])
-				}
+			steps, err := number(cmd, args, 1)
+			if err != nil {
+				return err
 			}
-			return migrate(getenv, stdout, func(url string) error { return schema.Down(cmd.Context(), url, steps) })
+			return migrate(cmd.Context(), getenv, stdout, func(url string) error { return schema.Down(cmd.Context(), url, steps) })
 		},
 	}
 	status := &cobra.Command{
 		Use: "status", Short: "Say which migrations are applied", Args: cli.Arguments(0, 0, ""),
-		RunE: func(*cobra.Command, []string) error {
-			return migrate(getenv, stdout, func(string) error { return nil })
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return migrate(cmd.Context(), getenv, stdout, func(string) error { return nil })
 		},
 	}
-	group.AddCommand(up, down, status)
+	force := &cobra.Command{
+		Use: "force [N]", Short: "End the dirty state of a migration that was cut off", Args: cli.Arguments(0, 1, "at most the number of a migration"),
+		Long: "A migration that was cut off, by a crash or a lost connection, was kept whole or not at all. " +
+			"Without N, force finds out which, by trying it in a transaction that it takes back. With N it says that N is the last one applied.",
+		Example: "  api migrate force",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			to, err := number(cmd, args, 0)
+			if err != nil {
+				return err
+			}
+			return migrate(cmd.Context(), getenv, stdout, func(url string) error { return schema.Force(cmd.Context(), url, uint(to)) })
+		},
+	}
+	group.AddCommand(up, down, status, force)
 	return group
 }
 
+// number returns the number that a command line gives, 1 or more, or the usual one.
+func number(cmd *cobra.Command, args []string, usual int) (int, error) {
+	if len(args) == 0 {
+		return usual, nil
+	}
+	n, err := strconv.Atoi(args[0])
+	if err != nil || n < 1 {
+		return 0, cli.WrongUsage(cmd, "%s %q: N must be a number, 1 or more", cmd.CommandPath(), args[0])
+	}
+	return n, nil
+}
+
 // migrate does something with the migrations, and says where the database stands then.
-func migrate(getenv config.Getenv, stdout io.Writer, do func(url string) error) error {
+func migrate(ctx context.Context, getenv config.Getenv, stdout io.Writer, do func(url string) error) error {
 	c, err := config.LoadDatabase(getenv)
 	if err != nil {
 		return err
@@ -74,13 +96,13 @@ func migrate(getenv config.Getenv, stdout io.Writer, do func(url string) error) 
 	if err := do(c.URL.Reveal()); err != nil {
 		return err
 	}
-	v, err := schema.Status(c.URL.Reveal())
+	v, err := schema.Status(ctx, c.URL.Reveal())
 	if err != nil {
 		return err
 	}
 	note := ""
 	if v.Dirty {
-		note = ", which failed halfway: mend the table by hand, then set schema_migrations"
+		note = ", and one was cut off: run api migrate force"
 	}
 	_, err = fmt.Fprintf(stdout, "migrations: %d of %d applied%s\n", v.Applied, v.Latest, note)
 	return err

@@ -87,19 +87,53 @@ func InstallFile(ctx context.Context, conn *pgx.Conn, f File) (done Installed, e
 	return done, nil
 }
 
-// Uninstall removes the triggers and the schema freshlist.
+// Uninstall removes the triggers and the schema freshlist. While migrations are applied, a new
+// schema keeps the table that says so, and belongs to the owner of the captured tables.
 func Uninstall(ctx context.Context, conn *pgx.Conn) error {
 	err := locked(ctx, conn, lockTries, func(ctx context.Context, tx pgx.Tx) error {
 		if err := keepWritersOut(ctx, tx, nil); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, "drop schema if exists freshlist cascade")
+		keeper, err := keeperOfMigrations(ctx, tx)
+		switch {
+		case err != nil:
+			return fmt.Errorf("look for applied migrations: %w", err)
+		case keeper == "":
+			_, err = tx.Exec(ctx, "drop schema if exists freshlist cascade")
+		default:
+			_, err = tx.Exec(ctx, fmt.Sprintf(`
+				alter schema freshlist rename to freshlist_uninstalled;
+				create schema freshlist authorization %[1]s;
+				alter table freshlist_uninstalled.schema_migrations owner to %[1]s;
+				alter table freshlist_uninstalled.schema_migrations set schema freshlist;
+				drop schema freshlist_uninstalled cascade`, pgx.Identifier{keeper}.Sanitize()))
+		}
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("uninstall the triggers: %w", err)
 	}
 	return nil
+}
+
+// keeperOfMigrations returns who is to own the table of migrations when all else goes, "" if
+// none is applied.
+func keeperOfMigrations(ctx context.Context, tx pgx.Tx) (owner string, err error) {
+	var there, applied bool
+	err = tx.QueryRow(ctx, `
+		select exists (select from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
+			where n.nspname = $1 and c.relname = $2 and c.relkind = 'r')`, ownSchema, versionTable).Scan(&there)
+	if err != nil || !there {
+		return "", err
+	}
+	if err := tx.QueryRow(ctx, "select exists (select from freshlist.schema_migrations where version > 0)").Scan(&applied); err != nil || !applied {
+		return "", err
+	}
+	err = tx.QueryRow(ctx, `
+		select pg_get_userbyid(coalesce(
+			(select min(c.relowner::bigint)::oid from pg_class as c where c.oid in (`+capturedTables+`)),
+			(select c.relowner from pg_class as c where c.oid = 'freshlist.schema_migrations'::regclass)))::text`).Scan(&owner)
+	return owner, err
 }
 
 // locked runs do in a transaction that waits for no lock longer than lockTimeout, and

@@ -27,7 +27,7 @@ func TestMigrate(t *testing.T) {
 	latest := uint(len(files))
 	check := func(applied uint, tables int) {
 		t.Helper()
-		v, err := schema.Status(url)
+		v, err := schema.Status(t.Context(), url)
 		if err != nil || v.Applied != applied || v.Latest != latest || v.Dirty {
 			t.Errorf("status %+v, %v; want %d applied", v, err, applied)
 		}

@@ -293,7 +293,7 @@ func TestHostileInstallation(t *testing.T) {
 			}
 			must("migrate down", schema.Down(t.Context(), db.Owner, 100))
 			must("migrate up", schema.Up(t.Context(), db.Owner))
-			v, err := schema.Status(db.Owner)
+			v, err := schema.Status(t.Context(), db.Owner)
 			if must("status", err); v.Applied != v.Latest {
 				t.Errorf("after migrate up: %+v", v)
 			}
