@@ -5,34 +5,42 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 COMPOSE     = github.com/compose-spec/compose-go/v2/cmd@v2.16.2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test mutants soak build lint bench dist
+.PHONY: help ready run clean test mutants soak build lint bench dist
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+ready:
+	@command -v go >/dev/null || { echo 'freshlist needs Go 1.26 or newer: https://go.dev/dl/' >&2; exit 1; }
+	@[ -w . ] || { echo 'freshlist builds in its clone, which you may not write to: copy it to a folder of yours' >&2; exit 1; }
 
 run: build ## everything for a first look, on private servers unless DATABASE_URL, REDIS_URL are set
 	@[ -n "$$DATABASE_URL" -a -n "$$REDIS_URL" ] || scripts/install-servers
 	@mkdir -p .local && go build -o .local/run ./internal/local/run
 	@exec .local/run
 
-test: ## all tests on private PostgreSQL and Redis servers, with the race detector
+clean: ready ## remove what was built and the data of make run
+	@[ ! -d .local ] || go run ./internal/local/run clean
+	rm -rf bin dist .local
+
+test: ready ## all tests on private PostgreSQL and Redis servers, with the race detector
 	@scripts/install-servers --test
 	CGO_ENABLED=1 go test -race -p 2 -timeout 40m ./...
 	cd deploy/kubernetes/check && go test ./...
 
-mutants: ## take the guards out one by one and print those that no test misses; ONLY=pattern, JOBS=1
+mutants: ready ## take the guards out one by one and print those that no test misses; ONLY=pattern, JOBS=1
 	@scripts/install-servers --test
 	go run ./internal/mutants -only '$(ONLY)' -jobs $(or $(JOBS),1)
 	@[ -n '$(ONLY)' ] || COHERENCE_SEARCH=on go test -count=1 -timeout 20m -run '^TestCheckerFindsMutants$$' -v ./internal/coherence
 
-soak: ## random edits and faults, every answer checked, for TIME (10m)
+soak: ready ## random edits and faults, every answer checked, for TIME (10m)
 	@scripts/install-servers --test
 	COHERENCE_TIME=$(or $(TIME),10m) COHERENCE_PAUSE=0s go test -count=1 -timeout 0 -run '^TestCoherence$$' -v ./internal/coherence
 
-build: ## bin/api and bin/invalidator
+build: ready ## bin/api and bin/invalidator
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
 
-lint: ## formatting, go vet, staticcheck, docker-compose.yml
+lint: ready ## formatting, go vet, staticcheck, docker-compose.yml
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt -w $$unformatted"; exit 1; }
 	go vet ./...
 	go run $(STATICCHECK) ./...
@@ -43,5 +51,5 @@ bench: build ## measure everything beside its baselines, into docs/bench.json an
 	@mkdir -p .local && CGO_ENABLED=0 go build -trimpath -o .local/ ./internal/bench ./internal/bench/baseline
 	@exec .local/bench -out docs $(if $(LONG),-long)
 
-dist: ## what is released, into dist/: archives and Debian packages, bills of materials, checksums; VERSION=x.y.z
+dist: ready ## what is released, into dist/: archives and Debian packages, bills of materials, checksums; VERSION=x.y.z
 	@scripts/dist $(VERSION)

@@ -55,7 +55,11 @@ func Up(ctx context.Context, url string) error {
 	if err := prepare(ctx, conn); err != nil {
 		return fmt.Errorf("migrate up: %w", err)
 	}
-	if err := migrateBy(url, func(m *migrate.Migrate) error { return m.Up() }, version.before); err != nil {
+	known, err := versions()
+	if err != nil {
+		return err
+	}
+	if err := migrateBy(url, +1, len(known)); err != nil {
 		return fmt.Errorf("migrate up: %w", err)
 	}
 	return grant(ctx, conn)
@@ -86,11 +90,7 @@ func Down(ctx context.Context, url string, steps int) error {
 	if err := Uninstall(ctx, conn); err != nil {
 		return err
 	}
-	err = migrateBy(url, func(m *migrate.Migrate) error { return m.Steps(-steps) }, version.after)
-	if short := (migrate.ErrShortLimit{}); errors.As(err, &short) {
-		err = nil // all of them have been taken back
-	}
-	if err != nil {
+	if err := migrateBy(url, -1, steps); err != nil {
 		return fmt.Errorf("migrate down: %w\ncapture is uninstalled: invalidator install brings it back", err)
 	}
 	if v, err := status(ctx, conn); err != nil || v.Applied > 0 {
@@ -344,30 +344,32 @@ func connect(ctx context.Context, url string) (*pgx.Conn, error) {
 	return session.For("freshlist-schema").Connect(ctx, url)
 }
 
-// migrateBy calls do with the migrations. A migration that the database refuses has left
-// nothing, being one transaction: standing says where the database stands then, of the version
-// that golang-migrate has noted as dirty.
-func migrateBy(url string, do func(*migrate.Migrate) error, standing func(version) version) error {
-	return withMigrations(url, func(m *migrate.Migrate) error {
-		err := do(m)
-		if errors.Is(err, migrate.ErrNoChange) {
-			return nil
+// migrateBy applies or takes back one migration after the other, at most steps, until there is
+// none: golang-migrate leaves goroutines behind if one of several fails. A migration that the
+// database refuses has left nothing, being one transaction, so that the database stands where it
+// stood, whatever golang-migrate has noted.
+func migrateBy(url string, direction, steps int) error {
+	return withMigrations(url, func(m *migrate.Migrate) (err error) {
+		for i := 0; i < steps && err == nil; i++ {
+			err = m.Steps(direction)
+		}
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, migrate.ErrNilVersion) {
+			return nil // no more of them
 		}
 		var failed database.Error
 		var pg *pgconn.PgError
 		if !errors.As(err, &failed) || !errors.As(failed.OrigErr, &pg) {
 			return err
 		}
-		at, dirty, noted := m.Version()
+		at, _, noted := m.Version()
+		tried, stood := version(at), version(at).before()
+		if direction < 0 { // what is noted is where it would have led
+			tried, stood = version(at).after(), version(at).after()
+		}
 		if noted != nil && !errors.Is(noted, migrate.ErrNilVersion) {
-			return errors.Join(refused(version(at), pg), noted)
+			return errors.Join(refused(tried, pg), noted)
 		}
-		if dirty || errors.Is(noted, migrate.ErrNilVersion) {
-			err = m.Force(standing(version(at)).orNone())
-		} else {
-			err = nil
-		}
-		return errors.Join(refused(version(at), pg), err)
+		return errors.Join(refused(tried, pg), m.Force(stood.orNone()))
 	})
 }
 

@@ -33,7 +33,7 @@ func stateFolder(top string) string {
 func openFolder(top, state string) (*folder, error) {
 	f := &folder{local: filepath.Join(top, ".local"), state: state}
 	if err := makeEnterable(f.local, filepath.Dir(state), state); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w; make run keeps its data there, so work in a clone that you may write to", err)
 	}
 	lock, err := os.OpenFile(filepath.Join(f.local, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -61,17 +61,15 @@ func makeEnterable(dirs ...string) error {
 	return nil
 }
 
-// writePsql writes a script that runs psql on the private database, and returns
-// how to call it from the top of the clone. It holds a password, so only the owner
-// may read it.
-func (f *folder) writePsql(psql string, env []string) (string, error) {
-	script := "#!/bin/sh\n# psql on the private database of make run, as the owner of the listings.\n" +
-		"export " + strings.Join(env, " ") + "\nexec '" + psql + "' \"$@\"\n"
-	path := filepath.Join(f.local, "psql")
+// writeScript writes an executable script into the clone, and returns how to call it from the
+// top of the clone. It holds a password, so only the owner may read it.
+func (f *folder) writeScript(name, says string, env []string, command string) (string, error) {
+	script := "#!/bin/sh\n# " + says + "\nexport " + strings.Join(env, " ") + "\nexec " + command + "\n"
+	path := filepath.Join(f.local, name)
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return "", err
 	}
-	return ".local/psql", os.WriteFile(path, []byte(script), 0o700)
+	return ".local/" + name, os.WriteFile(path, []byte(script), 0o700)
 }
 
 // close gives up the lock.

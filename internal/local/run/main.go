@@ -1,7 +1,8 @@
 // Command run is what make run runs, from the top of the repository: it starts
 // private PostgreSQL and Redis servers, or uses those of DATABASE_URL and
 // REDIS_URL, brings the database up to date, starts the API and the invalidator
-// from bin, says where they are, and stops all of it when it is told to stop.
+// from bin, says where they are, and stops all of it when it is told to stop. With the
+// argument clean it removes the data of former runs.
 package main
 
 import (
@@ -14,18 +15,25 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/freshlist/freshlist/internal/local"
 	"github.com/freshlist/freshlist/internal/probe"
+	"github.com/freshlist/freshlist/internal/telemetry"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	top, err := os.Getwd()
-	if err == nil {
+	switch {
+	case err != nil:
+	case len(os.Args) == 2 && os.Args[1] == "clean":
+		err = clean(os.Stdout, top, stateFolder(top))
+	default:
 		err = run(ctx, os.Stdout, top, stateFolder(top))
 	}
 	if err != nil {
@@ -44,6 +52,17 @@ const (
 // run runs the clone at top, with the servers' data in state, until ctx is done or
 // something has ended by itself.
 func run(ctx context.Context, out io.Writer, top, state string) (err error) {
+	for _, name := range []string{"DATABASE_URL", "REDIS_URL"} {
+		if os.Getenv(name+"_FILE") != "" {
+			return fmt.Errorf("make run does not read %[1]s_FILE: set %[1]s, or unset %[1]s_FILE for a private server", name)
+		}
+	}
+	if url := os.Getenv("DATABASE_URL"); url != "" {
+		if err := adopt(url, os.Getenv("FRESHLIST_ADOPT"), terminal(os.Stdin), out); err != nil {
+			return err
+		}
+	}
+	forgetOthers()
 	folder, err := openFolder(top, state)
 	if err != nil {
 		return err
@@ -72,6 +91,32 @@ func run(ctx context.Context, out io.Writer, top, state string) (err error) {
 	case <-s.invalidator.Exited():
 		return errors.New("the invalidator has ended by itself; its last words are above")
 	}
+}
+
+// terminal returns the file if somebody sits there.
+func terminal(f *os.File) io.Reader {
+	if !telemetry.IsTerminal(f) {
+		return nil
+	}
+	return f
+}
+
+// clean removes what runs of the clone at top have left. One that runs keeps its data.
+func clean(out io.Writer, top, state string) error {
+	if isMissing(filepath.Join(top, ".local")) && isMissing(state) {
+		return nil
+	}
+	folder, err := openFolder(top, state)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(out, "removing", state)
+	return errors.Join(os.RemoveAll(state), os.RemoveAll(folder.local), folder.close())
+}
+
+func isMissing(path string) bool {
+	_, err := os.Lstat(path)
+	return errors.Is(err, os.ErrNotExist)
 }
 
 // stack is everything that run starts, and how to stop it.
@@ -119,6 +164,14 @@ func (s *stack) start(ctx context.Context) (err error) {
 	if s.invalidatorAddr, err = listenAddr("INVALIDATOR_ADDR", invalidatorPort); err != nil {
 		return err
 	}
+	env := []string{}
+	for _, variable := range s.addresses(s.database.Owner) {
+		env = append(env, "'"+strings.ReplaceAll(variable, "'", `'\''`)+"'")
+	}
+	_, err = s.folder.writeScript("as-owner", "runs a command with the addresses of make run, as the owner of the listings.", env, `"$@"`)
+	if err != nil {
+		return err
+	}
 	if s.invalidator, err = s.startProgram("bin/invalidator", s.database.Invalidator); err != nil {
 		return err
 	}
@@ -146,6 +199,21 @@ func (s *stack) once(ctx context.Context, name string, args ...string) error {
 	return nil
 }
 
+// forgetOthers takes out of the environment what says how to reach other servers than the
+// private ones: it does not hold for these.
+func forgetOthers() {
+	for _, variable := range os.Environ() {
+		name, _, _ := strings.Cut(variable, "=")
+		if os.Getenv("DATABASE_URL") == "" && (strings.HasPrefix(name, "PG") || strings.HasPrefix(name, "DATABASE_PASSWORD")) ||
+			os.Getenv("REDIS_URL") == "" && (strings.HasPrefix(name, "REDIS_PASSWORD") || slices.Contains(tlsFiles, name)) {
+			_ = os.Unsetenv(name) // the name is one that was there
+		}
+	}
+}
+
+// tlsFiles are the variables of the files by which a Redis server is reached over TLS.
+var tlsFiles = []string{"REDIS_CA_FILE", "REDIS_CERT_FILE", "REDIS_KEY_FILE"}
+
 func (s *stack) startProgram(name, database string) (*local.Program, error) {
 	p, err := local.StartProgram(os.Stderr, s.env(database), filepath.Join(s.top, name))
 	if err == nil {
@@ -156,10 +224,11 @@ func (s *stack) startProgram(name, database string) (*local.Program, error) {
 
 // env is the environment of a process that uses the database at this address.
 // Later entries hold.
-func (s *stack) env(database string) []string {
-	return append(os.Environ(),
-		"DATABASE_URL="+database, "REDIS_URL="+s.redis,
-		"HTTP_ADDR="+s.apiAddr, "INVALIDATOR_ADDR="+s.invalidatorAddr)
+func (s *stack) env(database string) []string { return append(os.Environ(), s.addresses(database)...) }
+
+func (s *stack) addresses(database string) []string {
+	return []string{"DATABASE_URL=" + database, "REDIS_URL=" + s.redis,
+		"HTTP_ADDR=" + s.apiAddr, "INVALIDATOR_ADDR=" + s.invalidatorAddr}
 }
 
 // listenAddr returns the address that a variable gives or, if it is not set, one
@@ -218,8 +287,13 @@ Change a listing by SQL and read it again:
     curl -i http://%[1]s/v1/properties/932
     %[3]s -c "update properties set price = price + 1000 where id = 932"
 
+%[4]s
 `
 
 func (s *stack) greet() {
-	fmt.Fprintf(s.out, greeting, dialable(s.apiAddr), dialable(s.invalidatorAddr), s.psql)
+	kept := "The database is the one of DATABASE_URL."
+	if os.Getenv("DATABASE_URL") == "" {
+		kept = "The data lie in " + s.folder.state + ", and are there at the next run; make clean removes them."
+	}
+	fmt.Fprintf(s.out, greeting, dialable(s.apiAddr), dialable(s.invalidatorAddr), s.psql, kept)
 }

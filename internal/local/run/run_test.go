@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -155,6 +156,11 @@ func TestTwice(t *testing.T) {
 	t.Setenv("REDIS_URL", "")
 	t.Setenv("HTTP_ADDR", "")
 	t.Setenv("INVALIDATOR_ADDR", "")
+	// What is meant for other servers does not hold for private ones.
+	t.Setenv("PGDATABASE", "elsewhere")
+	t.Setenv("PGOPTIONS", "-c nonsense=1")
+	t.Setenv("DATABASE_PASSWORD", "another")
+	t.Setenv("REDIS_CA_FILE", "/nowhere")
 	top, state := clone(t)
 	const prepared = "api migrate up\ninvalidator install\napi seed"
 
@@ -167,6 +173,11 @@ func TestTwice(t *testing.T) {
 	}
 	if got := psql(t, top, "select string_agg(distinct usename, ' ' order by usename) from pg_stat_activity where usename <> current_user and usename <> 'postgres'"); got != "freshlist_api freshlist_invalidator" {
 		t.Errorf("the programs connect as %s", got)
+	}
+	asOwner := exec.Command(".local/as-owner", "sh", "-c", "echo $HTTP_ADDR $INVALIDATOR_ADDR $DATABASE_URL")
+	asOwner.Dir = top
+	if got, err := asOwner.Output(); err != nil || !regexp.MustCompile(`^127\.0\.0\.1:\d+ 127\.0\.0\.1:\d+ postgres://freshlist_owner:`).Match(got) {
+		t.Errorf("as-owner: %v, %s", err, got)
 	}
 	if err := run(t.Context(), s.out, top, state); err == nil || !strings.Contains(err.Error(), "runs already") {
 		t.Errorf("a second run at the same time: %v", err)
@@ -192,7 +203,87 @@ func TestTwice(t *testing.T) {
 	}
 }
 
+func TestClean(t *testing.T) {
+	t.Setenv("DATABASE_URL", "")
+	t.Setenv("REDIS_URL", "")
+	t.Setenv("HTTP_ADDR", "")
+	t.Setenv("INVALIDATOR_ADDR", "")
+	top, state := clone(t)
+	var said strings.Builder
+	if err := clean(&said, top, state); err != nil || said.Len() > 0 {
+		t.Errorf("clean where nothing is: %v, %q", err, said.String())
+	}
+	s := begin(t, top, state)
+	if !strings.Contains(s.out.String(), "The data lie in "+state) || !strings.Contains(s.out.String(), "make clean") {
+		t.Errorf("the greeting does not say where the data are:\n%s", s.out)
+	}
+	if err := clean(&said, top, state); err == nil || !strings.Contains(err.Error(), "runs already") {
+		t.Errorf("clean beside a run: %v", err)
+	}
+	if got := psql(t, top, "select count(*) from log"); got != "3" {
+		t.Errorf("%s commands, want 3", got)
+	}
+	s.end()
+	if err := clean(&said, top, state); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{state, filepath.Join(top, ".local")} {
+		if !isMissing(path) {
+			t.Errorf("%s is left behind", path)
+		}
+	}
+}
+
+func TestFilesAreRefused(t *testing.T) {
+	t.Setenv("DATABASE_URL_FILE", "/run/secrets/url")
+	top, state := clone(t)
+	if err := run(t.Context(), io.Discard, top, state); err == nil || !strings.Contains(err.Error(), "DATABASE_URL_FILE") {
+		t.Errorf("run: %v", err)
+	}
+	if !isMissing(state) {
+		t.Error("a server has been started")
+	}
+}
+
+// A database that the environment names is asked for by name.
+func TestAdopt(t *testing.T) {
+	const url = "postgres://joe:secret@db.example:5433/homes"
+	typed := func(text string) io.Reader { return strings.NewReader(text) }
+	for name, test := range map[string]struct {
+		url, adopted string
+		terminal     io.Reader
+		want         []string // in the error; none if there is to be none
+	}{
+		"nobody is there":       {url, "", nil, []string{"homes", "db.example:5433", "as joe", "FRESHLIST_ADOPT=1", "unset DATABASE_URL"}},
+		"told so":               {url, "1", nil, nil},
+		"told otherwise":        {url, "0", nil, []string{"FRESHLIST_ADOPT=1"}},
+		"typed its name":        {url, "", typed("homes\n"), nil},
+		"typed no newline":      {url, "", typed("homes"), nil},
+		"typed yes":             {url, "", typed("yes\n"), []string{"left alone"}},
+		"typed nothing":         {url, "", typed(""), []string{"left alone"}},
+		"an address of no kind": {"nonsense", "", nil, []string{"DATABASE_URL"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out strings.Builder
+			err := adopt(test.url, test.adopted, test.terminal, &out)
+			said := out.String()
+			if err != nil {
+				said += err.Error()
+			}
+			if (err == nil) != (len(test.want) == 0) || strings.Contains(said, "secret") || test.terminal == nil && strings.Count(said, "\n") > 1 {
+				t.Errorf("adopt: %v, said %q", err, said)
+			}
+			for _, want := range test.want {
+				if !strings.Contains(said, want) {
+					t.Errorf("it says %q, without %q", said, want)
+				}
+			}
+		})
+	}
+}
+
 func TestCommandFails(t *testing.T) {
+	t.Setenv("FRESHLIST_ADOPT", "1")
 	t.Setenv("DATABASE_URL", "postgres://nobody@127.0.0.1:1/nothing?sslmode=disable")
 	t.Setenv("REDIS_URL", "redis://127.0.0.1:1")
 	top, state := clone(t)

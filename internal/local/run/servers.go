@@ -36,7 +36,8 @@ func (s *stack) startPostgres(ctx context.Context) error {
 		return fmt.Errorf("set up the database: %w", err)
 	}
 	s.database = p.Roles(database)
-	s.psql, err = s.folder.writePsql(filepath.Join(p.Programs(), "psql"), p.PsqlEnv(database))
+	s.psql, err = s.folder.writeScript("psql", "psql on the private database of make run, as the owner of the listings.",
+		p.PsqlEnv(database), "'"+filepath.Join(p.Programs(), "psql")+`' "$@"`)
 	return err
 }
 
