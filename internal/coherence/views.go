@@ -72,9 +72,15 @@ func allViews(site *listing.Site) ([]*topic, []*view, error) {
 		t := &topic{query: q}
 		topics = append(topics, t)
 		views = append(views, &view{t, render.JSON, "/v1/" + q.String()})
-		if q.Kind != listing.SummaryKind {
-			views = append(views, &view{t, render.HTML, htmlPath(q)})
+		if q.Kind == listing.SummaryKind {
+			continue
 		}
+		page := t
+		if entered := render.Entered(q); entered.String() != q.String() { // a page may ask for more than its address
+			page = &topic{query: entered}
+			topics = append(topics, page)
+		}
+		views = append(views, &view{page, render.HTML, htmlPath(q)})
 	}
 	return topics, views, nil
 }
