@@ -112,11 +112,10 @@ func (ix *Index) Remove(text string) {
 	if t == nil {
 		return
 	}
-	t.seekers.remove(text)
 	if l, ok := t.lists[text]; ok {
 		t.drop(l)
 	} else if q, err := ix.site.Parse(text); err == nil && q.Kind == listing.RowKind {
-		delete(t.rows, q.Key)
+		t.dropRow(q.Key, text)
 	}
 }
 
@@ -136,7 +135,7 @@ func (ix *Index) RemoveFunc(match func(text string) bool) {
 		}
 		for key, text := range t.rows {
 			if match(text) {
-				delete(t.rows, key)
+				t.dropRow(key, text)
 			}
 		}
 	}

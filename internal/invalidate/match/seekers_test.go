@@ -145,3 +145,49 @@ func TestCoversAreOfTheLastRegistration(t *testing.T) {
 	check(4, covers, false)
 	check(5, listing.Window{Covers: covers.Covers[:1]}, true) // of another build's making
 }
+
+// A partition of Redis that begins anew numbers its registrations anew. What was known of its
+// queries is forgotten with their covers, so that no registration passes for old news.
+func TestCoversGoWithTheirQueries(t *testing.T) {
+	t.Parallel()
+	site := listingtest.JoinedSite()
+	agents := site.Table("agents")
+	of := func(code string) (Change, listing.Cover) {
+		row := listingtest.Row(agents, "code", code, "name", "Ann", "phone", nil, "office", nil)
+		return changeIn(agents, nil, &row, 0), listing.Cover{Bounded: true, Keys: []listing.Value{row.Values[agents.Key]}}
+	}
+	_, before := of("before")
+	c, now := of("now")
+	for _, text := range []string{"homes?max_price=100", "homes/1"} {
+		q, err := site.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		showing := func(agent listing.Cover) (w listing.Window) {
+			for _, j := range q.Joins() {
+				cover := listing.Cover{Bounded: true}
+				if j.Inner == agents {
+					cover = agent
+				}
+				w.Covers = append(w.Covers, cover)
+			}
+			return w
+		}
+		for name, forget := range map[string]func(*Index){
+			"one":  func(ix *Index) { ix.Remove(text) },
+			"some": func(ix *Index) { ix.RemoveFunc(func(q string) bool { return q == text }) },
+			"all":  (*Index).Reset,
+		} {
+			ix := NewIndex(site)
+			ix.Set(9, text, showing(before))
+			forget(ix)
+			if touched := ix.Affected(&Change{Table: agents, Kind: WholeTable}, nil); len(touched) > 0 {
+				t.Errorf("%s, %s forgotten: a change of all agents still touches %q", text, name, touched)
+			}
+			ix.Set(1, text, showing(now))
+			if len(ix.Affected(&c, nil)) != 1 {
+				t.Errorf("%s, %s forgotten: a change of the agent that it shows now does not touch it", text, name)
+			}
+		}
+	}
+}

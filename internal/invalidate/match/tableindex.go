@@ -58,7 +58,14 @@ func (t *tableIndex) replace(l *liveQuery, number int64, w listing.Window) {
 func (t *tableIndex) drop(l *liveQuery) {
 	t.remove(l)
 	t.release(l.filter)
+	t.seekers.remove(l.text)
 	delete(t.lists, l.text)
+}
+
+// dropRow forgets a single row's query.
+func (t *tableIndex) dropRow(key listing.Value, text string) {
+	t.seekers.remove(text)
+	delete(t.rows, key)
 }
 
 // acquire returns the one copy of a filter, that of a query's canonical text.
