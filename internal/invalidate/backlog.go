@@ -34,14 +34,14 @@ func (l *leadership) consume(ctx context.Context, batch *feed.Batch, so *backlog
 	if err := l.giveUpDark(ctx); err != nil { // of what is deleted nothing can be kept
 		return err
 	}
-	l.mark()
+	marked := l.mark()
 	err := l.runKeepingAlive(ctx, l.partTimeout(), func(ctx context.Context) error {
 		return l.feed.Consume(ctx, l.drains, l.position, batch)
 	})
 	if err != nil {
 		return err
 	}
-	l.purger.BatchStored()
+	l.purger.BatchStored(marked)
 	so.consumed += len(batch.Changes)
 	if so.consumed >= max(so.countAt, countAfter) {
 		return l.count(ctx, so)

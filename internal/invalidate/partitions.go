@@ -32,6 +32,11 @@ var keptLimits = feed.Limits{Rows: 50_000, Bytes: 16 << 20}
 // tryAgainAfter is the pause before a dark partition is entered again.
 func (l *leadership) tryAgainAfter() time.Duration { return min(l.beatEvery(), time.Second) }
 
+// behind reports whether a partition has not seen all that the others have: it is dark, or has been
+// entered again and not caught up yet, whatever may have kept it from that. Its position stays where
+// it is stored, and the changes behind that are kept.
+func (l *leadership) behind(p int) bool { return l.purger.Dark(p) != nil || l.dark[p] != nil }
+
 // tendPartitions looks after dark partitions between two rounds.
 func (l *leadership) tendPartitions(ctx context.Context) error {
 	if !l.purger.AnyDark() && len(l.dark) == 0 {
@@ -43,8 +48,6 @@ func (l *leadership) tendPartitions(ctx context.Context) error {
 		case why != nil && dark == nil:
 			l.setDark(ctx, p, why)
 		case dark == nil:
-		case why == nil:
-			delete(l.dark, p) // all have been entered meanwhile
 		case dark.entered != nil:
 			select {
 			case e := <-dark.entered:
@@ -209,7 +212,7 @@ func (l *leadership) applyIn(ctx context.Context, p int, changes []match.Change)
 // giveUpDark lets go of what is kept for dark partitions: they will begin anew.
 func (l *leadership) giveUpDark(ctx context.Context) error {
 	for p := range l.position.Parts {
-		if l.purger.Dark(p) == nil || l.position.Parts[p].Snapshot == "" {
+		if !l.behind(p) || l.position.Parts[p].Snapshot == "" {
 			continue
 		}
 		if _, err := l.storeGeneration(ctx, p, ""); err != nil {
@@ -236,23 +239,26 @@ func (l *leadership) keep(ctx context.Context, changes int) error {
 	return nil
 }
 
-// keeps reports whether changes are kept for a dark partition.
+// keeps reports whether changes are kept for a partition that is behind.
 func (l *leadership) keeps() bool {
 	for p := range l.position.Parts {
-		if l.purger.Dark(p) != nil && l.position.Parts[p].Snapshot != "" {
+		if l.behind(p) && l.position.Parts[p].Snapshot != "" {
 			return true
 		}
 	}
 	return false
 }
 
-// mark notes how far the partitions in use have come, to be stored. Dark ones stay where they are.
-func (l *leadership) mark() {
+// mark notes how far the partitions have come that are not behind, to be stored, and returns them.
+// The others stay where they are.
+func (l *leadership) mark() (marked []int) {
 	for p := range l.position.Parts {
-		if l.purger.Dark(p) == nil {
+		if !l.behind(p) {
 			l.position.Parts[p] = feed.Part{Snapshot: l.position.Snapshot, Fence: l.purger.Fence(p)}
+			marked = append(marked, p)
 		}
 	}
+	return marked
 }
 
 // leastOf returns the snapshot that sees the least of some parts': all others see what it sees.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -22,6 +23,10 @@ type dimmer struct {
 	dark  atomic.Bool
 	after atomic.Bool            // what it sends is executed, and only the answers are lost
 	only  atomic.Pointer[string] // what it hides has this argument
+
+	// What is called when registrations of this partition alone have been answered: it catches up. An
+	// error is what the invalidator gets instead of the answer.
+	catchingUp atomic.Pointer[func(context.Context) error]
 }
 
 var errDark = errors.New("the server of this partition is gone")
@@ -78,12 +83,25 @@ func (m *dimmer) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proce
 			return errDark
 		}
 		err := next(ctx, others)
+		if f := m.catchingUp.Load(); f != nil && m.alone(cmds) {
+			if err := (*f)(ctx); err != nil {
+				for _, cmd := range cmds {
+					cmd.SetErr(err)
+				}
+				return err
+			}
+		}
 		for _, cmd := range hidden {
 			cmd.SetErr(errDark)
 			err = errDark // as of the first command that has one
 		}
 		return err
 	}
+}
+
+// alone reports whether a pipeline asks for something of this partition's windows and nothing else.
+func (m *dimmer) alone(cmds []redis.Cmder) bool {
+	return len(cmds) == 1 && slices.Contains(cmds[0].Args(), any(m.tag+"windows"))
 }
 
 // dimmed is a deployment with three partitions, one of which can be made dark, and in each two
@@ -303,6 +321,47 @@ func TestALeaderEndsWhileAPartitionIsDark(t *testing.T) {
 	d.wantOthers(last)
 	d.comeBack(last)
 	d.wantWarm()
+	d.wantFresh(darkPart)
+	d.wantKept(before)
+}
+
+// A leader that is told to end while a partition catches up stores the position of the others, as it
+// does at its end if there is something to store, and not that of this one.
+func TestALeaderEndsWhileAPartitionCatchesUp(t *testing.T) {
+	t.Parallel()
+	d := newDimmed(t)
+	before := d.generations()
+	applied := d.invalidator.Metrics.ChangesApplied.Value()
+	d.goDark()
+	missed := d.edit()
+	d.AwaitSome(missed)
+	conn := d.Connect()
+	var ended atomic.Bool
+	end := func(ctx context.Context) error {
+		var stored uint64
+		if err := conn.QueryRow(t.Context(), `
+			select count(*) from freshlist.properties_changes
+			where xid >= $1::xid8 and pg_visible_in_snapshot(xid, (select positions[1] from freshlist.marker))`, missed).Scan(&stored); err != nil {
+			return err
+		}
+		if stored == d.invalidator.Metrics.ChangesApplied.Value()-applied {
+			return errDark // there is nothing to store: the next time, perhaps
+		}
+		if ended.CompareAndSwap(false, true) {
+			go d.stop()
+		}
+		<-ctx.Done()
+		return nil
+	}
+	d.catchingUp.Store(&end)
+	d.dark.Store(false)
+	d.Await("the end of the leader, while the partition catches up and something is to be stored", func() bool {
+		d.Exec("update properties set price = price + 1 where id = 2") // which does not touch the query that was missed
+		return ended.Load()
+	})
+	d.stop()
+	d.catchingUp.Store(nil)
+	d.start()
 	d.wantFresh(darkPart)
 	d.wantKept(before)
 }

@@ -29,10 +29,10 @@ func (l *leadership) store(ctx context.Context, beatDue bool) error {
 	return l.runKeepingAlive(ctx, limit, l.save)
 }
 
-// save writes the position now. Changes that a dark partition has not seen are kept. When no
+// save writes the position now. Changes that a partition which is behind has not seen are kept. When no
 // partition needs them any more, they are swept away: not before that is stored.
 func (l *leadership) save(ctx context.Context) error {
-	l.mark()
+	marked := l.mark()
 	done, keeps := l.pending, l.keeps()
 	if keeps {
 		done, l.unswept = nil, true
@@ -43,7 +43,7 @@ func (l *leadership) save(ctx context.Context) error {
 	if l.unswept && !keeps {
 		l.sweep, l.unswept = l.feed.NewSweep(l.position.Snapshot), false
 	}
-	l.purger.BatchStored()
+	l.purger.BatchStored(marked)
 	l.pending, l.stored, l.storeSoon = l.pending[:0], time.Now(), false
 	return nil
 }

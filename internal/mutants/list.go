@@ -285,7 +285,7 @@ var guards = []Mutant{
 		"./internal/invalidate", "Renewal"},
 	{"loop/last position stored though something is left", []Edit{{invalidate + "store.go", "if len(l.pending) == 0 || len(l.remaining) > 0 {", "if len(l.pending) == 0 {"}},
 		"./internal/invalidate", "StopWithin"},
-	{"loop/position stored where a purge was not answered", []Edit{{invalidate + "partitions.go", "		if l.purger.Dark(p) == nil {\n			l.position.Parts[p] = feed.Part", "		{\n			l.position.Parts[p] = feed.Part"}},
+	{"loop/position stored where a purge was not answered", []Edit{{invalidate + "partitions.go", "		if !l.behind(p) {\n			l.position.Parts[p] = feed.Part", "		{\n			l.position.Parts[p] = feed.Part"}},
 		"./internal/invalidate", "ADarkPartition$|APurgeThatFails"},
 
 	// Partitions of which one is dark.
@@ -295,6 +295,8 @@ var guards = []Mutant{
 		"./internal/invalidate", "ADarkPartition$"},
 	{"dark/its queries forgotten before their purge", []Edit{{invalidate + "apply.go", "failed == nil && l.purger.Dark(p) == nil", "failed == nil"}},
 		"./internal/invalidate", "APurgeThatFails/not"},
+	{"dark/caught up before it has", []Edit{{invalidate + "partitions.go", "l.purger.Dark(p) != nil || l.dark[p] != nil }", "l.purger.Dark(p) != nil }"}},
+		"./internal/invalidate", "WhileAPartitionCatchesUp"},
 	{"dark/its changes consumed", []Edit{{invalidate + "backlog.go", "	if err := l.giveUpDark(ctx); err != nil { // of what is deleted nothing can be kept\n		return err\n	}\n", ""}},
 		"./internal/invalidate", "GivenUp/by_one_edit"},
 	{"dark/any number of changes kept", []Edit{{invalidate + "partitions.go", "if l.kept += changes; l.kept > l.keptRows {", "if l.kept += changes; false {"}},

@@ -104,7 +104,7 @@ func TestForgottenTakeoverIsNoticed(t *testing.T) {
 	w.takeOver(second, leader, w.daemon.Fences())
 	w.must(second.Purge(w.ctx, []string{query}, ignore))
 	stored := second.Fences()
-	second.BatchStored()
+	second.BatchStored(second.InUse())
 	goBack()
 	for range 3 {
 		w.must(w.daemon.Purge(w.ctx, nil, ignore))

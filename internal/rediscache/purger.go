@@ -349,10 +349,10 @@ func (d *Purger) LastBatch() (last int64) {
 	return last
 }
 
-// BatchStored ends the batch: PostgreSQL has stored the position behind all that has been
-// purged. What is purged from now on belongs to the next batch.
-func (d *Purger) BatchStored() {
-	for _, p := range d.InUse() {
+// BatchStored ends the batch of some partitions: PostgreSQL has stored the position behind all that
+// has been purged there, with their fences. What is purged from now on belongs to the next batch.
+func (d *Purger) BatchStored(in []int) {
+	for _, p := range in {
 		if part := &d.parts[p]; part.touched {
 			part.batch, part.touched = part.batch+1, false
 		}

@@ -79,7 +79,7 @@ func TestOldLeaderIsFenced(t *testing.T) {
 func TestTakeover(t *testing.T) {
 	t.Parallel()
 	purge := func(w *world) { w.must(w.daemon.Purge(w.ctx, nil, ignore)) }
-	settled := func(w *world) { purge(w); w.daemon.BatchStored() }
+	settled := func(w *world) { purge(w); w.daemon.BatchStored(w.daemon.InUse()) }
 	cases := []struct {
 		name   string
 		after  func(*world) // what happens after the position was stored
@@ -182,13 +182,13 @@ func TestTakeoverOfPartitionsThatDifferInTheirBatch(t *testing.T) {
 			}
 			for _, p := range []int{1, 2, 2, 0, 1, 1} {
 				purge(p)
-				w.daemon.BatchStored()
+				w.daemon.BatchStored(w.daemon.InUse())
 			}
 			stored := w.daemon.Fences()
 			for range test.last {
 				purge(2)
 				if test.settle {
-					w.daemon.BatchStored()
+					w.daemon.BatchStored(w.daemon.InUse())
 				}
 			}
 			leader := w.leader

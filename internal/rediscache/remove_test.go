@@ -122,7 +122,7 @@ func TestRemoveBesideTheInvalidator(t *testing.T) {
 			w.must(err)
 		case 5:
 			stored := w.daemon.Fences()
-			w.daemon.BatchStored()
+			w.daemon.BatchStored(w.daemon.InUse())
 			if random.IntN(3) == 0 {
 				term++
 				w.leader.Term = term
