@@ -85,9 +85,9 @@ func (l *leadership) setDark(ctx context.Context, p int, why error) {
 func (l *leadership) enter(ctx context.Context, p int, dark *darkPartition) {
 	entered := make(chan rediscache.Entered, 1)
 	dark.entered = entered
-	leader, stored := l.name, l.position.Parts[p].Fence
+	leader, stored, first := l.name, l.position.Parts[p].Fence, l.purger.FirstSeq(p)
 	l.entering.Go(func() {
-		entered <- l.purger.Enter(ctx, p, leader, stored, true)
+		entered <- l.purger.Enter(ctx, p, leader, stored, first, true)
 		select {
 		case l.arrived <- struct{}{}:
 		default:

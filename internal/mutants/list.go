@@ -311,8 +311,16 @@ var guards = []Mutant{
 		"./internal/rediscache", "DarkPartition"},
 	{"dark/its queries forgotten when it is not reached", []Edit{{"internal/rediscache/purger.go", "		part.dark = fmt.Errorf(\"partition %d: %w\", p, err)\n		return true\n", "		part.dark = fmt.Errorf(\"partition %d: %w\", p, err)\n		return false\n"}},
 		"./internal/rediscache", "DarkPartitionIsNotReached"},
-	{"dark/a late call counts", []Edit{{scripts + "takeover.lua", "return {'OK', tostring(redis.call('HINCRBY', KEYS[1], 'seq', 1)),", "return {'OK', fence[3],"}},
+	{"dark/a late call counts", []Edit{
+		{scripts + "takeover.lua", "'seq', ARGV[8], ", ""}, {scripts + "takeover.lua", "return {'OK', ARGV[8],", "return {'OK', fence[3],"}},
 		"./internal/rediscache", "DarkPartition"},
+	{"dark/an entry raises seq by one", []Edit{
+		{scripts + "takeover.lua", "'seq', ARGV[8], ", ""}, {scripts + "takeover.lua", "return {'OK', ARGV[8],", "return {'OK', tostring(redis.call('HINCRBY', KEYS[1], 'seq', 1)),"}},
+		"./internal/rediscache", "WithoutAnAnswer"},
+	{"dark/a late entry counts", []Edit{{scripts + "takeover.lua", "if term == tonumber(ARGV[1]) and seq >= tonumber(ARGV[8]) then", "if false then"}},
+		"./internal/rediscache", "ALateEntry"},
+	{"dark/an entry below what was sent", []Edit{{"internal/rediscache/purger.go", "	d.parts[p].asked = max(d.parts[p].asked, seq+1)\n", ""}},
+		"./internal/rediscache", "WasNotAnswered"},
 	{"dark/requests leave all of Redis alone", []Edit{{readthrough + "cache.go", "c.breakers[c.Store.Partition(query)].do", "c.breakers[0].do"}},
 		"./internal/invalidate", "WithoutOnePartition"},
 	{"loop/index kept for a new epoch", []Edit{{invalidate + "leadership.go", "	l.index.Reset() // registrations are numbered anew: what is known would pass for later\n", ""}},

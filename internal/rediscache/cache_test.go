@@ -56,8 +56,11 @@ func newWorldOn(t *testing.T, rdb redis.UniversalClient, space rediskey.Space) *
 	return w
 }
 
+// newPurger returns a Purger that leaves no room where numbers could be equal.
 func (w *world) newPurger() *rediscache.Purger {
-	return rediscache.NewPurger(w.rdb, w.space, bound, func(context.Context) error { return nil })
+	d := rediscache.NewPurger(w.rdb, w.space, bound, func(context.Context) error { return nil })
+	d.SetStride(1)
+	return d
 }
 
 func (w *world) must(err error) {

@@ -59,6 +59,7 @@ func TestMemory(t *testing.T) {
 			stored[0].Seq = 0
 			w.takeOver(other, w.leader, stored)
 			w.must(other.Registrations(w.ctx, ignore))
+			w.must(w.rdb.HSet(w.ctx, w.space.Fence(0), "seq", w.daemon.Fence(0).Seq).Err())
 		}, false},
 		"a new epoch has begun": {func(w *world) {
 			w.leader.Term++
@@ -121,14 +122,14 @@ func TestMemoryOfSomePartitions(t *testing.T) {
 		t.Errorf("%d registrations are told, want 2", told)
 	}
 	w.must(w.rdb.Rename(w.ctx, fence+"gone", fence).Err())
-	e := w.daemon.Enter(w.ctx, 2, w.leader, stored[2], true)
+	e := w.daemon.Enter(w.ctx, 2, w.leader, stored[2], w.daemon.FirstSeq(2), true)
 	if w.daemon.Adopt(2, w.leader, e) || w.daemon.AnyDark() {
 		t.Errorf("the third partition passes for known, or is dark: %v", w.daemon.Dark(2))
 	}
 	if told := len(w.registrations()); told != 1 {
 		t.Errorf("%d registrations are told, want 1", told)
 	}
-	e = w.daemon.Enter(w.ctx, 2, w.leader, stored[2], false)
+	e = w.daemon.Enter(w.ctx, 2, w.leader, stored[2], w.daemon.FirstSeq(2), false)
 	w.want(e.Err(), rediscache.ErrFenced) // by a leader of this very term
 }
 
@@ -170,6 +171,70 @@ func TestLearningGoesOn(t *testing.T) {
 	if !slices.Equal(seen, want) {
 		t.Errorf("%d registrations were told, want %d, each once", len(seen), many)
 	}
+}
+
+// Redis goes back by a step, an entry of the same leader changes seq, and its answer is lost, or thrown
+// away. The next entry must not take Redis for what it was before all that.
+//
+//  1. A query is registered, with number n; the daemon reads that.
+//  2. Redis goes back to before 1.
+//  3. The daemon enters the partition, and gets no answer.
+//  4. Another query is registered, with number n, and filled.
+//  5. The daemon enters the partition again.
+func TestAnEntryWithoutAnAnswerIsNoticed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	stored, goBack := w.daemon.Fence(0), w.remember()
+	w.store("properties/1", "x")
+	w.registrations()
+	goBack()
+	enter := func() rediscache.Entered {
+		return w.daemon.Enter(w.ctx, 0, w.leader, stored, w.daemon.FirstSeq(0), true)
+	}
+	w.must(enter().Err())
+	w.store("properties/2", "y")
+	e := enter()
+	w.must(e.Err())
+	if w.daemon.Adopt(0, w.leader, e) {
+		t.Error("what the daemon knows passes for what is there")
+	}
+	var told []string
+	w.must(w.daemon.Registrations(w.ctx, func(r rediscache.Registration) { told = append(told, r.Query) }))
+	if !slices.Contains(told, "properties/2") {
+		t.Errorf("told are %v, not the query that has the number of a forgotten one", told)
+	}
+}
+
+// An entry that comes late, after others of the same leader, changes nothing: it does not make up for a
+// purge that Redis has forgotten.
+func TestALateEntryIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.store(query, "x")
+	w.registrations()
+	before, late := w.daemon.Fence(0), w.daemon.FirstSeq(0)
+	w.daemon.Adopt(0, w.leader, w.enterAgain(0))
+	w.must(w.daemon.Purge(w.ctx, nil, ignore))
+	goBack := w.remember()
+	w.must(w.daemon.Purge(w.ctx, []string{query}, ignore))
+	stored := w.daemon.Fence(0)
+	goBack()
+	w.want(w.daemon.Enter(w.ctx, 0, w.leader, before, late, true).Err(), rediscache.ErrFenced)
+	w.want(w.daemon.Enter(w.ctx, 0, w.leader, stored, w.daemon.FirstSeq(0), true).Err(), rediscache.ErrStateLost)
+}
+
+// An entry begins above all that was sent, answered or not.
+func TestAnEntryIsAboveWhatWasNotAnswered(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.store(query, "x")
+	w.registrations()
+	stored := w.daemon.Fence(0)
+	gone, cancel := context.WithCancel(w.ctx)
+	cancel()
+	w.want(w.daemon.Purge(gone, []string{query}, ignore), context.Canceled)
+	w.forget("seq", 1) // it has been executed
+	w.must(w.daemon.Enter(w.ctx, 0, w.leader, stored, w.daemon.FirstSeq(0), true).Err())
 }
 
 // forget changes a number in the fence, as a Redis that went back would.

@@ -12,7 +12,7 @@ import (
 // sight of it.
 func (w *world) enterAgain(p int) rediscache.Entered {
 	w.Helper()
-	return w.newPurger().Enter(w.ctx, p, w.leader, w.daemon.Fence(p), true)
+	return w.daemon.Enter(w.ctx, p, w.leader, w.daemon.Fence(p), w.daemon.FirstSeq(p), true)
 }
 
 // A leader takes a partition over again in its own term, and not in a later one. What it sent
@@ -51,7 +51,7 @@ func TestADarkPartitionIsNotReached(t *testing.T) {
 	w.registrations()
 	gone, cancel := context.WithCancel(w.ctx)
 	cancel()
-	if !w.daemon.Adopt(0, w.leader, w.daemon.Enter(gone, 0, w.leader, w.daemon.Fence(0), true)) || w.daemon.Dark(0) == nil {
+	if !w.daemon.Adopt(0, w.leader, w.daemon.Enter(gone, 0, w.leader, w.daemon.Fence(0), w.daemon.FirstSeq(0), true)) || w.daemon.Dark(0) == nil {
 		t.Error("who has not reached a partition is to forget its queries, or it is in use")
 	}
 	if !w.daemon.Adopt(0, w.leader, w.enterAgain(0)) {

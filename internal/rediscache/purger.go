@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
@@ -62,6 +63,7 @@ type Purger struct {
 	keepAlive func(context.Context) error
 	parts     []progress
 	scripts   purgerScripts
+	stride    func() int64 // by how much the first seq of an entry is above all before it, at least 1
 }
 
 // progress is what the Purger knows of one partition.
@@ -71,6 +73,7 @@ type progress struct {
 	term       int64 // of this Purger's last leadership there
 	generation string
 	seq        int64
+	asked      int64  // the highest seq that anything this Purger has sent may have led to
 	batch      int64  // the last batch whose end stands in PostgreSQL
 	touched    bool   // the batch after it has been applied, or a part of it
 	lastSeen   string // the last registration number seen
@@ -88,7 +91,7 @@ type purgerScripts struct{ takeover, epoch, registrations, purge, cleanup, beat 
 func NewPurger(rdb redis.UniversalClient, space rediskey.Space, bound time.Duration, keepAlive func(context.Context) error) *Purger {
 	d := &Purger{
 		servers: serversOf(rdb, space), space: space, bound: bound, keepAlive: keepAlive,
-		parts: make([]progress, space.Partitions),
+		parts: make([]progress, space.Partitions), stride: func() int64 { return 1 + rand.Int64N(mostStride) },
 		scripts: purgerScripts{
 			takeover: plain("takeover"), epoch: plain("epoch"),
 			registrations: checked("registrations"), purge: checked("purge"), cleanup: checked("cleanup"), beat: checked("beat"),
@@ -200,12 +203,24 @@ type Entered struct {
 // ErrFenced (another process leads), or what kept it from an answer.
 func (e Entered) Err() error { return e.err }
 
+// mostStride leaves room for some hundred million entries: the scripts count exactly up to 10^14.
+const mostStride = 1 << 20
+
+// FirstSeq returns the seq with which the partition is to be entered next. It is another one for each
+// call, and above all that this Purger may have led to, answered or not. It is chosen at random, since
+// a term may come twice, if PostgreSQL and Redis are both put back.
+func (d *Purger) FirstSeq(p int) int64 {
+	part := &d.parts[p]
+	part.asked += d.stride()
+	return part.asked
+}
+
 // Enter makes a partition's fence the leader's and keeps what is cached there, if it is where
 // stored says that the last leader left it. again says that it may be the leader itself who has
-// been there already, in the same term; then a living beat of another database is an error, too. It changes nothing of the Purger, and may be called
-// while that is in use: Adopt takes in what it returns. Meanwhile nothing else may enter the
-// partition.
-func (d *Purger) Enter(ctx context.Context, p int, l Leader, stored Fence, again bool) Entered {
+// been there already, in the same term; then a living beat of another database is an error, too.
+// first is what FirstSeq has returned for this very call. It changes nothing of the Purger, and may be called
+// while that is in use: Adopt takes in what it returns. What it has returned may be thrown away.
+func (d *Purger) Enter(ctx context.Context, p int, l Leader, stored Fence, first int64, again bool) Entered {
 	others := l.Term
 	if again {
 		others++
@@ -218,7 +233,7 @@ func (d *Purger) Enter(ctx context.Context, p int, l Leader, stored Fence, again
 		}
 	}
 	return d.enter(ctx, p, stored, d.scripts.takeover, []string{d.space.Fence(p), d.space.Live(p)},
-		[]any{l.Term, stored.Generation, stored.Term, stored.Seq, stored.Batch, l.origin(), others})
+		[]any{l.Term, stored.Generation, stored.Term, stored.Seq, stored.Batch, l.origin(), others, first})
 }
 
 // Begin begins a generation of a partition: whatever is cached there is void. The generation
@@ -262,8 +277,10 @@ func (d *Purger) Adopt(p int, l Leader, e Entered) (unchanged bool) {
 		return true
 	}
 	// If term before, generation and seq are those that this Purger last had, nobody has led
-	// meanwhile and Redis has lost nothing. The term is needed: a Redis that went back may have
-	// reached the same seq again, under another leader and with other queries.
+	// meanwhile and Redis has lost nothing: each entry begins with a seq that has not been before in
+	// its term. So one whose answer was lost, or thrown away, has changed seq for good. The term is
+	// needed: a Redis that went back may have reached the same seq again, under another leader and
+	// with other queries.
 	unchanged = !part.unknown && part.term == answered[2] && part.generation == e.stored.Generation && part.seq == answered[3]
 	if !unchanged {
 		part.lastSeen, part.scannedTo = "0", "0"
@@ -282,7 +299,7 @@ func (d *Purger) TakeOver(ctx context.Context, l Leader, stored []Fence) (change
 	if len(stored) != len(d.parts) {
 		return nil, fmt.Errorf("%d partitions are stored, %d configured: %w", len(stored), len(d.parts), ErrStateLost)
 	}
-	return d.enterAll(l, func(p int) Entered { return d.Enter(ctx, p, l, stored[p], false) })
+	return d.enterAll(l, func(p int) Entered { return d.Enter(ctx, p, l, stored[p], d.FirstSeq(p), false) })
 }
 
 // BeginEpoch begins the generations of an epoch, one in each partition: see Begin. Partitions
@@ -564,8 +581,10 @@ func (d *Purger) answer(p int, s script, cmd *redis.Cmd) ([]any, error) {
 	return values, nil
 }
 
-// checkArgs puts the arguments of check.lua in front of a script's own.
+// checkArgs puts the arguments of check.lua in front of a script's own. No script raises seq by more
+// than one.
 func (d *Purger) checkArgs(p int, seq int64, keys []string, args []any) ([]string, []any) {
+	d.parts[p].asked = max(d.parts[p].asked, seq+1)
 	return append([]string{d.space.Fence(p), d.space.Live(p)}, keys...),
 		append([]any{d.leader.Term, d.parts[p].generation, seq}, args...)
 }

@@ -5,6 +5,7 @@
 -- KEYS[1] fence  KEYS[2] live
 -- ARGV[1] new term  ARGV[2] generation  ARGV[3] term, ARGV[4] seq, ARGV[5] batch as stored with the position
 -- ARGV[6] origin: epoch, PostgreSQL start and database  ARGV[7] the least term that is another leader's
+-- ARGV[8] seq to begin with: above all that the leader has asked for in its term
 --
 -- Behind the stored (term, seq): Redis has forgotten purges. The batch is the last
 -- one that was applied: as stored, or the one after that, of a leader that did not come
@@ -12,8 +13,10 @@
 -- otherwise, and if it is any other, it is PostgreSQL that has gone back (an old data
 -- directory was put in place).
 --
--- seq is raised: a call of before that comes late is refused. A leader that has lost sight
--- of a partition takes it over again in its own term.
+-- A leader that has lost sight of a partition takes it over again in its own term, with another
+-- seq each time. So what it sent before and comes late is refused, a takeover too: then seq is
+-- not below the one to begin with. And no two histories of a partition come to one (term, seq), even
+-- if Redis forgets a part of one: what stood there is known by these two.
 --
 -- Returns the new seq, the batch, and term and seq before: by these the new leader knows
 -- whether Redis is where it itself has left it.
@@ -31,5 +34,8 @@ end
 if batch ~= tonumber(ARGV[5]) and (batch ~= ARGV[5] + 1 or fence[6] ~= ARGV[6]) then
   return {'LOST'}
 end
-redis.call('HSET', KEYS[1], 'term', ARGV[1], 'origin', ARGV[6])
-return {'OK', tostring(redis.call('HINCRBY', KEYS[1], 'seq', 1)), fence[5], fence[1], fence[3]}
+if term == tonumber(ARGV[1]) and seq >= tonumber(ARGV[8]) then
+  return {'FENCED'}
+end
+redis.call('HSET', KEYS[1], 'term', ARGV[1], 'seq', ARGV[8], 'origin', ARGV[6])
+return {'OK', ARGV[8], fence[5], fence[1], fence[3]}
