@@ -321,6 +321,8 @@ var guards = []Mutant{
 		"./internal/rediscache", "ALateEntry"},
 	{"dark/an entry below what was sent", []Edit{{"internal/rediscache/purger.go", "	d.parts[p].asked = max(d.parts[p].asked, seq+1)\n", ""}},
 		"./internal/rediscache", "WasNotAnswered"},
+	{"takeover/a batch of its own", []Edit{{"internal/rediscache/purger.go", "part.batch, part.touched = e.stored.Batch, answered[1] != e.stored.Batch", "part.batch, part.touched = answered[1], false"}},
+		"./internal/rediscache", "GoesOnWithTheBatch"},
 	{"dark/requests leave all of Redis alone", []Edit{{readthrough + "cache.go", "c.breakers[c.Store.Partition(query)].do", "c.breakers[0].do"}},
 		"./internal/invalidate", "WithoutOnePartition"},
 	{"loop/index kept for a new epoch", []Edit{{invalidate + "leadership.go", "	l.index.Reset() // registrations are numbered anew: what is known would pass for later\n", ""}},

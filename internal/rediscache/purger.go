@@ -264,7 +264,7 @@ func (d *Purger) enter(ctx context.Context, p int, stored Fence, s script, keys 
 func (d *Purger) Adopt(p int, l Leader, e Entered) (unchanged bool) {
 	d.leader = l
 	part := &d.parts[p]
-	part.dark, part.timed, part.touched = nil, false, false
+	part.dark, part.timed = nil, false
 	var answered [4]int64 // seq, batch, and term and seq before; of a new generation seq alone
 	err := e.err
 	for i, v := range e.answers[:min(len(e.answers), len(answered))] {
@@ -286,7 +286,9 @@ func (d *Purger) Adopt(p int, l Leader, e Entered) (unchanged bool) {
 		part.lastSeen, part.scannedTo = "0", "0"
 	}
 	part.term, part.generation, part.seq = l.Term, e.stored.Generation, answered[0]
-	part.batch, part.unknown = answered[1], false
+	part.unknown = false
+	// A batch that goes on is the one that has been begun: it ends when the position is stored.
+	part.batch, part.touched = e.stored.Batch, answered[1] != e.stored.Batch
 	return unchanged
 }
 

@@ -208,6 +208,44 @@ func TestTakeoverOfPartitionsThatDifferInTheirBatch(t *testing.T) {
 	}
 }
 
+// Whoever takes over between a purge and the store of the position goes on with the batch that has been
+// begun, however often: by another leader, or by the same one, which has lost sight of the partition.
+func TestATakeoverGoesOnWithTheBatch(t *testing.T) {
+	t.Parallel()
+	for name, enter := range map[string]func(*world, rediscache.Fence) rediscache.Entered{
+		"by another leader": func(w *world, stored rediscache.Fence) rediscache.Entered {
+			w.leader.Term++
+			w.daemon = w.newPurger()
+			return w.daemon.Enter(w.ctx, 0, w.leader, stored, w.daemon.FirstSeq(0), false)
+		},
+		"by the same one": func(w *world, stored rediscache.Fence) rediscache.Entered {
+			return w.daemon.Enter(w.ctx, 0, w.leader, stored, w.daemon.FirstSeq(0), true)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, 1)
+			w.must(w.daemon.Purge(w.ctx, nil, ignore))
+			w.daemon.BatchStored(w.daemon.InUse())
+			stored := w.daemon.Fence(0)
+			for range 4 {
+				e := enter(w, stored)
+				w.must(e.Err())
+				w.daemon.Adopt(0, w.leader, e)
+				w.must(w.daemon.Purge(w.ctx, []string{query}, ignore))
+			}
+			if last := w.daemon.Fence(0).Batch; last != stored.Batch+1 || w.batch() != last {
+				t.Errorf("the batch is %d, in Redis %d; want %d", last, w.batch(), stored.Batch+1)
+			}
+			w.daemon.BatchStored(w.daemon.InUse())
+			w.must(w.daemon.Purge(w.ctx, nil, ignore))
+			if last := w.daemon.Fence(0).Batch; last != stored.Batch+2 || w.batch() != last {
+				t.Errorf("the next batch is %d, in Redis %d; want %d", last, w.batch(), stored.Batch+2)
+			}
+		})
+	}
+}
+
 // queryOf returns a query of a partition.
 func (w *world) queryOf(partition int) string {
 	for id := 1; ; id++ {
