@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/freshlist/freshlist/internal/rediscache"
 )
 
@@ -60,6 +62,45 @@ func TestADarkPartitionIsNotReached(t *testing.T) {
 	w.store("properties/7", "y")
 	if told := len(w.registrations()); told != 1 {
 		t.Errorf("%d registrations are told, want the one since", told)
+	}
+}
+
+// purges counts the purges that are sent to each partition.
+type purges struct {
+	sent map[string]int // by the channel that they publish on
+}
+
+func (h *purges) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (h *purges) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+func (h *purges) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		for _, cmd := range cmds {
+			for _, word := range cmd.Args() {
+				if text, ok := word.(string); ok {
+					if _, counted := h.sent[text]; counted {
+						h.sent[text]++
+					}
+				}
+			}
+		}
+		return next(ctx, cmds)
+	}
+}
+
+// A partition that has gone dark since the caller looked is sent no purge: its server may not answer.
+func TestADarkPartitionIsSentNoPurge(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 2)
+	in := w.daemon.InUse()
+	gone, cancel := context.WithCancel(w.ctx)
+	cancel()
+	w.daemon.Adopt(1, w.leader, w.daemon.Enter(gone, 1, w.leader, w.daemon.Fence(1), w.daemon.FirstSeq(1), true))
+	counted := &purges{sent: map[string]int{w.space.Purged(0): 0, w.space.Purged(1): 0}}
+	w.rdb.AddHook(counted)
+	w.must(w.daemon.PurgeIn(w.ctx, in, []string{w.queryOf(0), w.queryOf(1)}, ignore))
+	if used, dark := counted.sent[w.space.Purged(0)], counted.sent[w.space.Purged(1)]; used != 1 || dark != 0 {
+		t.Errorf("%d purges are sent to the partition in use, %d to the dark one; want 1 and 0", used, dark)
 	}
 }
 

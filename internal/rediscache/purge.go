@@ -19,8 +19,9 @@ func (d *Purger) Purge(ctx context.Context, queries []string, see func(Registrat
 	return d.PurgeIn(ctx, d.InUse(), queries, see)
 }
 
-// PurgeIn is Purge in some partitions, all of them in use. Queries of others are left out.
+// PurgeIn is Purge in those of some partitions that are in use. Queries of others are left out.
 func (d *Purger) PurgeIn(ctx context.Context, in []int, queries []string, see func(Registration)) error {
+	in = d.stillInUse(in)
 	calls := d.purgeCalls(in, queries)
 	for len(calls) > callsPerPipeline {
 		if _, err := d.exchange(ctx, calls[:callsPerPipeline], nil, nil); err != nil {
