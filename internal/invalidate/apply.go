@@ -44,6 +44,9 @@ func (l *leadership) apply(ctx context.Context, changes []match.Change, most int
 
 // applyLate purges those of some registrations, read behind a purge, that the changes affect.
 func (l *leadership) applyLate(ctx context.Context, in []int, changes []match.Change, fresh []rediscache.Registration, seen *sighting) error {
+	if len(fresh) == 0 {
+		return nil
+	}
 	index := match.NewIndex(l.feed.Site)
 	for i := range fresh {
 		addRegistration(index, &fresh[i])
