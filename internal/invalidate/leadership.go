@@ -200,7 +200,7 @@ func (l *leadership) takeOver(ctx context.Context, catalog string) error {
 		fences[p] = part.Fence
 	}
 	changed, err := l.purger.TakeOver(ctx, l.name, fences)
-	l.forgetAll(changed) // of each that was entered, whatever was of the others
+	l.forget(changed...) // of each that was entered, whatever was of the others
 	if errors.Is(err, rediscache.ErrStateLost) {
 		l.Metrics.Lost.Inc()
 		return l.newEpoch(ctx, beginning, telemetry.RedisLost)
@@ -211,17 +211,6 @@ func (l *leadership) takeOver(ctx context.Context, catalog string) error {
 	stored.Snapshot = leastOf(stored.Parts, func(p int) bool { return l.purger.Dark(p) == nil })
 	l.startFrom(stored, leastOf(stored.Parts, func(int) bool { return true }))
 	return nil
-}
-
-// forgetAll forgets the queries of some partitions.
-func (l *leadership) forgetAll(partitions []int) {
-	if len(partitions) == l.Space.Partitions {
-		l.index.Reset()
-		return
-	}
-	for _, p := range partitions {
-		l.forget(p)
-	}
 }
 
 // useDescription takes the stored description of the tables for all that follows. What is known

@@ -101,9 +101,9 @@ func (l *leadership) join(ctx context.Context, p int, e rediscache.Entered) erro
 	if errors.Is(e.Err(), rediscache.ErrFenced) {
 		return fmt.Errorf("partition %d: %w", p, e.Err())
 	}
-	l.adopt(p, e)
-	var err error
+	err := l.adopt(ctx, p, e)
 	switch {
+	case err != nil:
 	case errors.Is(e.Err(), rediscache.ErrStateLost):
 		err = l.beginGeneration(ctx, p)
 	case e.Err() == nil:
@@ -121,15 +121,27 @@ func (l *leadership) join(ctx context.Context, p int, e rediscache.Entered) erro
 
 // adopt takes in what entering a partition has answered, and forgets its queries if they are not
 // those that are there.
-func (l *leadership) adopt(p int, e rediscache.Entered) {
-	if !l.purger.Adopt(p, l.name, e) {
-		l.forget(p)
+func (l *leadership) adopt(ctx context.Context, p int, e rediscache.Entered) error {
+	if l.purger.Adopt(p, l.name, e) {
+		return nil
 	}
+	return l.computeKeepingAlive(ctx, l.index.Len(), func() { l.forget(p) })
 }
 
-// forget forgets the queries of a partition.
-func (i *Invalidator) forget(p int) {
-	i.index.RemoveFunc(func(query string) bool { return i.Space.Partition(query) == p })
+// forget forgets the queries of some partitions. It looks at every query once.
+func (i *Invalidator) forget(partitions ...int) {
+	switch len(partitions) {
+	case 0:
+		return
+	case i.Space.Partitions:
+		i.index.Reset()
+		return
+	}
+	of := make([]bool, i.Space.Partitions)
+	for _, p := range partitions {
+		of[p] = true
+	}
+	i.index.RemoveFunc(func(query string) bool { return of[i.Space.Partition(query)] })
 }
 
 // beginGeneration voids one partition: first in PostgreSQL, then in Redis, as an epoch does for
@@ -141,12 +153,12 @@ func (l *leadership) beginGeneration(ctx context.Context, p int) error {
 		return err
 	}
 	e := l.purger.Begin(ctx, p, l.name, part.Generation)
-	l.adopt(p, e)
+	err = l.adopt(ctx, p, e)
 	if e.Err() == nil {
 		l.Metrics.Epoch(telemetry.RedisLost)
 		l.Log.InfoContext(ctx, "a partition of Redis begins anew", "partition", p)
 	}
-	return nil
+	return err
 }
 
 // storeGeneration begins a generation of a partition in PostgreSQL, or none.
