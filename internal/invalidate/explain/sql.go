@@ -99,6 +99,7 @@ func SQL(ctx context.Context, conn *pgx.Conn, site *listing.Site, cache Cache, s
 func try(ctx context.Context, conn *pgx.Conn, site *listing.Site, sql string) (s Statement, changes []match.Change, err error) {
 	s = Statement{Queries: []activity.Query{}, Changes: []Change{}, Because: map[string]int{}, Notes: []string{}}
 	const begin = `begin isolation level read committed read write;
+		set local standard_conforming_strings = on; -- check has read it so
 		set local statement_timeout = '` + statementTimeout + `'; set local lock_timeout = '` + lockTimeout + `';
 		set local idle_in_transaction_session_timeout = '` + statementTimeout + `'`
 	if _, err := conn.Exec(ctx, begin); err != nil {

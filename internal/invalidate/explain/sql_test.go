@@ -198,6 +198,13 @@ func TestSQLRefuses(t *testing.T) {
 		"copy properties to program 'true'": "COPY", "do $$ begin commit; end $$": "DO", "notify freshlist": "NOTIFY", "listen freshlist": "LISTEN",
 		"alter table properties add x int": "ALTER", "explain analyze update properties set price = 1": "EXPLAIN",
 		"update properties set price = 1; commit": "multiple commands", "select setval('properties_id_seq', 1)": "setval",
+		`select "setval"('properties_id_seq', 1)`: "setval", `select pg_catalog . "setval" ('properties_id_seq', 1)`: "setval",
+		`select 1 as "don't", setval('properties_id_seq', 5)`: "setval", `select U&"s\0065tval"('properties_id_seq', 1)`: "U&",
+		"select 1 as a$x$, setval('properties_id_seq', 5) as b$x$": "setval", "select $é$'$é$, setval('properties_id_seq', 5)": "setval",
+		"select 1 -- a line\r, setval('properties_id_seq', 5)": "setval", `select name'\', setval('properties_id_seq', 5), name'x'`: "setval",
+		"select e'a'\n'b\\'', setval('properties_id_seq', 5), 'c'": "setval", "select pg_create_restore_point('x')": "pg_create_restore_point",
+		"select pg_replication_slot_advance('s', '0/0')": "pg_replication_slot_advance", "select pg_logical_slot_get_changes('s', null, null)": "pg_logical_slot_get_changes",
+		"select pg_copy_physical_replication_slot('a', 'b')": "pg_copy_physical_replication_slot", "select pg_replication_origin_drop('o')": "pg_replication_origin_drop",
 		"with x as (select pg_advisory_lock(1)) select * from x": "pg_advisory_lock", "": "no statement", "  -- nothing": "no statement",
 		"update properties set price = -1 where id = 7": "check", "update properties set nothing = 1": "nothing",
 	} {
@@ -207,7 +214,7 @@ func TestSQLRefuses(t *testing.T) {
 	}
 	for _, sql := range []string{
 		"update properties set title = 'setval(1)' where id = 7", "/* commit */ update properties set title = $x$commit; setval($x$ where id = 7",
-		"select 1", "WITH a AS (SELECT 1) UPDATE properties SET price = 1 WHERE id = 7", "(select 1)",
+		"select 1", `select 1 as "don't"`, `select e'it\'s setval(1)', 'a\'`, `select "title" from properties -- don't`, "WITH a AS (SELECT 1) UPDATE properties SET price = 1 WHERE id = 7", "(select 1)",
 	} {
 		if err := ask(sql); err != nil {
 			t.Errorf("%q: %v", sql, err)

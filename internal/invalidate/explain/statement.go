@@ -13,11 +13,19 @@ var allowed = []string{"insert", "update", "delete", "merge", "truncate", "with"
 
 // lasting are functions whose effect no rollback takes back.
 var lasting = regexp.MustCompile(`(?i)\b(setval|dblink\w*|postgres_fdw_\w+|pg_(terminate|cancel)_backend|pg_reload_conf|pg_rotate_logfile|` +
-	`pg_switch_wal|pg_promote|pg_(try_)?advisory_(un)?lock\w*|pg_logical_emit_message|pg_file_\w+|pg_(create|drop)_\w+slot|pg_stat_reset\w*|lo_export|lo_import)\s*\(`)
+	`pg_switch_wal|pg_wal_replay_\w+|pg_promote|pg_backup_\w+|pg_create_restore_point|pg_(try_)?advisory_(un)?lock\w*|pg_logical_emit_message|` +
+	`pg_logical_slot_get_\w+|pg_(create|copy|drop)_\w+slot|pg_replication_slot_advance|pg_sync_replication_slots|pg_replication_origin_\w+|` +
+	`pg_file_\w+|pg_stat_\w*reset\w*|lo_export|lo_import)\s*\(`)
+
+// encoded is the beginning of a quoted identifier that spells letters by their numbers.
+var encoded = regexp.MustCompile(`(?i)\bu&"`)
 
 // check refuses what cannot be rolled back, and says what may be asked.
 func check(sql string) error {
 	bare := blank(sql)
+	if encoded.MatchString(bare) {
+		return fmt.Errorf("a statement with an identifier of the form U&\"...\" is refused: write its letters themselves")
+	}
 	word := strings.ToLower(regexp.MustCompile(`[A-Za-z_]+`).FindString(bare))
 	switch {
 	case word == "":
@@ -36,11 +44,13 @@ func check(sql string) error {
 	return nil
 }
 
-// blank returns a statement without its comments, and with nothing in its literals.
+// blank returns a statement as PostgreSQL reads it, without its comments, with nothing in its literals,
+// and with spaces for the quotes of identifiers.
 func blank(sql string) string {
 	var b strings.Builder
+	escapes := false // whether a literal that goes on with the one before has escapes
 	for i := 0; i < len(sql); {
-		rest := sql[i:]
+		rest, within := sql[i:], i > 0 && inName(sql[i-1])
 		switch {
 		case strings.HasPrefix(rest, "--"):
 			i += lineEnd(rest)
@@ -49,17 +59,22 @@ func blank(sql string) string {
 			i += commentEnd(rest)
 			b.WriteByte(' ')
 		case rest[0] == '\'':
-			i += literalEnd(rest, strings.HasSuffix(strings.ToLower(b.String()), "e"))
+			escapes = escapes || marksEscapes(sql[:i])
+			i += literalEnd(rest, escapes)
 			b.WriteString("''")
-		case rest[0] == '$':
-			n := dollarEnd(rest)
-			if n == 0 {
-				n = 1
-			} else {
-				b.WriteString("''")
+		case rest[0] == '"':
+			n := identifierEnd(rest)
+			if i > 0 && sql[i-1] == '&' {
+				b.WriteByte('"') // to be found by encoded
 			}
-			i += n
+			b.WriteString(" " + strings.Trim(rest[:n], `"`) + " ")
+			escapes, i = false, i+n
+		case rest[0] == '$' && !within && dollarEnd(rest) > 0:
+			i += dollarEnd(rest)
+			escapes = false
+			b.WriteString("''")
 		default:
+			escapes = escapes && strings.IndexByte(" \t\n\r\f\v", rest[0]) >= 0
 			b.WriteByte(rest[0])
 			i++
 		}
@@ -67,9 +82,34 @@ func blank(sql string) string {
 	return b.String()
 }
 
+// inName reports whether a byte may be one of a name or a keyword, but not its first.
+func inName(c byte) bool {
+	return c >= 0x80 || c == '_' || c == '$' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+}
+
+// marksEscapes reports whether what stands in front of a literal says that a backslash in it is not
+// itself: an e that is no part of a name.
+func marksEscapes(before string) bool {
+	n := len(before)
+	return n > 0 && (before[n-1] == 'e' || before[n-1] == 'E') && (n == 1 || !inName(before[n-2]))
+}
+
 func lineEnd(s string) int {
-	if n := strings.IndexByte(s, '\n'); n >= 0 {
+	if n := strings.IndexAny(s, "\n\r"); n >= 0 {
 		return n
+	}
+	return len(s)
+}
+
+// identifierEnd returns the length of a quoted identifier.
+func identifierEnd(s string) int {
+	for i := 1; i < len(s); i++ {
+		switch {
+		case s[i] == '"' && i+1 < len(s) && s[i+1] == '"':
+			i++
+		case s[i] == '"':
+			return i + 1
+		}
 	}
 	return len(s)
 }
@@ -106,7 +146,7 @@ func literalEnd(s string, escapes bool) int {
 	return len(s)
 }
 
-var dollarTag = regexp.MustCompile(`^\$([A-Za-z_][A-Za-z_0-9]*)?\$`)
+var dollarTag = regexp.MustCompile(`^\$((?:[A-Za-z_]|[^\x00-\x7f])(?:\w|[^\x00-\x7f])*)?\$`)
 
 // dollarEnd returns the length of a literal between dollars, 0 if there is none.
 func dollarEnd(s string) int {
