@@ -22,10 +22,11 @@ var Triggers embed.FS
 //go:embed listings.yaml
 var Listings string
 
-// Sample is 932 real home sales around Sacramento, California; see sample/README.md.
+// Sample is the folder sample: 932 real home sales around Sacramento, California, in sacramento.csv,
+// and SQL for a database that has just got them; see sample/README.md.
 //
-//go:embed sample/sacramento.csv
-var Sample []byte
+//go:embed sample
+var Sample embed.FS
 
 // Grants gives the roles of a deployment, where they exist, what they need.
 //

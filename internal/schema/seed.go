@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -45,7 +46,8 @@ func SeedWithProgress(ctx context.Context, conn *pgx.Conn, rows int, progress *c
 	if err != nil {
 		return 0, fmt.Errorf("seed: %w", err)
 	}
-	table := listing.NewSite(d).Home()
+	site := listing.NewSite(d)
+	table := site.Home()
 	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "lock table public.properties in share row exclusive mode"); err != nil {
 			return fmt.Errorf("lock public.properties: %w", err)
@@ -65,15 +67,37 @@ func SeedWithProgress(ctx context.Context, conn *pgx.Conn, rows int, progress *c
 		defer stop()
 		s, err := csvimport.Load(ctx, tx, table, file, csvimport.Options{File: "the sample", Progress: progress})
 		added = s.Added
-		return err
+		if err != nil || have > 0 {
+			return err
+		}
+		return completeSample(ctx, tx)
 	})
-	if err == nil && added > 0 {
-		err = csvimport.Analyze(ctx, conn, table, progress)
+	for i := 0; i < len(site.Tables) && err == nil && added > 0; i++ {
+		err = csvimport.Analyze(ctx, conn, site.Tables[i], progress)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("seed: %w", err)
 	}
 	return added, nil
+}
+
+// completeSample runs the SQL of the sample, in the order of the files' names. It makes what belongs to
+// the listings that have just been put into an empty table: rows of other tables, values of further columns.
+func completeSample(ctx context.Context, tx pgx.Tx) error {
+	names, err := fs.Glob(db.Sample, "sample/*.sql")
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		text, err := db.Sample.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, string(text)); err != nil {
+			return fmt.Errorf("execute %s: %w", name, locate(err, string(text)))
+		}
+	}
+	return nil
 }
 
 // writeListings writes listings number first to last of the endless sequence that the sample
@@ -170,7 +194,11 @@ func pretty(name string) string {
 // readSample reads the embedded CSV: city, zip, beds, baths, sqft, type, price,
 // latitude, longitude.
 func readSample() ([]sampleRow, error) {
-	records, err := csv.NewReader(bytes.NewReader(db.Sample)).ReadAll()
+	file, err := db.Sample.ReadFile("sample/sacramento.csv")
+	if err != nil {
+		return nil, fmt.Errorf("read the sample: %w", err)
+	}
+	records, err := csv.NewReader(bytes.NewReader(file)).ReadAll()
 	if err != nil {
 		return nil, fmt.Errorf("read the sample: %w", err)
 	}
