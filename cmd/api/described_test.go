@@ -14,7 +14,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/freshlist/freshlist/db"
+	"github.com/freshlist/freshlist/internal/listing/listingtest"
 	"github.com/freshlist/freshlist/internal/pgtest/migrated"
 	"github.com/freshlist/freshlist/internal/schema"
 )
@@ -65,7 +65,7 @@ func TestAnotherDescriptionIsTakenOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close(context.WithoutCancel(t.Context()))
-	text := strings.NewReplacer("home: properties", "home: homes", "  properties:\n", "  homes:\n", "      postal_code:   {filter: any-of}\n", "").Replace(db.Listings)
+	text := strings.NewReplacer("home: properties", "home: homes", "  properties:\n", "  homes:\n", "      postal_code:   {filter: any-of}\n", "").Replace(listingtest.PropertiesListings)
 	if _, err := schema.InstallFile(t.Context(), conn, schema.File{Name: "homes.yaml", Text: text}); err != nil {
 		t.Fatal(err)
 	}

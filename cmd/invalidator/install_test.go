@@ -9,8 +9,10 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/freshlist/freshlist/internal/cli"
+	"github.com/freshlist/freshlist/internal/description"
 	"github.com/freshlist/freshlist/internal/pgtest/migrated"
 	"github.com/freshlist/freshlist/internal/redistest"
+	"github.com/freshlist/freshlist/internal/schema"
 )
 
 // install takes a file, says what is wrong with it or worth a second look, and what it did.
@@ -34,12 +36,19 @@ func TestInstall(t *testing.T) {
 		return path
 	}
 	good := file("homes.yaml", "tables: {homes: {columns: {city: {filter: any-of}, price: {sort: true}}}}")
+	var relations []string
+	parsed, _ := description.Parse(schema.Shipped().Name, schema.Shipped().Text)
+	for _, relation := range parsed.Relations() {
+		relations = append(relations, relation.String())
+	}
+	shipped := strings.Join(relations, ", ")
 	for _, step := range []struct {
 		args      []string
 		said, err string
 		code      int
 	}{
-		{[]string{"install"}, "capture was in order, nothing changed: public.properties\n", "", 0},
+		{[]string{"install"}, "capture installed: " + shipped + "\n", "", 0},
+		{[]string{"install"}, "capture was in order, nothing changed: " + shipped + "\n", "", 0},
 		{[]string{"install", good}, "capture installed: public.homes\n", "", 0},
 		{[]string{"install", good}, "capture was in order, nothing changed: public.homes\n", "", 0},
 		{[]string{"install", file("bad.yaml", "tables: {homes: {columns: {citi: {}, prize: {}}}}")}, "", "2 faults in", 1},

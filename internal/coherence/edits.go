@@ -20,8 +20,8 @@ const setup = listingtest.DropChecks + `;
 	create view listing_prices as select id, price from public.properties;
 	create function raise_price(which bigint) returns void language sql
 		as 'update public.properties set price = price + 1 where id = which';
-	create table agents (id bigint primary key);
-	alter table public.properties add column agent_id bigint references agents;
+	create table cascading (id bigint primary key);
+	alter table public.properties add column cascading_id bigint references cascading;
 	` + sampleRows
 
 // sampleRows fills the table: 30 rows in each of three cities, many with equal sort
@@ -193,7 +193,7 @@ func (e editor) copyIn(ctx context.Context, tx pgx.Tx) error {
 func (e editor) truncate(ctx context.Context, tx pgx.Tx) error {
 	sql := "truncate public.properties"
 	if e.random.IntN(2) == 0 {
-		sql = "truncate agents cascade"
+		sql = "truncate cascading cascade"
 	}
 	_, err := tx.Exec(ctx, "set local lock_timeout = '100ms'; "+sql+"; "+sampleRows)
 	return err

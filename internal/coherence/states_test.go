@@ -12,6 +12,7 @@ import (
 
 	"github.com/freshlist/freshlist/internal/cachestate"
 	"github.com/freshlist/freshlist/internal/coherence/fleet"
+	"github.com/freshlist/freshlist/internal/listing/listingtest"
 	"github.com/freshlist/freshlist/internal/local"
 	"github.com/freshlist/freshlist/internal/pgtest"
 	"github.com/freshlist/freshlist/internal/pgtest/migrated"
@@ -237,7 +238,10 @@ func TestStates(t *testing.T) {
 			api: cachestate.NotInstalled, invalidator: cachestate.NotInstalled, doctor: cachestate.Capture,
 			begin: func(d *told) { d.schema(schema.Uninstall) },
 			end: func(d *told) {
-				d.schema(func(ctx context.Context, conn *pgx.Conn) error { _, err := schema.Install(ctx, conn); return err })
+				d.schema(func(ctx context.Context, conn *pgx.Conn) error {
+					_, err := schema.InstallFile(ctx, conn, schema.File{Name: "properties.yaml", Text: listingtest.PropertiesListings})
+					return err
+				})
 			},
 		},
 		"no right to the epoch": {

@@ -7,13 +7,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/freshlist/freshlist/db"
 	"github.com/freshlist/freshlist/internal/description"
+	"github.com/freshlist/freshlist/internal/listing/listingtest"
 )
 
 func TestParse(t *testing.T) {
 	t.Parallel()
-	file, faults := description.Parse("listings.yaml", db.Listings)
+	file, faults := description.Parse("listings.yaml", listingtest.PropertiesListings)
 	if len(faults) > 0 {
 		t.Fatal(faults)
 	}
@@ -24,7 +24,7 @@ func TestParse(t *testing.T) {
 	if price.Name.Value != "price" || price.Filter.Value != "range" || !price.Sort.Value || price.Show.Value != "money" || price.Search.Given() {
 		t.Errorf("price is %+v", price)
 	}
-	before, _, _ := strings.Cut(db.Listings, "price:")
+	before, _, _ := strings.Cut(listingtest.PropertiesListings, "price:")
 	if want := (description.Span{Line: strings.Count(before, "\n") + 1, Column: 31, Length: 5}); price.Filter.At != want {
 		t.Errorf("the filter of price stands at %+v, want %+v", price.Filter.At, want)
 	}
@@ -142,7 +142,7 @@ func FuzzParse(f *testing.F) {
 	for _, text := range testFiles(f) {
 		f.Add(text)
 	}
-	f.Add(db.Listings)
+	f.Add(listingtest.PropertiesListings)
 	for _, text := range []string{"&a", "*a", "? ", "- - -", "{", "[", "|", ">\n", "%YAML 1.2\n---\n", "---\n---\n", "!!binary x", "a: &a *a", "'", "\"\\x", "<<:", "\t", "a:\n\t- b", "\r", "\ufeff"} {
 		f.Add(text)
 	}

@@ -44,12 +44,12 @@ func TestDescriptionChangedWhileLeading(t *testing.T) {
 	d.AwaitApplied(d.Exec(`insert into properties (id, title, property_type, price, city, postal_code)
 		select n, 'House ' || n, 'Condo', 1000 * n, case when n <= 3 then 'FOLSOM' else 'GALT' end, '9563' || n from generate_series(1, 6) as n`))
 	const postal, dear = "properties?postal_code=95631", "properties?max_price=3000"
-	shipped, former := schema.Shipped(), d.Site
+	properties, former := schema.File{Name: "properties.yaml", Text: listingtest.PropertiesListings}, d.Site
 	first := d.API(of(former))
 	warm(d, first, "properties", folsom, galt, postal, dear)
 
 	// The default order is another one, and nobody can ask for a postal code.
-	changed := strings.NewReplacer("postal_code:   {filter: any-of}", "postal_code:   {on: item}", "newest: created_at", "newest: price").Replace(shipped.Text)
+	changed := strings.NewReplacer("postal_code:   {filter: any-of}", "postal_code:   {on: item}", "newest: created_at", "newest: price").Replace(properties.Text)
 	present := install(d, schema.File{Name: "other.yaml", Text: changed})
 	if _, err := present.Parse(postal); err == nil || present.Identity == former.Identity {
 		t.Fatal("the description is as before")
@@ -74,8 +74,8 @@ func TestDescriptionChangedWhileLeading(t *testing.T) {
 
 	// Back again: the first process caches anew.
 	d.Site = former
-	if again := install(d, shipped); again.Identity != former.Identity {
-		t.Error("the description that ships has another identity")
+	if again := install(d, properties); again.Identity != former.Identity {
+		t.Error("the former description has another identity")
 	}
 	for _, q := range []string{"properties", folsom, galt, postal, dear} {
 		d.Await("a hit of "+q, func() bool {

@@ -142,7 +142,7 @@ func TestEncodingRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		exec(t, conn, string(table)) // migrated by somebody else
-		_, err = schema.Install(t.Context(), conn)
+		_, err = schema.InstallFile(t.Context(), conn, propertiesFile())
 		if err == nil || !strings.Contains(err.Error(), "is "+encoding+", not UTF8") {
 			t.Errorf("install: %v", err)
 		}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"flag"
 	"os"
+	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -19,17 +21,16 @@ import (
 var updateListings = flag.Bool("update-listings", false, "write the descriptions of package listingtest anew")
 
 // The descriptions that tests of other packages take for granted are what their files resolve
-// to, without a warning if they ship.
+// to.
 func TestDescriptionsOfTests(t *testing.T) {
 	t.Parallel()
-	shipped := schema.Shipped()
 	for _, test := range []struct {
 		file, name, text string
 		site             func() *listing.Site
 		connect          func(t *testing.T) *pgx.Conn
 		warnings         bool
 	}{
-		{"properties.json", shipped.Name, shipped.Text, listingtest.Site, func(t *testing.T) *pgx.Conn { return connect(t, migrated.New(t).Owner) }, false},
+		{"properties.json", "properties.yaml", listingtest.PropertiesListings, listingtest.Site, func(t *testing.T) *pgx.Conn { return connect(t, migrated.New(t).Owner) }, false},
 		{"every.json", "every.yaml", listingtest.EveryListings, listingtest.EverySite, every, true},
 		{"joined.json", "joined.yaml", listingtest.JoinedListings, listingtest.JoinedSite, joined, true},
 	} {
@@ -86,12 +87,56 @@ func connectTo(t *testing.T, tables string) *pgx.Conn {
 	return conn
 }
 
-// What is installed is what ships, resolved.
+// What ships is installed where nothing was, without a warning. It has all that the contract's table of
+// properties has, and calls it alike, so that what is asked of that can be asked of this.
 func TestShippedIsInstalled(t *testing.T) {
 	t.Parallel()
 	conn := connect(t, migrated.New(t).Owner)
-	d, err := schema.ReadDescription(t.Context(), conn)
-	if err != nil || !bytes.Equal(d.Encode(), listingtest.Site().Description.Encode()) {
-		t.Errorf("installed is %v, %v", d, err)
+	if err := schema.Uninstall(t.Context(), conn); err != nil {
+		t.Fatal(err)
+	}
+	if changed, err := schema.Install(t.Context(), conn); err != nil || !changed {
+		t.Fatalf("install: %t, %v", changed, err)
+	}
+	done, err := schema.InstallFile(t.Context(), conn, schema.Shipped())
+	if err != nil || done.Changed || len(done.Warnings) > 0 {
+		t.Fatalf("install the file that ships: %t, %v, %v", done.Changed, done.Warnings, err)
+	}
+	site := listing.NewSite(done.Description)
+	table, contract := site.Table("properties"), listingtest.Properties()
+	if site.Home() != table {
+		t.Errorf("the home page is that of %s", site.Home().Name)
+	}
+	for i := range contract.Columns {
+		want := *contract.Columns[i].Column
+		n := table.Column(want.Name)
+		if n < 0 {
+			t.Errorf("it has no column %s", want.Name)
+			continue
+		}
+		got := *table.Columns[n].Column
+		for _, use := range want.Uses {
+			if !slices.Contains(got.Uses, use) {
+				t.Errorf("%s is not of use as %s", want.Name, use)
+			}
+		}
+		if got.Uses = want.Uses; !reflect.DeepEqual(got, want) {
+			t.Errorf("%s is %+v, want %+v", want.Name, got, want)
+		}
+	}
+	for i := range contract.Parameters {
+		if name := contract.Parameters[i].Name; !slices.ContainsFunc(table.Parameters, func(p description.Parameter) bool { return p.Name == name && p.Kind == contract.Parameters[i].Kind }) {
+			t.Errorf("it has no parameter %s", name)
+		}
+	}
+	for i, o := range contract.Orders {
+		if got := table.Orders[i]; got.Name != o.Name || got.Descending != o.Descending {
+			t.Errorf("order %d is %s, want %s", i, got.Name, o.Name)
+		}
+	}
+	for i, f := range contract.Facets {
+		if got := table.Facets[i].Name; got != f.Name {
+			t.Errorf("facet %d is %s, want %s", i, got, f.Name)
+		}
 	}
 }

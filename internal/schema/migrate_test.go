@@ -64,7 +64,7 @@ func TestMigrate(t *testing.T) {
 	}
 }
 
-// The table is the contract's, column by column.
+// The table begins with the contract's columns.
 func TestColumns(t *testing.T) {
 	t.Parallel()
 	conn := connect(t, migrated.New(t).Owner)
@@ -80,7 +80,12 @@ func TestColumns(t *testing.T) {
 		"longitude double precision", "created_at timestamp with time zone not null now()", "updated_at timestamp with time zone not null now()",
 		"search tsvector to_tsvector('english'::regconfig, ((title || ' '::text) || description))",
 	}
-	if !slices.Equal(got, want) {
+	for _, column := range got[min(len(want), len(got)):] { // of later migrations: nobody has to know them
+		if strings.Contains(column, " not null") {
+			t.Errorf("an INSERT has to give %s", column)
+		}
+	}
+	if !slices.Equal(got[:min(len(want), len(got))], want) {
 		t.Errorf("columns:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }

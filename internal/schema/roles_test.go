@@ -131,7 +131,7 @@ func TestInstallAfterAChangeOfOwner(t *testing.T) {
 		t.Fatal(err)
 	}
 	exec(t, super, "do $$ begin execute format('grant create on database %I to freshlist_api', current_database()); end $$")
-	if _, err := schema.Install(t.Context(), connect(t, db.API)); err != nil {
+	if _, err := schema.InstallFile(t.Context(), connect(t, db.API), propertiesFile()); err != nil {
 		t.Errorf("after what the error says: %v", err)
 	}
 }

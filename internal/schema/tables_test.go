@@ -22,6 +22,10 @@ import (
 	"github.com/freshlist/freshlist/internal/schema"
 )
 
+func propertiesFile() schema.File {
+	return schema.File{Name: "properties.yaml", Text: listingtest.PropertiesListings}
+}
+
 func everyFile() schema.File { return schema.File{Name: "every.yaml", Text: listingtest.EveryListings} }
 
 // installFile installs a description and returns its site.
@@ -326,7 +330,7 @@ func TestAnotherDescription(t *testing.T) {
 		union all select format('%s %s', relkind, relname) from pg_class where relnamespace = 'freshlist'::regnamespace
 		union all select format('%s on %s', tgname, tgrelid::regclass) from pg_trigger where tgname like 'freshlist%'
 		order by 1`
-	files := []schema.File{schema.Shipped(), {Name: "two.yaml", Text: twoTables}, {Name: "one.yaml", Text: "tables: {others: {columns: {more: {sort: true}}}}"}}
+	files := []schema.File{propertiesFile(), {Name: "two.yaml", Text: twoTables}, {Name: "one.yaml", Text: "tables: {others: {columns: {more: {sort: true}}}}"}}
 	var fresh [][]string
 	for _, f := range files {
 		installFile(t, conn, f)
@@ -391,8 +395,8 @@ func TestInstallOverTheFormerLayout(t *testing.T) {
 	if difference, err := schema.Compare(t.Context(), conn); err != nil || !strings.Contains(difference, "another version") {
 		t.Errorf("difference %q, %v", difference, err)
 	}
-	if changed, err := schema.Install(t.Context(), conn); !changed || err != nil {
-		t.Fatalf("install: %t, %v", changed, err)
+	if done, err := schema.InstallFile(t.Context(), conn, propertiesFile()); !done.Changed || err != nil {
+		t.Fatalf("install: %t, %v", done.Changed, err)
 	}
 	exec(t, conn, "drop table freshlist.of_somebody_else")
 	if got := list[string](t, conn, names); !slices.Equal(got, want) {
@@ -560,7 +564,7 @@ func TestInstallUnderLoad(t *testing.T) {
 			ended <- nil
 		}()
 	}
-	files := []schema.File{{Name: "two.yaml", Text: twoTables}, {Name: "one.yaml", Text: "tables: {others: {columns: {more: {sort: true}}}}"}, schema.Shipped()}
+	files := []schema.File{{Name: "two.yaml", Text: twoTables}, {Name: "one.yaml", Text: "tables: {others: {columns: {more: {sort: true}}}}"}, propertiesFile()}
 	for _, f := range files {
 		if _, err := schema.InstallFile(t.Context(), owner, f); err != nil {
 			t.Errorf("%s: %v", f.Name, err)
@@ -602,7 +606,8 @@ func TestReadDescription(t *testing.T) {
 		t.Errorf("of another format: %v", err)
 	}
 	exec(t, owner, "revoke usage on schema freshlist from freshlist_api")
-	read(api, 1)
+	parsed, _ := description.Parse(schema.Shipped().Name, schema.Shipped().Text)
+	read(api, len(parsed.Tables))
 	exec(t, owner, "drop table others cascade")
 	if _, err := schema.Compare(t.Context(), owner); !errors.Is(err, schema.ErrNoTable) || !strings.Contains(err.Error(), "public.others") {
 		t.Errorf("without a table: %v", err)
@@ -610,7 +615,7 @@ func TestReadDescription(t *testing.T) {
 	if err := schema.Uninstall(t.Context(), owner); err != nil {
 		t.Fatal(err)
 	}
-	read(api, 1)
+	read(api, len(parsed.Tables))
 	exec(t, owner, "drop table properties")
 	if _, err := schema.ReadDescription(t.Context(), api); !errors.Is(err, schema.ErrNoTable) || !strings.Contains(err.Error(), "api migrate up") {
 		t.Errorf("without a table: %v", err)

@@ -298,8 +298,8 @@ func TestHostileInstallation(t *testing.T) {
 				t.Errorf("after migrate up: %+v", v)
 			}
 			owner := connect(db.Owner)
-			changed, err := schema.Install(t.Context(), owner)
-			if must("install", err); !changed {
+			done, err := schema.InstallFile(t.Context(), owner, schema.File{Name: "properties.yaml", Text: listingtest.PropertiesListings})
+			if must("install", err); !done.Changed {
 				t.Error("the installation changed nothing")
 			}
 			if got := definitions(); got != want {

@@ -14,14 +14,20 @@ import (
 	"github.com/freshlist/freshlist/internal/listing"
 )
 
-// The description that ships, as it is resolved against the migrated database. A test of
+// PropertiesListings describes the table of properties, and nothing else, as far as the tests that know
+// its columns by name go. The table itself is made by the migrations.
+//
+//go:embed properties.yaml
+var PropertiesListings string
+
+// The description of PropertiesListings, as it is resolved against the migrated database. A test of
 // internal/schema holds it to that.
 //
 //go:embed properties.json
-var shipped []byte
+var properties []byte
 
-// Site returns the site that ships: one table, properties.
-var Site = sync.OnceValue(func() *listing.Site { return site(shipped) })
+// Site returns the site of PropertiesListings: one table, properties.
+var Site = sync.OnceValue(func() *listing.Site { return site(properties) })
 
 // site returns the site of a description as Encode has written it.
 func site(text []byte) *listing.Site {
@@ -100,7 +106,7 @@ func spelled(c *listing.Column, text string) listing.Null[listing.Value] {
 	return listing.Some(v)
 }
 
-// Query returns the query of a canonical text: of the site that ships, or of EverySite.
+// Query returns the query of a canonical text: of Site or of EverySite.
 func Query(text string) listing.Query {
 	q, err := Site().Parse(text)
 	if err != nil {

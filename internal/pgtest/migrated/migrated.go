@@ -1,5 +1,5 @@
 // Package migrated gives tests databases in the state of a fresh deployment: the
-// migrations applied, the capture triggers installed, the three roles with their
+// migrations applied, listingtest's description of properties installed, the three roles with their
 // rights, and no listing. (Package pgtest itself knows nothing of freshlist, so that
 // package schema can be tested with it.)
 package migrated
@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/freshlist/freshlist/internal/listing/listingtest"
 	"github.com/freshlist/freshlist/internal/pgtest"
 	"github.com/freshlist/freshlist/internal/schema"
 )
@@ -36,6 +37,6 @@ func build(ctx context.Context, owner string) error {
 	if err != nil {
 		return err
 	}
-	_, err = schema.Install(ctx, conn)
+	_, err = schema.InstallFile(ctx, conn, schema.File{Name: "properties.yaml", Text: listingtest.PropertiesListings})
 	return errors.Join(err, conn.Close(ctx))
 }

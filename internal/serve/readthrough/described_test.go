@@ -8,10 +8,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/freshlist/freshlist/db"
 	"github.com/freshlist/freshlist/internal/coherence/deployment"
 	"github.com/freshlist/freshlist/internal/description"
 	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/listing/listingtest"
 	"github.com/freshlist/freshlist/internal/schema"
 	"github.com/freshlist/freshlist/internal/serve/database"
 	"github.com/freshlist/freshlist/internal/serve/readthrough"
@@ -196,7 +196,7 @@ func TestANewDescriptionIsInstalled(t *testing.T) {
 	}
 	d.Await("a hit", func() bool { return get().CacheStatus == hit })
 	kept := get()
-	text := strings.Replace(db.Listings, "site: {name: Freshlist", "site: {name: Another", 1)
+	text := strings.Replace(listingtest.PropertiesListings, "site: {name: Freshlist", "site: {name: Another", 1)
 	_, err := schema.InstallFile(t.Context(), d.Connect(), schema.File{Name: "other.yaml", Text: text})
 	d.Must(err)
 	installed, err := schema.ReadDescription(t.Context(), d.Connect())
