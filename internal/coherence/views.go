@@ -76,7 +76,7 @@ func allViews(site *listing.Site) ([]*topic, []*view, error) {
 			continue
 		}
 		page := t
-		if entered := render.Entered(q); entered.String() != q.String() { // a page may ask for more than its address
+		if entered := q.Entered(); entered.String() != q.String() { // a page may ask for more than its address
 			page = &topic{query: entered}
 			topics = append(topics, page)
 		}

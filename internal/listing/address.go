@@ -54,7 +54,9 @@ func (s *Site) parseAddress(address string) (Query, string, error) {
 	var faults Faults
 	switch {
 	case !isBelow:
-		q, faults = t.ParsePage(values, mode)
+		if q, faults = t.ParsePage(values, mode); format == HTMLFormat && len(faults) == 0 {
+			q = q.Entered()
+		}
 	case api && below == summaryPath:
 		q, faults = t.ParseSummary(values, mode)
 	default:

@@ -20,6 +20,8 @@ func TestParseAddress(t *testing.T) {
 		"/?city=FOLSOM&utm_source=mail":                         "html properties?city=FOLSOM",
 		"http://127.0.0.1:8080":                                 "html properties",
 		"/properties?city=FOLSOM":                               "html properties?city=FOLSOM",
+		"/?city=Folsom":                                         "html properties?city=FOLSOM,Folsom",
+		"/v1/properties?city=Folsom":                            "json properties?city=Folsom",
 		"properties?city=FOLSOM":                                "json properties?city=FOLSOM",
 	} {
 		q, format, err := site.ParseAddress(address)

@@ -43,7 +43,7 @@ func (t tableRoutes) listPage(c echo.Context) error {
 	values, faults := parseQuery(c.Request().URL.RawQuery)
 	q, more := t.table.ParsePage(values, listing.Lenient)
 	if faults = append(faults, more...); len(faults) == 0 {
-		q = render.Entered(q)
+		q = q.Entered()
 	}
 	err := t.read(c, render.HTML, q, faults)
 	if p, ok := err.(*problem); ok && p.status == http.StatusBadRequest {

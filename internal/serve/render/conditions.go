@@ -84,7 +84,7 @@ func valueWords(t *listing.Table, c *listing.Column, v listing.Value) string {
 	if isText(c) {
 		return text
 	}
-	return lowered(label(c)) + " " + text
+	return listing.Lowered(label(c)) + " " + text
 }
 
 // boundWords says what a column is at least, or at most.
@@ -101,9 +101,9 @@ func boundWords(t *listing.Table, c *listing.Column, kind description.ParameterK
 	case c.Unit != "", c.Number == headline(t):
 		return either("from ", "up to ") + text
 	case isNumber(c) && countable(label(c)):
-		return either("at least ", "at most ") + counted(text, lowered(label(c)))
+		return either("at least ", "at most ") + counted(text, listing.Lowered(label(c)))
 	}
-	return lowered(label(c)) + either(" from ", " up to ") + text
+	return listing.Lowered(label(c)) + either(" from ", " up to ") + text
 }
 
 // chips links each condition to the first page of the list without it.
@@ -112,7 +112,7 @@ func chips(q *listing.Query) []link {
 	for _, c := range conditions(q) {
 		to := first(q)
 		to.Filter = c.without
-		links = append(links, link{Text: capitalized(c.text), Href: address(&to)})
+		links = append(links, link{Text: listing.Capitalized(c.text), Href: address(&to)})
 	}
 	return links
 }
@@ -121,7 +121,7 @@ func chips(q *listing.Query) []link {
 // is taken for that of a place.
 func heading(q *listing.Query) string {
 	t := q.Table
-	noun := capitalized(called(t))
+	noun := listing.Capitalized(called(t))
 	column := placeColumn(t)
 	if column < 0 {
 		return noun
@@ -155,7 +155,7 @@ func placeColumn(t *listing.Table) int {
 
 // describe says in one sentence which list a query asks for.
 func describe(q *listing.Query) string {
-	words := []string{capitalized(called(q.Table))}
+	words := []string{listing.Capitalized(called(q.Table))}
 	for _, c := range conditions(q) {
 		words = append(words, c.text)
 	}

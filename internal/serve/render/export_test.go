@@ -29,8 +29,8 @@ func TagOf(files ...fs.FS) string { return tagOf(files...) }
 
 // The wording of pages.
 var (
-	Name           = name
-	Words          = words
+	Name           = listing.Name
+	Words          = listing.PlainWords
 	Money          = newLocale("en-US").money
 	Grouped        = newLocale("en-US").grouped
 	Singular       = singular

@@ -243,7 +243,7 @@ func choiceWords(c *listing.Column, text string) string {
 			return "No"
 		}
 	}
-	return worded(c, text)
+	return c.Worded(text)
 }
 
 // kept returns those of the named parameters that are there and not faulty.
@@ -262,7 +262,7 @@ func (f fields) value(name string) string { return strings.Join(f.values[name], 
 func (f fields) fault(name string) string {
 	for _, wrong := range f.faults {
 		if wrong.Name == name {
-			return capitalized(wrong.Detail)
+			return listing.Capitalized(wrong.Detail)
 		}
 	}
 	return ""
@@ -291,12 +291,12 @@ func parameterWords(t *listing.Table, name string) string {
 		case description.BBox:
 			return "Map area"
 		case description.Min:
-			return "Minimum " + lowered(label(&t.Columns[p.Column]))
+			return "Minimum " + listing.Lowered(label(&t.Columns[p.Column]))
 		case description.Max:
-			return "Maximum " + lowered(label(&t.Columns[p.Column]))
+			return "Maximum " + listing.Lowered(label(&t.Columns[p.Column]))
 		default:
 			return label(&t.Columns[p.Column])
 		}
 	}
-	return words(name)
+	return listing.PlainWords(name)
 }

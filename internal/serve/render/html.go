@@ -47,7 +47,7 @@ func newDocument(s *listing.Site, title string) document {
 	d := document{Site: s.Description.Site.Name, Title: title}
 	for _, t := range s.Tables {
 		all := listing.Query{Table: t, Limit: listing.DefaultLimit}
-		d.Nav = append(d.Nav, link{Text: capitalized(called(t)), Href: address(&all)})
+		d.Nav = append(d.Nav, link{Text: listing.Capitalized(called(t)), Href: address(&all)})
 	}
 	return d
 }
@@ -74,7 +74,7 @@ func problemHTML(p Problem) []byte {
 func parseTemplates(names ...string) map[string]*template.Template {
 	layout := template.Must(template.New("layout.html").Funcs(template.FuncMap{
 		"asset":   assetURL,
-		"lowered": lowered,
+		"lowered": listing.Lowered,
 	}).ParseFS(templateFiles, "templates/layout.html"))
 	pages := make(map[string]*template.Template, len(names))
 	for _, name := range names {

@@ -73,7 +73,7 @@ func insides(q *listing.Query, r *listing.Row) (all []inside) {
 		if len(rows) == 0 {
 			continue
 		}
-		made := inside{Label: words(j.Name), Gallery: j.Many && hasPictures(j.Inner)}
+		made := inside{Label: listing.PlainWords(j.Name), Gallery: j.Many && hasPictures(j.Inner)}
 		for i := range rows {
 			made.Rows = append(made.Rows, newInsideRow(j, i, &rows[i], title(q.Table, r)))
 		}
@@ -92,7 +92,7 @@ func newInsideRow(j *listing.Join, i int, r *listing.Row, outer string) insideRo
 	made := insideRow{Title: title(t, r), Href: rowAddress(t, r), Picture: pictureOf(t, t.List, r)}
 	if made.Picture != nil {
 		if made.Title = caption(t, r); made.Title == "" {
-			made.Title = capitalized(singular(words(j.Name))) + " " + strconv.Itoa(i+1)
+			made.Title = listing.Capitalized(singular(listing.PlainWords(j.Name))) + " " + strconv.Itoa(i+1)
 			made.Picture.Alt = made.Title + " of " + outer
 		}
 	}
@@ -131,7 +131,7 @@ func cardNames(q *listing.Query, r *listing.Row) (names []factOf) {
 	for _, j := range q.Joins() {
 		if inner := r.InnerOf(j); !j.Many && len(inner) > 0 {
 			if name := title(j.Inner, &inner[0]); name != "" {
-				names = append(names, factOf{Label: words(j.Name), Text: name, Href: rowAddress(j.Inner, &inner[0])})
+				names = append(names, factOf{Label: listing.PlainWords(j.Name), Text: name, Href: rowAddress(j.Inner, &inner[0])})
 			}
 		}
 	}

@@ -198,7 +198,7 @@ func badges(t *listing.Table, columns []int, r *listing.Row, usual bool) (made [
 			made = append(made, badge{label(c), ""})
 		case usual && len(known) > 0 && known[0] == stored:
 		default:
-			made = append(made, badge{words(stored), stored})
+			made = append(made, badge{listing.PlainWords(stored), stored})
 		}
 	}
 	return made
@@ -214,7 +214,7 @@ func fact(t *listing.Table, c *listing.Column, v listing.Value) string {
 		}
 		return ""
 	case isNumber(c) && c.Show != showMoney && countable(label(c)):
-		return counted(printed(t, c, v), lowered(label(c)))
+		return counted(printed(t, c, v), listing.Lowered(label(c)))
 	case isNumber(c) && c.Unit != "":
 		return printed(t, c, v)
 	case isNumber(c), isTime(c):
@@ -296,7 +296,7 @@ func sorts(q *listing.Query) []link {
 	for i := range links {
 		to := first(q)
 		to.Sort = i
-		links[i] = link{capitalized(orderName(q.Table.Order(i))), address(&to), i == q.Sort}
+		links[i] = link{listing.Capitalized(orderName(q.Table.Order(i))), address(&to), i == q.Sort}
 	}
 	return links
 }
@@ -316,5 +316,5 @@ func orderName(o listing.Order) string {
 	if o.Descending {
 		least = greatest
 	}
-	return least + " " + lowered(label(o.Column))
+	return least + " " + listing.Lowered(label(o.Column))
 }

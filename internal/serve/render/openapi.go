@@ -79,7 +79,7 @@ type tableAPI struct {
 
 func newTableAPI(t *listing.Table, taken map[string]bool) tableAPI {
 	a := tableAPI{
-		Name: t.Name, One: One(t), Many: Many(t), CapitalOne: Article(One(t), "A"), AOne: Article(One(t), "a"), Capital: capitalized(Many(t)),
+		Name: t.Name, One: One(t), Many: Many(t), CapitalOne: Article(One(t), "A"), AOne: Article(One(t), "a"), Capital: listing.Capitalized(Many(t)),
 		KeyName: t.KeyColumn().Member,
 	}
 	a.Plural = unusedName(camel(a.Many), taken)
@@ -106,7 +106,7 @@ func newTableAPI(t *listing.Table, taken map[string]bool) tableAPI {
 	a.Parameters = strings.Join(parameters, ",\n")
 	a.Counted = counts(t)
 	if c := t.PictureColumn(); c != nil {
-		a.PictureFile, a.PictureID = url.PathEscape(PictureFile(c)), lowered(a.Singular)+"Picture"
+		a.PictureFile, a.PictureID = url.PathEscape(PictureFile(c)), listing.Lowered(a.Singular)+"Picture"
 	}
 	return a
 }
@@ -118,7 +118,7 @@ var plainName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)
 func camel(words string) string {
 	var b strings.Builder
 	for _, w := range strings.Fields(words) {
-		b.WriteString(capitalized(w))
+		b.WriteString(listing.Capitalized(w))
 	}
 	return b.String()
 }
@@ -145,11 +145,11 @@ func Article(noun, a string) string {
 func counts(t *listing.Table) string {
 	var parts []string
 	for _, n := range t.Stats {
-		parts = append(parts, "the least, the greatest and the mean "+lowered(label(&t.Columns[n])))
+		parts = append(parts, "the least, the greatest and the mean "+listing.Lowered(label(&t.Columns[n])))
 	}
 	var facets []string
 	for _, f := range t.Facets {
-		facets = append(facets, lowered(label(&t.Columns[f.Column])))
+		facets = append(facets, listing.Lowered(label(&t.Columns[f.Column])))
 	}
 	if len(facets) > 0 {
 		parts = append(parts, "how often each "+enumerated(facets)+" occurs")
@@ -229,7 +229,7 @@ func parameterAPI(t *listing.Table, p *description.Parameter) object {
 	case description.Words:
 		var texts []string
 		for _, n := range t.Search {
-			texts = append(texts, "the "+lowered(t.Columns[n].Column.Label))
+			texts = append(texts, "the "+listing.Lowered(t.Columns[n].Column.Label))
 		}
 		in := ""
 		if len(texts) > 0 {
@@ -241,7 +241,7 @@ func parameterAPI(t *listing.Table, p *description.Parameter) object {
 		}...)
 	}
 	c := columnOf(t, p)
-	what := lowered(label(c))
+	what := listing.Lowered(label(c))
 	switch p.Kind {
 	case description.AnyOf, description.Contains:
 		text := "The " + what + " is any of these, compared exactly. The name may also be repeated."
@@ -327,7 +327,7 @@ func sortAPI(t *listing.Table) object {
 	var names, columns []string
 	for i, o := range t.Orders {
 		names = append(names, o.Name)
-		if name := lowered(label(t.Order(i).Column)); i > 0 && !slices.Contains(columns, name) {
+		if name := listing.Lowered(label(t.Order(i).Column)); i > 0 && !slices.Contains(columns, name) {
 			columns = append(columns, name)
 		}
 	}
@@ -412,7 +412,7 @@ func innerSchema(j *listing.Join, singulars []string) object {
 	}
 	return object{
 		{"oneOf", []object{one, {{"type", "null"}}}}, {"readOnly", true},
-		{"description", "The " + One(j.Inner) + " whose key is " + lowered(label(j.By)) + "; null if there is none."},
+		{"description", "The " + One(j.Inner) + " whose key is " + listing.Lowered(label(j.By)) + "; null if there is none."},
 	}
 }
 
@@ -440,7 +440,7 @@ func (a *tableAPI) summarySchema(t *listing.Table) object {
 	}
 	for _, f := range t.Facets {
 		c := &t.Columns[f.Column]
-		facet := closed("A value of the "+lowered(label(c))+" and how many "+a.Many+" have it.", object{
+		facet := closed("A value of the "+listing.Lowered(label(c))+" and how many "+a.Many+" have it.", object{
 			{"value", valueSchema(c, true)}, {"count", object{{"type", "integer"}, {"format", "int64"}, {"minimum", 1}}},
 		}, []string{"value", "count"})
 		all = append(all, member{f.Name, object{{"type", "array"}, {"maxItems", 100}, {"items", facet}}})
@@ -507,7 +507,7 @@ func writtenProperties(t *listing.Table, whole bool) (all object, required []str
 			text = "The picture itself, an SVG. Answers have its address."
 		}
 		if c.Form == listing.Decimal && c.Scale > 0 {
-			text += " " + capitalized(atMostDecimals(c.Scale)) + "."
+			text += " " + listing.Capitalized(atMostDecimals(c.Scale)) + "."
 		}
 		all = append(all, member{c.Member, described(o, text)})
 		if c.NotNull && !c.Default {

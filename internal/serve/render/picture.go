@@ -26,7 +26,7 @@ func picture(q *listing.Query, r *listing.Row) (status int, body []byte) {
 		return http.StatusNotFound, Error(SVG, Problem{
 			Site:   q.Table.Site,
 			Status: http.StatusNotFound,
-			Detail: capitalized(Article(One(q.Table), "a")) + " " + keyWords(q) + " has no picture.",
+			Detail: listing.Capitalized(Article(One(q.Table), "a")) + " " + keyWords(q) + " has no picture.",
 		})
 	}
 	return http.StatusOK, []byte(r.Values[c.Number].Text)

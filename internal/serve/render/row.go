@@ -39,7 +39,7 @@ func rowHTML(q *listing.Query, r *listing.Row) []byte {
 	all := listing.Query{Table: t, Limit: listing.DefaultLimit}
 	page := rowPage{
 		One:     singular(called(t)),
-		List:    link{Text: capitalized(called(t)), Href: address(&all)},
+		List:    link{Text: listing.Capitalized(called(t)), Href: address(&all)},
 		Heading: title(t, r),
 		Badges:  badges(t, t.Item, r, false),
 		MapHref: mapHref(t, r),

@@ -252,7 +252,7 @@ func sampleSite() *listing.Site {
 	things.Orders = []description.Order{{Name: description.DefaultOrder, Column: 4, Descending: true}}
 	for i := range things.Columns {
 		c := &things.Columns[i]
-		c.Member, c.Label, c.NotNull = c.Name, capitalized(c.Name), i%4 == 0
+		c.Member, c.Label, c.NotNull = c.Name, listing.Capitalized(c.Name), i%4 == 0
 		things.List = append(things.List, i)
 		things.Item = append(things.Item, i)
 		param := strings.ReplaceAll(c.Name, " ", "_")

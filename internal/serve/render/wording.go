@@ -5,8 +5,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/freshlist/freshlist/internal/description"
 	"github.com/freshlist/freshlist/internal/listing"
@@ -14,9 +12,9 @@ import (
 
 // The ways to show a column, as a description names them.
 const (
-	showWords     = "words"
-	showName      = "name"
-	showBadge     = "badge"
+	showWords     = listing.ShowWords
+	showName      = listing.ShowName
+	showBadge     = listing.ShowBadge
 	showParagraph = "paragraph"
 	showMoney     = "money"
 	showDate      = "date"
@@ -46,52 +44,7 @@ func printed(t *listing.Table, c *listing.Column, v listing.Value) string {
 	case listing.JSON:
 		return plainJSON(v.Text)
 	}
-	return worded(c, c.Spell(v))
-}
-
-// worded writes a text in the way that its column is shown.
-func worded(c *listing.Column, text string) string {
-	switch c.Show {
-	case showName:
-		return name(text)
-	case showWords, showBadge:
-		return words(text)
-	}
-	return text
-}
-
-// name reads a stored name as people write it: ELK_GROVE is Elk Grove. One that is not all
-// capitals keeps its own, and Multi_Family is Multi-Family.
-func name(s string) string {
-	if strings.ToUpper(s) != s {
-		return strings.ReplaceAll(s, "_", "-")
-	}
-	words := strings.Fields(strings.ReplaceAll(s, "_", " "))
-	for i, w := range words {
-		words[i] = capitalized(strings.ToLower(w))
-	}
-	return strings.Join(words, " ")
-}
-
-// words reads a stored word: for_sale is For sale.
-func words(s string) string { return capitalized(strings.ReplaceAll(s, "_", " ")) }
-
-func capitalized(s string) string {
-	r, n := utf8.DecodeRuneInString(s)
-	if n == 0 {
-		return s
-	}
-	return string(unicode.ToUpper(r)) + s[n:]
-}
-
-// lowered writes a label as it stands inside a sentence: Living area is living area, and HOA
-// fee is as it is.
-func lowered(s string) string {
-	first, n := utf8.DecodeRuneInString(s)
-	if second, _ := utf8.DecodeRuneInString(s[n:]); unicode.IsUpper(second) {
-		return s
-	}
-	return string(unicode.ToLower(first)) + s[n:]
+	return c.Worded(c.Spell(v))
 }
 
 // quantity writes a number: an amount of money, or with its unit, if it has one. Others are not

@@ -1,10 +1,9 @@
-package render_test
+package listing_test
 
 import (
 	"testing"
 
 	"github.com/freshlist/freshlist/internal/listing/listingtest"
-	"github.com/freshlist/freshlist/internal/serve/render"
 )
 
 // What pages print can be asked for on pages: a value also asks for what is stored and printed so.
@@ -22,7 +21,7 @@ func TestEntered(t *testing.T) {
 	} {
 		q := listingtest.Query(text)
 		before := q.String()
-		if got := render.Entered(q).String(); got != want {
+		if got := q.Entered().String(); got != want {
 			t.Errorf("%s: got %s, want %s", text, got, want)
 		}
 		if q.String() != before {
@@ -30,7 +29,7 @@ func TestEntered(t *testing.T) {
 		}
 	}
 	many := listingtest.Query("properties?city=A1,B1,C1,D1,E1,F1,Folsom,G1,H1,I1,J1,K1,L1,M1,N1,O1,P1,Q1,R1,S1")
-	if got := render.Entered(many).String(); got != many.String() {
+	if got := many.Entered().String(); got != many.String() {
 		t.Errorf("more values than a request may have: %s", got)
 	}
 }
