@@ -99,7 +99,7 @@ func serveAPI(ctx context.Context, getenv config.Getenv, stderr io.Writer) (err 
 	if c.Cache {
 		defer subscribe(ctx, rdb, spaceOf(c), server.PurgeSubscriber())()
 	}
-	defer showActivity(ctx, rdb, spaceOf(c), metrics, state, listener.Addr().String())()
+	defer showActivity(ctx, rdb, spaceOf(c), server, listener.Addr().String())()
 	log.InfoContext(ctx, "serving", "address", listener.Addr().String(), "cache", c.Cache)
 	return server.Run(ctx, listener, drainTime)
 }

@@ -101,7 +101,7 @@ func explainURL(ctx context.Context, site *listing.Site, cache explain.Cache, ad
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "query     %s\n", a.Query)
-	fmt.Fprintf(&b, "cached    %s\n", cachedInWords(a))
+	fmt.Fprintf(&b, "cached    %s\n", a.InWords())
 	for _, v := range a.Values {
 		since := ""
 		if v.Since != nil {
@@ -140,19 +140,6 @@ func explainURL(ctx context.Context, site *listing.Site, cache explain.Cache, ad
 	}
 	_, err = io.WriteString(out, b.String())
 	return err
-}
-
-// cachedInWords says whether the answer to an address is cached.
-func cachedInWords(a explain.Address) string {
-	switch {
-	case a.Cached:
-		return "yes, as " + a.Format
-	case slices.ContainsFunc(a.Values, func(v explain.Value) bool { return v.Valid && v.Name == a.Format }):
-		return "yes, as " + a.Format + ", and not served: there is no proof of freshness"
-	case slices.ContainsFunc(a.Values, func(v explain.Value) bool { return v.Valid }):
-		return "not as " + a.Format + "; its rows are: the next request renders them"
-	}
-	return "no: the next request reads the database"
 }
 
 func seconds(s float64) time.Duration {

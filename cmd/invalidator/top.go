@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -32,17 +31,8 @@ type snapshot struct {
 
 // purges is what the invalidator purged while top listened.
 type purges struct {
-	Heard   bool         `json:"heard"` // whether the invalidator at INVALIDATOR_ADDR answers
-	Changes int          `json:"changes"`
-	Purged  int          `json:"purged"`
-	Spared  int          `json:"spared"`
-	Most    []purgeCount `json:"most_purged"`
-}
-
-// purgeCount is how often a query was purged, as far as the stream named it.
-type purgeCount struct {
-	Query string `json:"query"`
-	Times int    `json:"times"`
+	Heard bool `json:"heard"` // whether the invalidator at INVALIDATOR_ADDR answers
+	activity.Purges
 }
 
 func topCommand(getenv config.Getenv, stdout io.Writer) *cobra.Command {
@@ -71,7 +61,7 @@ func topCommand(getenv config.Getenv, stdout io.Writer) *cobra.Command {
 
 // top shows snapshots until ctx is done, or one if nobody looks on.
 func top(ctx context.Context, getenv config.Getenv, cache explain.Cache, every time.Duration, live bool, format cli.Format, out io.Writer) error {
-	counted := &purgeCounter{times: map[string]int{}}
+	counted := &purgeCounter{}
 	listening, stop := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	running.Go(func() { counted.listen(listening, getenv) })
@@ -155,25 +145,25 @@ func (s *snapshot) text() string {
 // purgeCounter counts what the invalidator purges.
 type purgeCounter struct {
 	mu    sync.Mutex
-	sums  purges
-	times map[string]int
+	heard bool
+	sums  activity.PurgeCounter
 }
 
-// The most queries that are counted, and shown.
-const (
-	mostCounted = 100_000
-	mostShown   = 15
-)
+// mostShown is how many queries are shown.
+const mostShown = 15
 
 // listen counts until ctx is done. An invalidator that does not answer is asked again.
 func (c *purgeCounter) listen(ctx context.Context, getenv config.Getenv) {
 	for ctx.Err() == nil {
 		_ = eachEvent(ctx, getenv, func(name string, data []byte) error {
-			c.add(name, data)
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.heard = true
+			c.sums.Add(name, data)
 			return nil
 		})
 		c.mu.Lock()
-		c.sums.Heard = false
+		c.heard = false
 		c.mu.Unlock()
 		select {
 		case <-ctx.Done():
@@ -182,48 +172,9 @@ func (c *purgeCounter) listen(ctx context.Context, getenv config.Getenv) {
 	}
 }
 
-// add counts one event.
-func (c *purgeCounter) add(name string, data []byte) {
-	var e struct {
-		activity.Change
-		More int `json:"changes"`
-	}
-	if json.Unmarshal(data, &e) != nil {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.sums.Heard = true
-	switch name {
-	case activity.EventOmitted:
-		c.sums.Changes += e.More
-	case activity.EventChange:
-		c.sums.Changes++
-		c.sums.Purged += e.Purged
-		c.sums.Spared += e.Spared
-		for _, q := range e.Queries {
-			if q.Purged && (c.times[q.Query] > 0 || len(c.times) < mostCounted) {
-				c.times[q.Query]++
-			}
-		}
-	}
-}
-
 // read returns the counts so far.
 func (c *purgeCounter) read() purges {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now := c.sums
-	now.Most = make([]purgeCount, 0, len(c.times))
-	for q, n := range c.times {
-		now.Most = append(now.Most, purgeCount{q, n})
-	}
-	slices.SortFunc(now.Most, func(a, b purgeCount) int {
-		if a.Times != b.Times {
-			return b.Times - a.Times
-		}
-		return strings.Compare(a.Query, b.Query)
-	})
-	now.Most = now.Most[:min(len(now.Most), mostShown)]
-	return now
+	return purges{c.heard, c.sums.Read(mostShown)}
 }

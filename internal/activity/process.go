@@ -24,7 +24,17 @@ type Process struct {
 	Reads    uint64            `json:"database_reads"` // of PostgreSQL
 	P50      float64           `json:"p50_seconds"`    // of the answers since the row before; 0 without any
 	P99      float64           `json:"p99_seconds"`    // likewise
+	MostRead []Reads           `json:"most_read"`      // of the last minute about, the most read first; a sample
 }
+
+// Reads is how often a query was read.
+type Reads struct {
+	Query string  `json:"query"` // the canonical text
+	Rate  float64 `json:"per_second"`
+}
+
+// MostNamed is how many queries are named of those read most, or purged most.
+const MostNamed = 10
 
 // Counts is what asking one level of the cache has come to.
 type Counts struct {
@@ -55,6 +65,7 @@ type Traffic struct {
 	Bypasses  map[string]uint64 `json:"bypasses"`
 	P50       float64           `json:"p50_seconds"` // the median of the processes' own
 	P99       float64           `json:"p99_seconds"` // the worst of the processes' own
+	MostRead  []Reads           `json:"most_read"`   // of those that the processes name
 }
 
 // Between returns what happened from one reading of the rows to a later one. Of a process that
@@ -66,6 +77,7 @@ func Between(before, after []Process) Traffic {
 		known[p.ID] = p
 	}
 	var medians []float64
+	read := map[string]float64{}
 	for _, p := range after {
 		was := known[p.ID]
 		if p.Caching {
@@ -90,6 +102,9 @@ func Between(before, after []Process) Traffic {
 			since = was.At
 		}
 		t.Seconds = max(t.Seconds, p.At.Sub(since).Seconds())
+		for _, r := range p.MostRead {
+			read[r.Query] += r.Rate
+		}
 		if p.Requests > was.Requests && p.P50 > 0 {
 			medians = append(medians, p.P50)
 			t.P99 = max(t.P99, p.P99)
@@ -99,5 +114,18 @@ func Between(before, after []Process) Traffic {
 		slices.SortFunc(medians, cmp.Compare[float64])
 		t.P50 = medians[len(medians)/2]
 	}
+	t.MostRead = mostRead(read)
 	return t
+}
+
+// mostRead returns those of some queries that are read most, by how often that is.
+func mostRead(rates map[string]float64) []Reads {
+	most := make([]Reads, 0, len(rates))
+	for query, rate := range rates {
+		most = append(most, Reads{query, rate})
+	}
+	slices.SortFunc(most, func(a, b Reads) int {
+		return cmp.Or(cmp.Compare(b.Rate, a.Rate), cmp.Compare(a.Query, b.Query))
+	})
+	return most[:min(len(most), MostNamed)]
 }

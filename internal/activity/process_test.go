@@ -15,6 +15,7 @@ func TestBetween(t *testing.T) {
 			ID: id, Started: at.Add(-time.Hour), At: at, Caching: true, Requests: requests, P50: p50, P99: 2 * p50, Reads: misses,
 			Levels:   map[string]activity.Counts{"l1": {Hits: hits, Misses: misses}},
 			Bypasses: map[string]uint64{"no-beat": requests / 100},
+			MostRead: []activity.Reads{{Query: "x", Rate: 1}, {Query: id, Rate: 1.5}},
 		}
 	}
 	before := []activity.Process{row("a", at, 1000, 500, 500, 0.1), row("gone", at, 9000, 1, 1, 9)}
@@ -30,6 +31,9 @@ func TestBetween(t *testing.T) {
 	if got.Requests != 300 || got.Reads != 75 || got.Processes != 3 || got.Caching != 3 || got.Bypasses["no-beat"] != 3 ||
 		got.P50 != 0.4 || got.P99 != 0.8 {
 		t.Errorf("%+v", got)
+	}
+	if most := got.MostRead; len(most) != 4 || most[0] != (activity.Reads{Query: "x", Rate: 3}) || most[1].Query != "a" {
+		t.Errorf("read most: %+v", most)
 	}
 	if empty := activity.Between(nil, nil); empty.Requests != 0 || empty.Levels["l1"].HitRatio() != 0 {
 		t.Errorf("of nothing: %+v", empty)

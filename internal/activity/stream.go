@@ -30,6 +30,7 @@ type Stream struct {
 
 	mu        sync.Mutex
 	listeners map[*Listener]struct{}
+	rate      float64   // changes a second that the most demanding listener wants to be shown
 	number    uint64    // of the last event
 	budget    float64   // changes that may be shown now
 	budgetAt  time.Time // when it was reckoned
@@ -39,6 +40,7 @@ type Stream struct {
 type Listener struct {
 	stream  *Stream
 	events  chan []byte
+	rate    float64
 	dropped int // under the stream's lock
 }
 
@@ -53,7 +55,11 @@ func (s *Stream) Grant(n int) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	s.budget = min(changesPerSecond, s.budget+now.Sub(s.budgetAt).Seconds()*changesPerSecond)
+	rate := s.rate
+	if rate == 0 {
+		rate = changesPerSecond // whoever listened has just gone
+	}
+	s.budget = min(rate, s.budget+now.Sub(s.budgetAt).Seconds()*rate)
 	s.budgetAt = now
 	granted := min(n, int(s.budget))
 	s.budget -= float64(granted)
@@ -92,18 +98,22 @@ func (l *Listener) offer(message []byte) {
 }
 
 // Listen begins to listen. Close must be called at the end.
-func (s *Stream) Listen() (*Listener, error) {
+func (s *Stream) Listen() (*Listener, error) { return s.ListenFor(changesPerSecond) }
+
+// ListenFor begins to listen for somebody who wants to see so many changes a second: each that is
+// shown costs time. It is shown more if others listen who want that. Close must be called at the end.
+func (s *Stream) ListenFor(changes int) (*Listener, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.listeners) >= mostListeners {
 		return nil, ErrFull
 	}
-	l := &Listener{stream: s, events: make(chan []byte, listenerBuffer)}
+	l := &Listener{stream: s, events: make(chan []byte, listenerBuffer), rate: float64(changes)}
 	if s.listeners == nil {
 		s.listeners = map[*Listener]struct{}{}
 	}
 	s.listeners[l] = struct{}{}
-	s.listening.Store(int32(len(s.listeners)))
+	s.counted()
 	return l, nil
 }
 
@@ -116,6 +126,15 @@ func (l *Listener) Close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.listeners, l)
+	s.counted()
+}
+
+// counted notes who listens, after it has changed.
+func (s *Stream) counted() {
+	s.rate = 0
+	for l := range s.listeners {
+		s.rate = max(s.rate, l.rate)
+	}
 	s.listening.Store(int32(len(s.listeners)))
 }
 

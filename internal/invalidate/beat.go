@@ -34,7 +34,7 @@ func (l *leadership) publishBeat(ctx context.Context) error {
 		l.beatPublished(l.certifiedAt)
 		l.Metrics.Beats.Inc()
 		l.Metrics.LastBeat.Set(float64(now.UnixMilli()) / 1000)
-		l.status.setBeat(now, l.index.Len(), l.purger.LastBatch(), l.position.Epoch)
+		l.status.setBeat(now, &l.index, l.purger.LastBatch(), l.position.Epoch)
 	case isRefusedForTime(err):
 		l.beatPrevented(reasonOf(err), "a beat was refused: "+err.Error())
 	default:

@@ -65,7 +65,7 @@ func (i *Invalidator) State() *cachestate.State { return i.state }
 // New returns an Invalidator that does nothing until Run.
 func New(c Config) *Invalidator {
 	i := &Invalidator{
-		Config: c, status: status{role: starting}, collapse: collapseRows, keptRows: keptLimits.Rows,
+		Config: c, status: status{role: starting, roleSince: time.Now()}, collapse: collapseRows, keptRows: keptLimits.Rows,
 		state: cachestate.New(c.Log, time.Now), reports: reporter{log: c.Log},
 	}
 	i.stream.Greet(func() activity.Hello {

@@ -3,20 +3,25 @@ package invalidate
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/freshlist/freshlist/internal/activity"
 	"github.com/freshlist/freshlist/internal/cachestate"
+	"github.com/freshlist/freshlist/internal/invalidate/match"
 )
 
 // status is what the process says of itself to those who ask over HTTP.
 type status struct {
 	mu         sync.Mutex
 	role       role
+	roleSince  time.Time
 	epoch      string
 	batch      int64
 	beatAt     time.Time
 	live       int
+	kinds      []match.Kinds // of the live queries
 	backlog    int
 	uncaptured int
 	dark       int    // partitions out of use
@@ -34,7 +39,9 @@ const (
 
 func (i *Invalidator) setRole(r role) {
 	i.status.mu.Lock()
-	i.status.role = r
+	if i.status.role != r {
+		i.status.role, i.status.roleSince = r, time.Now()
+	}
 	i.status.mu.Unlock()
 	leads := 0.0
 	if r == leader {
@@ -74,24 +81,27 @@ func (s *status) setUncaptured(transactions int) {
 	s.uncaptured = transactions
 }
 
-func (s *status) setBeat(at time.Time, live int, batch int64, epoch string) {
+func (s *status) setBeat(at time.Time, index *match.Index, batch int64, epoch string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.beatAt, s.live, s.batch, s.epoch = at, live, batch, epoch
+	s.beatAt, s.live, s.batch, s.epoch = at, index.Len(), batch, epoch
+	s.kinds = index.Kinds(s.kinds[:0])
 }
 
 // Report is the JSON document of /status. It has all that /readyz says, too.
 type Report struct {
 	cachestate.Report
-	Role       string   `json:"role"`
-	Epoch      string   `json:"epoch"`
-	Batch      int64    `json:"batch"`
-	BeatAge    *float64 `json:"beat_age_seconds"` // null before the first beat
-	Backlog    int      `json:"backlog"`          // change rows read and not yet applied
-	Live       int      `json:"live_queries"`
-	Dark       int      `json:"dark_partitions"` // partitions of Redis that are out of use, while others go on
-	Uncaptured int      `json:"uncaptured"`      // transactions from before the epoch whose changes may have been lost: the end of one empties the cache
-	Capture    string   `json:"triggers"`        // "ok" or what is wrong
+	Role       string        `json:"role"`
+	RoleSince  time.Time     `json:"role_since"`
+	Epoch      string        `json:"epoch"`
+	Batch      int64         `json:"batch"`
+	BeatAge    *float64      `json:"beat_age_seconds"` // null before the first beat
+	Backlog    int           `json:"backlog"`          // change rows read and not yet applied
+	Live       int           `json:"live_queries"`
+	Kinds      []match.Kinds `json:"live_by_kind"`
+	Dark       int           `json:"dark_partitions"` // partitions of Redis that are out of use, while others go on
+	Uncaptured int           `json:"uncaptured"`      // transactions from before the epoch whose changes may have been lost: the end of one empties the cache
+	Capture    string        `json:"triggers"`        // "ok" or what is wrong
 }
 
 // Report returns the present status.
@@ -99,7 +109,7 @@ func (i *Invalidator) Report() Report {
 	s := &i.status
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := Report{Role: string(s.role), Epoch: s.epoch, Batch: s.batch, Backlog: s.backlog, Live: s.live, Dark: s.dark, Uncaptured: s.uncaptured, Capture: "ok"}
+	r := Report{Role: string(s.role), RoleSince: s.roleSince.UTC(), Kinds: slices.Concat([]match.Kinds{}, s.kinds), Epoch: s.epoch, Batch: s.batch, Backlog: s.backlog, Live: s.live, Dark: s.dark, Uncaptured: s.uncaptured, Capture: "ok"}
 	if !s.beatAt.IsZero() {
 		age := time.Since(s.beatAt).Seconds()
 		r.BeatAge = &age
@@ -110,6 +120,9 @@ func (i *Invalidator) Report() Report {
 	}
 	return r
 }
+
+// Stream returns the stream of what is purged.
+func (i *Invalidator) Stream() *activity.Stream { return &i.stream }
 
 // Handler serves /healthz (the process lives), /readyz (it is connected, as leader
 // or standby), /status, /metrics, and /events: what is purged, as it is purged.

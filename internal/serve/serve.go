@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/freshlist/freshlist/internal/activity"
 	"github.com/freshlist/freshlist/internal/cachestate"
 	"github.com/freshlist/freshlist/internal/description"
 	"github.com/freshlist/freshlist/internal/listing"
@@ -87,6 +88,7 @@ type Server struct {
 	tokens    [][sha256.Size]byte  // of WriteToken
 	cors      *cors                // nil if no origin may read
 	traced    sampler              // writes and refused tokens
+	popular   activity.Popular     // which queries are read most
 	watched   *watch.Hub
 	shared    sharedHeaders
 	keyspace  keyspaceCache
@@ -167,7 +169,9 @@ func (s *Server) finish(rec *recorder, r *http.Request) {
 	if !rec.answered.IsZero() {
 		took = rec.answered.Sub(rec.begun)
 	}
-	s.Metrics.Answered(rec.status, took)
+	if number := s.Metrics.Answered(rec.status, took); s.popular.Wants(number) && rec.status < http.StatusBadRequest && r.Method == http.MethodGet {
+		s.popular.Note(r.RequestURI)
+	}
 	s.log(rec, r, took)
 	*rec = recorder{}
 	s.recorders.Put(rec)

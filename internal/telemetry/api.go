@@ -86,10 +86,11 @@ func (m *API) Cache(level Level, result Result) *Counter { return &m.cache[level
 // Bypass returns the counter of requests that were answered past the cache for a reason.
 func (m *API) Bypass(why cachestate.Reason) *Counter { return &m.bypasses[why] }
 
-// Answered counts a finished request.
-func (m *API) Answered(status int, took time.Duration) {
+// Answered counts a finished request, and returns its number among those of its class of status.
+func (m *API) Answered(status int, took time.Duration) (number uint64) {
 	if class := status / 100; class >= 2 && class < len(m.answers) {
-		m.answers[class].Inc()
+		number = m.answers[class].Next()
 	}
 	m.took.Observe(took.Seconds())
+	return number
 }

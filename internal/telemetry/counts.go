@@ -41,6 +41,26 @@ func (m *API) Read(before Reading) Reading {
 	return now
 }
 
+// Delays is how many purges took how long, up to an instant.
+type Delays struct {
+	Count uint64
+	took  buckets
+}
+
+// ReadDelays returns how long purges have taken.
+func (m *Invalidator) ReadDelays() Delays {
+	var delays dto.Metric
+	_ = m.delay.Write(&delays) // never fails
+	h := delays.GetHistogram()
+	return Delays{h.GetSampleCount(), h.GetBucket()}
+}
+
+// Since returns how long the q-th part of the purges since an earlier reading took at most, in
+// seconds; 0 without any.
+func (d Delays) Since(before Delays, q float64) float64 {
+	return d.took.quantile(before.took, float64(d.Count-before.Count), q)
+}
+
 // quantile returns how long the q-th part of some answers took at most, those since before. In
 // a bucket they are taken to be spread evenly; what took longer than the last one's bound counts
 // as that. It is 0 without any.

@@ -48,3 +48,23 @@ func TestRead(t *testing.T) {
 		}
 	}
 }
+
+func TestDelays(t *testing.T) {
+	t.Parallel()
+	m := telemetry.NewInvalidator()
+	m.Purged(5 * time.Second)
+	before := m.ReadDelays()
+	if got := before.Since(before, 0.5); got != 0 {
+		t.Errorf("of none: %v", got)
+	}
+	for range 100 {
+		m.Purged(300 * time.Microsecond)
+	}
+	now := m.ReadDelays()
+	if p50 := now.Since(before, 0.5); now.Count != 101 || p50 < 0.00025 || p50 > 0.0005 {
+		t.Errorf("%d, median %v", now.Count, p50)
+	}
+	if all := now.Since(telemetry.Delays{}, 0.999); all < 2.5 || all > 5 {
+		t.Errorf("since the start: %v", all)
+	}
+}

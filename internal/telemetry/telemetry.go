@@ -22,6 +22,9 @@ type Counter struct{ n atomic.Uint64 }
 // Inc counts one event.
 func (c *Counter) Inc() { c.n.Add(1) }
 
+// Next counts one event, and returns its number.
+func (c *Counter) Next() uint64 { return c.n.Add(1) }
+
 // Add counts n events, n >= 0.
 func (c *Counter) Add(n int) { c.n.Add(uint64(n)) }
 

@@ -2,6 +2,7 @@ package explain
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/freshlist/freshlist/internal/invalidate/match"
@@ -75,4 +76,17 @@ func URL(ctx context.Context, site *listing.Site, cache Cache, address string) (
 		a.InProcess += ", " + held.Beat.Bound.String() + " at most"
 	}
 	return a, nil
+}
+
+// InWords says whether the answer is cached.
+func (a Address) InWords() string {
+	switch {
+	case a.Cached:
+		return "yes, as " + a.Format
+	case slices.ContainsFunc(a.Values, func(v Value) bool { return v.Valid && v.Name == a.Format }):
+		return "yes, as " + a.Format + ", and not served: there is no proof of freshness"
+	case slices.ContainsFunc(a.Values, func(v Value) bool { return v.Valid }):
+		return "not as " + a.Format + "; its rows are: the next request renders them"
+	}
+	return "no: the next request reads the database"
 }

@@ -150,6 +150,23 @@ func (ix *Index) Len() int {
 	return n
 }
 
+// Kinds is how many live queries of each kind a table has.
+type Kinds struct {
+	Table     string `json:"table"` // its name in addresses
+	Lists     int    `json:"lists"`
+	Summaries int    `json:"summaries"`
+	Rows      int    `json:"rows"`
+}
+
+// Kinds appends to dst how many live queries of each kind every table has.
+func (ix *Index) Kinds(dst []Kinds) []Kinds {
+	for i := range ix.tables {
+		t := &ix.tables[i]
+		dst = append(dst, Kinds{t.table.Name, len(t.lists) - t.summaries, t.summaries, len(t.rows)})
+	}
+	return dst
+}
+
 // Unparsable returns how many live queries every change is taken to touch.
 func (ix *Index) Unparsable() int { return len(ix.unknown) }
 

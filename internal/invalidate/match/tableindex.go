@@ -11,6 +11,7 @@ import (
 type tableIndex struct {
 	*space
 	lists        map[string]*liveQuery    // pages and summaries, by canonical text
+	summaries    int                      // of them
 	rows         map[listing.Value]string // the texts of single rows, by key
 	seekers      *seekers                 // those that show rows of other tables; nil if the table has no joins
 	filters      map[string]*sharedFilter // the filters of lists, by their canonical text
@@ -37,6 +38,7 @@ func newTableIndex(t *listing.Table) tableIndex {
 func (t *tableIndex) add(q *listing.Query, number int64, text string, w listing.Window) {
 	l := newLiveQuery(q, t.acquire(q.Filter, text), number, text, w)
 	t.lists[text] = l
+	t.summaries += summaries(l)
 	t.insert(l)
 }
 
@@ -60,6 +62,15 @@ func (t *tableIndex) drop(l *liveQuery) {
 	t.release(l.filter)
 	t.seekers.remove(l.text)
 	delete(t.lists, l.text)
+	t.summaries -= summaries(l)
+}
+
+// summaries returns 1 for a summary, 0 for a page.
+func summaries(l *liveQuery) int {
+	if l.summary {
+		return 1
+	}
+	return 0
 }
 
 // dropRow forgets a single row's query.
