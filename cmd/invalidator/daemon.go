@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/freshlist/freshlist/internal/description"
 	"github.com/freshlist/freshlist/internal/doctor"
 	"github.com/freshlist/freshlist/internal/invalidate"
+	"github.com/freshlist/freshlist/internal/invalidate/dashboard"
 	"github.com/freshlist/freshlist/internal/rediscache"
 	"github.com/freshlist/freshlist/internal/rediskey"
 	"github.com/freshlist/freshlist/internal/schema"
@@ -64,11 +66,23 @@ func runDaemon(ctx context.Context, getenv config.Getenv, stderr io.Writer) (err
 		return fmt.Errorf("listen on INVALIDATOR_ADDR: %w", err)
 	}
 	log.InfoContext(ctx, "starting", "address", listener.Addr().String(), "bound", c.StalenessBound.String())
-	server := &http.Server{Handler: daemon.Handler(metrics.Handler()), ReadHeaderTimeout: 5 * time.Second}
+	board := dashboard.New(dashboardOf(c, daemon))
+	defer board.Close()
+	server := &http.Server{Handler: board.Handler(daemon.Handler(metrics.Handler())), ReadHeaderTimeout: 5 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	err = work(ctx, c, daemon)
 	return errors.Join(err, server.Close(), closed(<-served))
+}
+
+// dashboardOf says what the dashboard shows.
+func dashboardOf(c config.Invalidator, daemon *invalidate.Invalidator) dashboard.Config {
+	host, _, _ := net.SplitHostPort(c.Addr) // it listens on that
+	return dashboard.Config{
+		Report: daemon.Report, Stream: daemon.Stream(), Metrics: daemon.Metrics, Redis: daemon.Redis, Space: daemon.Space, Log: daemon.Log,
+		DatabaseURL: c.DatabaseURL.Reveal(), OwnerURL: c.Dashboard.DatabaseURL.Reveal(), Token: c.Dashboard.Token.Reveal(),
+		Hosts: append(strings.Split(c.Dashboard.Hosts, ","), strings.ToLower(host)), TrialURL: c.Dashboard.TrialURL,
+	}
 }
 
 // work invalidates, and audits while it leads, once both servers are there and fit.

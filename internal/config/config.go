@@ -57,7 +57,16 @@ type API struct {
 // Invalidator is the configuration of bin/invalidator run.
 type Invalidator struct {
 	Shared
-	Addr string // INVALIDATOR_ADDR: health, metrics, status
+	Addr      string // INVALIDATOR_ADDR: dashboard, events, health, metrics, status
+	Dashboard Dashboard
+}
+
+// Dashboard is what may be done on the invalidator's dashboard, besides looking at it.
+type Dashboard struct {
+	DatabaseURL Secret // DASHBOARD_DATABASE_URL: where it tries statements, as the tables' owner; "" if it does not
+	Token       Secret // DASHBOARD_TOKEN: bearer token of those who may have it try statements; "" = those on the same machine may
+	Hosts       string // DASHBOARD_HOSTS: names under which browsers may open it, with commas between
+	TrialURL    string // DASHBOARD_TRIAL_URL: the page with the buttons of make run; "" elsewhere
 }
 
 // Database is the configuration of commands that need nothing but PostgreSQL.
@@ -96,7 +105,7 @@ func LoadAPI(getenv Getenv) (API, error) {
 // Faults.
 func LoadInvalidator(getenv Getenv) (Invalidator, error) {
 	e := environment{getenv: getenv}
-	c := Invalidator{Shared: e.shared(), Addr: e.invalidatorAddr()}
+	c := Invalidator{Shared: e.shared(), Addr: e.invalidatorAddr(), Dashboard: e.dashboard()}
 	return c, e.err()
 }
 
