@@ -46,7 +46,7 @@ const (
 	startTimeout = 2 * time.Minute
 	stopGrace    = 15 * time.Second
 	// The usual ports, taken if they are free.
-	apiPort, invalidatorPort = 8080, 8081
+	apiPort, invalidatorPort, trialPort = 8080, 8081, 8082
 )
 
 // run runs the clone at top, with the servers' data in state, until ctx is done or
@@ -127,12 +127,15 @@ type stack struct {
 	stops  []func() error // in the order of starting
 
 	database        local.Roles
+	private         bool   // the database is a private one
 	psql            string // a command line
 	redis           string
 	apiAddr         string
 	invalidatorAddr string
 	api             *local.Program
 	invalidator     *local.Program
+	redisServer     *local.Redis // nil if it is not a private one
+	trial           string       // address of the page with buttons
 }
 
 // stop ends everything, the last first.
@@ -172,9 +175,14 @@ func (s *stack) start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if s.invalidator, err = s.startProgram("bin/invalidator", s.database.Invalidator); err != nil {
+	listener, err := s.listenTrial()
+	if err != nil {
 		return err
 	}
+	if s.invalidator, err = s.startProgram("bin/invalidator", s.database.Invalidator, s.dashboardEnv()...); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	s.serveTrial(listener)
 	if s.api, err = s.startProgram("bin/api", s.database.API); err != nil {
 		return err
 	}
@@ -214,8 +222,8 @@ func forgetOthers() {
 // tlsFiles are the variables of the files by which a Redis server is reached over TLS.
 var tlsFiles = []string{"REDIS_CA_FILE", "REDIS_CERT_FILE", "REDIS_KEY_FILE"}
 
-func (s *stack) startProgram(name, database string) (*local.Program, error) {
-	p, err := local.StartProgram(os.Stderr, s.env(database), filepath.Join(s.top, name))
+func (s *stack) startProgram(name, database string, more ...string) (*local.Program, error) {
+	p, err := local.StartProgram(os.Stderr, append(s.env(database), more...), filepath.Join(s.top, name))
 	if err == nil {
 		s.stops = append(s.stops, func() error { return p.Stop(stopGrace) })
 	}
@@ -280,7 +288,8 @@ freshlist is running. Ctrl-C stops it.
 
     http://%[1]s/                          listings
     http://%[1]s/v1/properties/932         one of them, as JSON
-    http://%[2]s/status                    the invalidator
+    http://%[2]s/                          the dashboard: what is purged, and why
+    http://%[5]s/                          stop the invalidator or Redis, edit at random
 
 Change a listing by SQL and read it again:
 
@@ -295,5 +304,5 @@ func (s *stack) greet() {
 	if os.Getenv("DATABASE_URL") == "" {
 		kept = "The data lie in " + s.folder.state + ", and are there at the next run; make clean removes them."
 	}
-	fmt.Fprintf(s.out, greeting, dialable(s.apiAddr), dialable(s.invalidatorAddr), s.psql, kept)
+	fmt.Fprintf(s.out, greeting, dialable(s.apiAddr), dialable(s.invalidatorAddr), s.psql, kept, s.trial)
 }

@@ -35,7 +35,7 @@ func (s *stack) startPostgres(ctx context.Context) error {
 	if err := p.SetUp(ctx, database); err != nil {
 		return fmt.Errorf("set up the database: %w", err)
 	}
-	s.database = p.Roles(database)
+	s.database, s.private = p.Roles(database), true
 	s.psql, err = s.folder.writeScript("psql", "psql on the private database of make run, as the owner of the listings.",
 		p.PsqlEnv(database), "'"+filepath.Join(p.Programs(), "psql")+`' "$@"`)
 	return err
@@ -51,6 +51,6 @@ func (s *stack) startRedis(ctx context.Context) error {
 		return err
 	}
 	s.stops = append(s.stops, r.Stop)
-	s.redis = r.URL()
+	s.redis, s.redisServer = r.URL(), r
 	return nil
 }
