@@ -5,7 +5,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 COMPOSE     = github.com/compose-spec/compose-go/v2/cmd@v2.16.2
 
 .DEFAULT_GOAL := help
-.PHONY: help ready run clean test mutants soak build lint bench dist
+.PHONY: help ready run pictures clean test mutants soak build lint bench dist
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,10 @@ run: build ## everything for a first look, on private servers unless DATABASE_UR
 	@[ -n "$$DATABASE_URL" -a -n "$$REDIS_URL" ] || scripts/install-servers
 	@mkdir -p .local && go build -o .local/run ./internal/local/run
 	@exec .local/run
+
+pictures: ready ## record the dashboard in Chromium: docs/dashboard.png and docs/dashboard-dark.png
+	@scripts/install-servers --test --browser
+	PICTURES=$(CURDIR)/docs go test -count=1 -run '^TestPictures$$' -v ./internal/serve/render/browser
 
 clean: ready ## remove what was built and the data of make run
 	@[ ! -d .local ] || go run ./internal/local/run clean
