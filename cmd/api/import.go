@@ -126,10 +126,7 @@ func importedTable(ctx context.Context, conn *pgx.Conn, name string) (*listing.T
 	if t := site.Table(name); t != nil {
 		return t, nil
 	}
-	var names []string
-	for _, t := range site.Tables {
-		names = append(names, t.Name)
-	}
+	names := site.TableNames()
 	if near := description.Nearest(name, names); near != "" {
 		return nil, fmt.Errorf("--table %s: there is no such table; did you mean %s?", name, near)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 
 	"github.com/freshlist/freshlist/internal/audit"
@@ -23,6 +24,7 @@ import (
 	"github.com/freshlist/freshlist/internal/rediscache"
 	"github.com/freshlist/freshlist/internal/schema"
 	"github.com/freshlist/freshlist/internal/session"
+	"github.com/freshlist/freshlist/internal/telemetry"
 )
 
 func health(ctx context.Context, getenv config.Getenv) error {
@@ -40,7 +42,7 @@ func statusCommand(getenv config.Getenv, stdout io.Writer) *cobra.Command {
 		Example: "  invalidator status\n  invalidator status -o json | jq .backlog", Args: cli.Arguments(0, 0, ""),
 	}
 	usual := cli.JSON
-	if cli.Terminal(stdout) {
+	if telemetry.IsTerminal(stdout) {
 		usual = cli.Text
 	}
 	format := cli.Output(c, usual)
@@ -55,7 +57,7 @@ func status(ctx context.Context, getenv config.Getenv, format cli.Format, stdout
 	}
 	report, err := probe.Get(ctx, addr, "/status")
 	if err != nil {
-		return fmt.Errorf("%w; is an invalidator running, and is INVALIDATOR_ADDR its address?", err)
+		return notRunning(err)
 	}
 	if format == cli.JSON {
 		_, err = stdout.Write(report)
@@ -76,6 +78,11 @@ func status(ctx context.Context, getenv config.Getenv, format cli.Format, stdout
 	_, err = fmt.Fprintf(stdout, "role          %s\ncaching       %s\nbeat          %s\nlive queries  %d\nbacklog       %d changes\ntriggers      %s\nepoch         %s, batch %d\n",
 		r.Role, caching, beat, r.Live, r.Backlog, r.Capture, r.Epoch, r.Batch)
 	return err
+}
+
+// notRunning says what to look at when the invalidator at INVALIDATOR_ADDR does not answer.
+func notRunning(err error) error {
+	return fmt.Errorf("%w; is an invalidator running, and is INVALIDATOR_ADDR its address?", err)
 }
 
 func installCommand(getenv config.Getenv, stdout, stderr io.Writer) *cobra.Command {
@@ -163,49 +170,46 @@ func verifyCommand(getenv config.Getenv, stdout, stderr io.Writer) *cobra.Comman
 }
 
 // verify holds cached queries against the database: some, drawn at random, or all if sample is 0.
-func verify(ctx context.Context, getenv config.Getenv, stdout io.Writer, format cli.Format, sample int, progress func(int)) (err error) {
+func verify(ctx context.Context, getenv config.Getenv, stdout io.Writer, format cli.Format, sample int, progress func(int)) error {
 	c, err := config.LoadInvalidator(getenv)
 	if err != nil {
 		return err
 	}
-	rdb, err := rediscache.Connect(c.RedisURL.Reveal(), commandBudget, c.RedisTLS.Config())
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, rdb.Close()) }()
-	auditor, err := audit.Open(rediscache.NewAuditor(rdb, spaceOf(c)), c.DatabaseURL.Reveal(), c.StalenessBound)
-	if err != nil {
-		return err
-	}
-	defer auditor.Close()
-	var summary audit.Summary
-	auditor.Progress = progress
-	if err := printVerified(ctx, auditor, stdout, format, sample, &summary); err != nil {
-		return err
-	}
-	if n := summary.Differ(); n > 0 {
-		return fmt.Errorf("cached queries that are not what the database says: %d", n)
-	}
-	return nil
+	return onRedis(c, func(rdb redis.UniversalClient) error {
+		auditor, err := audit.Open(rediscache.NewAuditor(rdb, spaceOf(c)), c.DatabaseURL.Reveal(), c.StalenessBound)
+		if err != nil {
+			return err
+		}
+		defer auditor.Close()
+		auditor.Progress = progress
+		summary, err := printVerified(ctx, auditor, stdout, format, sample)
+		if err != nil {
+			return err
+		}
+		if n := summary.Differ(); n > 0 {
+			return fmt.Errorf("cached queries that are not what the database says: %d", n)
+		}
+		return nil
+	})
 }
 
 // printVerified verifies, and prints what differs and the counts.
-func printVerified(ctx context.Context, auditor *audit.Auditor, out io.Writer, format cli.Format, sample int, summary *audit.Summary) (err error) {
+func printVerified(ctx context.Context, auditor *audit.Auditor, out io.Writer, format cli.Format, sample int) (summary audit.Summary, err error) {
 	if format == cli.Text {
-		if *summary, err = auditor.Verify(ctx, sample, out); err == nil {
-			_, err = fmt.Fprintln(out, *summary)
+		if summary, err = auditor.Verify(ctx, sample, out); err == nil {
+			_, err = fmt.Fprintln(out, summary)
 		}
-		return err
+		return summary, err
 	}
 	var lines strings.Builder
-	if *summary, err = auditor.Verify(ctx, sample, &lines); err != nil {
-		return err
+	if summary, err = auditor.Verify(ctx, sample, &lines); err != nil {
+		return summary, err
 	}
 	differences := []string{}
 	for line := range strings.Lines(lines.String()) {
 		differences = append(differences, strings.TrimSuffix(line, "\n"))
 	}
-	return cli.PrintJSON(out, map[string]any{"outcomes": summary.Counts(), "differ": summary.Differ(), "differences": differences})
+	return summary, cli.PrintJSON(out, map[string]any{"outcomes": summary.Counts(), "differ": summary.Differ(), "differences": differences})
 }
 
 // commandBudget is how long a command waits for one answer of Redis.
@@ -246,23 +250,29 @@ func printFindings(out io.Writer, format cli.Format, found []doctor.Finding) (fa
 }
 
 // examine checks what the guarantee rests on.
-func examine(ctx context.Context, getenv config.Getenv, format cli.Format, stdout io.Writer) (err error) {
+func examine(ctx context.Context, getenv config.Getenv, format cli.Format, stdout io.Writer) error {
 	c, err := config.LoadDoctor(getenv)
 	if err != nil {
 		return err
 	}
+	return onRedis(c.Invalidator, func(rdb redis.UniversalClient) error {
+		examined := examination(c.Invalidator, rdb)
+		examined.LiveMax, examined.API, examined.Invalidator = c.LiveMax, c.APIAddr, c.Addr
+		failed, err := printFindings(stdout, format, examined.Examine(ctx))
+		if err == nil && failed {
+			err = errDoctor
+		}
+		return err
+	})
+}
+
+// onRedis calls do with a client of REDIS_URL.
+func onRedis(c config.Invalidator, do func(redis.UniversalClient) error) error {
 	rdb, err := rediscache.Connect(c.RedisURL.Reveal(), commandBudget, c.RedisTLS.Config())
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, rdb.Close()) }()
-	examined := examination(c.Invalidator, rdb)
-	examined.LiveMax, examined.API, examined.Invalidator = c.LiveMax, c.APIAddr, c.Addr
-	failed, err := printFindings(stdout, format, examined.Examine(ctx))
-	if err == nil && failed {
-		err = errDoctor
-	}
-	return err
+	return errors.Join(do(rdb), rdb.Close())
 }
 
 // onDatabase calls do with a connection to DATABASE_URL.

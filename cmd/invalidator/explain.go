@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 
 	"github.com/freshlist/freshlist/internal/activity"
@@ -75,17 +75,13 @@ func withSite(ctx context.Context, getenv config.Getenv, do func(*pgx.Conn, *lis
 }
 
 // withCache calls do with the cache in Redis.
-func withCache(getenv config.Getenv, do func(config.Invalidator, explain.Cache) error) (err error) {
+func withCache(getenv config.Getenv, do func(config.Invalidator, explain.Cache) error) error {
 	c, err := config.LoadInvalidator(getenv)
 	if err != nil {
 		return err
 	}
-	rdb, err := rediscache.Connect(c.RedisURL.Reveal(), commandBudget, c.RedisTLS.Config())
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, rdb.Close()) }()
-	if err = do(c, explain.Cache{Redis: rdb, Space: spaceOf(c)}); err != nil && rediscache.Unreachable(err) {
+	err = onRedis(c, func(rdb redis.UniversalClient) error { return do(c, explain.Cache{Redis: rdb, Space: spaceOf(c)}) })
+	if err != nil && rediscache.Unreachable(err) {
 		err = fmt.Errorf("%w; see REDIS_URL, or run: invalidator doctor", err)
 	}
 	return err

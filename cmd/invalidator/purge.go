@@ -82,7 +82,7 @@ func purge(ctx context.Context, getenv config.Getenv, address []string, table st
 			return err
 		}
 		if site.Table(table) == nil {
-			return fmt.Errorf("there is no table %q; it is one of %s", table, strings.Join(tableNames(site), ", "))
+			return fmt.Errorf("there is no table %q; it is one of %s", table, strings.Join(site.TableNames(), ", "))
 		}
 		done.Table = table
 		done.Removed, err = remover.RemoveAll(ctx, func(query string) bool { return tableOf(query) == table }, progress.Show)
@@ -97,12 +97,4 @@ func tableOf(query string) string {
 		return query[:end]
 	}
 	return query
-}
-
-func tableNames(site *listing.Site) []string {
-	var names []string
-	for _, t := range site.Tables {
-		names = append(names, t.Name)
-	}
-	return names
 }

@@ -109,7 +109,7 @@ func eachEvent(ctx context.Context, getenv config.Getenv, visit func(name string
 	}
 	body, err := probe.Stream(ctx, addr, "/events")
 	if err != nil {
-		return fmt.Errorf("%w; is an invalidator running, and is INVALIDATOR_ADDR its address?", err)
+		return notRunning(err)
 	}
 	defer body.Close()
 	lines := bufio.NewScanner(body)

@@ -17,6 +17,7 @@ import (
 	"github.com/freshlist/freshlist/internal/config"
 	"github.com/freshlist/freshlist/internal/invalidate/explain"
 	"github.com/freshlist/freshlist/internal/rediscache"
+	"github.com/freshlist/freshlist/internal/telemetry"
 )
 
 // snapshot is what top shows.
@@ -51,7 +52,7 @@ func topCommand(getenv config.Getenv, stdout io.Writer) *cobra.Command {
 		if every < time.Second {
 			return cli.WrongUsage(cmd, "--every must be 1s or more: the counters are written once a second")
 		}
-		live := *format == cli.Text && cli.Terminal(stdout)
+		live := *format == cli.Text && telemetry.IsTerminal(stdout)
 		return withCache(getenv, func(_ config.Invalidator, cache explain.Cache) error {
 			return top(cmd.Context(), getenv, cache, every, live, *format, stdout)
 		})

@@ -6,6 +6,8 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+
+	"github.com/freshlist/freshlist/internal/telemetry"
 )
 
 // daemonError is an error that ends a program whose output is a log.
@@ -29,7 +31,7 @@ func Daemon(err error) error {
 func PrintFatal(w io.Writer, getenv func(string) string, name string, err error) {
 	var daemon *daemonError
 	format := getenv("LOG_FORMAT")
-	if format == "json" || format == "" && errors.As(err, &daemon) && !Terminal(w) {
+	if format == "json" || format == "" && errors.As(err, &daemon) && !telemetry.IsTerminal(w) {
 		slog.New(slog.NewJSONHandler(w, nil)).Error("ended by an error", "program", name, "error", strings.TrimSpace(err.Error()))
 		return
 	}

@@ -5,10 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/freshlist/freshlist/internal/telemetry"
 )
 
 // Format is how a command prints what it has found.
@@ -52,20 +53,6 @@ func PrintJSON(w io.Writer, v any) error {
 	return e.Encode(v)
 }
 
-// Terminal reports whether somebody reads w on a terminal.
-func Terminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
-		return false
-	}
-	null, err := os.Stat(os.DevNull)
-	return err != nil || !os.SameFile(info, null)
-}
-
 // Progress shows on a terminal how far something is that takes long. Elsewhere it shows nothing.
 type Progress struct {
 	out   io.Writer // nil: nobody looks
@@ -77,7 +64,7 @@ type Progress struct {
 // NewProgress returns what shows how far what is, such as "checking queries".
 func NewProgress(out io.Writer, what string) *Progress {
 	p := &Progress{what: what, began: time.Now()}
-	if Terminal(out) {
+	if telemetry.IsTerminal(out) {
 		p.out = out
 	}
 	return p

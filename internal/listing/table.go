@@ -105,6 +105,15 @@ func (s *Site) Table(name string) *Table {
 	return nil
 }
 
+// TableNames returns what the tables are called, in their order.
+func (s *Site) TableNames() []string {
+	names := make([]string, 0, len(s.Tables))
+	for _, t := range s.Tables {
+		names = append(names, t.Name)
+	}
+	return names
+}
+
 // Home returns the table whose list is the home page.
 func (s *Site) Home() *Table { return s.Table(s.Description.Site.Home) }
 

@@ -66,7 +66,7 @@ func (s Space) Windows(partition int) string { return s.of(partition, "windows")
 // Beat names a partition's proof of freshness.
 func (s Space) Beat(partition int) string { return s.of(partition, "beat") }
 
-// Fence names a partition's hash of leader term, epoch, sequence and counts.
+// Fence names a partition's hash of leader term, generation, sequence, counts and origin.
 func (s Space) Fence(partition int) string { return s.of(partition, "fence") }
 
 // Purged names the channel on which a partition's purged queries are published.

@@ -31,12 +31,16 @@ func seconds(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// IsTerminal reports whether what is written goes to a terminal.
+// IsTerminal reports whether somebody reads on a terminal what is written to w.
 func IsTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	if !ok {
 		return false
 	}
 	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return false
+	}
+	null, err := os.Stat(os.DevNull)
+	return err != nil || !os.SameFile(info, null)
 }
