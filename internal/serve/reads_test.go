@@ -1,6 +1,7 @@
 package serve_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -8,6 +9,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/freshlist/freshlist/internal/description"
+	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/listing/listingtest"
+	"github.com/freshlist/freshlist/internal/serve"
+	"github.com/freshlist/freshlist/internal/serve/readthrough"
+	"github.com/freshlist/freshlist/internal/serve/render"
 )
 
 // Every route answers GET, and HEAD with the same headers and nothing else.
@@ -359,6 +367,35 @@ func TestNextLinks(t *testing.T) {
 		if len(seen) != 60 {
 			t.Errorf("sort %s: %d properties, want 60", sort, len(seen))
 		}
+	}
+}
+
+// changed returns the site that ships with another title.
+func changed(t *testing.T, change func(title *description.Column)) *listing.Site {
+	t.Helper()
+	d, err := description.Decode(listingtest.Site().Description.Encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(&d.Tables[0].Columns[listingtest.Properties().Column("title")])
+	return listing.NewSite(d)
+}
+
+// Only the page itself says where it goes on, whatever members its rows have.
+func TestNoNextLinkOfARow(t *testing.T) {
+	t.Parallel()
+	site := changed(t, func(title *description.Column) { title.Member = "next" })
+	a := start(t, func(o *serve.Options) {
+		o.Site = site
+		o.Reads = reads(func(_ context.Context, r readthrough.Request) (readthrough.Answer, error) {
+			row := listingtest.Row(r.Query.Table, "id", 1, "title", "/v1/elsewhere")
+			status, body := render.Body(render.JSON, listing.Queryset{Query: r.Query, Items: []listing.Row{row}})
+			return readthrough.Answer{Status: status, Body: string(body), ETag: "x"}, nil
+		})
+	})
+	r := a.get("/v1/properties")
+	if want := `</v1/properties>; rel="first"`; !strings.Contains(r.body, `"next":"/v1/elsewhere"`) || r.Header.Get("Link") != want {
+		t.Errorf("Link %s of %s, want %s", r.Header.Get("Link"), r.body, want)
 	}
 }
 

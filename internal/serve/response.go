@@ -104,22 +104,21 @@ func (s *Server) newResponse(v *serving, f render.Format, q listing.Query, a *re
 }
 
 // links returns the value of Link for a page of a list. Where it goes on only the body says, which
-// may come from a cache: its last member of that name is the page's own.
+// may come from a cache: in its last member next, behind the rows, whose own members may be called so too.
 func links(q listing.Query, body string) string {
 	next := ""
-	if i := strings.LastIndex(body, nextMember); i >= 0 {
-		rest := body[i+len(nextMember):]
-		if end := strings.IndexByte(rest, '"'); end > 0 && strings.HasPrefix(rest, "/") {
-			next = ", <" + rest[:end] + `>; rel="next"`
-		}
+	_, rest, _ := strings.Cut(body[max(0, strings.LastIndex(body, nextMember)):], nextMember)
+	if address, more := strings.CutPrefix(rest, `"`); more {
+		address, _, _ = strings.Cut(address, `"`)
+		next = ", <" + address + `>; rel="next"`
 	}
 	q.After = listing.Null[listing.Key]{}
 	return "</v1/" + q.String() + `>; rel="first"` + next
 }
 
-// nextMember is what stands before the address of the page that follows, which has no character
+// nextMember is what stands behind the rows, before the address of the page that follows, which has no character
 // that JSON escapes. Inside of a text it would have backslashes.
-const nextMember = `"next":"`
+const nextMember = `],"next":`
 
 // writeTo answers a GET or HEAD request, or tells that the client has the answer
 // already.
