@@ -45,9 +45,6 @@ func (p *precondition) asked() bool { return p.match != nil || p.noneMatch != ni
 
 // met reports whether a row is in a state that is asked for.
 func (p *precondition) met(r listing.Row) bool {
-	if !p.asked() {
-		return true
-	}
 	etag := p.table.etag(r)
 	switch {
 	case p.match != nil && !p.match.names(etag):

@@ -15,7 +15,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/serve"
+	"github.com/freshlist/freshlist/internal/serve/database"
 	"github.com/freshlist/freshlist/internal/serve/readthrough"
 )
 
@@ -179,6 +181,57 @@ func TestSlowBody(t *testing.T) {
 	}
 	if after := a.count(); after != before {
 		t.Errorf("%d rows, want the %d there were", after, before)
+	}
+}
+
+// patching is Writes whose patches are a function.
+type patching struct {
+	serve.Writes
+	patch func(context.Context) error
+}
+
+func (p patching) Patch(ctx context.Context, _ *listing.Table, _ listing.Value, _ database.Fields, _ database.Precondition) (database.Written, error) {
+	return database.Written{}, p.patch(ctx)
+}
+
+// How long the body of a PATCH takes to come is not taken from the time of the database.
+func TestDeadlineBeginsBehindTheBody(t *testing.T) {
+	t.Parallel()
+	var sent, deadline time.Time
+	a := start(t, func(o *serve.Options) {
+		o.Writes = patching{patch: func(ctx context.Context) error {
+			deadline, _ = ctx.Deadline()
+			return database.ErrNotFound
+		}}
+	})
+	conn, err := net.Dial("tcp", a.http.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_, err = io.WriteString(conn, "PATCH /v1/properties/17 HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"+
+		"Authorization: Bearer "+token+"\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := bufio.NewReader(conn)
+	if line, err := r.ReadString('\n'); err != nil || !strings.Contains(line, "100 Continue") { // the body is waited for
+		t.Fatalf("%q %v", line, err)
+	}
+	if _, err := r.ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	sent = time.Now()
+	if _, err := io.WriteString(conn, "{}"); err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.ReadResponse(r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != 404 || deadline.Before(sent.Add(time.Minute)) {
+		t.Errorf("%d; the deadline was %v after the body, want a minute at least", response.StatusCode, deadline.Sub(sent))
 	}
 }
 

@@ -1,7 +1,6 @@
 package serve
 
 import (
-	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
@@ -51,24 +50,28 @@ func (t tableRoutes) create(c echo.Context) error {
 
 // patch is PATCH /v1/T/{key}.
 func (t tableRoutes) patch(c echo.Context) error {
-	return t.change(c, http.StatusOK, func(ctx context.Context, key listing.Value, may database.Precondition) (database.Written, error) {
+	return t.change(c, http.StatusOK, func(key listing.Value, may database.Precondition) (database.Written, error) {
 		fields, err := t.readDraft(c, false)
 		if err != nil {
 			return database.Written{}, err
 		}
+		ctx, cancel := t.deadline(c.Request()) // the database's, so the body has been read
+		defer cancel()
 		return t.Writes.Patch(ctx, t.table, key, fields, may)
 	})
 }
 
 // remove is DELETE /v1/T/{key}.
 func (t tableRoutes) remove(c echo.Context) error {
-	return t.change(c, http.StatusNoContent, func(ctx context.Context, key listing.Value, may database.Precondition) (database.Written, error) {
+	return t.change(c, http.StatusNoContent, func(key listing.Value, may database.Precondition) (database.Written, error) {
+		ctx, cancel := t.deadline(c.Request())
+		defer cancel()
 		return t.Writes.Delete(ctx, t.table, key, may)
 	})
 }
 
 // change answers a write of a row that has a key, which it reads with its preconditions.
-func (t tableRoutes) change(c echo.Context, status int, write func(context.Context, listing.Value, database.Precondition) (database.Written, error)) error {
+func (t tableRoutes) change(c echo.Context, status int, write func(listing.Value, database.Precondition) (database.Written, error)) error {
 	key, err := t.key(c)
 	if err != nil {
 		return err
@@ -77,9 +80,11 @@ func (t tableRoutes) change(c echo.Context, status int, write func(context.Conte
 	if faults = append(faults, t.noQuery(c.Request())...); len(faults) > 0 {
 		return badRequest(faults)
 	}
-	ctx, cancel := t.deadline(c.Request())
-	defer cancel()
-	written, err := write(ctx, key, p.met)
+	var may database.Precondition // nil: nothing is asked, and the row need not be read with its inner rows
+	if p.asked() {
+		may = p.met
+	}
+	written, err := write(key, may)
 	switch {
 	case errors.Is(err, database.ErrPrecondition):
 		return p.problem(err)

@@ -72,6 +72,9 @@ func (w *Writer) Patch(ctx context.Context, t *listing.Table, key listing.Value,
 	err := w.locked(ctx, t, key, may, func(tx pgx.Tx, current Written) error {
 		patched = current
 		if f.leave(t, &current.Row) {
+			if may != nil {
+				return nil // it has been read with its inner rows
+			}
 			return patched.complete(ctx, tx, t)
 		}
 		var err error
