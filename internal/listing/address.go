@@ -10,11 +10,12 @@ import (
 const (
 	JSONFormat = "json"
 	HTMLFormat = "html"
+	SVGFormat  = "svg"
 )
 
 // ParseAddress returns the query that an address of the API asks for, and the format of its
-// answer: a whole URL, a path with its parameters ("/v1/properties?city=FOLSOM", "/properties/17"),
-// or the canonical text of a query.
+// answer: a whole URL, a path with its parameters ("/v1/properties?city=FOLSOM", "/properties/17",
+// "/photos/17/image.svg"), or the canonical text of a query.
 func (s *Site) ParseAddress(address string) (q Query, format string, err error) {
 	q, format, err = s.parseAddress(address)
 	if err != nil {
@@ -60,6 +61,9 @@ func (s *Site) parseAddress(address string) (Query, string, error) {
 	case api && below == summaryPath:
 		q, faults = t.ParseSummary(values, mode)
 	default:
+		if picture, ok := t.CutPicture(below); ok && !api {
+			below, format = picture, SVGFormat
+		}
 		text, err := url.PathUnescape(below)
 		key, ok := t.ParseKey(text)
 		if err != nil || !ok || strings.Contains(below, "/") {

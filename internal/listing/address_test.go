@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/freshlist/freshlist/internal/description"
+	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/listing/listingtest"
 )
 
@@ -41,6 +43,28 @@ func TestParseAddress(t *testing.T) {
 	} {
 		if q, _, err := site.ParseAddress(address); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s is %s, %v; want an error with %q", address, q, err, says)
+		}
+	}
+}
+
+// A picture has an address of its own, which is of its row.
+func TestParseAddressOfAPicture(t *testing.T) {
+	t.Parallel()
+	d, err := description.Decode(listingtest.Site().Description.Encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	title := &d.Tables[0].Columns[listingtest.Properties().Column("title")]
+	title.Member, title.Show = "a title", description.ShowSVG
+	site := listing.NewSite(d)
+	for _, address := range []string{"/properties/17/a%20title.svg", "http://127.0.0.1:8080/properties/17/a%20title.svg?x=1"} {
+		if q, format, err := site.ParseAddress(address); err != nil || format != listing.SVGFormat || q.String() != "properties/17" {
+			t.Errorf("%s is %s as %q: %v", address, q, format, err)
+		}
+	}
+	for _, address := range []string{"/v1/properties/17/a%20title.svg", "/properties/17/city.svg", "/properties/x/a%20title.svg"} {
+		if q, format, err := site.ParseAddress(address); err == nil {
+			t.Errorf("%s is %s as %q", address, q, format)
 		}
 	}
 }

@@ -39,6 +39,10 @@ func (v *serving) methodsAt(path string) []string {
 		case strings.LastIndexByte(below, '/') == 0:
 			return v.methods[list+"/:key"]
 		}
+		below, page := strings.CutPrefix(path, "/"+t.Name+"/")
+		if _, ok := t.CutPicture(below); page && ok {
+			return v.methods["/"+t.Name+"/:key/:file"]
+		}
 		return nil
 	}
 	return v.methods[path]

@@ -63,11 +63,7 @@ func (t tableRoutes) rowPage(c echo.Context) error {
 
 // picture is GET /T/{key}/{column}.svg.
 func (t tableRoutes) picture(c echo.Context) error {
-	path := strings.TrimPrefix(c.Request().URL.EscapedPath(), "/"+t.table.Name+"/")
-	part, file, ok := strings.Cut(path, "/")
-	if name, err := url.PathUnescape(file); err != nil || name != render.PictureFile(t.table.PictureColumn()) {
-		return notFound()
-	}
+	part, ok := t.table.CutPicture(strings.TrimPrefix(c.Request().URL.EscapedPath(), "/"+t.table.Name+"/"))
 	key, err := t.keyIn(part, ok)
 	if err != nil {
 		return err

@@ -329,6 +329,29 @@ func TestGoodParameters(t *testing.T) {
 	}
 }
 
+// The address of a picture answers other methods as any other address does.
+func TestMethodsOfPictures(t *testing.T) {
+	t.Parallel()
+	a := start(t, func(o *serve.Options) {
+		o.Site = changed(t, func(title *description.Column) { title.Show = description.ShowSVG })
+	})
+	for _, method := range []string{"OPTIONS", "POST", "PUT", "PATCH", "DELETE", "PURGE"} {
+		want := 405
+		if method == "OPTIONS" {
+			want = 204
+		}
+		r := a.request(method, "/properties/17/title.svg", "")
+		if r.StatusCode != want || r.Header.Get("Allow") != "OPTIONS, GET, HEAD" {
+			t.Errorf("%s: %d, Allow %q, want %d and OPTIONS, GET, HEAD", method, r.StatusCode, r.Header.Get("Allow"), want)
+		}
+	}
+	for _, target := range []string{"/properties/17/other.svg", "/v1/properties/17/title.svg", "/properties/17/title.svg/x"} {
+		if r := a.request("POST", target, ""); r.StatusCode != 404 {
+			t.Errorf("POST %s: %d, want 404", target, r.StatusCode)
+		}
+	}
+}
+
 // The links of pages lead through all properties once, in each order, and are
 // canonical addresses.
 func TestNextLinks(t *testing.T) {

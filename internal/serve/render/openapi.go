@@ -106,7 +106,7 @@ func newTableAPI(t *listing.Table, taken map[string]bool) tableAPI {
 	a.Parameters = strings.Join(parameters, ",\n")
 	a.Counted = counts(t)
 	if c := t.PictureColumn(); c != nil {
-		a.PictureFile, a.PictureID = url.PathEscape(PictureFile(c)), listing.Lowered(a.Singular)+"Picture"
+		a.PictureFile, a.PictureID = url.PathEscape(c.PictureFile()), listing.Lowered(a.Singular)+"Picture"
 	}
 	return a
 }

@@ -11,12 +11,9 @@ import (
 // nothing and loads nothing.
 const PicturePolicy = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
-// PictureFile is the last part of the address of the pictures in a column.
-func PictureFile(c *listing.Column) string { return c.Member + ".svg" }
-
 // pictureAddress is where the picture of a row is.
 func pictureAddress(t *listing.Table, c *listing.Column, r *listing.Row) string {
-	return "/" + t.RowQuery(r.Values[t.Key]).String() + "/" + url.PathEscape(PictureFile(c))
+	return "/" + t.RowQuery(r.Values[t.Key]).String() + "/" + url.PathEscape(c.PictureFile())
 }
 
 // picture returns a row's picture.
