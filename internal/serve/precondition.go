@@ -97,7 +97,7 @@ func parseTags(fields []string) (list tagList, ok bool) {
 				list.any, rest = true, ""
 			default:
 				var tag string
-				if tag, _, rest, ok = nextTag(rest); !ok || !isTag(tag) {
+				if tag, rest, ok = nextTag(rest); !ok || !isTag(tag) {
 					return list, false
 				}
 				list.tags = append(list.tags, tag[1:len(tag)-1])

@@ -83,7 +83,7 @@ func (t tableRoutes) read(c echo.Context, f render.Format, q listing.Query, faul
 	if len(faults) > 0 {
 		return badRequest(faults)
 	}
-	if r.Method == http.MethodGet && wantsStream(r.Header["Accept"], f) {
+	if mayWatch(r) && wantsStream(r.Header["Accept"], f) {
 		return t.stream(c, readthrough.Request{Query: q, Format: f})
 	}
 	ctx, cancel := t.deadline(r)
