@@ -116,6 +116,22 @@ func TestPause(t *testing.T) {
 	b.until("document.querySelector('h1').innerText === 'Unseen'")
 }
 
+// A page that cannot be fetched when it has changed says so, and is asked for again later.
+func TestChangedPageThatFails(t *testing.T) {
+	t.Parallel()
+	d, s := live(t)
+	b := open(t, start(t), s.URL)
+	b.visit("/properties/7")
+	b.isLive()
+	b.run(`window.whole = window.fetch; window.fetch = async () => new Response("", { status: 503 })`, nil)
+	d.Exec("update properties set title = 'Late' where id = 7")
+	b.until("document.querySelector('.live [role=status]').innerText === 'Updates may come late'")
+	b.until("document.querySelector('.live').dataset.state === 'lost'")
+	b.run("window.fetch = window.whole", nil)
+	b.until("document.querySelector('h1').innerText === 'Late'")
+	b.until("document.querySelector('.live').dataset.state === 'live'")
+}
+
 // How long it takes from the beginning of an edit to the changed page. It is printed, not judged.
 func TestCommitToPage(t *testing.T) {
 	t.Parallel()

@@ -15,13 +15,16 @@
 	const spoken = 5000; // ms between two announcements: each is read out
 	const behind = 100; // ms until a page is asked for again that is older than its event says
 	const tries = 10;
-	const again = 5000; // ms until a stream is opened again that was refused
+	const again = 5000; // ms until a stream is opened again that was refused, or a page asked for that failed
 
 	let source = null;
-	let timer = 0;
+	let timer = 0; // of the stream
+	let retrying = 0; // of the page
 	let shown = ""; // entity tag of what is shown; "" if that is not known
 	let wanted = ""; // of the last event
 	let loading = false;
+	let heard = true; // whether the stream hears of changes
+	let failed = false; // whether what the stream told of could not be fetched
 
 	// The bar: a state for screen readers too, and a button.
 	const bar = document.createElement("div");
@@ -69,6 +72,10 @@
 		bar.dataset.state = paused ? "paused" : "connecting";
 	}
 
+	function showLive() {
+		if (source) bar.dataset.state = heard && !failed ? "live" : "lost";
+	}
+
 	button.addEventListener("click", () => {
 		paused = !paused;
 		remember();
@@ -89,6 +96,7 @@
 	function close() {
 		bar.dataset.state = paused ? "paused" : "connecting";
 		clearTimeout(timer);
+		clearTimeout(retrying);
 		source?.close();
 		source = null;
 	}
@@ -98,18 +106,23 @@
 		clearTimeout(timer);
 		const opened = new EventSource(location.pathname + location.search);
 		source = opened;
-		opened.addEventListener("open", () => (bar.dataset.state = "live"));
+		opened.addEventListener("open", () => {
+			heard = true;
+			showLive();
+		});
 		opened.addEventListener("change", (e) => {
 			wanted = bare(e.lastEventId);
 			if (wanted === shown) say("Live");
 			else load();
 		});
 		opened.addEventListener("lost", () => {
-			bar.dataset.state = "lost";
+			heard = false;
+			showLive();
 			say("Updates may come late");
 		});
 		opened.addEventListener("heard", () => {
-			bar.dataset.state = "live";
+			heard = true;
+			showLive();
 			say("Live");
 		});
 		opened.addEventListener("error", () => {
@@ -125,10 +138,12 @@
 	const bare = (tag) => (tag ?? "").replace(/^W\//, "").replaceAll('"', "").replace(/-gzip$/, "");
 
 	// One request at a time. What it brings may be older than an event that has come since, or
-	// from a process that hears of the change a moment later: then it is asked for again.
+	// from a process that hears of the change a moment later: then it is asked for again. Where that
+	// fails, people are told, and it is tried again later.
 	async function load() {
 		if (loading) return;
 		loading = true;
+		clearTimeout(retrying);
 		try {
 			for (let n = 0; n < tries && source && wanted !== shown; n++) {
 				if (n > 0) await new Promise((done) => setTimeout(done, n === 1 ? 10 : behind));
@@ -144,6 +159,11 @@
 		} finally {
 			loading = false;
 		}
+		failed = source !== null && wanted !== shown;
+		showLive();
+		if (!failed) return;
+		say("Updates may come late");
+		retrying = setTimeout(load, again * (0.5 + Math.random()));
 	}
 
 	// take puts another state of the page in the place of the one that is shown.
