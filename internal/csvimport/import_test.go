@@ -210,11 +210,12 @@ func TestForeignTable(t *testing.T) {
 	d := open(t, `
 		create type tone as enum ('dark', 'Light');
 		create domain short as varchar(4);
+		create domain needed as text not null;
 		create table brokers (id uuid primary key, name text not null);
 		create table "Odd Homes" (
 			id uuid primary key default gen_random_uuid(), "Ref No" text not null unique, tone tone, tags text[], sizes int[], extra jsonb, code short,
 			"Net" numeric, gross numeric generated always as ("Net" * 2) stored, serial bigint generated always as identity unique,
-			sold boolean not null default false, day date, broker uuid references brokers deferrable initially deferred, span interval, note text, parent uuid references "Odd Homes");
+			sold boolean not null default false, day date, broker uuid references brokers deferrable initially deferred, span interval, note text, need needed default 'given', parent uuid references "Odd Homes");
 		create function stamp() returns trigger language plpgsql as $$ begin
 			if new.note = 'refuse' then raise exception 'no such note'; end if; new.note := coalesce(new.note, 'none'); return new; end $$;
 		create trigger stamp before insert or update on "Odd Homes" for each row execute function stamp();

@@ -1,7 +1,6 @@
 package csvimport
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -57,9 +56,10 @@ func (l *load) value(i int) string {
 	t := &l.targets[i]
 	value := "s." + column(i)
 	if t.Form == listing.JSON {
-		name, _ := json.Marshal(t.Column.Name) // a string can always be written
-		value = fmt.Sprintf("case when %s is not null then (json_populate_record(null::%s, ('{' || %s || ': ' || %s || '}')::json)).%s end",
-			value, l.table.Relation.SQL(), literal(string(name)), value, ident(t.Column.Name))
+		// As in package database: the record is not one of the table, whose other columns may be of domains
+		// that are NOT NULL.
+		value = fmt.Sprintf(`case when %s is not null then (select v from json_to_record(('{"v": ' || %s || '}')::json) as r(v %s)) end`,
+			value, value, t.Type.Name)
 	}
 	if t.notNull && t.standard != "" {
 		value = fmt.Sprintf("coalesce(%s, %s)", value, t.standard)

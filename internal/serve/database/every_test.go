@@ -508,6 +508,26 @@ func sameJSON(t *testing.T, conn *pgx.Conn, a, b listing.Null[listing.Value]) (s
 	return same
 }
 
+// A value that PostgreSQL reads as JSON is written beside a column whose domain is NOT NULL.
+func TestDomainThatIsNotNull(t *testing.T) {
+	t.Parallel()
+	db, conn := everyTable(t)
+	exec(t, conn, `delete from public."Every Type"; alter domain public.percent set not null`)
+	table := listingtest.Every()
+	f := database.Fields{Values: listingtest.Row(table, "Key", "k", "percent", 5)}
+	f.Values.Set(table.Column("tags"), listing.Some(listing.Value{Text: `["a", null]`}))
+	for _, name := range []string{"Key", "percent", "tags"} {
+		f.Columns |= listing.ColumnSet(table.Column(name))
+	}
+	created, err := database.NewWriter(open(t, db.API, 1)).Create(t.Context(), table, f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tags := created.Row.Get(table.Column("tags")); !sameJSON(t, conn, tags, f.Values.Get(table.Column("tags"))) {
+		t.Errorf("tags are %s", tags.V.Text)
+	}
+}
+
 // The column of a broken rule is found by the catalog, whatever the rule is called, and named as
 // it is outside. A rule about several columns names each.
 func TestRulesOfAnyName(t *testing.T) {

@@ -2,7 +2,6 @@ package database
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -244,14 +243,13 @@ func (s *statement) written(c *listing.Column, v listing.Null[listing.Value]) st
 }
 
 // fromJSON makes of a JSON text a value of a column of any type: PostgreSQL reads it as the
-// one member of a row.
+// one member of a record. That record is not one of the table: another column whose domain is NOT NULL
+// would have no value in it.
 func (s *statement) fromJSON(c *listing.Column, v listing.Null[listing.Value]) string {
 	if !v.Valid {
 		v.V.Text = "null"
 	}
-	name, _ := json.Marshal(c.Name) // a string can always be written
-	member := "{" + string(name) + ": " + v.V.Text + "}"
-	return "(json_populate_record(null::" + s.relation() + ", " + s.arg(member) + "::json))." + quote(c)
+	return "(select v from json_to_record(" + s.arg(`{"v": `+v.V.Text+"}") + "::json) as r(v " + c.Type.Name + "))"
 }
 
 func insertStatement(t *listing.Table, f Fields) *statement {
