@@ -3,7 +3,6 @@ package listing
 import (
 	"cmp"
 	"encoding/json"
-	"strconv"
 	"strings"
 	"time"
 
@@ -24,15 +23,9 @@ func (c *Column) ReadField(text string) (v Value, must string) {
 	text = strings.TrimSpace(text)
 	switch c.Form {
 	case Whole, Decimal:
-		if v, ok := c.quickNumber(text); ok {
-			return v, ""
-		}
-		return c.ReadJSON(numberJSON(text))
+		return writtenDecimal(c, text)
 	case Float:
-		if v, ok := c.quickFloat(text); ok {
-			return v, ""
-		}
-		return c.ReadJSON(numberJSON(text))
+		return writtenFloat(c, text)
 	case Spelled:
 		return c.ReadJSON(numberJSON(text))
 	case Truth:
@@ -56,45 +49,6 @@ func numberJSON(text string) json.RawMessage {
 		return raw
 	}
 	return json.RawMessage("false")
-}
-
-// quickNumber reads a number that is spelled plainly and is within all limits. Others are read
-// by ReadJSON, which takes longer.
-func (c *Column) quickNumber(text string) (Value, bool) {
-	n, fits, ok := parseFixed(text, c.Scale)
-	if !ok || !fits || n < c.least || n > c.greatest {
-		return Value{}, false
-	}
-	for i, limit := range [...]string{c.Least, c.Greatest} {
-		if limit == "" {
-			continue
-		}
-		l, fits, ok := parseFixed(limit, c.Scale)
-		if !ok || !fits || i == 0 && n < l || i == 1 && n > l {
-			return Value{}, false
-		}
-	}
-	return Value{Number: n}, true
-}
-
-func (c *Column) quickFloat(text string) (v Value, ok bool) {
-	if !isNumber(json.RawMessage(text)) || strings.ContainsAny(text, "xXpP_") {
-		return v, false
-	}
-	f, err := strconv.ParseFloat(text, 64)
-	if err != nil {
-		return v, false
-	}
-	for i, limit := range [...]string{c.Least, c.Greatest} {
-		if limit == "" {
-			continue
-		}
-		// What is at the limit, or near it, is for ReadJSON, which does not round.
-		if l, err := strconv.ParseFloat(limit, 64); err != nil || i == 0 && f <= l || i == 1 && f >= l {
-			return v, false
-		}
-	}
-	return Value{Number: FloatNumber(f)}, true
 }
 
 func readTruth(text string) (Value, string) {

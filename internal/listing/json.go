@@ -19,9 +19,9 @@ import (
 func (c *Column) ReadJSON(raw json.RawMessage) (v Value, must string) {
 	switch c.Form {
 	case Whole, Decimal:
-		return readDecimal(c, raw)
+		return writtenDecimal(c, string(raw))
 	case Float:
-		return jsonFloat(c, raw)
+		return writtenFloat(c, string(raw))
 	case Truth:
 		switch string(raw) {
 		case "true":
@@ -73,25 +73,17 @@ func readWords(c *Column, text string, ok bool) (Value, string) {
 	return Value{Text: text}, ""
 }
 
-// readDecimal reads a number exactly as one of the column's scale.
-func readDecimal(c *Column, raw json.RawMessage) (v Value, _ string) {
+// writtenDecimal reads a number exactly as one of the column's scale.
+func writtenDecimal(c *Column, text string) (v Value, _ string) {
+	if n, fits, ok := parseFixed(text, c.Scale); ok && fits && n >= c.writable.least && n <= c.writable.greatest {
+		return Value{Number: n}, ""
+	}
 	least, greatest := c.Limits()
 	must := "a number from " + least + " to " + greatest
 	if c.Scale == 0 {
-		must = "a whole" + strings.TrimPrefix(must, "a")
-	} else {
-		must += " with at most " + Decimals(c.Scale)
+		return v, "a whole" + strings.TrimPrefix(must, "a")
 	}
-	n, ok := exact(raw)
-	if !ok || !between(n, least, greatest) {
-		return Value{}, must
-	}
-	n.Mul(n, new(big.Rat).SetInt(power(c.Scale)))
-	if !n.IsInt() || !n.Num().IsInt64() {
-		return Value{}, must
-	}
-	v.Number = n.Num().Int64()
-	return v, ""
+	return v, must + " with at most " + Decimals(c.Scale)
 }
 
 func power(scale int) *big.Int {
@@ -144,13 +136,14 @@ func numberFrom(c *Column) string {
 	return "a number"
 }
 
-func jsonFloat(c *Column, raw json.RawMessage) (v Value, _ string) {
-	f, err := strconv.ParseFloat(string(raw), 64)
-	if !isNumber(raw) || err != nil || !between(new(big.Rat).SetFloat64(f), c.Least, c.Greatest) {
-		return Value{}, numberFrom(c)
+// writtenFloat reads a number as the nearest float.
+func writtenFloat(c *Column, text string) (v Value, _ string) {
+	_, plain := cutDecimal(text) // ParseFloat knows other numbers, too
+	f, err := strconv.ParseFloat(text, 64)
+	if !plain || err != nil || f < c.writable.leastFloat || f > c.writable.greatestFloat {
+		return v, numberFrom(c)
 	}
-	v.Number = FloatNumber(f)
-	return v, ""
+	return Value{Number: FloatNumber(f)}, ""
 }
 
 // readNumber reads a number that only PostgreSQL compares, as it is spelled.

@@ -2,6 +2,7 @@ package listing
 
 import (
 	"math"
+	"math/big"
 	"strconv"
 	"strings"
 
@@ -62,6 +63,47 @@ func (c *Column) odd(n int64) bool {
 
 // holds reports whether a column whose values are kept as numbers can hold one.
 func (c *Column) holds(n int64) bool { return n >= c.least && n <= c.greatest || c.odd(n) }
+
+// writable is which numbers a write may give to a column, by its type and its checks.
+type writable struct {
+	least, greatest           int64   // of a Whole or a Decimal
+	leastFloat, greatestFloat float64 // of a Float
+}
+
+func (c *Column) newWritable() writable {
+	w := writable{c.least, c.greatest, math.Inf(-1), math.Inf(+1)}
+	unit := new(big.Rat).SetInt(power(c.Scale))
+	if n, ok := new(big.Rat).SetString(c.Least); ok {
+		w.leastFloat, _ = n.Float64()
+		if exact := new(big.Rat).SetFloat64(w.leastFloat); exact != nil && exact.Cmp(n) < 0 {
+			w.leastFloat = math.Nextafter(w.leastFloat, math.Inf(+1))
+		}
+		n.Mul(n, unit)
+		w.least = max(w.least, clipped(new(big.Int).Neg(floor(n.Neg(n)))))
+	}
+	if n, ok := new(big.Rat).SetString(c.Greatest); ok {
+		w.greatestFloat, _ = n.Float64()
+		if exact := new(big.Rat).SetFloat64(w.greatestFloat); exact != nil && exact.Cmp(n) > 0 {
+			w.greatestFloat = math.Nextafter(w.greatestFloat, math.Inf(-1))
+		}
+		w.greatest = min(w.greatest, clipped(floor(n.Mul(n, unit))))
+	}
+	return w
+}
+
+// floor returns the greatest whole number that is not above n.
+func floor(n *big.Rat) *big.Int { return new(big.Int).Div(n.Num(), n.Denom()) } // which rounds down: the divisor is positive
+
+// clipped returns the int64 that is nearest.
+func clipped(n *big.Int) int64 {
+	switch {
+	case n.IsInt64():
+		return n.Int64()
+	case n.Sign() < 0:
+		return math.MinInt64
+	}
+	return math.MaxInt64
+}
 
 // spells reports whether a text is one that PostgreSQL reads as a value that only it compares.
 func (c *Column) spells(text string) bool {

@@ -49,7 +49,8 @@ type Column struct {
 	JSONName string // the member of a row's JSON behind another one, up to its value: ,"price":
 
 	least, greatest int64 // of what is kept as a number: see holds
-	signed          bool  // it can hold what is below zero, as far as its checks are known
+	writable        writable
+	signed          bool // it can hold what is below zero, as far as its checks are known
 
 	mean *Column // of a Whole: see MeanColumn
 }
@@ -141,6 +142,7 @@ func newColumn(d *description.Column, number int) Column {
 		c.Scale = d.Type.Scale
 	}
 	c.least, c.greatest = c.limits()
+	c.writable = c.newWritable()
 	if c.Form == Whole {
 		c.mean = newMean(d, number)
 	}
