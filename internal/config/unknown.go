@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/freshlist/freshlist/internal/description"
 )
 
 // Unknown is a variable that nobody reads, and that looks like one of ours misspelt.
@@ -61,7 +63,7 @@ func meant(name string, ours []string) string {
 	best, least := "", 1<<30
 	for _, our := range ours {
 		other := simplified(our)
-		d := distance(plain, other)
+		d := description.EditDistance([]rune(plain), []rune(other))
 		switch {
 		case len(other) < shortest && d > 0: // such as CACHE: many a word is near it
 			continue
@@ -113,29 +115,4 @@ func sameWords(a, b string) bool {
 		return w
 	}
 	return strings.Contains(b, "_") && slices.Equal(words(a), words(b))
-}
-
-// distance returns how many letters must be changed, added, left out or exchanged with their
-// neighbour to make b of a.
-func distance(a, b string) int {
-	rows := [3][]int{make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)}
-	for j := range rows[1] {
-		rows[1][j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		now, last, before := rows[2], rows[1], rows[0]
-		now[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			now[j] = min(last[j]+1, now[j-1]+1, last[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				now[j] = min(now[j], before[j-2]+1)
-			}
-		}
-		rows[0], rows[1], rows[2] = last, now, before
-	}
-	return rows[1][len(b)]
 }

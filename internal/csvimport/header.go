@@ -156,7 +156,7 @@ func (h *header) unmatched(field int) {
 func (h *header) missing() {
 	for i := range h.attributes {
 		a := &h.attributes[i]
-		if !a.notNull || a.standard != "" || a.generated || h.target(a.name) != nil {
+		if !a.notNull || a.standard != "" || a.generated || targetOf(h.targets, a.name) != nil {
 			continue
 		}
 		also := ""
@@ -175,11 +175,11 @@ func (h *header) missing() {
 	}
 }
 
-// target returns the column of a name, nil if the file has none.
-func (h *header) target(name string) *target {
-	for i := range h.targets {
-		if h.targets[i].Column.Name == name {
-			return &h.targets[i]
+// targetOf returns the target that is the column of a name, nil if there is none.
+func targetOf(targets []target, name string) *target {
+	for i := range targets {
+		if targets[i].Column.Name == name {
+			return &targets[i]
 		}
 	}
 	return nil

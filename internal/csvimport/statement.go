@@ -30,8 +30,6 @@ func column(i int) string { return fmt.Sprintf("c%d", i) }
 
 func ident(name string) string { return description.QuoteIdentifier(name) }
 
-func literal(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
-
 // createStaging makes the temporary table. Its columns have no lengths and no domains, so that
 // PostgreSQL checks values against those where it writes them into the table itself.
 func (l *load) createStaging() string {
@@ -123,14 +121,7 @@ func (l *load) change(b *strings.Builder) {
 	fmt.Fprintf(b, "update set %s where row(%s)::record *<> row(%s)::record", strings.Join(sets, ", "), strings.Join(old, ", "), strings.Join(new, ", "))
 }
 
-func (l *load) target(name string) *target {
-	for i := range l.targets {
-		if l.targets[i].Column.Name == name {
-			return &l.targets[i]
-		}
-	}
-	return nil
-}
+func (l *load) target(name string) *target { return targetOf(l.targets, name) }
 
 // index is a target's number.
 func (l *load) index(t *target) int {
@@ -154,5 +145,5 @@ func (l *load) advance(i int) string {
 	t := &l.targets[i]
 	return fmt.Sprintf("select setval(%[1]s::regclass, given.greatest) from (select max(%[2]s)::bigint as greatest from %[3]s) as given, %[4]s as q"+
 		" where (given.greatest > q.last_value or given.greatest = q.last_value and not q.is_called)"+
-		" and exists (select from pg_sequence as d where d.seqrelid = %[1]s::regclass and d.seqincrement > 0 and given.greatest <= d.seqmax)", literal(t.sequence), column(i), staging, t.sequence)
+		" and exists (select from pg_sequence as d where d.seqrelid = %[1]s::regclass and d.seqincrement > 0 and given.greatest <= d.seqmax)", description.QuoteLiteral(t.sequence), column(i), staging, t.sequence)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/freshlist/freshlist/internal/description"
 	"github.com/freshlist/freshlist/internal/listing"
 )
 
@@ -49,7 +50,7 @@ func attributes(ctx context.Context, tx pgx.Tx, t *listing.Table) ([]attribute, 
 	}
 	for i := range list {
 		if a := &list[i]; a.identity {
-			a.standard = "nextval(" + literal(a.sequence) + "::regclass)"
+			a.standard = "nextval(" + description.QuoteLiteral(a.sequence) + "::regclass)"
 		}
 	}
 	return list, nil

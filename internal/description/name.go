@@ -110,6 +110,9 @@ func QuoteIdentifier(name string) string {
 	return `"` + strings.ReplaceAll(strings.ReplaceAll(name, "\x00", ""), `"`, `""`) + `"`
 }
 
+// QuoteLiteral returns a text as a literal of SQL, where standard_conforming_strings is on.
+func QuoteLiteral(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
+
 // spelled returns one part of a name, in quotes only if it needs them.
 func spelled(name string) string {
 	if back, rest, err := cutIdentifier(name); err == nil && rest == "" && back == name && name[0] != '"' && !strings.Contains(name, "$") {

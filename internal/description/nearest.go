@@ -20,7 +20,7 @@ func Nearest(name string, known []string) string {
 		if len(b) > longest || k == name {
 			continue
 		}
-		if d := editDistance(a, b); d < least {
+		if d := EditDistance(a, b); d < least {
 			best, least = k, d
 		}
 	}
@@ -38,9 +38,9 @@ func Nearest(name string, known []string) string {
 	return best
 }
 
-// editDistance counts the characters to insert, delete, replace or exchange with their
+// EditDistance counts the characters to insert, delete, replace or exchange with their
 // neighbour to turn a into b.
-func editDistance(a, b []rune) int {
+func EditDistance(a, b []rune) int {
 	two, one := make([]int, len(b)+1), make([]int, len(b)+1) // the rows before
 	for j := range one {
 		one[j] = j

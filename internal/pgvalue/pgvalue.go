@@ -35,13 +35,13 @@ func Expression(c *listing.Column, column string) string {
 func Decode(c *listing.Column, b []byte) (v listing.Value, err error) {
 	switch c.Form {
 	case listing.Whole:
-		if v.Number, err = integer(b); c.Type.Bytes > 0 && len(b) != c.Type.Bytes {
+		if v.Number, err = Integer(b); c.Type.Bytes > 0 && len(b) != c.Type.Bytes {
 			err = ErrShape
 		}
 	case listing.Decimal:
 		v.Number, err = decimal(b, c.Scale)
 	case listing.Float:
-		if v.Number, err = integer(b); len(b) != 8 {
+		if v.Number, err = Integer(b); len(b) != 8 {
 			err = ErrShape
 		}
 		v.Number = listing.FloatNumber(math.Float64frombits(uint64(v.Number)))
@@ -57,7 +57,7 @@ func Decode(c *listing.Column, b []byte) (v listing.Value, err error) {
 		}
 		v = label
 	case listing.Day:
-		if v.Number, err = integer(b); len(b) != 4 {
+		if v.Number, err = Integer(b); len(b) != 4 {
 			err = ErrShape
 		}
 		switch v.Number {
@@ -67,7 +67,7 @@ func Decode(c *listing.Column, b []byte) (v listing.Value, err error) {
 			v.Number = listing.LongAgo
 		}
 	case listing.Moment, listing.Instant:
-		if v.Number, err = integer(b); len(b) != 8 {
+		if v.Number, err = Integer(b); len(b) != 8 {
 			err = ErrShape
 		}
 		v.Number = min(max(v.Number, listing.LongAgo), listing.Infinity)
@@ -112,8 +112,8 @@ func DecodeArray(c *listing.Column, b []byte) (listing.Value, error) {
 	return listing.Value{Text: string(spelled)}, nil
 }
 
-// integer reads an integer of two, four or eight bytes.
-func integer(b []byte) (int64, error) {
+// Integer reads an integer of two, four or eight bytes. The error is ErrShape for another length.
+func Integer(b []byte) (int64, error) {
 	switch len(b) {
 	case 2:
 		return int64(int16(binary.BigEndian.Uint16(b))), nil

@@ -292,7 +292,7 @@ func note(ctx context.Context, tx pgx.Tx, sources []Source) error {
 		return fmt.Errorf("read what was installed: %w", err)
 	}
 	// All are digits; COMMENT takes no parameters.
-	if _, err := tx.Exec(ctx, "comment on schema freshlist is "+literal(installed)); err != nil {
+	if _, err := tx.Exec(ctx, "comment on schema freshlist is "+description.QuoteLiteral(installed)); err != nil {
 		return fmt.Errorf("note what was installed: %w", err)
 	}
 	return nil

@@ -46,7 +46,7 @@ func Sources(site *listing.Site) ([]Source, error) {
 // render renders one file, for the site or for each of its tables.
 func render(file string, each bool, site *listing.Site) (sources []Source, err error) {
 	name := path.Base(file)
-	t, err := template.New(name).Funcs(template.FuncMap{"literal": literal}).Option("missingkey=error").ParseFS(db.Triggers, file)
+	t, err := template.New(name).Funcs(template.FuncMap{"literal": description.QuoteLiteral}).Option("missingkey=error").ParseFS(db.Triggers, file)
 	if err != nil {
 		return nil, fmt.Errorf("parse %s: %w", file, err)
 	}
@@ -191,7 +191,7 @@ func nameArray(names []string) string { return "'{" + strings.Join(names, ",") +
 func textArray(texts []string) string {
 	literals := make([]string, len(texts))
 	for i, text := range texts {
-		literals[i] = literal(text)
+		literals[i] = description.QuoteLiteral(text)
 	}
 	return "ARRAY[" + strings.Join(literals, ", ") + "]::text[]"
 }
@@ -273,6 +273,3 @@ type columnSQL struct {
 	Text     bool // values are compared as texts
 	Bounded  bool // PostgreSQL has a least and a greatest value of it
 }
-
-// literal returns text as a string constant of SQL.
-func literal(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }

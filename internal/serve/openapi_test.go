@@ -34,7 +34,7 @@ const documentURL = "file:///openapi.json"
 
 func newDocument(t *testing.T, s *listing.Site) *document {
 	t.Helper()
-	root, err := jsonschema.UnmarshalJSON(bytes.NewReader(render.OpenAPI(s)))
+	root, err := jsonschema.UnmarshalJSON(bytes.NewReader(render.OpenAPI(s, true)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,10 +35,7 @@ func (s *Server) SetSite(site *listing.Site) {
 	if site == nil {
 		site = listing.NewSite(&description.Description{Site: description.Site{Name: "Freshlist"}})
 	}
-	v := &serving{site: site, openAPI: render.OpenAPI(site), policy: []string{render.ContentSecurityPolicy(site)}}
-	if s.PrivateMetrics {
-		v.openAPI = render.OpenAPIWithoutMetrics(site)
-	}
+	v := &serving{site: site, openAPI: render.OpenAPI(site, !s.PrivateMetrics), policy: []string{render.ContentSecurityPolicy(site)}}
 	v.router = s.routes(v)
 	v.methods = methodsOf(v.router)
 	s.serving.Store(v)

@@ -25,6 +25,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/freshlist/freshlist/internal/description"
 )
 
 // Setting is one parameter of PostgreSQL and the value it must have.
@@ -156,17 +158,15 @@ func (s Settings) statement(local bool) string {
 		if setting.Name == "application_name" {
 			continue // poolers take it from the start-up packet
 		}
-		set := fmt.Sprintf("pg_catalog.set_config(%s, %s, %t)", literal(setting.Name), literal(setting.Value), local)
+		set := fmt.Sprintf("pg_catalog.set_config(%s, %s, %t)", description.QuoteLiteral(setting.Name), description.QuoteLiteral(setting.Value), local)
 		if setting.since > 0 {
-			set = fmt.Sprintf("case when pg_catalog.current_setting(%s, true) is not null then %s end", literal(setting.Name), set)
+			set = fmt.Sprintf("case when pg_catalog.current_setting(%s, true) is not null then %s end", description.QuoteLiteral(setting.Name), set)
 		}
 		b.WriteString(separator + set)
 		separator = ", "
 	}
 	return b.String()
 }
-
-func literal(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
 
 func (s Settings) value(name string) string {
 	for _, setting := range s {

@@ -47,7 +47,7 @@ type API struct {
 	StreamsRefused   Counter // because as many were open as may be
 	StreamReads      Counter // of answers, for streams
 	cache            [levels][results]Counter
-	bypasses         []Counter  // by caching.Reason
+	bypasses         []Counter  // by cachestate.Reason
 	answers          [6]Counter // by the first digit of the status
 	took             prometheus.Histogram
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/freshlist/freshlist/internal/description"
 	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/listing/listingtest"
 	"github.com/freshlist/freshlist/internal/pgtest/migrated"
@@ -218,11 +219,11 @@ func literals(args []any) string {
 	for i, arg := range args {
 		switch arg := arg.(type) {
 		case string:
-			list[i] = literal(arg)
+			list[i] = description.QuoteLiteral(arg)
 		case []string:
 			elements := make([]string, len(arg))
 			for n, e := range arg {
-				elements[n] = literal(e)
+				elements[n] = description.QuoteLiteral(e)
 			}
 			list[i] = "array[" + strings.Join(elements, ", ") + "]"
 		}

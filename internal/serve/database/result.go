@@ -2,7 +2,6 @@ package database
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"slices"
 
@@ -178,15 +177,8 @@ func decodeValue(c *listing.Column, b []byte) (v listing.Value, err error) {
 	if c.Form != listing.Whole {
 		return pgvalue.Decode(c, b)
 	}
-	switch len(b) {
-	case 2:
-		v.Number = int64(int16(binary.BigEndian.Uint16(b)))
-	case 4:
-		v.Number = int64(int32(binary.BigEndian.Uint32(b)))
-	case 8:
-		v.Number = int64(binary.BigEndian.Uint64(b))
-	default:
-		return listing.Value{}, pgvalue.ErrShape
+	if v.Number, err = pgvalue.Integer(b); err != nil {
+		return listing.Value{}, err
 	}
 	if !c.Holds(v) {
 		return listing.Value{}, pgvalue.ErrRange

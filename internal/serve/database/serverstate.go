@@ -12,7 +12,7 @@ import (
 
 // ServerState says which PostgreSQL this process reads from, and in which state it is.
 type ServerState struct {
-	Epoch       string // generation of the cache, in the marker; "": there is no marker
+	Epoch       string // of the cache, in the marker; "": there is no marker
 	Description string // identity of the description that the epoch belongs to; "": there is no marker
 	Started     string // when the server was started, in seconds since 1970
 	Database    string // system identifier, a slash, the database's oid

@@ -176,11 +176,8 @@ func (s *statement) language() string {
 	if !strings.ContainsAny(name, `."`) {
 		name = "pg_catalog." + description.QuoteIdentifier(name)
 	}
-	return literal(name) + "::regconfig"
+	return description.QuoteLiteral(name) + "::regconfig"
 }
-
-// literal returns a text as SQL reads it, where standard_conforming_strings is on.
-func literal(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
 
 // order is how the order of a page is written in SQL.
 type order struct {

@@ -38,7 +38,7 @@ type Answer struct {
 	CacheStatus string // RFC 9211: what the cache layers did for this request
 
 	// Until is how long the answer may be kept in this process: to the end of the proof
-	// that was found with it, and while Stands says so of Origin. Zero: not at all.
+	// that was found with it, and while StillValid says so of Origin. Zero: not at all.
 	Until  time.Time
 	Origin *Origin
 

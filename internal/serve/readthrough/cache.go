@@ -45,7 +45,8 @@ type Source interface {
 	Assigned(ctx context.Context, xid uint64) (bool, error)
 }
 
-// Config says how a Cache works. Every field but FillWait, Off and OtherDescription must be set.
+// Config says how a Cache works. Every field must be set but FillWait, TokenReads, OtherDescription and
+// Off; with Off, no Store is needed.
 type Config struct {
 	Store   *rediscache.Reader
 	Source  Source

@@ -42,7 +42,7 @@ func (c *Cache) load(ctx context.Context, req Request, query string) (Answer, er
 // sees reports whether a beat proves that transaction token has been applied.
 func sees(b *rediscache.Beat, token uint64) bool { return token == 0 || b.Sees(token) }
 
-// attempt tries once; cache.ErrHeld says that somebody else is filling the query.
+// attempt tries once; rediscache.ErrHeld says that somebody else is filling the query.
 func (c *Cache) attempt(ctx context.Context, req Request, query string) (Answer, error) {
 	var lease *rediscache.Lease
 	var stored *rediscache.Stored

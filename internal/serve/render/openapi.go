@@ -25,13 +25,9 @@ var openAPITemplate = template.Must(template.New("document.json").Delims("<<", "
 	"json": func(v any) string { return encoded(v) },
 }).ParseFS(openAPIFiles, "openapi/*.json"))
 
-// OpenAPI returns the OpenAPI document of the whole HTTP interface of a site, as JSON.
-func OpenAPI(s *listing.Site) []byte { return openAPI(s, true) }
-
-// OpenAPIWithoutMetrics is the document where the metrics have an address of their own.
-func OpenAPIWithoutMetrics(s *listing.Site) []byte { return openAPI(s, false) }
-
-func openAPI(s *listing.Site, metrics bool) []byte {
+// OpenAPI returns the OpenAPI document of the whole HTTP interface of a site, as JSON. metrics says
+// whether the metrics are a part of it, or have an address of their own.
+func OpenAPI(s *listing.Site, metrics bool) []byte {
 	data := struct {
 		Site    string
 		Metrics bool

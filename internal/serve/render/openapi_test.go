@@ -16,7 +16,7 @@ import (
 // document reads the OpenAPI document of a site.
 func document(t *testing.T, s *listing.Site) (doc map[string]any) {
 	t.Helper()
-	if err := json.Unmarshal(render.OpenAPI(s), &doc); err != nil {
+	if err := json.Unmarshal(render.OpenAPI(s, true), &doc); err != nil {
 		t.Fatal(err)
 	}
 	return doc
@@ -85,7 +85,7 @@ var componentName = regexp.MustCompile(`^[a-zA-Z0-9._-]+$`)
 func TestOpenAPINames(t *testing.T) {
 	t.Parallel()
 	for _, site := range sites() {
-		text := render.OpenAPI(site)
+		text := render.OpenAPI(site, true)
 		var walk func(object json.RawMessage)
 		walk = func(raw json.RawMessage) {
 			switch raw[0] {
@@ -194,7 +194,7 @@ func TestOpenAPIMembers(t *testing.T) {
 				Schemas map[string]struct{ Properties json.RawMessage }
 			}
 		}
-		if err := json.Unmarshal(render.OpenAPI(s), &doc); err != nil {
+		if err := json.Unmarshal(render.OpenAPI(s, true), &doc); err != nil {
 			t.Fatal(err)
 		}
 		return doc.Components.Schemas

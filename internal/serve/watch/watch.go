@@ -76,9 +76,6 @@ func New(c Config) *Hub {
 	return &Hub{Config: c, slots: make(chan struct{}, max(1, c.AtOnce)), answers: map[string][]*answer{}, proved: true}
 }
 
-// Watchers returns how many watch at present.
-func (h *Hub) Watchers() int { return int(h.count.Load()) }
-
 // Attach watches the answer to a request. The caller must call Detach.
 func (h *Hub) Attach(r readthrough.Request) (*Watcher, error) {
 	if h.count.Add(1) > int64(h.Most) {
