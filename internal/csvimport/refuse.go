@@ -62,40 +62,49 @@ func (l *load) try(ctx context.Context, tx pgx.Tx, first, last int64) (added, ch
 // in parts, ever smaller ones where a part is refused. All of it is rolled back in the end.
 func (l *load) search(ctx context.Context, tx pgx.Tx, rows int64, refused *pgconn.PgError, faults *Faults) error {
 	until := time.Now().Add(searchTime)
-	for first := int64(1); first <= rows && faults.Count < maxRefused && time.Now().Before(until); {
-		last := rows
-		var latest *pgconn.PgError
-		for size := last - first + 1; ; size = (last - first + 1) / 2 {
-			middle := first + max(size, 1) - 1
-			_, _, err := l.try(ctx, tx, first, middle)
-			if err == nil {
-				if first = middle + 1; first > last {
-					break
-				}
-				continue
-			}
-			var pg *pgconn.PgError
-			if !errors.As(err, &pg) || !ofRow(pg) {
-				return fmt.Errorf("look for the line that PostgreSQL refuses: %w", err)
-			}
-			latest = pg
-			if last = middle; first == last {
-				break
-			}
+	known := true // that some of the rows from first are refused
+	for first := int64(1); first <= rows && faults.Count < maxRefused; first++ {
+		row, why, err := l.refusedRow(ctx, tx, first, rows, known, until)
+		if err != nil {
+			return fmt.Errorf("look for the line that PostgreSQL refuses: %w", err)
 		}
-		if latest == nil || first > last {
+		if row == 0 {
 			return nil
 		}
-		if latest.Code == refused.Code && latest.ConstraintName == refused.ConstraintName || faults.Count > 0 {
+		if why.Code == refused.Code && why.ConstraintName == refused.ConstraintName || faults.Count > 0 {
 			var line int64
-			if err := tx.QueryRow(ctx, "select line from "+staging+" where n = $1", pgx.QueryExecModeExec, first).Scan(&line); err != nil {
+			if err := tx.QueryRow(ctx, "select line from "+staging+" where n = $1", pgx.QueryExecModeExec, row).Scan(&line); err != nil {
 				return fmt.Errorf("look for the line that PostgreSQL refuses: %w", err)
 			}
-			faults.add(line, 0, "PostgreSQL refuses the row: %s", plainly(latest))
+			faults.add(line, 0, "PostgreSQL refuses the row: %s", plainly(why))
 		}
-		first++
+		first, known = row, false
 	}
 	return nil
+}
+
+// refusedRow writes the rows from first to last up to one that is refused, and returns that one and
+// why; 0 if there is none, or time is up before it is found. known says that some of them are refused.
+func (l *load) refusedRow(ctx context.Context, tx pgx.Tx, first, last int64, known bool, until time.Time) (row int64, why *pgconn.PgError, err error) {
+	for first <= last && time.Now().Before(until) {
+		middle := last
+		if known { // all of them together have been tried
+			middle = first + (last-first)/2
+		}
+		_, _, err := l.try(ctx, tx, first, middle)
+		if err == nil {
+			first = middle + 1
+			continue
+		}
+		if !errors.As(err, &why) || !ofRow(why) {
+			return 0, nil, err
+		}
+		if first == middle {
+			return first, why, nil
+		}
+		last, known = middle, true
+	}
+	return 0, nil, nil
 }
 
 // plainly is PostgreSQL's own message, with what it adds of values and remedies. The values of
