@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"text/tabwriter"
 	"time"
 )
@@ -54,6 +56,7 @@ func (r Row) bound() string {
 type Report struct {
 	Began    time.Time `json:"began"`
 	Took     string    `json:"took"`
+	Commit   string    `json:"commit,omitempty"` // of the sources; with -dirty if they were changed
 	System   string    `json:"system"`
 	Cores    int       `json:"cores"`
 	Go       string    `json:"go"`
@@ -65,9 +68,18 @@ type Report struct {
 
 func newReport(quick bool) *Report {
 	return &Report{
-		Began: time.Now().UTC().Truncate(time.Second), Quick: quick,
+		Began: time.Now().UTC().Truncate(time.Second), Commit: commit(), Quick: quick,
 		System: runtime.GOOS + "/" + runtime.GOARCH, Cores: runtime.NumCPU(), Go: runtime.Version(),
 	}
+}
+
+// commit asks git, since programs may be built without what it says; "" outside of a repository.
+func commit() string {
+	said, err := exec.Command("git", "describe", "--always", "--exclude=*", "--abbrev=12", "--dirty").Output()
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(said))
 }
 
 // print writes the table.
