@@ -21,8 +21,7 @@ import (
 )
 
 // Many streams of one answer on one API process: an edit reaches all of them, by one read of the
-// database, and a stream costs little memory. STREAMS says how many; docs/operations.md has
-// the figures for 10,000.
+// database, and a stream costs little memory. STREAMS says how many.
 func TestManyStreams(t *testing.T) {
 	t.Parallel()
 	streams, err := strconv.Atoi(os.Getenv("STREAMS"))

@@ -166,6 +166,8 @@ func TestPrograms(t *testing.T) {
 				"freshlist-owner": roles.Owner, "freshlist-api": roles.API, "freshlist-invalidator": roles.Invalidator,
 			}}
 			if overlay == "large" {
+				through := pgtest.Shared(t).Pooler(t, "transaction", 1, poolerSettings(t)...)
+				k.secrets["freshlist-api"] = through(roles.API)
 				k.redis = redistest.StartCluster(t, 3, false).URL()
 			} else {
 				k.redis = redistest.Start(t).URL()
@@ -208,4 +210,25 @@ func TestPrograms(t *testing.T) {
 			})
 		})
 	}
+}
+
+// poolerSettings are the lines of the overlay's pgbouncer.ini, but for where it listens and whom it knows.
+func poolerSettings(t *testing.T) (lines []string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "large", "pgbouncer.ini"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, found := strings.Cut(string(text), "[pgbouncer]\n")
+	if !found {
+		t.Fatalf("pgbouncer.ini has no section [pgbouncer]: %s", text)
+	}
+	for line := range strings.Lines(section) {
+		switch name, _, _ := strings.Cut(line, " "); name {
+		case "listen_addr", "listen_port", "auth_file":
+		default:
+			lines = append(lines, strings.TrimSpace(line))
+		}
+	}
+	return lines
 }

@@ -1,4 +1,6 @@
 FROM debian:12-slim
 RUN apt-get update && apt-get install -y --no-install-recommends pgbouncer && rm -rf /var/lib/apt/lists/*
 USER 65532:65532
+# On SIGINT it lets the transactions end that have begun; SIGTERM would cut them off.
+STOPSIGNAL SIGINT
 CMD ["/usr/sbin/pgbouncer", "/etc/pgbouncer/pgbouncer.ini"]
