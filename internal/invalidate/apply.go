@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
 
 	"github.com/freshlist/freshlist/internal/invalidate/match"
 	"github.com/freshlist/freshlist/internal/listing"
@@ -35,7 +36,7 @@ func (l *leadership) apply(ctx context.Context, changes []match.Change, most int
 	l.Metrics.ChangesApplied.Add(len(changes))
 	l.reportUnread(ctx, changes)
 	l.Metrics.PurgedQueries.Add(now)
-	l.observed = append(l.observed, seen.of(changes)...)
+	l.observed, l.purged = append(l.observed, seen.of(changes)...), time.Now()
 	if len(l.remaining) == 0 {
 		l.backlog(0)
 	}

@@ -45,6 +45,8 @@ type leadership struct {
 	dirty         bool           // changes have been applied since
 
 	observed    []observation // of the present round, for those who watch
+	began       time.Time     // when the round began
+	purged      time.Time     // when it last had purged something
 	commitTimes *bool         // whether PostgreSQL notes when transactions commit; nil: not asked yet
 }
 

@@ -1,6 +1,7 @@
 package invalidate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -18,6 +19,9 @@ func (l *leadership) loop(ctx context.Context) error {
 	defer beatTimer.Stop()
 	for beatDue := false; ; {
 		published, err := l.round(ctx, beatDue)
+		if failed := l.publishObserved(ctx, err == nil); failed != nil {
+			return cmp.Or(err, failed)
+		}
 		var again bool
 		if again, err = l.restart(ctx, err); err != nil {
 			return err

@@ -12,8 +12,8 @@ import (
 )
 
 // What is shown of changes to those who watch is noted while they are matched, and explained and
-// published when all that they affect has been purged: nobody's purge waits for it. While nobody
-// watches, nothing is noted.
+// published behind the round that has purged all that they affect: no purge, position or beat waits
+// for it. While nobody watches, nothing is noted.
 
 // sighting notes what each of some changes affects. A nil one notes nothing.
 type sighting struct {
@@ -72,17 +72,22 @@ func (s *sighting) of(changes []match.Change) []observation {
 	return s.affected
 }
 
-// publishObserved publishes what has been noted in a round. All of it has been purged.
-func (l *leadership) publishObserved(ctx context.Context, began time.Time) error {
-	if len(l.observed) == 0 {
-		return nil
-	}
+// publishObserved publishes what has been noted in a round and purged, even if the round has failed
+// since. When the transactions committed is asked for if it has not, and left out if it cannot be read:
+// nothing of the cache depends on it.
+func (l *leadership) publishObserved(ctx context.Context, well bool) error {
 	observed := l.observed
 	l.observed = nil
-	now := time.Now()
-	since, err := l.sinceCommit(ctx, observed)
-	if err != nil {
-		return err
+	if len(observed) == 0 || len(l.remaining) > 0 { // of what has failed halfway nothing is certain
+		return nil
+	}
+	later := time.Since(l.purged).Seconds() // than the purge it is asked
+	var since map[uint64]float64
+	if well {
+		var err error
+		if since, err = l.sinceCommit(ctx, observed); err != nil {
+			l.Log.DebugContext(ctx, "changes are shown without the times of their commits", "error", err)
+		}
 	}
 	return l.computeKeepingAlive(ctx, 64*len(observed), func() {
 		for i := range observed {
@@ -92,8 +97,9 @@ func (l *leadership) publishObserved(ctx context.Context, began time.Time) error
 				continue
 			}
 			shown := o.describe(l.index.Some(o.change.Table, 4*activity.MostSpared))
-			shown.At, shown.Delay = now, now.Sub(began).Seconds()
+			shown.At, shown.Delay = l.purged, l.purged.Sub(l.began).Seconds()
 			if age, ok := since[o.change.Xid]; ok {
+				age = max(0, age-later)
 				shown.CommitToPurge = &age
 			}
 			l.stream.Publish(activity.EventChange, shown)

@@ -157,14 +157,26 @@ func TestEventsAreBounded(t *testing.T) {
 	}
 }
 
-// Where PostgreSQL notes when transactions commit, the time from there to the purge is known.
+// Where PostgreSQL notes when transactions commit, the time from there to the purge is known. Where
+// that cannot be read, the changes are shown without it, and nothing else is different.
 func TestEventsKnowTheCommit(t *testing.T) {
 	t.Parallel()
 	d := deployment.New(t, deployment.Options{Postgres: pgtest.Start(t, "track_commit_timestamp=on")})
 	d.Seed(0)
-	events := listenTo(d, d.Invalidate())
+	i := d.Invalidate()
+	events, led := listenTo(d, i), term(d)
 	d.Exec("update properties set price = price + 1 where id = 7")
 	if c := events.change(); c.CommitToPurge == nil || *c.CommitToPurge <= 0 || *c.CommitToPurge > 60 {
 		t.Errorf("%+v", c)
+	}
+	_, err := d.Superuser().Exec(t.Context(), "revoke execute on function pg_xact_commit_timestamp(xid) from public")
+	d.Must(err)
+	d.Exec("update properties set price = price + 1 where id = 7")
+	if c := events.change(); c.CommitToPurge != nil {
+		t.Errorf("%+v", c)
+	}
+	d.AwaitApplied(d.Exec("update properties set price = price + 1 where id = 7"))
+	if now := term(d); now != led {
+		t.Errorf("the leadership has ended for what is only shown: term %d, then %d", led, now)
 	}
 }

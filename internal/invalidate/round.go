@@ -23,6 +23,7 @@ func (l *leadership) round(ctx context.Context, beatDue bool) (published bool, e
 		}
 	}
 	began := time.Now()
+	l.began = began
 	renewal := !beatDue && l.dirty && began.Sub(l.republishedAt) >= l.republishEvery()
 	changes, consumed := 0, backlog{}
 	for most := stepQueries; ; {
@@ -55,9 +56,6 @@ func (l *leadership) round(ctx context.Context, beatDue bool) (published bool, e
 	if changes > 0 {
 		l.dirty = true
 		l.Metrics.Purged(time.Since(began))
-	}
-	if err := l.publishObserved(ctx, began); err != nil {
-		return false, err
 	}
 	if err := l.store(ctx, beatDue); err != nil {
 		return false, err
