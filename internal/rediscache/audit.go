@@ -61,34 +61,17 @@ func (a *Auditor) Walk(ctx context.Context, visit func([]string) error) error {
 		if err != nil {
 			return err
 		}
-		if err := walk(ctx, rdb, a.space.Live(p), visit); err != nil {
+		last, err := rdb.ZRangeArgsWithScores(ctx, redis.ZRangeArgs{Key: a.space.Live(p), Start: 0, Stop: 0, Rev: true}).Result()
+		if err != nil {
+			return failed("look for the last live query", err)
+		}
+		if len(last) == 0 {
+			continue
+		}
+		err = a.servers.walk(ctx, p, 0, int64(last[0].Score), scansPerCall, func(found []redis.Z) error { return visit(queriesOf(found)) })
+		if err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-func walk(ctx context.Context, rdb *redis.Client, live string, visit func([]string) error) error {
-	last, err := rdb.ZRangeArgsWithScores(ctx, redis.ZRangeArgs{Key: live, Start: 0, Stop: 0, Rev: true}).Result()
-	for after := 0.0; err == nil && len(last) > 0; {
-		var found []redis.Z
-		found, err = rdb.ZRangeArgsWithScores(ctx, redis.ZRangeArgs{
-			Key: live, Start: fmt.Sprintf("(%.0f", after), Stop: fmt.Sprintf("%.0f", last[0].Score), ByScore: true, Count: scansPerCall,
-		}).Result()
-		if err != nil || len(found) == 0 {
-			break
-		}
-		after = found[len(found)-1].Score
-		queries := make([]string, len(found))
-		for i, z := range found {
-			queries[i], _ = z.Member.(string)
-		}
-		if err := visit(queries); err != nil {
-			return err
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("walk the live queries: %w", err)
 	}
 	return nil
 }
@@ -137,11 +120,7 @@ func (v View) Plain() ([]byte, error) {
 
 // Read reads everything that is cached of a query, and the beat, by one MGET.
 func (a *Auditor) Read(ctx context.Context, query string) (QueryState, error) {
-	names := append([]string{QuerysetName}, rediskey.Formats[:]...)
-	keys := []string{a.space.Queryset(query)}
-	for _, format := range rediskey.Formats {
-		keys = append(keys, a.space.View(format, query))
-	}
+	names, keys := entryValues(a.space, query)
 	keys = append(keys, a.space.Beat(a.space.Partition(query)))
 	rdb, err := a.servers.of(ctx, a.space.Partition(query))
 	if err != nil {

@@ -3,6 +3,7 @@ package rediscache
 import (
 	"context"
 	"errors"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -41,11 +42,7 @@ func ReadHeld(ctx context.Context, rdb redis.UniversalClient, space rediskey.Spa
 	if err != nil {
 		return Held{}, err
 	}
-	names := append([]string{QuerysetName}, rediskey.Formats[:]...)
-	keys := []string{space.Queryset(query)}
-	for _, format := range rediskey.Formats {
-		keys = append(keys, space.View(format, query))
-	}
+	names, keys := entryValues(space, query)
 	pipe := at.Pipeline()
 	fence := pipe.HMGet(ctx, space.Fence(p), "generation", "origin")
 	number := pipe.ZScore(ctx, space.Live(p), query)
@@ -113,11 +110,24 @@ const oldest = 40 * 24 * time.Hour
 func EachRegistration(ctx context.Context, rdb redis.UniversalClient, space rediskey.Space, visit func([]Registration) error) error {
 	servers := serversOf(rdb, space)
 	for p := range space.Partitions {
-		at, err := servers.of(ctx, p)
+		err := servers.walk(ctx, p, 0, math.MaxInt64, registrationsRead, func(found []redis.Z) error {
+			queries := queriesOf(found)
+			at, err := servers.of(ctx, p)
+			if err != nil {
+				return err
+			}
+			windows, err := at.HMGet(ctx, space.Windows(p), queries...).Result()
+			if err != nil {
+				return failed("read the windows of live queries", err)
+			}
+			some := make([]Registration, len(found))
+			for i, z := range found {
+				some[i] = Registration{Number: int64(z.Score), Query: queries[i]}
+				some[i].Window, _ = windows[i].(string)
+			}
+			return visit(some)
+		})
 		if err != nil {
-			return err
-		}
-		if err := eachRegistration(ctx, at, space, p, visit); err != nil {
 			return err
 		}
 	}
@@ -126,39 +136,6 @@ func EachRegistration(ctx context.Context, rdb redis.UniversalClient, space redi
 
 // registrationsRead is how many registrations one reading takes.
 const registrationsRead = 5000
-
-func eachRegistration(ctx context.Context, at *redis.Client, space rediskey.Space, p int, visit func([]Registration) error) error {
-	for after := int64(0); ; {
-		found, err := at.ZRangeArgsWithScores(ctx, redis.ZRangeArgs{
-			Key: space.Live(p), Start: "(" + strconv.FormatInt(after, 10), Stop: "+inf", ByScore: true, Count: registrationsRead,
-		}).Result()
-		if err != nil {
-			return failed("list the live queries", err)
-		}
-		if len(found) == 0 {
-			return nil
-		}
-		some, queries := make([]Registration, len(found)), make([]string, len(found))
-		for i, z := range found {
-			queries[i], _ = z.Member.(string)
-			some[i] = Registration{Number: int64(z.Score), Query: queries[i]}
-		}
-		windows, err := at.HMGet(ctx, space.Windows(p), queries...).Result()
-		if err != nil {
-			return failed("read the windows of live queries", err)
-		}
-		for i, w := range windows {
-			some[i].Window, _ = w.(string)
-		}
-		if err := visit(some); err != nil {
-			return err
-		}
-		if len(found) < registrationsRead {
-			return nil
-		}
-		after = some[len(some)-1].Number
-	}
-}
 
 // Unreachable reports whether an error says that Redis does not answer, or refuses commands.
 func Unreachable(err error) bool {

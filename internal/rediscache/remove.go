@@ -96,16 +96,16 @@ func (r *Remover) RemoveAll(ctx context.Context, is func(query string) bool, pro
 			if err != nil {
 				return removed, err
 			}
-			err = r.pages(ctx, p, after, upTo, func(queries []string) error {
+			err = r.servers.walk(ctx, p, after, upTo, scansPerCall, func(found []redis.Z) error {
 				var some []string
-				for _, q := range queries {
+				for _, q := range queriesOf(found) {
 					if is(q) {
 						some = append(some, q)
 					}
 				}
 				more, err := r.Remove(ctx, some...)
 				removed += more
-				if done += len(queries); progress != nil {
+				if done += len(found); progress != nil {
 					progress(min(done, of), of)
 				}
 				return err
@@ -133,33 +133,4 @@ func (r *Remover) registered(ctx context.Context, p int) (int64, error) {
 		return 0, failed("read the last registration", err)
 	}
 	return n, nil
-}
-
-// pages calls visit with the live queries of a partition that are registered behind one number
-// and up to another, some hundreds at a time.
-func (r *Remover) pages(ctx context.Context, p int, after, upTo int64, visit func([]string) error) error {
-	for after < upTo {
-		rdb, err := r.servers.of(ctx, p)
-		if err != nil {
-			return err
-		}
-		found, err := rdb.ZRangeArgsWithScores(ctx, redis.ZRangeArgs{
-			Key: r.space.Live(p), Start: fmt.Sprintf("(%d", after), Stop: fmt.Sprint(upTo), ByScore: true, Count: scansPerCall,
-		}).Result()
-		if err != nil {
-			return failed("list the live queries", err)
-		}
-		if len(found) == 0 {
-			return nil
-		}
-		after = int64(found[len(found)-1].Score)
-		queries := make([]string, len(found))
-		for i, z := range found {
-			queries[i], _ = z.Member.(string)
-		}
-		if err := visit(queries); err != nil {
-			return err
-		}
-	}
-	return nil
 }
