@@ -201,13 +201,6 @@ func (l *leadership) catchUp(ctx context.Context, p int) error {
 	return l.applyIn(ctx, p, batch.Changes)
 }
 
-// covers reports whether one snapshot sees all that another sees.
-func covers(snapshot, other string) bool {
-	a, err1 := pgsnapshot.Parse(snapshot)
-	b, err2 := pgsnapshot.Parse(other)
-	return err1 == nil && err2 == nil && a.Covers(b)
-}
-
 // applyIn is apply in one partition.
 func (l *leadership) applyIn(ctx context.Context, p int, changes []match.Change) error {
 	known, err := l.affected(ctx, &l.index, changes, nil, nil)
@@ -278,7 +271,7 @@ func (l *leadership) mark() (marked []int) {
 func leastOf(parts []feed.Part, of func(p int) bool) (least string) {
 	for p := range parts {
 		at := parts[p].Snapshot
-		if at != "" && of(p) && (least == "" || covers(least, at)) {
+		if at != "" && of(p) && (least == "" || pgsnapshot.Covers(least, at)) {
 			least = at
 		}
 	}

@@ -301,7 +301,7 @@ var guards = []Mutant{
 		"./internal/invalidate", "GivenUp/by_one_edit"},
 	{"dark/any number of changes kept", []Edit{{invalidate + "partitions.go", "if l.kept += changes; l.kept > l.keptRows {", "if l.kept += changes; false {"}},
 		"./internal/invalidate", "GivenUp/by_the_kept"},
-	{"dark/all positions taken for the furthest", []Edit{{invalidate + "partitions.go", "least == \"\" || covers(least, at)", "least == \"\" || covers(at, least)"}},
+	{"dark/all positions taken for the furthest", []Edit{{invalidate + "partitions.go", "least == \"\" || pgsnapshot.Covers(least, at)", "least == \"\" || pgsnapshot.Covers(at, least)"}},
 		"./internal/invalidate", "ALeaderEndsWhile"},
 	{"dark/entered in another's term", []Edit{{"internal/rediscache/purger.go", "		others++\n", "		others += 1000\n"}},
 		"./internal/rediscache", "DarkPartition"},

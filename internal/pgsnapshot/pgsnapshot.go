@@ -44,6 +44,14 @@ func Parse(text string) (Snapshot, error) {
 // Sees reports whether the snapshot sees transaction xid as finished.
 func (s Snapshot) Sees(xid uint64) bool { return xid < s.Xmax && !slices.Contains(s.Running, xid) }
 
+// Covers reports whether one snapshot, in its text form, sees all that another sees; an unreadable one
+// sees nothing, and is seen by none.
+func Covers(snapshot, other string) bool {
+	a, err1 := Parse(snapshot)
+	b, err2 := Parse(other)
+	return err1 == nil && err2 == nil && a.Covers(b)
+}
+
 // Covers reports whether the snapshot sees all that other sees.
 func (s Snapshot) Covers(other Snapshot) bool {
 	if s.Xmax < other.Xmax {

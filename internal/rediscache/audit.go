@@ -145,7 +145,5 @@ func (a *Auditor) Read(ctx context.Context, query string) (QueryState, error) {
 // Covers reports whether the applied snapshot sees all that snapshot, a pg_snapshot in its text
 // form, sees. An unreadable one covers nothing and is covered by nothing.
 func (b Beat) Covers(snapshot string) bool {
-	applied, err1 := pgsnapshot.Parse(b.Applied)
-	other, err2 := pgsnapshot.Parse(snapshot)
-	return err1 == nil && err2 == nil && applied.Covers(other)
+	return pgsnapshot.Covers(b.Applied, snapshot)
 }

@@ -21,7 +21,6 @@ type Held struct {
 	Beat   *Beat     // nil: there is none that counts, so nobody is served the values
 	Values []HeldValue
 	Live   bool          // it is registered
-	Number int64         // of the registration
 	Window string        // that its rows cover, as listing.ParseWindow reads it; "" is wide
 	Lease  time.Duration // how long its fill may still take; 0 if none is under way
 }
@@ -61,7 +60,7 @@ func ReadHeld(ctx context.Context, rdb redis.UniversalClient, space rediskey.Spa
 		}
 	}
 	e := Held{
-		Now: now.Val(), Live: number.Err() == nil, Number: int64(number.Val()), Window: window.Val(),
+		Now: now.Val(), Live: number.Err() == nil, Window: window.Val(),
 		Lease: max(0, lease.Val()),
 	}
 	generation := ""

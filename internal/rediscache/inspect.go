@@ -135,17 +135,12 @@ func (s *servers) inspect(ctx context.Context, at server, states []PartitionStat
 func CheckOtherDatabase(ctx context.Context, rdb redis.UniversalClient, space rediskey.Space, database string) error {
 	s := serversOf(rdb, space)
 	errs := make([]error, space.Partitions)
-	all := make([]int, space.Partitions)
-	for p := range all {
-		all[p] = p
-	}
-	_ = atOnce(all, func(p int) error {
+	s.eachPartition(func(p int) {
 		at, err := s.of(ctx, p)
 		if err == nil {
 			err = s.checkOtherDatabase(ctx, at, p, database)
 		}
 		errs[p] = err
-		return nil
 	})
 	return worstOf(errs)
 }

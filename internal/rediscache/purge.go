@@ -8,18 +8,14 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Purge removes everything cached of the queries, and notes in every partition in use that a
-// batch of changes is being applied. The batch is noted even where there is no query: a fill may
-// already have seen its changes, which matters if PostgreSQL goes back to before them. All that is
-// purged between two calls of BatchStored is one batch. Behind the last purge, and in its round
-// trip, it reads the registrations, as Registrations does.
+// PurgeIn removes everything cached of the queries in those of some partitions that are in use, and
+// notes there that a batch of changes is being applied. The batch is noted even where there is no
+// query: a fill may already have seen its changes, which matters if PostgreSQL goes back to before
+// them. All that is purged between two calls of BatchStored is one batch. Behind the last purge, and
+// in its round trip, it reads the registrations, as RegistrationsIn does.
 //
-// What is not in use any more at the end has not been purged, or only in part.
-func (d *Purger) Purge(ctx context.Context, queries []string, see func(Registration)) error {
-	return d.PurgeIn(ctx, d.InUse(), queries, see)
-}
-
-// PurgeIn is Purge in those of some partitions that are in use. Queries of others are left out.
+// What is not in use any more at the end has not been purged, or only in part. Queries of other
+// partitions are left out.
 func (d *Purger) PurgeIn(ctx context.Context, in []int, queries []string, see func(Registration)) error {
 	in = d.stillInUse(in)
 	calls := d.purgeCalls(in, queries)

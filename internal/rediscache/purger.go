@@ -160,7 +160,7 @@ func (d *Purger) AnyDark() bool { return len(d.InUse()) < len(d.parts) }
 // in them is met when they are entered.
 func (d *Purger) HighestTerm(ctx context.Context) (int64, error) {
 	terms, errs := make([]int64, len(d.parts)), make([]error, len(d.parts))
-	d.eachPartition(func(p int) {
+	d.servers.eachPartition(func(p int) {
 		rdb, err := d.servers.of(ctx, p)
 		if err != nil {
 			errs[p] = err
@@ -173,15 +173,6 @@ func (d *Purger) HighestTerm(ctx context.Context) (int64, error) {
 		terms[p] = term
 	})
 	return slices.Max(terms), unlessSome(errs)
-}
-
-// eachPartition calls do for every partition, for all at the same time.
-func (d *Purger) eachPartition(do func(p int)) {
-	all := make([]int, len(d.parts))
-	for p := range all {
-		all[p] = p
-	}
-	_ = atOnce(all, func(p int) error { do(p); return nil })
 }
 
 // unlessSome returns the first error if there is no nil among them.
@@ -314,7 +305,7 @@ func (d *Purger) BeginEpoch(ctx context.Context, l Leader, generations []string)
 // enterAll enters all partitions and adopts what they answer.
 func (d *Purger) enterAll(l Leader, enter func(p int) Entered) (changed []int, err error) {
 	entries := make([]Entered, len(d.parts))
-	d.eachPartition(func(p int) { entries[p] = enter(p) })
+	d.servers.eachPartition(func(p int) { entries[p] = enter(p) })
 	var lost error
 	errs := make([]error, len(entries))
 	for p, e := range entries {
@@ -349,15 +340,6 @@ func (d *Purger) Fence(p int) Fence {
 		f.Batch++
 	}
 	return f
-}
-
-// Fences returns how far each partition has come. What it says of dark ones is not certain.
-func (d *Purger) Fences() []Fence {
-	fences := make([]Fence, len(d.parts))
-	for p := range d.parts {
-		fences[p] = d.Fence(p)
-	}
-	return fences
 }
 
 // LastBatch returns the number of the last batch that has been applied.
@@ -482,13 +464,8 @@ type Registration struct {
 	Window string
 }
 
-// Registrations calls see with every registration since the last call, or since
+// RegistrationsIn calls see with every registration in some partitions since the last call, or since
 // the leadership began.
-func (d *Purger) Registrations(ctx context.Context, see func(Registration)) error {
-	return d.RegistrationsIn(ctx, d.InUse(), see)
-}
-
-// RegistrationsIn is Registrations of some partitions, all of them in use.
 func (d *Purger) RegistrationsIn(ctx context.Context, in []int, see func(Registration)) error {
 	for {
 		more, err := d.exchange(ctx, nil, d.stillInUse(in), see)
@@ -589,21 +566,4 @@ func (d *Purger) checkArgs(p int, seq int64, keys []string, args []any) ([]strin
 	d.parts[p].asked = max(d.parts[p].asked, seq+1)
 	return append([]string{d.space.Fence(p), d.space.Live(p)}, keys...),
 		append([]any{d.leader.Term, d.parts[p].generation, seq}, args...)
-}
-
-// Live returns how many queries are live in the partitions in use.
-func (d *Purger) Live(ctx context.Context) (int64, error) {
-	var n int64
-	for _, p := range d.InUse() {
-		rdb, err := d.servers.of(ctx, p)
-		if err != nil {
-			return 0, err
-		}
-		c, err := rdb.ZCard(ctx, d.space.Live(p)).Result()
-		if err != nil {
-			return 0, fmt.Errorf("count live queries: %w", err)
-		}
-		n += c
-	}
-	return n, nil
 }

@@ -47,6 +47,15 @@ func serversOf(rdb redis.UniversalClient, space rediskey.Space) servers {
 	return s
 }
 
+// eachPartition calls do for every partition, for all at the same time.
+func (s *servers) eachPartition(do func(p int)) {
+	all := make([]int, s.space.Partitions)
+	for p := range all {
+		all[p] = p
+	}
+	_ = atOnce(all, func(p int) error { do(p); return nil })
+}
+
 // of returns the client of the server that holds a partition.
 func (s *servers) of(ctx context.Context, p int) (*redis.Client, error) {
 	if s.one != nil {
