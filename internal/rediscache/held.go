@@ -5,7 +5,6 @@ import (
 	"errors"
 	"math"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -16,13 +15,13 @@ import (
 
 // Held is all that Redis knows of one query at about one instant.
 type Held struct {
-	Now    time.Time // by Redis' clock
-	Epoch  string    // of the fence, "" without one
-	Beat   *Beat     // nil: there is none that counts, so nobody is served the values
-	Values []HeldValue
-	Live   bool          // it is registered
-	Window string        // that its rows cover, as listing.ParseWindow reads it; "" is wide
-	Lease  time.Duration // how long its fill may still take; 0 if none is under way
+	Now        time.Time // by Redis' clock
+	Generation string    // of the fence, "" without one
+	Beat       *Beat     // nil: there is none that counts, so nobody is served the values
+	Values     []HeldValue
+	Live       bool          // it is registered
+	Window     string        // that its rows cover, as listing.ParseWindow reads it; "" is wide
+	Lease      time.Duration // how long its fill may still take; 0 if none is under way
 }
 
 // HeldValue is one cached value of a query.
@@ -43,7 +42,7 @@ func ReadHeld(ctx context.Context, rdb redis.UniversalClient, space rediskey.Spa
 	}
 	names, keys := entryValues(space, query)
 	pipe := at.Pipeline()
-	fence := pipe.HMGet(ctx, space.Fence(p), "generation", "origin")
+	fence := pipe.HGet(ctx, space.Fence(p), "generation")
 	number := pipe.ZScore(ctx, space.Live(p), query)
 	window := pipe.HGet(ctx, space.Windows(p), query)
 	lease := pipe.PTTL(ctx, space.Lease(query))
@@ -61,13 +60,7 @@ func ReadHeld(ctx context.Context, rdb redis.UniversalClient, space rediskey.Spa
 	}
 	e := Held{
 		Now: now.Val(), Live: number.Err() == nil, Window: window.Val(),
-		Lease: max(0, lease.Val()),
-	}
-	generation := ""
-	if words := fence.Val(); len(words) == 2 {
-		generation, _ = words[0].(string)
-		origin, _ := words[1].(string)
-		e.Epoch, _, _ = strings.Cut(origin, " ")
+		Lease: max(0, lease.Val()), Generation: fence.Val(),
 	}
 	if beat.Err() == nil {
 		e.Beat = validBeat(beat.Val(), e.Now)
@@ -79,7 +72,7 @@ func ReadHeld(ctx context.Context, rdb redis.UniversalClient, space rediskey.Spa
 		}
 		head, _ := parseHead(raw)
 		e.Values = append(e.Values, HeldValue{
-			Name: name, Bytes: len(raw), TTL: max(0, lives[i].Val()), Head: head, Valid: generation != "" && head.Generation == generation,
+			Name: name, Bytes: len(raw), TTL: max(0, lives[i].Val()), Head: head, Valid: e.Generation != "" && head.Generation == e.Generation,
 		})
 	}
 	return e, nil

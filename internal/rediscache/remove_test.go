@@ -159,7 +159,7 @@ func TestReadHeld(t *testing.T) {
 		w.must(err)
 		return held
 	}
-	if held := read(); held.Live || held.Beat != nil || held.Epoch != w.leader.Epoch || len(held.Values) > 0 || held.Lease != 0 {
+	if held := read(); held.Live || held.Beat != nil || held.Generation != w.daemon.Fence(w.space.Partition(query)).Generation || len(held.Values) > 0 || held.Lease != 0 {
 		t.Errorf("before anything: %+v", held)
 	}
 	w.beat()

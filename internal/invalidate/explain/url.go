@@ -30,7 +30,7 @@ type Address struct {
 type Value struct {
 	Level string     `json:"level"` // view or queryset
 	Name  string     `json:"name"`  // the format of a view, or queryset
-	Valid bool       `json:"valid"` // of the present epoch
+	Valid bool       `json:"valid"` // of the present generation of its partition
 	Bytes int        `json:"bytes"`
 	Since *time.Time `json:"since"` // when its rows began to be read; null if unknown
 	TTL   float64    `json:"ttl_seconds"`
@@ -53,7 +53,7 @@ func URL(ctx context.Context, site *listing.Site, cache Cache, address string) (
 	live := match.NewRegistry(site).Live(q.String(), window)
 	a := Address{
 		Query: q.String(), Format: format, Live: held.Live, Filling: held.Lease > 0, Values: []Value{},
-		Served: held.Beat != nil && held.Beat.Epoch == held.Epoch, Window: live.Covers(), PurgedBy: live.Causes(),
+		Served: held.Beat != nil && held.Beat.Generation == held.Generation, Window: live.Covers(), PurgedBy: live.Causes(),
 	}
 	a.Wide = a.Window != "" && !window.Bounded
 	if held.Beat != nil {

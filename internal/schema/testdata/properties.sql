@@ -291,7 +291,7 @@ COMMENT ON COLUMN freshlist.marker.database_oid IS 'the database that wrote this
 COMMENT ON COLUMN freshlist.marker.catalog IS 'fingerprint of the tables and their triggers when the epoch began';
 COMMENT ON COLUMN freshlist.marker.agreed IS 'the settings in which all processes must agree: with others begins a new epoch';
 COMMENT ON COLUMN freshlist.marker.uncaptured IS
-    'prepared transactions whose captured rows may have been lost: the end of one begins a new epoch';
+    'transactions, prepared or open, of which changes may not be captured: the end of one begins a new epoch';
 COMMENT ON COLUMN freshlist.marker.generations IS 'for each Redis partition, which of its values count: 32 hexadecimal digits, or none';
 COMMENT ON COLUMN freshlist.marker.positions IS 'for each Redis partition, all that this snapshot shows has reached it; NULL where no values count';
 COMMENT ON COLUMN freshlist.marker.fence_terms IS 'for each Redis partition, the term of the last write';
