@@ -14,7 +14,8 @@ type Site struct {
 	Name     string `json:"name"`
 	Locale   string `json:"locale"`
 	Currency string `json:"currency"`
-	Home     string `json:"home"` // the table whose list is the page /
+	Home     string `json:"home"`          // the table whose list is the page /
+	URL      string `json:"url,omitempty"` // where the site is, https://homes.example; empty if that is not said
 }
 
 // Table is one table.

@@ -92,6 +92,9 @@ func (d *Description) validate() error {
 	if !seen[d.Site.Home] {
 		return fmt.Errorf("there is no table %q for the home page", d.Site.Home)
 	}
+	if d.Site.URL != "" && !siteURL.MatchString(d.Site.URL) {
+		return fmt.Errorf("%q is no address of a site", d.Site.URL)
+	}
 	for i := range d.Tables {
 		if err := d.validateJoins(&d.Tables[i]); err != nil {
 			return fmt.Errorf("table %q: %w", d.Tables[i].Name, err)

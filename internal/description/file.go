@@ -14,7 +14,7 @@ type File struct {
 
 // FileSite is the member site.
 type FileSite struct {
-	Name, Locale, Currency, Home Located[string]
+	Name, URL, Locale, Currency, Home Located[string]
 }
 
 // FileTable is one member of tables.
@@ -85,9 +85,14 @@ func (f *File) shape() shape {
 	}}
 }
 
+var siteURL = regexp.MustCompile(`^https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$`)
+
 func (s *FileSite) shape() shape {
 	return objectShape{what: "the member site", example: "site: {name: Homes, locale: en-US, currency: USD}", empty: true, fields: []field{
 		{name: "name", doc: "What pages call the site", shape: textShape{into: &s.Name, most: 100, what: "a name", example: "Freshlist"}},
+		{name: "url", doc: "Where the site is, without a path: pages then name their own addresses in full, for search engines and previews", shape: textShape{
+			into: &s.URL, most: 200, pattern: siteURL, what: "an address without a path", example: "https://homes.example",
+		}},
 		{name: "locale", doc: "How pages write numbers and dates", shape: textShape{
 			into: &s.Locale, most: 20, pattern: regexp.MustCompile(`^[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?$`), what: "a locale", example: "en-US",
 		}},

@@ -196,10 +196,10 @@ func TestSchema(t *testing.T) {
 func shapes() (files []string) {
 	values := []string{
 		"", "x", "''", "12", "1.5", "true", "null", "[]", "{}", "[a]", "{a: b}", "range", "A", "list", "now", "any-of", "money", "USD", "en-US", "'9'",
-		strings.Repeat("x", 41), strings.Repeat("é", 64), "'a b'", "'a\u00e9'", `"a\tb"`,
+		strings.Repeat("x", 41), strings.Repeat("é", 64), "'a b'", "'a\u00e9'", `"a\tb"`, "https://homes.example", "'http://[::1]'", "https://homes.example/", "'HTTPS://x'", "'http://localhost:8080'",
 	}
 	for member, text := range map[string]string{
-		"name": "site: {%s: %s}", "locale": "site: {%s: %s}", "currency": "site: {%s: %s}", "home": "site: {%s: %s}", "unknown": "site: {%s: %s}",
+		"name": "site: {%s: %s}", "url": "site: {%s: %s}", "locale": "site: {%s: %s}", "currency": "site: {%s: %s}", "home": "site: {%s: %s}", "unknown": "site: {%s: %s}",
 		"tables": "%s: %s", "site": "%s: %s",
 		"relation": "a", "key": "a", "label": "a", "columns": "a", "newest": "a", "place": "a", "language": "a", "with": "a", "other": "a",
 		"as": "c", "on": "c", "show": "c", "unit": "c", "filter": "c", "param": "c", "sort": "c", "search": "c", "facet": "c", "stats": "c", "write": "c",

@@ -150,6 +150,7 @@ func (r *resolver) site() Site {
 		Locale:   cmp.Or(s.Locale.Value, defaultLocale),
 		Currency: cmp.Or(s.Currency.Value, defaultCurrency),
 		Home:     s.Home.Value,
+		URL:      s.URL.Value,
 	}
 	if site.Home == "" && len(r.file.Tables) > 0 {
 		site.Home = r.file.Tables[0].Name.Value

@@ -36,10 +36,12 @@ type document struct {
 	Site        string // its name
 	Nav         []link // to the lists
 	Title       string
-	Description string // for search engines; may be empty
-	Canonical   string // the page's one address; none for a problem
-	JSON        string // address of the same queryset as JSON; none for a problem
-	NoIndex     bool   // not for search engines
+	Description string      // for search engines; may be empty
+	Canonical   string      // the page's one address; none for a problem
+	Graph       []meta      // of the Open Graph
+	Linked      template.JS // JSON-LD; none for a problem
+	JSON        string      // address of the same queryset as JSON; none for a problem
+	NoIndex     bool        // not for search engines
 }
 
 // newDocument returns what all pages of a site have, with a title.

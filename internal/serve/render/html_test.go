@@ -2,6 +2,7 @@ package render_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"strings"
@@ -124,7 +125,9 @@ type set map[string]bool
 
 func (c *pageChecker) collect(n *html.Node) {
 	if n.Type == html.ElementNode {
-		c.count[n.Data]++
+		if n.Namespace == "" {
+			c.count[n.Data]++
+		}
 		if id, ok := attribute(n, "id"); ok {
 			if c.ids[id] {
 				c.Errorf("%s: id %s is there twice", c.page, id)
@@ -164,7 +167,9 @@ func (c *pageChecker) element(n *html.Node) {
 	}
 	switch n.Data {
 	case "script", "style":
-		if n.FirstChild != nil {
+		if kind, _ := attribute(n, "type"); n.FirstChild != nil && kind == "application/ld+json" { // data, which no policy holds for
+			c.linked(n.FirstChild.Data)
+		} else if n.FirstChild != nil {
 			c.Errorf("%s: inline %s", c.page, n.Data)
 		}
 	case "input", "select":
@@ -173,6 +178,14 @@ func (c *pageChecker) element(n *html.Node) {
 		if kind != "hidden" && !c.labelled[id] && n.Parent.Data != "label" {
 			c.Errorf("%s: %s %s has no label", c.page, n.Data, id)
 		}
+	}
+}
+
+// linked checks that a text is a row or a list in the words of schema.org.
+func (c *pageChecker) linked(text string) {
+	var thing map[string]any
+	if err := json.Unmarshal([]byte(text), &thing); err != nil || thing["@context"] != "https://schema.org" || thing["@type"] == nil {
+		c.Errorf("%s: JSON-LD %s: %v", c.page, text, err)
 	}
 }
 
@@ -196,7 +209,7 @@ func (c *pageChecker) link(n *html.Node, address string) {
 			c.Errorf("%s: link to %s", c.page, address)
 		}
 	case address[0] == '#':
-		if !c.ids[u.Fragment] {
+		if !c.ids[address[1:]] {
 			c.Errorf("%s: link to %s, which is not there", c.page, address)
 		}
 	case strings.HasPrefix(u.Path, render.StaticPath):

@@ -20,6 +20,7 @@ type listPage struct {
 	Clear   string  // address of the list without conditions
 	Words   bool    // words are searched for
 	Sorts   []link
+	Map     *chart // of the items; none, if it is known of none where it is
 	Items   []card
 	First   string // address of the first page, on others
 	Prev    string // address of the page before, if there is one
@@ -45,6 +46,8 @@ type link struct {
 // them than Go.
 type card struct {
 	Title, Href  string // no address if none can lead to the row
+	ID, Pin      string // of the card, and the address of its pin, if it is on the map
+	Number       int    // on the map
 	Pictured     bool   // cards of the list have pictures; this one's may be missing
 	Picture      *image
 	Headline     string // an amount of money
@@ -73,7 +76,7 @@ func listHTML(qs *listing.Queryset) []byte {
 		Sorts:    sorts(q),
 	}
 	page.Words = slices.ContainsFunc(q.Filter, func(c listing.Condition) bool { return t.Parameters[c.Parameter].Kind == description.Words })
-	page.Description, page.Canonical, page.JSON = describe(q), address(q), "/v1/"+q.String()
+	page.Description, page.JSON = describe(q), "/v1/"+q.String()
 	if next, ok := qs.NextQuery(); ok {
 		page.Next = address(&next)
 	}
@@ -87,6 +90,15 @@ func listHTML(qs *listing.Queryset) []byte {
 	for i := range qs.Items {
 		page.Items = append(page.Items, newCard(q, &qs.Items[i]))
 	}
+	page.Map = newChart(qs, page.Items)
+	var picture *image
+	for i := range page.Items {
+		if picture = page.Items[i].Picture; picture != nil {
+			break
+		}
+	}
+	page.publish(t.Site, address(q), picture)
+	page.Linked = linkList(t, &page)
 	return execute("list", page)
 }
 

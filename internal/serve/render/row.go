@@ -79,7 +79,13 @@ func rowHTML(q *listing.Query, r *listing.Row) []byte {
 	if len(page.Texts) > 0 {
 		page.Description = page.Texts[0].Text
 	}
-	page.Canonical, page.JSON = "/"+q.String(), "/v1/"+q.String()
+	page.JSON = "/v1/" + q.String()
+	picture := page.Picture
+	if picture == nil {
+		picture = cardPicture(q, r)
+	}
+	page.publish(t.Site, "/"+q.String(), picture)
+	page.Linked = linkRow(q, r, &page)
 	return execute("row", page)
 }
 

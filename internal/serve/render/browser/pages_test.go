@@ -14,7 +14,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/freshlist/freshlist/internal/listing/listingtest"
+	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/pgtest"
 	"github.com/freshlist/freshlist/internal/schema"
 	"github.com/freshlist/freshlist/internal/serve"
@@ -29,6 +29,12 @@ func TestMain(m *testing.M) { pgtest.Main(m) }
 // server starts an API on a database of its own, with the sample listings, and
 // returns its address.
 func server(t *testing.T) string {
+	t.Helper()
+	return serverOf(t, serve.Options{})
+}
+
+// serverOf is server with some options.
+func serverOf(t *testing.T, options serve.Options) string {
 	t.Helper()
 	url := pgtest.Shared(t).Clone(t, "pages", func(ctx context.Context, url string) error {
 		if err := schema.Up(ctx, url); err != nil {
@@ -46,17 +52,24 @@ func server(t *testing.T) string {
 		t.Fatalf("open pool: %v", err)
 	}
 	t.Cleanup(pool.Close)
-	metrics := telemetry.NewAPI()
-	s := httptest.NewServer(serve.New(serve.Options{
-		Site: listingtest.Site(),
-		Reads: readthrough.New(readthrough.Config{
-			Source:  database.NewReader(pool, func() {}),
-			Render:  render.Body,
-			Site:    listingtest.Site,
-			Metrics: metrics, Bound: time.Second, Timeout: time.Minute, Off: true,
-		}),
-		Timeout: time.Minute, Metrics: metrics, Log: slog.New(slog.DiscardHandler),
-	}))
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	described, err := schema.ReadDescription(t.Context(), conn) // the one that ships
+	if err != nil {
+		t.Fatal(err)
+	}
+	options.Site = listing.NewSite(described)
+	options.Metrics, options.Timeout, options.Log = telemetry.NewAPI(), time.Minute, slog.New(slog.DiscardHandler)
+	options.Reads = readthrough.New(readthrough.Config{
+		Source:  database.NewReader(pool, func() {}),
+		Render:  render.Body,
+		Site:    func() *listing.Site { return options.Site },
+		Metrics: options.Metrics, Bound: time.Second, Timeout: time.Minute, Off: true,
+	})
+	s := httptest.NewServer(serve.New(options))
 	t.Cleanup(s.Close)
 	return s.URL
 }
