@@ -68,7 +68,7 @@ func commands(text, section string) (lines []string) {
 var (
 	link    = regexp.MustCompile(`\]\(([^()\s]+)\)`)
 	heading = regexp.MustCompile(`(?m)^#+ +(.+)$`)
-	mark    = regexp.MustCompile("[^\\p{L}\\p{N} _-]")
+	mark    = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
 	target  = regexp.MustCompile("(?m)(?:^    |`)make ([a-z-]+)")
 	ours    = regexp.MustCompile(`^(?:[A-Z_]+=\S+ |\.local/as-owner )*bin/(api|invalidator)((?: [^|>#;&\s]+)*)`)
 )
