@@ -68,9 +68,7 @@ func TestSeveralServers(t *testing.T) {
 	if role := invalidator.Status().Role; role != "leader" {
 		t.Errorf("the invalidator is %q, not the leader", role)
 	}
-	if report := api.State(); !report.Ready || !report.Caching {
-		t.Errorf("the API says of itself: %+v", report)
-	}
+	fleet.Await(t, "the API says so itself", func() bool { report := api.State(); return report.Ready && report.Caching })
 }
 
 // severalHosts is the first address, with the host of the second behind its own.

@@ -104,9 +104,10 @@ func Uninstall(ctx context.Context, conn *pgx.Conn) error {
 			_, err = tx.Exec(ctx, fmt.Sprintf(`
 				alter schema freshlist rename to freshlist_uninstalled;
 				create schema freshlist authorization %[1]s;
+				%[2]s;
 				alter table freshlist_uninstalled.schema_migrations owner to %[1]s;
 				alter table freshlist_uninstalled.schema_migrations set schema freshlist;
-				drop schema freshlist_uninstalled cascade`, pgx.Identifier{keeper}.Sanitize()))
+				drop schema freshlist_uninstalled cascade`, pgx.Identifier{keeper}.Sanitize(), openSchema))
 		}
 		return err
 	})

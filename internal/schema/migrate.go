@@ -311,6 +311,10 @@ func versionSchema(ctx context.Context, conn *pgx.Conn) (string, error) {
 	return "public", nil
 }
 
+// openSchema lets every role see that capture is not installed, in a schema that holds nothing
+// but the table of migrations. An installation closes it to PUBLIC.
+const openSchema = "grant usage on schema freshlist to public"
+
 // prepare makes the schema freshlist if it is not there, and takes over the table of
 // migrations that a former version kept in public.
 func prepare(ctx context.Context, conn *pgx.Conn) error {
@@ -324,7 +328,7 @@ func prepare(ctx context.Context, conn *pgx.Conn) error {
 			return err
 		}
 		if !there {
-			if _, err := tx.Exec(ctx, "create schema freshlist"); err != nil {
+			if _, err := tx.Exec(ctx, "create schema freshlist; "+openSchema); err != nil {
 				return fmt.Errorf("make the schema freshlist: %w", err)
 			}
 		}

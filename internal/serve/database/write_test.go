@@ -260,6 +260,9 @@ func TestEveryColumnIsWritten(t *testing.T) {
 	least := fields("title", "a", "property_type", "b", "price", "0.01", "city", "c")
 	all := stored(create(everyField()))
 	for name := range all {
+		if column(name) < 0 {
+			continue // what the description does not know
+		}
 		n := create(least)
 		before := stored(n)
 		if all[name] == before[name] {

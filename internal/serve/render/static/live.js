@@ -248,7 +248,7 @@
 		for (const children of left.values()) {
 			for (const child of children) {
 				if (!kept(child)) {
-					if (child.nodeType === Node.ELEMENT_NODE) changed.add(old);
+					if (child.nodeType === Node.ELEMENT_NODE && !old.closest(places)) changed.add(old);
 					child.remove();
 				}
 			}
@@ -271,10 +271,13 @@
 
 	const withoutMark = (element) => (element.getAttribute("class") ?? "").replace(/ ?\bchanged\b/, "").trim();
 
+	// The map and the numbers of its pins, which are others whenever a row comes or goes.
+	const places = ".map, .on-map";
+
 	// note notes which element a person should look at: the card of a list, or a single fact.
 	function note(node, changed) {
 		const element = node.nodeType === Node.ELEMENT_NODE ? node : node.parentElement;
-		if (node.nodeType !== Node.ELEMENT_NODE && node.data.trim() === "") return;
+		if (element.closest(places) || (node.nodeType !== Node.ELEMENT_NODE && node.data.trim() === "")) return;
 		changed.add(element.closest(".card, dd, .price, .description, h1") ?? element);
 	}
 
