@@ -310,10 +310,23 @@ func (p *Pool) resetSessions(err error) bool {
 
 const resetEvery = 100 * time.Millisecond
 
-// Close ends all sessions once those in use have been given back.
+// closeTimeout bounds how long Close waits for a server that does not answer. The driver
+// would wait 15 s for each session.
+const closeTimeout = 5 * time.Second
+
+// Close ends all sessions once those in use have been given back. After closeTimeout it returns
+// all the same; what is left then ends by itself.
 func (p *Pool) Close() {
-	p.probe.Close()
-	p.pgx.Close()
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		p.probe.Close()
+		p.pgx.Close()
+	}()
+	select {
+	case <-closed:
+	case <-time.After(closeTimeout):
+	}
 }
 
 // acquire takes a session out of the pool. If none is free before ctx ends its
