@@ -45,6 +45,8 @@ func main() {
 const (
 	startTimeout = 2 * time.Minute
 	stopGrace    = 15 * time.Second
+
+	cachingTimeout = 30 * time.Second
 	// The usual ports, taken if they are free.
 	apiPort, invalidatorPort, trialPort = 8080, 8081, 8082
 )
@@ -192,6 +194,7 @@ func (s *stack) start(ctx context.Context) (err error) {
 	if err := awaitReady(ctx, s.apiAddr, s.api); err != nil {
 		return fmt.Errorf("start the API: %w", err)
 	}
+	awaitCaching(ctx, s.apiAddr)
 	return nil
 }
 
@@ -262,6 +265,25 @@ func dialable(addr string) string {
 		host = "127.0.0.1"
 	}
 	return net.JoinHostPort(host, port)
+}
+
+// awaitCaching waits until the API uses the cache, so that the first look shows a hit. It does not
+// wait for long: the API says itself what keeps it from it.
+func awaitCaching(ctx context.Context, addr string) {
+	ctx, cancel := context.WithTimeout(ctx, cachingTimeout)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if said, err := probe.State(ctx, addr); err == nil && said.Caching {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
 }
 
 // awaitReady asks a process until it says that it is ready.

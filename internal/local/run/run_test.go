@@ -53,7 +53,7 @@ func standIn(name string, args []string) error {
 	if name == "invalidator" {
 		addr = os.Getenv("INVALIDATOR_ADDR")
 	}
-	http.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"ready": true}`) })
+	http.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"ready": true, "caching": true}`) })
 	http.HandleFunc("/exit", func(http.ResponseWriter, *http.Request) { os.Exit(3) })
 	return http.ListenAndServe(addr, nil)
 }
