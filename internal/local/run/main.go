@@ -194,7 +194,7 @@ func (s *stack) start(ctx context.Context) (err error) {
 	if err := awaitReady(ctx, s.apiAddr, s.api); err != nil {
 		return fmt.Errorf("start the API: %w", err)
 	}
-	awaitCaching(ctx, s.apiAddr)
+	awaitCaching(ctx, s.apiAddr, s.api)
 	return nil
 }
 
@@ -269,29 +269,29 @@ func dialable(addr string) string {
 
 // awaitCaching waits until the API uses the cache, so that the first look shows a hit. It does not
 // wait for long: the API says itself what keeps it from it.
-func awaitCaching(ctx context.Context, addr string) {
+func awaitCaching(ctx context.Context, addr string, p *local.Program) {
 	ctx, cancel := context.WithTimeout(ctx, cachingTimeout)
 	defer cancel()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		if said, err := probe.State(ctx, addr); err == nil && said.Caching {
-			return
+	_ = await(ctx, p, func() error {
+		said, err := probe.State(ctx, addr)
+		if err == nil && !said.Caching {
+			err = errors.New("the cache is not used")
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
+		return err
+	})
 }
 
 // awaitReady asks a process until it says that it is ready.
 func awaitReady(ctx context.Context, addr string, p *local.Program) error {
+	return await(ctx, p, func() error { return probe.Ready(ctx, addr) })
+}
+
+// await asks a process until the answer is nil, the process has ended or ctx is done.
+func await(ctx context.Context, p *local.Program, ask func() error) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		err := probe.Ready(ctx, addr)
+		err := ask()
 		if err == nil {
 			return nil
 		}
