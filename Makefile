@@ -1,11 +1,15 @@
-# make help lists the targets. Go, make and, for make test, a C compiler are expected;
+# make help lists the targets. Go, make and, for make race, a C compiler are expected;
 # PostgreSQL and Redis servers are installed or asked for.
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 COMPOSE     = github.com/compose-spec/compose-go/v2/cmd@v2.16.2
 
+# RACED is where goroutines share memory. Both programs have the race detector in TestCoherence.
+RACED = ./internal/activity ./internal/cachestate ./internal/invalidate ./internal/invalidate/dashboard \
+	./internal/rediscache ./internal/serve ./internal/serve/l1 ./internal/serve/readthrough ./internal/serve/watch
+
 .DEFAULT_GOAL := help
-.PHONY: help ready run pictures clean test mutants soak build lint bench dist
+.PHONY: help ready run pictures clean test race mutants soak build lint bench dist
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,10 +31,15 @@ clean: ready ## remove what was built and the data of make run
 	@[ ! -d .local ] || go run ./internal/local/run clean
 	rm -rf bin dist .local
 
-test: ready ## all tests on private PostgreSQL and Redis servers, with the race detector
+test: ready ## all tests on private PostgreSQL and Redis servers
 	@scripts/install-servers --test
-	CGO_ENABLED=1 go test -race -p 2 -timeout 40m ./...
+	go test -timeout 30m ./...
 	cd deploy/kubernetes/check && go test ./...
+
+race: ready ## the tests of what runs at the same time, with the race detector
+	@scripts/install-servers --test
+	CGO_ENABLED=1 go test -race -timeout 30m $(RACED)
+	CGO_ENABLED=1 go test -race -timeout 30m -run '^(TestCoherence|TestFleet)$$' ./internal/coherence
 
 mutants: ready ## take the guards out one by one and print those that no test misses; ONLY=pattern, JOBS=1
 	@scripts/install-servers --test

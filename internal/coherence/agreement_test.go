@@ -128,6 +128,7 @@ func TestRollingChanges(t *testing.T) {
 	for name, change := range changes {
 		for _, apiFirst := range []bool{true, false} {
 			t.Run(fmt.Sprint(name, ", API first: ", apiFirst), func(t *testing.T) {
+				t.Parallel()
 				redis := redistest.New(t)
 				before := newSite(t, "one", redis, bound)
 				after := change(t, before, redis)

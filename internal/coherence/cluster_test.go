@@ -218,7 +218,11 @@ func TestOneShardDark(t *testing.T) {
 	// Killed with purges lost: the replica has been cut off before. That shard alone begins anew.
 	cut := c.Partner(1)
 	r.check(c.Client(cut).ConfigSet(context.Background(), "masterauth", "another").Err())
-	r.check(c.Client(1).Do(context.Background(), "client", "kill", "type", "replica").Err())
+	replication := func(node int) string { return c.Client(node).Info(context.Background(), "replication").Val() }
+	fleet.Await(t, "the replica is cut off", func() bool {
+		r.check(c.Client(1).Do(context.Background(), "client", "kill", "type", "replica").Err())
+		return strings.Contains(replication(cut), "master_link_status:down")
+	})
 	r.edit("update public.properties set city = 'ATLANTIS', price = 5 where id = 5")
 	r.edit("update public.properties set city = 'FOLSOM' where id = 5")
 	for shard := range s.paths {
@@ -226,7 +230,7 @@ func TestOneShardDark(t *testing.T) {
 			r.awaitHitOf(path)
 		}
 	}
-	before := s.generations()
+	before, lost := s.generations(), replication(1)+replication(cut)
 	fault("a master killed with purges lost", 1, func() { c.Nodes[1].Kill(t) }, nothing, leads(cut))
 	renewed := 0
 	for p, generation := range s.generations() {
@@ -235,7 +239,7 @@ func TestOneShardDark(t *testing.T) {
 		}
 	}
 	if renewed == 0 {
-		t.Error("no partition has begun anew, though its purges were lost")
+		t.Errorf("no partition has begun anew, though its purges were lost:\n%s", lost)
 	}
 
 	// The third shard's scripts are forgotten: that costs nothing.

@@ -25,8 +25,8 @@ const (
 	rareBeats = time.Hour
 	late      = time.Minute
 
-	enoughSleeps = 500              // of each database
-	ringing      = 40 * time.Second // at most, should the machine be too busy for so many
+	enoughSleeps = 100              // of each database
+	ringing      = 10 * time.Second // at most, should the machine be too busy for so many
 	fewSleeps    = 5                // prove little: these are waited for
 )
 
@@ -138,7 +138,7 @@ func write(d *deployment.Deployment, conn *pgx.Conn, id int, random *rand.Rand) 
 	}
 }
 
-// A thousand sleeps and wakes in each of several databases: every change is
+// Many sleeps and wakes in each of several databases: every change is
 // purged for at once, and none is lost, with nothing but the doorbell to hear it by.
 func TestDoorbell(t *testing.T) {
 	t.Parallel()

@@ -186,7 +186,7 @@ func TestRandomEditsOfInnerAndOuterRows(t *testing.T) {
 			return fmt.Sprintf("insert into joined_homes (id, title, agent, next_to) values (%d, 'New', %s, %d) on conflict do nothing", id(), code(), id())
 		},
 	}
-	for range 150 {
+	for range 50 {
 		for _, q := range joinedPages {
 			if random.IntN(3) > 0 {
 				api.Get(q, render.JSON)

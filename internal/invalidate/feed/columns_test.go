@@ -209,32 +209,41 @@ func (w *walk) eachKey() {
 func TestEachColumnInBulk(t *testing.T) {
 	t.Parallel()
 	for _, w := range walks(t) {
-		w.exec(fmt.Sprintf("insert into %s %s from generate_series(1001, 11100) as n", w.table.Relation.SQL(), w.copies))
-		w.drain()
-		key := description.QuoteIdentifier(w.table.KeyColumn().Name)
-		before := w.rowsOf(key, 7)
-		var all []string
-		masked := w.table.Masked()
+		t.Run(w.table.Name, func(t *testing.T) {
+			t.Parallel()
+			w.TB = t
+			w.inBulk()
+		})
+	}
+}
+
+func (w *walk) inBulk() {
+	w.Helper()
+	w.exec(fmt.Sprintf("insert into %s %s from generate_series(1001, 11100) as n", w.table.Relation.SQL(), w.copies))
+	w.drain()
+	key := description.QuoteIdentifier(w.table.KeyColumn().Name)
+	before := w.rowsOf(key, 7)
+	var all []string
+	masked := w.table.Masked()
+	for i := range w.table.Columns {
+		name := w.table.Columns[i].Name
+		if i == w.table.Key || len(w.values[name]) == 0 {
+			continue
+		}
+		set := description.QuoteIdentifier(name) + " = " + w.anyOf(key, &w.table.Columns[i])
+		all = append(all, set)
+		if slices.Contains(masked, i) {
+			w.bulk(set)
+		}
+	}
+	e := w.bulk(strings.Join(all, ", "))
+	after := w.rowsOf(key, 8)
+	if len(before) == 0 || len(after) == 0 {
+		w.Fatal("no rows are held against the envelope")
+	}
+	for _, r := range append(before, after...) {
 		for i := range w.table.Columns {
-			name := w.table.Columns[i].Name
-			if i == w.table.Key || len(w.values[name]) == 0 {
-				continue
-			}
-			set := description.QuoteIdentifier(name) + " = " + w.anyOf(key, &w.table.Columns[i])
-			all = append(all, set)
-			if slices.Contains(masked, i) {
-				w.bulk(set)
-			}
-		}
-		e := w.bulk(strings.Join(all, ", "))
-		after := w.rowsOf(key, 8)
-		if len(before) == 0 || len(after) == 0 {
-			t.Fatal("no rows are held against the envelope")
-		}
-		for _, r := range append(before, after...) {
-			for i := range w.table.Columns {
-				w.holds(e, i, &r)
-			}
+			w.holds(e, i, &r)
 		}
 	}
 }
