@@ -42,6 +42,7 @@ func TestOpenPagesChange(t *testing.T) {
 	totals, elk := list.text("[data-totals]"), other.text("main")
 	list.run("document.querySelector('.card:nth-child(2) h3 a').focus()", nil)
 	list.run("document.querySelector('.filters details').open = true", nil)
+	list.run("document.querySelector('details.map').open = false", nil)
 	list.fill("q", "typed")
 	list.run("document.querySelector('.card:nth-child(2) h3 a').focus()", nil)
 
@@ -58,8 +59,8 @@ func TestOpenPagesChange(t *testing.T) {
 		b.says("body[data-loaded=once] .skip", "Skip to content")
 	}
 	var kept []string
-	list.run(`[document.activeElement.innerText, String(document.querySelector('.filters details').open), document.querySelector('[name=q]').value]`, &kept)
-	if !slices.Equal(kept, []string{"Second", "true", "typed"}) {
+	list.run(`[document.activeElement.innerText, String(document.querySelector('.filters details').open), String(document.querySelector('details.map').open), document.querySelector('[name=q]').value]`, &kept)
+	if !slices.Equal(kept, []string{"Second", "true", "false", "typed"}) {
 		t.Errorf("focus, details and what was typed are %q", kept)
 	}
 

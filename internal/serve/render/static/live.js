@@ -256,16 +256,17 @@
 	}
 
 	function attributes(old, next, changed) {
+		const theirs = (name) => name === "open" && old.matches("details"); // whoever reads has opened or closed it
 		for (const { name, value } of next.attributes) {
-			if (old.getAttribute(name) === value) continue;
+			if (old.getAttribute(name) === value || theirs(name)) continue;
 			if (name === "class" && withoutMark(old) === value) continue;
 			old.setAttribute(name, value);
 			if (name !== "href" || value.includes("cursor=")) continue;
 			note(old, changed);
 		}
 		for (const { name } of [...old.attributes]) {
-			const mine = (name === "open" && old.matches("details")) || (name === "class" && withoutMark(old) === "");
-			if (!next.hasAttribute(name) && !mine) old.removeAttribute(name);
+			const mine = name === "class" && withoutMark(old) === "";
+			if (!next.hasAttribute(name) && !mine && !theirs(name)) old.removeAttribute(name);
 		}
 	}
 
