@@ -9,6 +9,11 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/freshlist/freshlist/db"
+	"github.com/freshlist/freshlist/internal/coherence/deployment"
+	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/schema"
 )
 
 // TestPictures records the pictures of the documents: PICTURES says into which folder (make
@@ -20,9 +25,9 @@ func TestPictures(t *testing.T) {
 	}
 	o := dashboards(t)
 	stop := make(chan struct{})
-	done := make(chan struct{})
-	go func() { defer close(done); traffic(o, stop) }()
-	defer func() { close(stop); <-done }()
+	finished := make(chan struct{})
+	go func() { defer close(finished); traffic(o, stop) }()
+	defer func() { close(stop); <-finished }()
 	b := open(t, start(t), o.url)
 	for i, shot := range []struct {
 		name, scheme  string
@@ -42,6 +47,23 @@ func TestPictures(t *testing.T) {
 		b.click(".entry:nth-child(2) summary")
 		b.shoot(filepath.Join(folder, shot.name+".png"))
 	}
+
+	// An open page just after an SQL edit of one of its rows, which it marks.
+	d := deployment.New(t, deployment.Options{})
+	done, err := schema.InstallFile(t.Context(), d.Connect(), schema.File{Name: "listings.yaml", Text: db.Listings})
+	d.Must(err)
+	d.Site = listing.NewSite(done.Description)
+	d.Seed(0)
+	d.Invalidate()
+	list := open(t, start(t), d.API().Serve().URL)
+	list.resize(1280, 860)
+	list.visit("/?city=FOLSOM&sort=-price")
+	list.isLive()
+	list.run("document.querySelector('details.map').open = false", nil)
+	list.run("document.querySelector('.card').scrollIntoView({block: 'center', behavior: 'instant'})", nil)
+	d.Exec("update properties set price = price + 1000 where id = (select id from properties where city = 'FOLSOM' order by price desc, id desc limit 1 offset 1)")
+	list.until("document.querySelectorAll('.changed').length > 0")
+	list.shoot(filepath.Join(folder, "list.png"))
 }
 
 // shoot writes a picture of what the window shows.
