@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -76,18 +77,25 @@ func (p *prober) hear() {
 			return
 		}
 		at := time.Now()
-		p.mu.Lock()
-		wanted := m.Payload == p.wanted
-		select {
-		case p.all <- m.Payload:
-		default:
+		for query := range strings.SplitSeq(m.Payload, "\n") {
+			p.pass(purged{query, at})
 		}
-		p.mu.Unlock()
-		if wanted {
-			select {
-			case p.heard <- purged{m.Payload, at}:
-			default: // nobody waits for it any more
-			}
+	}
+}
+
+// pass passes one purge on to who waits for it.
+func (p *prober) pass(one purged) {
+	p.mu.Lock()
+	wanted := one.query == p.wanted
+	select {
+	case p.all <- one.query:
+	default:
+	}
+	p.mu.Unlock()
+	if wanted {
+		select {
+		case p.heard <- one:
+		default: // nobody waits for it any more
 		}
 	}
 }

@@ -68,6 +68,7 @@ func (l *leadership) applyLate(ctx context.Context, in []int, changes []match.Ch
 // found as it was left.
 func (l *leadership) purge(ctx context.Context, in []int, queries []string) (fresh []rediscache.Registration, err error) {
 	failed := l.purger.PurgeIn(ctx, in, queries, func(r rediscache.Registration) { fresh = append(fresh, r) })
+	l.spaceRounds(l.purger.Deliveries())
 	used := make([]bool, l.Space.Partitions)
 	for _, p := range in {
 		used[p] = failed == nil && l.purger.Dark(p) == nil

@@ -42,6 +42,7 @@ type leadership struct {
 	certified     int64          // the time that the last beat certified, by Redis' clock, in microseconds
 	certifiedAt   time.Time      // when that was noted, by this process's clock; or before
 	republishedAt time.Time      // when that beat was last published again
+	spacedUntil   time.Time      // no round before that, unless a beat is due
 	dirty         bool           // changes have been applied since
 
 	observed    []observation // of the present round, for those who watch

@@ -13,6 +13,9 @@ import (
 // awaitEvent waits for a ring, the next poll, the next beat or the answer to the request for
 // the doorbell lock, whichever comes first. It reports whether that was the beat.
 func (l *leadership) awaitEvent(ctx context.Context, beatTimer <-chan time.Time) (beatDue bool, err error) {
+	if beatDue, err := l.awaitSpacing(ctx, beatTimer); beatDue || err != nil {
+		return beatDue, err
+	}
 	if l.doorbell.pollDue {
 		l.doorbell.pollDue = false
 		select {

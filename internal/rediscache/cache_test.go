@@ -278,7 +278,9 @@ func (c *channel) next(w *world) string {
 	defer cancel()
 	m, err := c.messages.ReceiveMessage(ctx)
 	w.must(err)
-	c.names[m.Payload] = true
+	for name := range strings.SplitSeq(m.Payload, "\n") {
+		c.names[name] = true
+	}
 	return m.Payload
 }
 

@@ -213,7 +213,7 @@ func BenchmarkCosts(b *testing.B) {
 					}
 				}
 				one = p.cpu(heard(calls, purge(calls, 1)))/calls - one
-				many = p.cpu(heard(large*names, purge(large, names)))/large - many
+				many = p.cpu(heard(large, purge(large, names)))/large - many
 				b.ReportMetric(one/float64(subscribers), "us/call/subscriber")
 				b.ReportMetric((many-one)/(names-1)/float64(subscribers), "us/name/subscriber")
 				for _, s := range subscriptions {

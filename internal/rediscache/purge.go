@@ -3,6 +3,7 @@ package rediscache
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/redis/go-redis/v9"
@@ -67,13 +68,34 @@ func (d *Purger) purgeCalls(in []int, queries []string) []purgeCall {
 	return calls
 }
 
-// readPurgeAnswer takes in the answer to one call.
-func (d *Purger) readPurgeAnswer(p int, cmd *redis.Cmd) error {
-	_, err := d.answer(p, d.scripts.purge, cmd)
-	if err == nil {
-		d.parts[p].touched = true
+// readPurgeAnswer takes in the answer to one call, and counts who was told of the purge.
+func (d *Purger) readPurgeAnswer(c call) error {
+	values, err := d.answer(c.partition, d.scripts.purge, c.cmd)
+	if err != nil {
+		return err
 	}
-	return err
+	d.parts[c.partition].touched = true
+	if len(values) < 2 {
+		return nil
+	}
+	receivers, err := number(values[1])
+	if err != nil {
+		return fmt.Errorf("read who was told of a purge: %w", err)
+	}
+	if receivers > 0 {
+		d.deliveries[c.rdb] += int(receivers)
+	}
+	return nil
+}
+
+// Deliveries returns how many messages about purges the busiest server has written to subscribers
+// since it was last asked: one for each call that purged something, to each subscriber.
+func (d *Purger) Deliveries() (most int) {
+	for _, n := range d.deliveries {
+		most = max(most, n)
+	}
+	clear(d.deliveries)
+	return most
 }
 
 // purgeScript returns the call of the script.

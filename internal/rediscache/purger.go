@@ -64,6 +64,8 @@ type Purger struct {
 	parts     []progress
 	scripts   purgerScripts
 	stride    func() int64 // by how much the first seq of an entry is above all before it, at least 1
+
+	deliveries map[*redis.Client]int // messages to subscribers, by server: see Deliveries
 }
 
 // progress is what the Purger knows of one partition.
@@ -91,7 +93,7 @@ type purgerScripts struct{ takeover, epoch, registrations, purge, cleanup, beat 
 func NewPurger(rdb redis.UniversalClient, space rediskey.Space, bound time.Duration, keepAlive func(context.Context) error) *Purger {
 	d := &Purger{
 		servers: serversOf(rdb, space), space: space, bound: bound, keepAlive: keepAlive,
-		parts: make([]progress, space.Partitions), stride: func() int64 { return 1 + rand.Int64N(mostStride) },
+		parts: make([]progress, space.Partitions), deliveries: make(map[*redis.Client]int), stride: func() int64 { return 1 + rand.Int64N(mostStride) },
 		scripts: purgerScripts{
 			takeover: plain("takeover"), epoch: plain("epoch"),
 			registrations: checked("registrations"), purge: checked("purge"), cleanup: checked("cleanup"), beat: checked("beat"),
@@ -514,7 +516,7 @@ func (d *Purger) exchange(ctx context.Context, purges []purgeCall, in []int, see
 		var failed error
 		var some bool
 		if i < len(purges) {
-			failed = d.readPurgeAnswer(p, call.cmd)
+			failed = d.readPurgeAnswer(call)
 		} else {
 			some, failed = d.readRegistrations(p, call.cmd, see)
 		}

@@ -10,6 +10,7 @@ import (
 type call struct {
 	partition int
 	cmd       *redis.Cmd
+	rdb       *redis.Client // of the server that it has been sent to
 }
 
 // newCall returns a call of a script by its hash.
@@ -21,7 +22,7 @@ func newCall(ctx context.Context, p int, s script, keys []string, args []any) ca
 	}
 	cmd := redis.NewCmd(ctx, append(words, args...)...)
 	cmd.SetFirstKeyPos(3)
-	return call{p, cmd}
+	return call{partition: p, cmd: cmd}
 }
 
 // send sends calls, those to each server in their order and in one round trip. Each has its
@@ -30,6 +31,9 @@ func (d *Purger) send(ctx context.Context, calls []call, ping bool) {
 	ctx, cancel := d.limit(ctx)
 	defer cancel()
 	if d.servers.one != nil {
+		for i := range calls {
+			calls[i].rdb = d.servers.one
+		}
 		d.sendTo(ctx, d.servers.one, calls, ping)
 		return
 	}
@@ -38,12 +42,14 @@ func (d *Purger) send(ctx context.Context, calls []call, ping bool) {
 		calls []call
 	}
 	var parts []part
-	for _, c := range calls {
+	for n := range calls {
+		c := &calls[n]
 		rdb, err := d.servers.of(ctx, c.partition)
 		if err != nil {
 			c.cmd.SetErr(err)
 			continue
 		}
+		c.rdb = rdb
 		i := 0
 		for i < len(parts) && parts[i].rdb != rdb {
 			i++
@@ -51,7 +57,7 @@ func (d *Purger) send(ctx context.Context, calls []call, ping bool) {
 		if i == len(parts) {
 			parts = append(parts, part{rdb: rdb})
 		}
-		parts[i].calls = append(parts[i].calls, c)
+		parts[i].calls = append(parts[i].calls, *c)
 	}
 	_ = atOnce(parts, func(p part) error { d.sendTo(ctx, p.rdb, p.calls, ping); return nil })
 }

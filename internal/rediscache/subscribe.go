@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -118,11 +119,19 @@ func receive(ctx context.Context, sub *redis.PubSub, channels int, subscriber Pu
 				subscribed()
 			}
 		case *redis.Message:
-			if m.Payload == allQueries {
-				subscriber.Clear()
-			} else {
-				subscriber.Purge(m.Payload)
-			}
+			tell(subscriber, m.Payload)
 		}
+	}
+}
+
+// tell passes on one message: the queries that one call has purged, each on a line of its own, or
+// that all are. (No canonical text has a line break in it.)
+func tell(subscriber PurgeSubscriber, message string) {
+	if message == allQueries {
+		subscriber.Clear()
+		return
+	}
+	for query := range strings.SplitSeq(message, "\n") {
+		subscriber.Purge(query)
 	}
 }

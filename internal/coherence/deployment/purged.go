@@ -2,6 +2,7 @@ package deployment
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -55,10 +56,13 @@ func receive(ctx context.Context, messages *redis.PubSub, c chan<- Purged) {
 		if err != nil {
 			return
 		}
-		select {
-		case c <- Purged{m.Payload, time.Now()}:
-		case <-ctx.Done():
-			return
+		at := time.Now()
+		for query := range strings.SplitSeq(m.Payload, "\n") {
+			select {
+			case c <- Purged{query, at}:
+			case <-ctx.Done():
+				return
+			}
 		}
 	}
 }

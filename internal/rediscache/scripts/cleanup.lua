@@ -7,7 +7,7 @@
 -- ARGV[8] number of stems  ARGV[9...] the stems of an entry's names
 --
 -- Returns the number to go on from ('' after the last) and what it removed. An
--- in-process cache may hold what Redis has evicted, so the names are published.
+-- in-process cache may hold what Redis has evicted, so the names are published, in one message.
 local found = redis.call('ZRANGE', KEYS[2], '(' .. ARGV[4], '+inf', 'BYSCORE', 'LIMIT', 0, ARGV[5], 'WITHSCORES')
 local answer = {'OK', ARGV[3], #found < 2 * tonumber(ARGV[5]) and '' or found[#found]}
 for i = 1, #found, 2 do
@@ -19,11 +19,11 @@ for i = 1, #found, 2 do
     redis.call('ZREM', KEYS[2], found[i])
     redis.call('HINCRBY', KEYS[1], 'live', -1)
     redis.call('HDEL', KEYS[3], found[i])
-    redis.call(ARGV[6], ARGV[7], found[i])
     answer[#answer + 1] = found[i]
   end
 end
 if #answer > 3 then
+  redis.call(ARGV[6], ARGV[7], table.concat(answer, '\n', 4))
   answer[2] = tostring(redis.call('HINCRBY', KEYS[1], 'seq', 1))
 end
 return answer

@@ -6,10 +6,12 @@
 -- ARGV[8] number of stems  ARGV[9...] the stems of an entry's names, then the queries
 --
 -- With the values go the leases, so that a fill that has read older rows is
--- refused, and the registrations. The names are published for in-process caches.
+-- refused, and the registrations. The names are published for in-process caches: one message for
+-- all, since a message costs Redis a write for each subscriber, whatever is in it. Answered is also
+-- to how many.
 local stems = tonumber(ARGV[8])
 local queries = {unpack(ARGV, 9 + stems)}
-local names = {}
+local names, receivers = {}, 0
 for _, query in ipairs(queries) do
   for s = 9, 8 + stems do
     names[#names + 1] = ARGV[s] .. query
@@ -22,9 +24,7 @@ if #queries > 0 then
     redis.call('HINCRBY', KEYS[1], 'live', -gone)
   end
   redis.call('HDEL', KEYS[3], unpack(queries))
-end
-for _, query in ipairs(queries) do
-  redis.call(ARGV[6], ARGV[7], query)
+  receivers = redis.call(ARGV[6], ARGV[7], table.concat(queries, '\n'))
 end
 redis.call('HSET', KEYS[1], 'batch', ARGV[4], 'origin', ARGV[5])
-return {'OK', tostring(redis.call('HINCRBY', KEYS[1], 'seq', 1))}
+return {'OK', tostring(redis.call('HINCRBY', KEYS[1], 'seq', 1)), tostring(receivers)}
