@@ -5,9 +5,10 @@ import (
 	"strings"
 )
 
-// release is the version of a released program. The build sets it, by
-// -ldflags "-X .../internal/cli.release=0.1.0".
-var release = ""
+// release is the version of a released program, commit what it is built from where the build does not
+// see the repository, as in a container. The build sets them, by
+// -ldflags "-X .../internal/cli.release=0.1.0 -X .../internal/cli.commit=...".
+var release, commit = "", ""
 
 // Version returns the program's version, the commit that it was built from, if that is known,
 // and the version of Go.
@@ -22,11 +23,11 @@ func Version() string {
 	}
 	version := firstOf(release, strings.TrimPrefix(strings.Trim(info.Main.Version, "()"), "v"), "devel")
 	var notes []string
-	if commit := setting["vcs.revision"]; commit != "" {
-		if setting["vcs.modified"] == "true" {
-			commit += ", changed since"
+	if from := firstOf(commit, setting["vcs.revision"]); from != "" {
+		if commit == "" && setting["vcs.modified"] == "true" {
+			from += ", changed since"
 		}
-		notes = append(notes, "commit "+commit)
+		notes = append(notes, "commit "+from)
 	}
 	return version + " (" + strings.Join(append(notes, info.GoVersion), ", ") + ")"
 }
