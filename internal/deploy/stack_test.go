@@ -41,7 +41,7 @@ func newOutside(t *testing.T) *outside {
 		t.Fatal(err)
 	}
 	o := &outside{
-		T: t, compose: load(t), bin: build(t), env: map[string][]string{},
+		T: t, compose: load(t, oneFile), bin: build(t), env: map[string][]string{},
 		path: "PATH=" + programs + string(os.PathListSeparator) + os.Getenv("PATH"),
 	}
 	o.postgres = parse(t, pgtest.Start(t).URL("freshlist"))
