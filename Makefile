@@ -9,10 +9,10 @@ RACED = ./internal/activity ./internal/cachestate ./internal/invalidate ./intern
 	./internal/rediscache ./internal/serve ./internal/serve/l1 ./internal/serve/readthrough ./internal/serve/watch
 
 .DEFAULT_GOAL := help
-.PHONY: help ready run pictures clean test race mutants soak build lint bench dist
+.PHONY: help ready run pictures clean test race mutants soak build lint bench compose-test dist
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ready:
 	@command -v go >/dev/null || { echo 'freshlist needs Go 1.26 or newer: https://go.dev/dl/' >&2; exit 1; }
@@ -53,17 +53,21 @@ soak: ready ## random edits and faults, every answer checked, for TIME (10m)
 build: ready ## bin/api and bin/invalidator
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
 
-lint: ready ## formatting, go vet, staticcheck, docker-compose.yml
+lint: ready ## formatting, go vet, staticcheck, the compose files
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt -w $$unformatted"; exit 1; }
 	go vet ./...
 	go run $(STATICCHECK) ./...
 	cd deploy/kubernetes/check && go vet ./...
 	go run $(COMPOSE) docker-compose.yml >/dev/null
+	go run $(COMPOSE) docker-compose.cluster.yml >/dev/null
 
 bench: build ## measure everything beside its baselines, into docs/bench.json and .svg; LONG=1 adds some fifteen minutes, for growth, floors and faults
 	@scripts/install-servers
 	@mkdir -p .local && CGO_ENABLED=0 go build -trimpath -o .local/ ./internal/bench ./internal/bench/baseline
 	@exec .local/bench -out docs $(if $(LONG),-long)
+
+compose-test: ready ## prove both compose files on a container engine that runs; base images that it lacks are made of Debian's packages
+	@go run ./internal/deploy/containers $(if $(FILE),-file $(FILE))
 
 dist: ready ## what is released, into dist/: archives and Debian packages, bills of materials, checksums; VERSION=x.y.z
 	@scripts/dist $(VERSION)
