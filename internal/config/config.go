@@ -90,7 +90,7 @@ func LoadAPI(getenv Getenv) (API, error) {
 		L1MaxBytes:       e.bytes("L1_MAX_BYTES", "64MiB"),
 		Cache:            e.oneOf("CACHE", "on", "on", "off") == "on",
 		WriteToken:       e.tokens("WRITE_TOKEN"),
-		MetricsAddr:      e.optionalAddr("METRICS_ADDR", "127.0.0.1:9090"),
+		MetricsAddr:      e.optionalAddr("METRICS_ADDR", "127.0.0.1:8082"),
 		CORSOrigins:      e.origins("CORS_ORIGINS"),
 		DrainDelay:       e.duration("DRAIN_DELAY", 0, 0, 10*time.Minute),
 		DatabaseMaxConns: e.integer("DATABASE_MAX_CONNS", max(8, 2*runtime.GOMAXPROCS(0)), 1, 10_000),
