@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/labstack/echo/v4"
+
+	"github.com/freshlist/freshlist/internal/serve/render"
 )
 
 // methods are what each route answers, by its pattern, in the order of Allow.
@@ -45,18 +47,25 @@ func (v *serving) methodsAt(path string) []string {
 		}
 		return nil
 	}
+	if strings.HasPrefix(path, render.StaticPath) {
+		path = render.StaticPath + "*"
+	}
 	return v.methods[path]
 }
 
 // otherMethod answers a request whose address has no such method: one list of methods, for
-// whatever was asked. It reports whether it has.
+// whatever was asked; and one whose address has none. It reports whether it has.
 func (s *Server) otherMethod(v *serving, w http.ResponseWriter, r *http.Request) bool {
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		return false
 	}
 	have := v.methodsAt(r.URL.EscapedPath())
-	if len(have) == 0 || slices.Contains(have, r.Method) {
+	switch {
+	case slices.Contains(have, r.Method), len(have) == 0 && v.unknown():
 		return false
+	case len(have) == 0:
+		s.writeProblem(v, w, r, notFound())
+		return true
 	}
 	w.Header().Set("Allow", strings.Join(append([]string{http.MethodOptions}, have...), ", "))
 	if r.Method == http.MethodOptions {

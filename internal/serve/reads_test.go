@@ -124,8 +124,20 @@ func TestMethodNotAllowed(t *testing.T) {
 			t.Errorf("OPTIONS %s: %d, Allow %q, want 204 and %q", target, r.StatusCode, r.Header.Get("Allow"), want)
 		}
 	}
-	a.write("PURGE", "/v1/nowhere", "").problem(t, 404)
-	a.write("PURGE", "/v1/properties/1/2", "").problem(t, 404)
+	for _, target := range []string{"/v1/nowhere", "/v1/properties/1/2", "/v1/properties/1/x", "/v1", "/properties.json", "/metrics/x"} {
+		for _, method := range []string{"OPTIONS", "PURGE", "POST", "PATCH", "DELETE"} {
+			r := a.request(method, target, "{}", "Content-Type: application/json") // without a token
+			r.problem(t, 404)
+			if allow := r.Header.Get("Allow"); allow != "" {
+				t.Errorf("%s %s: Allow %s", method, target, allow)
+			}
+		}
+	}
+	asset := "/static/" + between(t, a.get("/").body, `href="/static/`, `"`)
+	if r := a.request("OPTIONS", asset, ""); r.StatusCode != 204 || r.Header.Get("Allow") != "OPTIONS, GET, HEAD" {
+		t.Errorf("OPTIONS of a static file: %d, Allow %q", r.StatusCode, r.Header.Get("Allow"))
+	}
+	a.request("DELETE", asset, "").problem(t, 405)
 	page := a.request("POST", "/properties/17", "")
 	if page.StatusCode != 405 || !strings.HasPrefix(page.Header.Get("Content-Type"), "text/html") {
 		t.Errorf("POST to a page: %d %s, want 405 as a page", page.StatusCode, page.Header.Get("Content-Type"))
