@@ -67,6 +67,8 @@ func serveAPI(ctx context.Context, getenv config.Getenv, stderr io.Writer) (err 
 		WriteToken: c.WriteToken.Reveal(),
 
 		CORSOrigins:    c.CORSOrigins,
+		RateLimit:      c.RateLimit,
+		TrustedProxies: c.TrustedProxies,
 		PrivateMetrics: c.MetricsAddr != "",
 		DrainDelay:     c.DrainDelay,
 

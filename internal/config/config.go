@@ -47,6 +47,8 @@ type API struct {
 	WriteToken       Secret        // WRITE_TOKEN: bearer token of writes, or two with a comma between, "" if nobody may write
 	MetricsAddr      string        // METRICS_ADDR: metrics and profiles, "" if the metrics are at Addr
 	CORSOrigins      string        // CORS_ORIGINS: origins that browsers may read from, with commas between
+	RateLimit        int           // RATE_LIMIT: requests of one client address in a minute, 0 for no bound
+	TrustedProxies   string        // TRUSTED_PROXIES: addresses and networks whose X-Forwarded-For counts, with commas between
 	DrainDelay       time.Duration // DRAIN_DELAY: from the end of being ready to that of the listener
 	DatabaseMaxConns int           // DATABASE_MAX_CONNS: bound of concurrent database reads
 	RequestTimeout   time.Duration // REQUEST_TIMEOUT: longest wait of a request for the database
@@ -92,6 +94,8 @@ func LoadAPI(getenv Getenv) (API, error) {
 		WriteToken:       e.tokens("WRITE_TOKEN"),
 		MetricsAddr:      e.optionalAddr("METRICS_ADDR", "127.0.0.1:8082"),
 		CORSOrigins:      e.origins("CORS_ORIGINS"),
+		RateLimit:        e.integer("RATE_LIMIT", 0, 0, 10_000_000),
+		TrustedProxies:   e.networks("TRUSTED_PROXIES"),
 		DrainDelay:       e.duration("DRAIN_DELAY", 0, 0, 10*time.Minute),
 		DatabaseMaxConns: e.integer("DATABASE_MAX_CONNS", max(8, 2*runtime.GOMAXPROCS(0)), 1, 10_000),
 		RequestTimeout:   e.duration("REQUEST_TIMEOUT", 5*time.Second, 10*time.Millisecond, 5*time.Minute),

@@ -71,6 +71,7 @@ func TestValues(t *testing.T) {
 		"REDIS_PREFIX", "staging:a", "REDIS_PARTITIONS", "3", "HTTP_ADDR", ":0", "STALENESS_BOUND", "200ms",
 		"VIEW_TTL", "1m", "QUERYSET_TTL", "2m", "L1_MAX_BYTES", "0", "CACHE", "off", "WRITE_TOKEN", "t0ken-of-the-test",
 		"METRICS_ADDR", ":9", "CORS_ORIGINS", " https://a.example , http://localhost:3000,", "DRAIN_DELAY", "3s",
+		"RATE_LIMIT", "600", "TRUSTED_PROXIES", "10.0.0.0/8, ::1,",
 		"LOG_FORMAT", "json", "LOG_LEVEL", "debug", "DATABASE_MAX_CONNS", "3", "REQUEST_TIMEOUT", "250ms", "LIVE_MAX", "10", "WATCH_MAX", "7",
 	))
 	if err != nil {
@@ -84,6 +85,7 @@ func TestValues(t *testing.T) {
 		},
 		Addr: ":0", ViewTTL: time.Minute, QuerysetTTL: 2 * time.Minute, WriteToken: "t0ken-of-the-test",
 		MetricsAddr: ":9", CORSOrigins: "https://a.example,http://localhost:3000", DrainDelay: 3 * time.Second,
+		RateLimit: 600, TrustedProxies: "10.0.0.0/8,::1",
 		DatabaseMaxConns: 3, RequestTimeout: 250 * time.Millisecond, LiveMax: 10, WatchMax: 7,
 	}
 	if c != want {
@@ -100,6 +102,7 @@ func TestAllFaultsTogether(t *testing.T) {
 		"L1_MAX_BYTES": "64 megabytes", "CACHE": "yes", "WRITE_TOKEN": "two words", "LOG_FORMAT": "xml",
 		"LOG_LEVEL": "loud", "DATABASE_MAX_CONNS": "many", "REQUEST_TIMEOUT": "0", "LIVE_MAX": "1e5",
 		"METRICS_ADDR": "9090", "CORS_ORIGINS": "https://a.example/", "DRAIN_DELAY": "-1s",
+		"RATE_LIMIT": "-1", "TRUSTED_PROXIES": "10.0.0.0/8,proxy",
 	}
 	_, err := config.LoadAPI(func(name string) string { return bad[name] })
 	var faults config.Faults

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -305,4 +306,25 @@ func (e *environment) origins(name string) string {
 		return "*"
 	}
 	return strings.Join(origins, ",")
+}
+
+// networks reads a list of addresses and networks.
+func (e *environment) networks(name string) string {
+	value, _ := e.get(name)
+	var networks []string
+	for item := range strings.SplitSeq(value, ",") {
+		item = strings.TrimSpace(item)
+		if item == "" {
+			continue
+		}
+		_, err1 := netip.ParsePrefix(item)
+		_, err2 := netip.ParseAddr(item)
+		if err1 != nil && err2 != nil {
+			e.fault(name, fmt.Sprintf("holds %q, which is no address or network", item),
+				"set it to those of your proxies with commas between, such as 10.0.0.0/8,192.0.2.7")
+			return ""
+		}
+		networks = append(networks, item)
+	}
+	return strings.Join(networks, ",")
 }

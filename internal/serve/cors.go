@@ -31,7 +31,7 @@ var (
 	anyOrigin  = []string{"*"}
 	varyOrigin = []string{"Origin"}
 	// exposed are the headers of answers that scripts may see.
-	exposed = []string{"ETag, Cache-Status, Consistency-Token, Link, Location, Retry-After, X-Request-Id"}
+	exposed = []string{"ETag, Cache-Status, Consistency-Token, Link, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"}
 )
 
 // allow says in an answer who may read it. It is on the way of every hit: nothing is made here.

@@ -44,7 +44,7 @@ func newDocument(t *testing.T, s *listing.Site) *document {
 	if err := c.AddResource(documentURL, root); err != nil {
 		t.Fatal(err)
 	}
-	return &document{t, root.(map[string]any), c, map[string]bool{}}
+	return &document{t: t, root: root.(map[string]any), compiler: c, seen: map[string]bool{}}
 }
 
 // at returns what stands at a path in the document, through references, and its
@@ -89,7 +89,7 @@ func (d *document) holds(body string, path ...string) error {
 // static content, and those that only some answers of a kind have.
 var (
 	unpromised = []string{"Content-Length", "Content-Type", "Date", "Accept-Ranges", "Cache-Control", "Vary"}
-	sometimes  = []string{"Content-Encoding", "Link"}
+	sometimes  = []string{"Content-Encoding", "Link", "RateLimit", "RateLimit-Policy"}
 )
 
 // check holds an answer against the document.
@@ -174,6 +174,9 @@ func TestAnswersKeepTheDocument(t *testing.T) {
 		o.Ready = func(context.Context) error { return database.ErrUnavailable }
 	})
 	closed := start(t, func(o *serve.Options) { o.WriteToken = "" })
+	limited := start(t, func(o *serve.Options) { o.RateLimit = 1 })
+	limited.get("/healthz")
+	limited.get("/v1/properties")
 	asset := between(t, a.get("/").body, `href="/static/`, `"`)
 
 	const list, summary, property, page, propertyPage = "/v1/properties", "/v1/properties/summary", "/v1/properties/{id}", "/", "/properties/{id}"
@@ -241,6 +244,15 @@ func TestAnswersKeepTheDocument(t *testing.T) {
 			d.check(w.template, a.request(w.method, w.target, house, "Authorization: Bearer "+token, "Content-Type: text/plain"))
 		}
 	}
+	for template, target := range map[string]string{
+		list: list, summary: summary, property: "/v1/properties/17", page: page, propertyPage: "/properties/17",
+		"/openapi.json": "/openapi.json", "/v1/cache/metrics": "/v1/cache/metrics", "/metrics": "/metrics", "/static/{name}": "/static/" + asset,
+	} {
+		d.check(template, limited.get(target))
+	}
+	d.check(list, limited.write("POST", list, house))
+	d.check(property, limited.write("PATCH", "/v1/properties/17", house))
+	d.check(property, limited.write("DELETE", "/v1/properties/17", ""))
 	for _, what := range d.unseen() {
 		t.Errorf("%s is in the document, but was not seen", what)
 	}

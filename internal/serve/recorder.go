@@ -93,7 +93,11 @@ func (s *Server) log(rec *recorder, r *http.Request, took time.Duration) {
 		attrs = append(attrs, slog.Any("error", rec.err))
 	}
 	if level == slog.LevelInfo {
-		attrs = append(attrs, slog.String("peer", r.RemoteAddr))
+		peer := r.RemoteAddr
+		if len(s.proxies) > 0 {
+			peer = s.proxies.client(r).String()
+		}
+		attrs = append(attrs, slog.String("peer", peer))
 	}
 	if skipped > 0 {
 		attrs = append(attrs, slog.Int("skipped", skipped))

@@ -43,8 +43,8 @@ type Writes interface {
 	Delete(context.Context, *listing.Table, listing.Value, database.Precondition) (database.Written, error)
 }
 
-// Options are what a Server is made of. All are needed but WriteToken, CORSOrigins, PrivateMetrics,
-// DrainDelay, Site, Describe and Streams.
+// Options are what a Server is made of. All are needed but WriteToken, CORSOrigins, RateLimit,
+// TrustedProxies, PrivateMetrics, DrainDelay, Site, Describe and Streams.
 type Options struct {
 	Site       *listing.Site // what is served at first; nil if that is not known yet
 	Reads      Reads
@@ -56,6 +56,8 @@ type Options struct {
 	L1Life     time.Duration               // longest time that Reads can allow an answer to be kept, from its beginning
 
 	CORSOrigins    string        // origins that browsers may read from, with commas between, or *; empty = none
+	RateLimit      int           // requests of one client in a minute; 0 = no bound
+	TrustedProxies string        // addresses and networks, with commas between, whose X-Forwarded-For counts
 	PrivateMetrics bool          // the metrics are left to MetricsHandler
 	DrainDelay     time.Duration // for which Run goes on once it has been told to end: /readyz says 503 meanwhile
 
@@ -87,6 +89,8 @@ type Server struct {
 	l1        *l1.Cache[*response] // nil if there is none
 	tokens    [][sha256.Size]byte  // of WriteToken
 	cors      *cors                // nil if no origin may read
+	proxies   proxies              // that are trusted
+	limiter   *limiter             // nil if there is no bound on requests
 	traced    sampler              // writes and refused tokens
 	popular   activity.Popular     // which queries are read most
 	watched   *watch.Hub
@@ -107,6 +111,8 @@ type Server struct {
 // told that purges arrive.
 func New(o Options) *Server {
 	s := &Server{Options: o, tokens: hashTokens(o.WriteToken), cors: newCORS(o.CORSOrigins)}
+	s.proxies = parseProxies(o.TrustedProxies)
+	s.limiter = newLimiter(o.RateLimit, s.proxies)
 	s.shared = newSharedHeaders(s.cors)
 	s.ended, s.end = context.WithCancel(context.Background())
 	s.recorders.New = func() any { return new(recorder) }
@@ -136,6 +142,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.finish(rec, r)
 
 	v := s.serving.Load()
+	if s.limiter != nil && !s.limiter.admit(h, r, rec.begun) {
+		s.writeProblem(v, rec, r, s.limiter.tooMany())
+		return
+	}
 	if len(r.RequestURI) > maxURL {
 		s.writeProblem(v, rec, r, &problem{status: http.StatusRequestURITooLong, detail: "The address is longer than 8 KiB."})
 		return
