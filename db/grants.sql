@@ -35,6 +35,10 @@ BEGIN
             SELECT * FROM (VALUES
                 ('freshlist_api', 'schema', 'freshlist', 'USAGE'),
                 ('freshlist_api', 'table', 'freshlist.description', 'SELECT'),
+                ('freshlist_api', 'table', 'freshlist.idempotency_keys', 'SELECT'),
+                ('freshlist_api', 'table', 'freshlist.idempotency_keys', 'INSERT'),
+                ('freshlist_api', 'table', 'freshlist.idempotency_keys', 'UPDATE'),
+                ('freshlist_api', 'table', 'freshlist.idempotency_keys', 'DELETE'),
                 ('freshlist_api', 'function', 'freshlist.epoch()', 'EXECUTE'),
                 ('freshlist_api', 'function', 'freshlist.described()', 'EXECUTE'),
                 ('freshlist_invalidator', 'schema', 'freshlist', 'USAGE'),

@@ -445,7 +445,8 @@ func compare(ctx context.Context, conn *pgx.Conn, d *description.Description) (d
 	case identity == "" || hash != sourceHash(sources):
 		return "the triggers were installed by another version", nil
 	}
-	err = conn.QueryRow(ctx, "select freshlist.fault()").Scan(&difference)
+	const missing = "case when to_regclass('freshlist.idempotency_keys') is null then 'there is no table freshlist.idempotency_keys' else '' end"
+	err = conn.QueryRow(ctx, "select coalesce(nullif(freshlist.fault(), ''), "+missing+")").Scan(&difference)
 	if isUndefined(err) {
 		return "the schema freshlist is not complete", nil
 	}

@@ -33,6 +33,7 @@ func TestRights(t *testing.T) {
 		"freshlist_api": {
 			"SELECT properties", "INSERT properties", "UPDATE properties", "DELETE properties",
 			"USAGE schema public", "USAGE schema freshlist", "SELECT freshlist.description",
+			"SELECT freshlist.idempotency_keys", "INSERT freshlist.idempotency_keys", "UPDATE freshlist.idempotency_keys", "DELETE freshlist.idempotency_keys",
 			"EXECUTE freshlist.epoch()", "EXECUTE freshlist.described()",
 		},
 		"freshlist_invalidator": {

@@ -244,6 +244,7 @@ func TestAnswersKeepTheDocument(t *testing.T) {
 			d.check(w.template, a.request(w.method, w.target, house, "Authorization: Bearer "+token, "Content-Type: text/plain"))
 		}
 	}
+	d.check(list, start(t, func(o *serve.Options) { o.Writes = inProgress{} }).write("POST", list, house, "Idempotency-Key: x"))
 	for template, target := range map[string]string{
 		list: list, summary: summary, property: "/v1/properties/17", page: page, propertyPage: "/properties/17",
 		"/openapi.json": "/openapi.json", "/v1/cache/metrics": "/v1/cache/metrics", "/metrics": "/metrics", "/static/{name}": "/static/" + asset,
@@ -265,12 +266,23 @@ func (busy) Create(context.Context, *listing.Table, database.Fields) (database.W
 	return database.Written{}, database.ErrBusy
 }
 
+func (busy) CreateOnce(context.Context, *listing.Table, database.Fields, database.Once) (database.Kept, error) {
+	return database.Kept{}, database.ErrBusy
+}
+
 func (busy) Patch(context.Context, *listing.Table, listing.Value, database.Fields, database.Precondition) (database.Written, error) {
 	return database.Written{}, database.ErrBusy
 }
 
 func (busy) Delete(context.Context, *listing.Table, listing.Value, database.Precondition) (database.Written, error) {
 	return database.Written{}, database.ErrBusy
+}
+
+// inProgress is a database that is answering the request already.
+type inProgress struct{ busy }
+
+func (inProgress) CreateOnce(context.Context, *listing.Table, database.Fields, database.Once) (database.Kept, error) {
+	return database.Kept{}, database.ErrInProgress
 }
 
 // between returns what stands in text between two marks.

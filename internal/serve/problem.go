@@ -86,6 +86,21 @@ func problemOf(t *listing.Table, err error) *problem {
 		return misfitProblem(misfit, err)
 	case errors.As(err, &rule):
 		return ruleProblem(t, rule, err)
+	case errors.Is(err, database.ErrInProgress):
+		return &problem{status: http.StatusConflict, detail: "A request with this Idempotency-Key is being answered. Try again in a moment.", cause: err}
+	case errors.Is(err, database.ErrOtherRequest):
+		return &problem{
+			status: http.StatusUnprocessableEntity,
+			detail: "The Idempotency-Key belongs to a request with another body.",
+			faults: listing.Faults{{Name: "Idempotency-Key", Detail: "must be another one for another request, for 24 hours"}},
+			cause:  err,
+		}
+	case errors.Is(err, database.ErrNoKeys):
+		return &problem{
+			status: http.StatusServiceUnavailable,
+			detail: "This server cannot keep an Idempotency-Key: the command invalidator install makes the table for it. Without the header it creates the " + rowOf(t) + " each time.",
+			cause:  err,
+		}
 	case errors.Is(err, database.ErrBusy):
 		return unavailable("All database connections are in use.", err)
 	case errors.Is(err, session.ErrEncoding):

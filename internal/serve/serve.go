@@ -39,6 +39,7 @@ type Reads interface {
 // Writes changes rows, as *database.Writer does.
 type Writes interface {
 	Create(context.Context, *listing.Table, database.Fields) (database.Written, error)
+	CreateOnce(context.Context, *listing.Table, database.Fields, database.Once) (database.Kept, error)
 	Patch(context.Context, *listing.Table, listing.Value, database.Fields, database.Precondition) (database.Written, error)
 	Delete(context.Context, *listing.Table, listing.Value, database.Precondition) (database.Written, error)
 }

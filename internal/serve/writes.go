@@ -1,8 +1,10 @@
 package serve
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/hex"
 	"errors"
 	"io"
 	"mime"
@@ -30,28 +32,81 @@ const (
 
 // create is POST /v1/T.
 func (t tableRoutes) create(c echo.Context) error {
-	if faults := t.noQuery(c.Request()); len(faults) > 0 {
+	key, faults := idempotencyKey(c.Request())
+	if faults = append(faults, t.noQuery(c.Request())...); len(faults) > 0 {
 		return badRequest(faults)
 	}
-	fields, err := t.readDraft(c, true)
+	body, err := readBody(c.Response().Writer, c.Request())
+	if err != nil {
+		return err
+	}
+	fields, err := parseDraft(t.table, body, true)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := t.deadline(c.Request())
 	defer cancel()
-	written, err := t.Writes.Create(ctx, t.table, fields)
+	kept, err := t.createOnce(ctx, key, body, fields)
 	if err != nil {
 		return err
 	}
-	c.Response().Header().Set("Location", "/v1/"+t.queryOf(written.Row).String())
-	t.writeRow(c, http.StatusCreated, written)
+	c.Response().Header().Set("Location", kept.Location)
+	t.writeBody(c, http.StatusCreated, kept.Xid, []byte(kept.Body))
 	return nil
+}
+
+// createOnce creates a row, or with a key that has been answered finds that answer.
+func (t tableRoutes) createOnce(ctx context.Context, key string, body []byte, fields database.Fields) (database.Kept, error) {
+	if key == "" {
+		written, err := t.Writes.Create(ctx, t.table, fields)
+		if err != nil {
+			return database.Kept{}, err
+		}
+		return t.created(written), nil
+	}
+	sum := sha256.Sum256(body)
+	return t.Writes.CreateOnce(ctx, t.table, fields, database.Once{Key: key, Request: hex.EncodeToString(sum[:]), Answer: t.created})
+}
+
+// created is the answer to a request that has created a row.
+func (t tableRoutes) created(w database.Written) database.Kept {
+	return database.Kept{Xid: w.Xid, Location: "/v1/" + t.queryOf(w.Row).String(), Body: string(t.body(w.Row))}
+}
+
+// maxKey is the length of the longest Idempotency-Key.
+const maxKey = 255
+
+// idempotencyKey reads the header of that name, "" for none: a text, in quotes as the IETF's draft has
+// it, or without.
+func idempotencyKey(r *http.Request) (key string, faults listing.Faults) {
+	given := r.Header["Idempotency-Key"]
+	if len(given) == 0 {
+		return "", nil
+	}
+	key = given[0]
+	if quoted, ok := strings.CutPrefix(key, `"`); ok {
+		key, ok = strings.CutSuffix(quoted, `"`)
+		if !ok {
+			key = ""
+		}
+	}
+	unfit := strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '"' || r == '\\' })
+	if len(given) > 1 || key == "" || len(key) > maxKey || unfit {
+		return "", listing.Faults{{
+			Name: "Idempotency-Key", Detail: `must be 1 to 255 visible characters of ASCII other than " and \, such as a UUID, and may be in double quotes`,
+		}}
+	}
+	return key, nil
 }
 
 // patch is PATCH /v1/T/{key}.
 func (t tableRoutes) patch(c echo.Context) error {
 	return t.change(c, http.StatusOK, func(key listing.Value, may database.Precondition) (database.Written, error) {
-		fields, err := t.readDraft(c, false)
+		body, err := readBody(c.Response().Writer, c.Request())
+		if err != nil {
+			return database.Written{}, err
+		}
+		fields, err := parseDraft(t.table, body, false)
 		if err != nil {
 			return database.Written{}, err
 		}
@@ -91,7 +146,7 @@ func (t tableRoutes) change(c echo.Context, status int, write func(listing.Value
 	case err != nil:
 		return err
 	case status == http.StatusNoContent:
-		t.writeToken(c, written)
+		t.writeToken(c, written.Xid)
 		c.Response().Writer.WriteHeader(status)
 	default:
 		t.writeRow(c, status, written)
@@ -153,26 +208,21 @@ func (t tableRoutes) etag(r listing.Row) string { return readthrough.ETag(t.body
 
 // writeRow answers a write with the row as it is now.
 func (t tableRoutes) writeRow(c echo.Context, status int, written database.Written) {
-	t.writeToken(c, written)
-	body := t.body(written.Row)
+	t.writeBody(c, status, written.Xid, t.body(written.Row))
+}
+
+// writeBody answers a write, of a transaction, with a row's JSON.
+func (s *Server) writeBody(c echo.Context, status int, xid uint64, body []byte) {
+	s.writeToken(c, xid)
 	c.Response().Header().Set("ETag", `"`+readthrough.ETag(body)+`"`)
-	t.write(c.Response().Writer, c.Request(), status, jsonType, body)
+	s.write(c.Response().Writer, c.Request(), status, jsonType, body)
 }
 
 // writeToken tells which transaction a reader can ask to see.
-func (s *Server) writeToken(c echo.Context, written database.Written) {
+func (s *Server) writeToken(c echo.Context, xid uint64) {
 	h := c.Response().Header()
-	h.Set("Consistency-Token", strconv.FormatUint(written.Xid, 10))
+	h.Set("Consistency-Token", strconv.FormatUint(xid, 10))
 	h["Cache-Control"] = s.shared.noStore
-}
-
-// readDraft reads the fields of a row to write.
-func (t tableRoutes) readDraft(c echo.Context, whole bool) (database.Fields, error) {
-	body, err := readBody(c.Response().Writer, c.Request())
-	if err != nil {
-		return database.Fields{}, err
-	}
-	return parseDraft(t.table, body, whole)
 }
 
 // readBody reads a JSON body of at most maxBody bytes. A PATCH may name its

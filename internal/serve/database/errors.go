@@ -38,6 +38,12 @@ var (
 	ErrRefused = errors.New("a trigger of the table has refused the change")
 	// ErrPrecondition: the row is not in the state that the caller asked for.
 	ErrPrecondition = errors.New("the row is in another state")
+	// ErrInProgress: a request of the same name is being answered.
+	ErrInProgress = errors.New("the request is being answered")
+	// ErrOtherRequest: something else was asked for under the request's name.
+	ErrOtherRequest = errors.New("the key belongs to another request")
+	// ErrNoKeys: answers cannot be kept. The table for it is not installed, or this role may not use it.
+	ErrNoKeys = errors.New("answers to requests cannot be kept")
 )
 
 // RuleError is a write that breaks a rule of the table.

@@ -62,6 +62,32 @@ func (w *Writer) Create(ctx context.Context, t *listing.Table, f Fields) (Writte
 	return created, nil
 }
 
+// CreateOnce is Create for a request with a name: what has been answered under that name is answered
+// again, and creates nothing. The answer is kept in the transaction that creates the row.
+func (w *Writer) CreateOnce(ctx context.Context, t *listing.Table, f Fields, once Once) (Kept, error) {
+	var kept Kept
+	err := w.transact(ctx, t, func(tx pgx.Tx) error {
+		before, found, err := once.claim(ctx, tx, t)
+		if err != nil || found {
+			kept = before
+			return err
+		}
+		created, err := written(ctx, tx, insertStatement(t, f))
+		if err != nil {
+			return refused(err)
+		}
+		if err := created.complete(ctx, tx, t); err != nil {
+			return err
+		}
+		kept = once.Answer(created)
+		return once.keep(ctx, tx, t, kept)
+	})
+	if err != nil {
+		return Kept{}, fmt.Errorf("create a row of %s once: %w", t.Name, err)
+	}
+	return kept, nil
+}
+
 // Patch gives the row of a key new values. It asks may, unless that is nil,
 // under the row's lock: ErrPrecondition if the answer is no. A patch that changes
 // nothing leaves the row, its time of change included, as it is.
