@@ -156,15 +156,18 @@ const DefaultOrder = "newest"
 // FacetPrefix stands in front of the column's name in the name of a facet.
 const FacetPrefix = "by_"
 
-// The parameters that do not belong to a column. Some are kept for later.
+// The parameters that do not belong to a column's filter.
 const (
-	ParamBBox  = "bbox"
-	ParamWords = "q"
+	ParamBBox   = "bbox"
+	ParamWords  = "q"
+	ParamIDs    = "ids"
+	ParamFields = "fields"
+	ParamCount  = "count"
 )
 
 // reservedParameters are no names for those of columns.
 func reservedParameters() []string {
-	return []string{"sort", "limit", "cursor", ParamWords, ParamBBox, "fields", "ids", "count"}
+	return []string{"sort", "limit", "cursor", ParamWords, ParamBBox, ParamIDs, ParamFields, ParamCount}
 }
 
 // reservedTables are addresses of the API itself, of which a table cannot have the name.

@@ -17,7 +17,8 @@ type Site struct {
 	Tables      []*Table
 }
 
-// Table is a described table, ready for use.
+// Table is a described table, ready for use. Behind the described Parameters there is one more: ids,
+// by which several rows are asked for by their keys.
 type Table struct {
 	*description.Table
 	Site    *Site
@@ -119,11 +120,14 @@ func (s *Site) TableNames() []string {
 func (s *Site) Home() *Table { return s.Table(s.Description.Site.Home) }
 
 func newTable(s *Site, number int) *Table {
-	d := &s.Description.Tables[number]
-	t := &Table{Table: d, Site: s, Number: number}
+	d := s.Description.Tables[number]
+	t := &Table{Table: &d, Site: s, Number: number}
 	for i := range d.Columns {
 		t.Columns = append(t.Columns, newColumn(&d.Columns[i], i))
 	}
+	d.Parameters = append(slices.Clone(d.Parameters), description.Parameter{
+		Name: description.ParamIDs, Kind: description.AnyOf, Column: d.Key, Wide: !t.KeyColumn().Exact(),
+	})
 	t.ListColumns, t.ItemColumns, t.SummaryColumns = ColumnSet(d.List...), ColumnSet(d.Item...), ColumnSet(d.Stats...)
 	for _, f := range d.Facets {
 		t.SummaryColumns |= ColumnSet(f.Column)
@@ -132,7 +136,7 @@ func newTable(s *Site, number int) *Table {
 		t.filterNames = append(t.filterNames, d.Parameters[i].Name)
 		t.tests = append(t.tests, newTest(t, &d.Parameters[i]))
 	}
-	t.pageNames = append(slices.Clone(t.filterNames), "sort", "limit", "cursor")
+	t.pageNames = append(slices.Clone(t.filterNames), "sort", "limit", "cursor", description.ParamFields, description.ParamCount)
 	return t
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/freshlist/freshlist/internal/description"
 	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/serve/readthrough"
 	"github.com/freshlist/freshlist/internal/serve/render"
@@ -19,23 +20,28 @@ import (
 func (t tableRoutes) list(c echo.Context) error {
 	values, faults := parseQuery(c.Request().URL.RawQuery)
 	q, more := t.table.ParsePage(values, listing.Strict)
-	return t.read(c, render.JSON, q, append(faults, more...))
+	e, wrong := t.excerpt(values)
+	return t.read(c, render.JSON, q, e, slices.Concat(faults, more, wrong))
 }
 
 // summary is GET /v1/T/summary.
 func (t tableRoutes) summary(c echo.Context) error {
 	values, faults := parseQuery(c.Request().URL.RawQuery)
 	q, more := t.table.ParseSummary(values, listing.Strict)
-	return t.read(c, render.JSON, q, append(faults, more...))
+	return t.read(c, render.JSON, q, excerpt{}, append(faults, more...))
 }
 
-// row is GET /v1/T/{key}. It has no parameters.
+// row is GET /v1/T/{key}. Its only parameter is fields.
 func (t tableRoutes) row(c echo.Context) error {
 	key, err := t.key(c)
 	if err != nil {
 		return err
 	}
-	return t.read(c, render.JSON, t.table.RowQuery(key), t.noQuery(c.Request()))
+	values, faults := parseQuery(c.Request().URL.RawQuery)
+	fields, wrong := t.table.ParseFields(values, listing.RowKind)
+	delete(values, description.ParamFields)
+	faults = slices.Concat(faults, wrong, t.unknown(c.Request(), values))
+	return t.read(c, render.JSON, t.table.RowQuery(key), excerpt{fields: fields}, faults)
 }
 
 // listPage is GET /T, and GET / for the home of the site.
@@ -45,7 +51,7 @@ func (t tableRoutes) listPage(c echo.Context) error {
 	if faults = append(faults, more...); len(faults) == 0 {
 		q = q.Entered()
 	}
-	err := t.read(c, render.HTML, q, faults)
+	err := t.read(c, render.HTML, q, excerpt{}, faults)
 	if p, ok := err.(*problem); ok && p.status == http.StatusBadRequest {
 		p.entered = values
 	}
@@ -58,7 +64,7 @@ func (t tableRoutes) rowPage(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return t.read(c, render.HTML, t.table.RowQuery(key), nil)
+	return t.read(c, render.HTML, t.table.RowQuery(key), excerpt{}, nil)
 }
 
 // picture is GET /T/{key}/{column}.svg.
@@ -68,45 +74,54 @@ func (t tableRoutes) picture(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return t.read(c, render.SVG, t.table.RowQuery(key), nil)
+	return t.read(c, render.SVG, t.table.RowQuery(key), excerpt{}, nil)
 }
 
-// read answers a query, unless there are faults in it or in the headers.
-func (t tableRoutes) read(c echo.Context, f render.Format, q listing.Query, faults listing.Faults) error {
+// read answers a query, with an excerpt if one is wanted, unless there are faults in it or in the headers.
+func (t tableRoutes) read(c echo.Context, f render.Format, q listing.Query, e excerpt, faults listing.Faults) error {
 	r := c.Request()
-	token, ok := parseToken(r.Header["Consistency-Token"])
-	if !ok {
-		faults = append(faults, listing.Fault{
-			Name: "Consistency-Token", Detail: "must be a transaction id, as a write or pg_current_xact_id() gives it",
-		})
+	token, faults := parseToken(r.Header["Consistency-Token"], faults)
+	stream := mayWatch(r) && wantsStream(r.Header["Accept"], f)
+	if stream {
+		faults = append(faults, e.unwatched()...)
 	}
 	if len(faults) > 0 {
 		return badRequest(faults)
 	}
-	if mayWatch(r) && wantsStream(r.Header["Accept"], f) {
+	if stream {
 		return t.stream(c, readthrough.Request{Query: q, Format: f})
 	}
 	ctx, cancel := t.deadline(r)
 	defer cancel()
 	fill := t.beginFill(q)
-	answer, err := t.Reads.Get(ctx, readthrough.Request{Query: q, Format: f, Token: token, NoStore: t.wantsFresh(r)})
+	req := readthrough.Request{Query: q, Format: f, Token: token, NoStore: t.wantsFresh(r)}
+	answer, err := t.Reads.Get(ctx, req)
 	if err != nil {
 		return err
 	}
-	made := t.newResponse(t.serving, f, q, &answer)
+	taken, err := t.take(ctx, e, req, &answer)
+	if err != nil {
+		return err
+	}
+	made := t.newResponse(t.serving, f, q, taken, &answer)
 	t.storeL1(fill, r.RequestURI, made, &answer)
 	made.writeTo(c.Response().Writer, r)
 	return nil
 }
 
-// parseToken reads a Consistency-Token; 0 stands for none.
-func parseToken(fields []string) (token uint64, ok bool) {
+// parseToken reads a Consistency-Token, 0 for none, and adds what is wrong with it to other faults.
+func parseToken(fields []string, faults listing.Faults) (token uint64, _ listing.Faults) {
 	if len(fields) == 0 {
-		return 0, true
+		return 0, faults
 	}
 	text := fields[0]
 	token, err := strconv.ParseUint(text, 10, 64)
-	return token, err == nil && len(fields) == 1 && text[0] >= '1' && text[0] <= '9'
+	if err == nil && len(fields) == 1 && text[0] >= '1' && text[0] <= '9' {
+		return token, faults
+	}
+	return 0, append(faults, listing.Fault{
+		Name: "Consistency-Token", Detail: "must be a transaction id, as a write or pg_current_xact_id() gives it",
+	})
 }
 
 // wantsFresh reports whether a request with the write token asks to bypass the
@@ -151,8 +166,13 @@ func parseQuery(raw string) (url.Values, listing.Faults) {
 // noQuery says of each parameter that it does not belong here.
 func (t tableRoutes) noQuery(r *http.Request) listing.Faults {
 	values, faults := parseQuery(r.URL.RawQuery)
+	return append(faults, t.unknown(r, values)...)
+}
+
+// unknown says of parameters that they do not belong to the address of a row, or to a write.
+func (t tableRoutes) unknown(r *http.Request, values url.Values) (faults listing.Faults) {
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		detail := "unknown parameter; " + aRow(t.table) + "'s address has none"
+		detail := "unknown parameter; " + aRow(t.table) + "'s address has only fields"
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			detail = "unknown parameter; a write has none"
 		}

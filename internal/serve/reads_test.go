@@ -383,6 +383,9 @@ func TestNextLinks(t *testing.T) {
 			if page.Next != nil {
 				link += ", <" + *page.Next + `>; rel="next"`
 			}
+			if page.Prev != nil {
+				link += ", <" + *page.Prev + `>; rel="prev"`
+			}
 			if again := a.get(target, "If-None-Match: "+r.Header.Get("ETag")); r.Header.Get("Link") != link || again.Header.Get("Link") != link {
 				t.Errorf("Link %s, and of a 304 %s, want %s", r.Header.Get("Link"), again.Header.Get("Link"), link)
 			}

@@ -4,7 +4,6 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
 
 	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/serve/readthrough"
@@ -79,8 +78,8 @@ func newEncodedBody(body, etag string) encodedBody {
 // one: they are two representations, and strong tags must differ.
 const gzipSuffix = "-gzip"
 
-// newResponse makes an answer ready to be sent.
-func (s *Server) newResponse(v *serving, f render.Format, q listing.Query, a *readthrough.Answer) *response {
+// newResponse makes an answer ready to be sent. If it is an excerpt, its links lead to such ones.
+func (s *Server) newResponse(v *serving, f render.Format, q listing.Query, e render.Excerpt, a *readthrough.Answer) *response {
 	made := &response{
 		status:      a.Status,
 		plain:       newEncodedBody(a.Body, a.ETag),
@@ -98,27 +97,27 @@ func (s *Server) newResponse(v *serving, f render.Format, q listing.Query, a *re
 	case f == render.SVG && a.Status == http.StatusOK:
 		made.policy = s.shared.picture
 	case q.Kind == listing.PageKind && a.Status == http.StatusOK:
-		made.link[0] = links(q, a.Body)
+		made.link[0] = links(q, e, a.Body)
 	}
 	return made
 }
 
-// links returns the value of Link for a page of a list. Where it goes on only the body says, which
-// may come from a cache: in its last member next, behind the rows, whose own members may be called so too.
-func links(q listing.Query, body string) string {
-	next := ""
-	_, rest, _ := strings.Cut(body[max(0, strings.LastIndex(body, nextMember)):], nextMember)
-	if address, more := strings.CutPrefix(rest, `"`); more {
-		address, _, _ = strings.Cut(address, `"`)
-		next = ", <" + address + `>; rel="next"`
+// links returns the value of Link for a page of a list: where it begins, goes on, and goes back. The
+// last two only the body says, which may come from a cache.
+func links(q listing.Query, e render.Excerpt, body string) string {
+	next, prev := render.Links(body)
+	q.After, q.Backward = listing.Null[listing.Key]{}, false
+	value := link(e.Address("/v1/"+q.String()), "first")
+	if next != "" {
+		value += ", " + link(next, "next")
 	}
-	q.After = listing.Null[listing.Key]{}
-	return "</v1/" + q.String() + `>; rel="first"` + next
+	if prev != "" {
+		value += ", " + link(prev, "prev")
+	}
+	return value
 }
 
-// nextMember is what stands behind the rows, before the address of the page that follows, which has no character
-// that JSON escapes. Inside of a text it would have backslashes.
-const nextMember = `],"next":`
+func link(address, relation string) string { return "<" + address + `>; rel="` + relation + `"` }
 
 // writeTo answers a GET or HEAD request, or tells that the client has the answer
 // already.

@@ -201,6 +201,7 @@ func (r answer) problem(t *testing.T, status int) (names []string) {
 type list struct {
 	Items []map[string]any `json:"items"`
 	Next  *string          `json:"next"`
+	Prev  *string          `json:"prev"`
 }
 
 // as reads a body of status 200 into v.

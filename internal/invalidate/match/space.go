@@ -106,7 +106,7 @@ func newParameter(s *space, p *description.Parameter) parameter {
 		made.axis = s.axis(made.column)
 	case p.Kind == description.BBox:
 		made.axis, made.longitude = s.axis(made.column), s.axis(&t.Columns[t.Place.Longitude])
-	case p.Kind == description.AnyOf && len(s.lists) < mostLists:
+	case p.Kind == description.AnyOf && (len(s.lists) < mostLists-1 || p.Name == description.ParamIDs):
 		made.list = uint8(len(s.lists))
 		s.lists = append(s.lists, made.column)
 	}

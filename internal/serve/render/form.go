@@ -78,7 +78,7 @@ func newForm(t *listing.Table, filter listing.Filter, values url.Values, faults 
 		Many:   called(t),
 		Groups: f.groups(),
 		Limit:  f.one("limit", "Per page", strconv.Itoa(listing.DefaultLimit), "50", "100"),
-		Kept:   f.kept(description.ParamBBox, "sort"),
+		Kept:   f.kept(description.ParamBBox, description.ParamIDs, "sort"),
 	}
 	for _, wrong := range faults {
 		shown := fault{Fault: wrong, Label: parameterWords(t, wrong.Name)}
@@ -102,7 +102,7 @@ func (f fields) groups() []group {
 			groups = append(groups, group{Kind: "text", Fields: []field{f.entry(p.Name, wordsLabel)}})
 		case description.BBox:
 		default:
-			if !slices.Contains(columns, p.Column) {
+			if p.Name != description.ParamIDs && !slices.Contains(columns, p.Column) {
 				columns = append(columns, p.Column)
 			}
 		}
@@ -130,7 +130,7 @@ func (f fields) group(c *listing.Column) (g group) {
 	}
 	for i := range f.table.Parameters {
 		p := &f.table.Parameters[i]
-		if p.Kind == description.BBox || p.Kind == description.Words || p.Column != c.Number {
+		if p.Kind == description.BBox || p.Kind == description.Words || p.Name == description.ParamIDs || p.Column != c.Number {
 			continue
 		}
 		switch p.Kind {

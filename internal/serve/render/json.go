@@ -20,11 +20,17 @@ func pageJSON(qs *listing.Queryset) []byte {
 		}
 		b = appendRow(b, t, t.List, joins, &qs.Items[i])
 	}
-	b = append(b, `],"next":`...)
+	b = append(b, nextMember...)
 	b = appendAddress(b, qs.Next())
-	b = appendAddress(append(b, `,"prev":`...), qs.Prev())
+	b = appendAddress(append(b, prevMember...), qs.Prev())
 	return append(b, "}\n"...)
 }
+
+// What stands behind the rows of a page.
+const (
+	nextMember = `],"next":`
+	prevMember = `,"prev":`
+)
 
 // appendAddress appends an address, or null for none.
 func appendAddress(b []byte, address string) []byte {
@@ -81,6 +87,9 @@ func appendInner(b []byte, j *listing.Join, inner []listing.Row) []byte {
 	return append(b, ']')
 }
 
+// countMember is the beginning of a summary.
+const countMember = `{"count":`
+
 // summaryJSON writes the count, the statistics and the facets.
 func summaryJSON(t *listing.Table, s *listing.Summary) []byte {
 	values := 0
@@ -88,7 +97,7 @@ func summaryJSON(t *listing.Table, s *listing.Summary) []byte {
 		values += len(facets)
 	}
 	b := make([]byte, 0, 256+facetSize*values)
-	b = appendInt(append(b, `{"count":`...), s.Count)
+	b = appendInt(append(b, countMember...), s.Count)
 	for i, n := range t.Stats {
 		c := &t.Columns[n]
 		var stat listing.Stat

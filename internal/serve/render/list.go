@@ -240,7 +240,7 @@ func fact(t *listing.Table, c *listing.Column, v listing.Value) string {
 func sameValue(q listing.Query, column int, v listing.Value) string {
 	t := q.Table
 	for i := range t.Parameters {
-		if p := &t.Parameters[i]; p.Kind != description.AnyOf || p.Column != column {
+		if p := &t.Parameters[i]; p.Kind != description.AnyOf || p.Column != column || p.Name == description.ParamIDs {
 			continue
 		}
 		f := listing.Filter{}

@@ -66,6 +66,8 @@ type tableAPI struct {
 	Key              string // the parameter, JSON
 	Filters          string // references to the parameters of the filter, JSON, a comma behind each
 	Sort             string // a reference, JSON
+	ListFields       string // a reference, JSON
+	RowFields        string // a reference, JSON
 	Counted          string // what a summary has besides the count
 	Parameters       string // members of components.parameters, JSON
 	Schemas          string // members of components.schemas, JSON
@@ -99,6 +101,8 @@ func newTableAPI(t *listing.Table, taken map[string]bool) tableAPI {
 		a.Filters += add(t.Parameters[i].Name, parameterAPI(t, &t.Parameters[i])) + ", "
 	}
 	a.Sort = add("sort", sortAPI(t))
+	a.ListFields = add("listFields", fieldsAPI(t, listing.PageKind))
+	a.RowFields = add("rowFields", fieldsAPI(t, listing.RowKind))
 	a.Parameters = strings.Join(parameters, ",\n")
 	a.Counted = counts(t)
 	if c := t.PictureColumn(); c != nil {
@@ -318,6 +322,20 @@ func askedSchema(c *listing.Column, listed bool) object {
 	return o
 }
 
+// fieldsAPI is the parameter that says which members each row of an answer has.
+func fieldsAPI(t *listing.Table, k listing.Kind) object {
+	text := "Which members each " + One(t) + " has; all, if there are none here. The name may also be repeated."
+	if k == listing.RowKind {
+		text = "Which members the " + One(t) + " has; all, if there are none here. The name may also be repeated. The entity tag is that of these members: If-Match takes the one of the whole " + One(t) + "."
+	}
+	return object{
+		{"name", description.ParamFields}, {"in", "query"},
+		{"description", text},
+		{"style", "form"}, {"explode", false},
+		{"schema", object{{"type", "array"}, {"items", object{{"type", "string"}, {"enum", t.Members(k)}}}}},
+	}
+}
+
 // sortAPI is the parameter of the order.
 func sortAPI(t *listing.Table) object {
 	var names, columns []string
@@ -344,19 +362,14 @@ const oddities = " Should a check of the table have been dropped, a text may be 
 
 // schemas returns the schemas of the table's bodies. singulars are the names of all tables in them.
 func (a *tableAPI) schemas(t *listing.Table, singulars []string) string {
-	properties := func(columns []int) (all object, names []string) {
+	shown := func(text string, columns []int, joins []*listing.Join) (o object) {
 		for _, n := range columns {
-			c := &t.Columns[n]
-			all, names = append(all, member{c.Member, shownSchema(t, c)}), append(names, c.Member)
+			o = append(o, member{t.Columns[n].Member, shownSchema(t, &t.Columns[n])})
 		}
-		return all, names
-	}
-	shown := func(text string, columns []int, joins []*listing.Join) object {
-		all, names := properties(columns)
 		for _, j := range joins {
-			all, names = append(all, member{j.Name, innerSchema(j, singulars)}), append(names, j.Name)
+			o = append(o, member{j.Name, innerSchema(j, singulars)})
 		}
-		return closed(text+oddities, all, names)
+		return closed(text+" Every member is there, unless fields leaves it out."+oddities, o, nil)
 	}
 	list := listing.Query{Table: t}
 	own := t.RowQuery(listing.Value{})
@@ -371,6 +384,7 @@ func (a *tableAPI) schemas(t *listing.Table, singulars []string) string {
 			{"items", object{{"type", "array"}, {"maxItems", listing.MaxLimit}, {"items", object{{"$ref", "#/components/schemas/" + a.Singular + "Item"}}}}},
 			{"next", object{{"type", []string{"string", "null"}}, {"description", "The address of the page that follows, if one does."}}},
 			{"prev", object{{"type", []string{"string", "null"}}, {"description", "The address of the page before, if there is one."}}},
+			{"count", object{{"type", "integer"}, {"format", "int64"}, {"minimum", 0}, {"description", "How many there are on all pages; there with count=true."}}},
 		}, []string{"items", "next", "prev"})},
 		{a.Singular + "Summary", a.summarySchema(t)},
 	}

@@ -154,16 +154,18 @@ func TestOpenAPIParameters(t *testing.T) {
 	for _, site := range sites() {
 		doc := document(t, site)
 		for _, table := range site.Tables {
-			has := []string{"sort", "limit", "cursor"}
+			filters := []string{}
 			for _, p := range table.Parameters {
-				has = append(has, p.Name)
+				filters = append(filters, p.Name)
 			}
-			slices.Sort(has)
 			page := "/" + table.Name
 			if table == site.Home() {
 				page = "/"
 			}
-			for _, path := range []string{page, "/v1/" + table.Name} {
+			for path, more := range map[string][]string{
+				page: {"sort", "limit", "cursor"}, "/v1/" + table.Name: {"sort", "limit", "cursor", "fields", "count"}, "/v1/" + table.Name + "/summary": nil,
+			} {
+				has := slices.Sorted(slices.Values(append(more, filters...)))
 				var documented []string
 				for _, p := range at(t, doc, "paths", path, "get", "parameters").([]any) {
 					ref := p.(map[string]any)["$ref"].(string)
@@ -205,10 +207,17 @@ func TestOpenAPIMembers(t *testing.T) {
 			t.Errorf("%s: documented %v, there are %v", name, documented, has)
 		}
 	}
-	for name, schema := range map[string]string{"property": "Property", "page": "PropertyPage", "summary": "PropertySummary"} {
+	for name, schema := range map[string]string{"property": "Property", "summary": "PropertySummary"} {
 		_, body := render.Body(render.JSON, sample(t, name))
 		check(listingtest.Site(), schema, body)
 	}
+	n := int64(1)
+	_, page := render.Body(render.JSON, sample(t, "page"))
+	counted, err := render.Excerpt{Count: &n}.OfPage(string(page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(listingtest.Site(), "PropertyPage", counted)
 	for _, s := range render.Samples(listingtest.EverySite()) {
 		schema, ok := map[string]string{"every-row": "Every2", "every-summary": "Every2Summary", "by-uuid-row": "ByUuid2", "by-uuid-summary": "ByUuid2Summary"}[s.Name]
 		if ok {

@@ -12,7 +12,7 @@ import (
 // everyCondition is the canonical text of a page with every parameter but the cursor.
 const everyCondition = "properties?city=COOL,ELK_GROVE,FOLSOM,GALT,San+Jos%C3%A9&postal_code=95624,95758&property_type=Condo,Multi_Family" +
 	"&status=for_sale,pending&min_price=100000&max_price=2000000.5&min_bedrooms=1&max_bedrooms=7&min_bathrooms=1.5&min_area=500&max_area=12000" +
-	"&bbox=-121.5,38,-121,39&q=garden+%22old+town%22&sort=-price&limit=50"
+	"&bbox=-121.5,38,-121,39&q=garden+%22old+town%22&ids=17,7&sort=-price&limit=50"
 
 // properties are querysets of the table that ships, by the name of their golden files.
 func properties() map[string]listing.Queryset {
