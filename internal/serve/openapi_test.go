@@ -28,13 +28,19 @@ type document struct {
 	root     map[string]any
 	compiler *jsonschema.Compiler
 	seen     map[string]bool // "GET /v1/properties 200"
+	lenient  bool            // answers may lack headers: what no row can have the key of is not cached
 }
 
 const documentURL = "file:///openapi.json"
 
 func newDocument(t *testing.T, s *listing.Site) *document {
 	t.Helper()
-	root, err := jsonschema.UnmarshalJSON(bytes.NewReader(render.OpenAPI(s, true)))
+	return readDocument(t, render.OpenAPI(s, true))
+}
+
+func readDocument(t *testing.T, text []byte) *document {
+	t.Helper()
+	root, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +139,7 @@ func (d *document) checkHeaders(what string, r answer, documented map[string]any
 	known := map[string]bool{}
 	for name := range documented {
 		known[http.CanonicalHeaderKey(name)] = true
-		if r.Header.Get(name) == "" && !slices.Contains(sometimes, name) {
+		if r.Header.Get(name) == "" && !slices.Contains(sometimes, name) && !d.lenient {
 			d.t.Errorf("%s lacks the header %s", what, name)
 		}
 	}
