@@ -213,19 +213,39 @@ func BenchmarkSet(b *testing.B) {
 	}
 }
 
-// BenchmarkLoad measures a start with 100,000 live queries, and their memory.
+// BenchmarkLoad measures a start with very many live queries, all at once and one by one, and their
+// memory.
 func BenchmarkLoad(b *testing.B) {
-	w := newWorkload(mixes()["ranges/100k"])
+	for _, size := range []int{100_000, 1_000_000} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			m := mixes()["ranges/100k"]
+			m.cities *= size / m.queries
+			m.queries, m.rows = size, size
+			w := newWorkload(m)
+			b.Run("at once", func(b *testing.B) { w.load(b, (*Index).Defer) })
+			b.Run("one by one", func(b *testing.B) { w.load(b, func(*Index) {}) })
+		})
+	}
+}
+
+func (w *workload) load(b *testing.B, prepare func(*Index)) {
 	var before, after runtime.MemStats
 	for b.Loop() {
+		b.StopTimer()
 		runtime.GC()
 		runtime.ReadMemStats(&before)
+		b.StartTimer()
 		ix := NewIndex(listingtest.Site())
+		prepare(ix)
 		for i, q := range w.live {
 			ix.Set(int64(i), string([]byte(q.text)), q.window)
 		}
+		ix.Build()
+		b.StopTimer()
 		runtime.GC()
 		runtime.ReadMemStats(&after)
 		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(ix.Len()), "bytes/query")
+		b.StartTimer()
 	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/float64(len(w.live)), "us/query")
 }

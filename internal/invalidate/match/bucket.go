@@ -99,18 +99,29 @@ func appendValue(name []byte, c *listing.Column, v listing.Value) []byte {
 }
 
 func (t *tableIndex) insert(l *liveQuery) {
+	if t.deferred {
+		return
+	}
 	t.visitBuckets(l.filter, func(name []byte) {
-		n, ok := t.buckets[string(name)]
-		if !ok {
-			n = newTree(leafSize)
-			t.buckets[string(name)] = n
-		}
-		n.insert(l)
+		t.bucket(name).insert(l)
 		t.count(l.filter.shape, +1)
 	})
 }
 
+// bucket returns the tree of a bucket, which it makes if need be.
+func (t *tableIndex) bucket(name []byte) *node {
+	n, ok := t.buckets[string(name)]
+	if !ok {
+		n = newTree(leafSize)
+		t.buckets[string(name)] = n
+	}
+	return n
+}
+
 func (t *tableIndex) remove(l *liveQuery) {
+	if t.deferred {
+		return
+	}
 	t.visitBuckets(l.filter, func(name []byte) {
 		n := t.buckets[string(name)]
 		if n.remove(l); n.size == 0 {
@@ -118,6 +129,25 @@ func (t *tableIndex) remove(l *liveQuery) {
 		}
 		t.count(l.filter.shape, -1)
 	})
+}
+
+// build puts all lists into their buckets, unless they are there.
+func (t *tableIndex) build() {
+	if !t.deferred {
+		return
+	}
+	t.deferred = false
+	of := make(map[*node][]*liveQuery)
+	for _, l := range t.lists {
+		t.visitBuckets(l.filter, func(name []byte) {
+			n := t.bucket(name)
+			of[n] = append(of[n], l)
+			t.count(l.filter.shape, +1)
+		})
+	}
+	for n, lists := range of {
+		n.build(lists)
+	}
 }
 
 // count notes that a query has come to stand in a bucket of a shape, or has gone.

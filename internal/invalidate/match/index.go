@@ -47,6 +47,25 @@ func (ix *Index) Use(site *listing.Site) {
 // Reset forgets every query.
 func (ix *Index) Reset() { ix.Use(ix.site) }
 
+// Defer is for who is about to set very many queries of an empty index: they are only noted until
+// Build is called, or until the index is asked, and then found their places all at once. That takes a
+// fraction of the time. Of an index that is not empty it changes nothing.
+func (ix *Index) Defer() {
+	if ix.Len() > 0 {
+		return
+	}
+	for i := range ix.tables {
+		ix.tables[i].deferred = true
+	}
+}
+
+// Build ends what Defer has begun.
+func (ix *Index) Build() {
+	for i := range ix.tables {
+		ix.tables[i].build()
+	}
+}
+
 // Set makes a query live, with the window that its cached answer covers, or replaces what is
 // known of it. A registration with a lower number than the known one is old news and ignored.
 // A text that does not parse (a query of another description, or a newer build's) is taken to

@@ -68,11 +68,15 @@ func TestIndexFindsWhatEveryQueryAskedWouldFind(t *testing.T) {
 				delete(live, text)
 			},
 			"reset": func(t *rapid.T) {
-				if rapid.IntRange(0, 20).Draw(t, "really") == 0 {
+				if rapid.IntRange(0, 10).Draw(t, "really") == 0 {
 					ix.Reset()
 					clear(live)
+					if rapid.Bool().Draw(t, "defer") {
+						ix.Defer()
+					}
 				}
 			},
+			"build": func(*rapid.T) { ix.Build() },
 			"change": func(t *rapid.T) {
 				c := change(t, site)
 				var want []string

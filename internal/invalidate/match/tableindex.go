@@ -17,6 +17,7 @@ type tableIndex struct {
 	filters      map[string]*sharedFilter // the filters of lists, by their canonical text
 	buckets      map[string]*node         // the lists, by the names of their buckets
 	shapes       []liveShape              // of those buckets
+	deferred     bool                     // no list stands in its buckets yet
 	changeNumber uint64                   // number of the present change
 	before       point                    // where its row was, if it was
 	after        point                    // where its row is, if it is
@@ -131,6 +132,7 @@ func (t *tableIndex) appendOfEnvelope(dst []string, e *Envelope) []string {
 // appendOfRow asks the queries of the row, and the lists in whose bucket and box it lies before
 // the change or after it. It passes over the shapes that a change of these columns cannot touch.
 func (t *tableIndex) appendOfRow(dst []string, c *Change) []string {
+	t.build()
 	if t.showsItem(c.Changed) {
 		dst = t.appendItems(dst, c)
 	}
