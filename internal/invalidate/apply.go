@@ -113,11 +113,11 @@ func (l *leadership) readRegistrationsIn(ctx context.Context, in []int) error {
 }
 
 // addToIndex adds registrations to the index.
-func (l *leadership) addToIndex(some []rediscache.Registration) {
-	for i := range some {
-		addRegistration(&l.index, &some[i])
+func (i *Invalidator) addToIndex(some []rediscache.Registration) {
+	for n := range some {
+		addRegistration(&i.index, &some[n])
 	}
-	l.Metrics.Registrations.Add(len(some))
+	i.Metrics.Registrations.Add(len(some))
 }
 
 // addRegistration adds a registration to an index. A window that this build cannot read is

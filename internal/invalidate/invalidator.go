@@ -48,15 +48,18 @@ type Invalidator struct {
 	reports       reporter
 	database      string    // which one this process works on, as beats name it
 	leaderChecked time.Time // when the leader's proofs were last looked at
+	described     time.Time // when a standby last looked which description is installed
+	aheadAt       time.Time // when it may read ahead again
 
 	// What is known of Redis outlives a leadership: if nobody else has led meanwhile, the
-	// next one goes on with it, by the same description.
+	// next one goes on with it, by the same description. A standby reads it ahead.
 	purger    *rediscache.Purger
 	index     match.Index
 	feed      *feed.Feed                  // of the description that the index is of; nil before the first
 	keepAlive func(context.Context) error // of the present leadership
 	collapse  int                         // collapseRows, but for tests
 	keptRows  int                         // keptLimits.Rows, but for tests
+	spare     int                         // aheadSpare, but for tests
 }
 
 // State is why nothing is cached, or that it is.
@@ -65,7 +68,7 @@ func (i *Invalidator) State() *cachestate.State { return i.state }
 // New returns an Invalidator that does nothing until Run.
 func New(c Config) *Invalidator {
 	i := &Invalidator{
-		Config: c, status: status{role: starting, roleSince: time.Now()}, collapse: collapseRows, keptRows: keptLimits.Rows,
+		Config: c, status: status{role: starting, roleSince: time.Now()}, collapse: collapseRows, keptRows: keptLimits.Rows, spare: aheadSpare,
 		state: cachestate.New(c.Log, time.Now), reports: reporter{log: c.Log},
 	}
 	i.stream.Greet(func() activity.Hello {
@@ -169,6 +172,9 @@ func (i *Invalidator) awaitLeadership(ctx context.Context, locks *pgx.Conn) erro
 		}
 		i.setRole(standby)
 		if err := i.checkLeader(ctx, locks); err != nil {
+			return err
+		}
+		if err := i.readAhead(ctx, locks); err != nil {
 			return err
 		}
 		if wait(ctx, i.tryEvery()); ctx.Err() != nil {

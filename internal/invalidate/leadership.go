@@ -154,8 +154,17 @@ func (l *leadership) begin(ctx context.Context) error {
 		case err != nil:
 			return err
 		}
-		return l.readRegistrations(ctx)
+		return l.learn(ctx)
 	}
+}
+
+// learn reads which queries are live: all, or those that are not known yet.
+func (l *leadership) learn(ctx context.Context) error {
+	l.index.Defer()
+	if err := l.readRegistrations(ctx); err != nil {
+		return err
+	}
+	return l.computeKeepingAlive(ctx, l.index.Len(), l.index.Build)
 }
 
 // takeOver goes on from the stored position, or begins a new epoch and says why.
@@ -382,6 +391,7 @@ func (l *leadership) newEpoch(ctx context.Context, b feed.EpochStart, reason tel
 		return err
 	}
 	l.index.Reset() // registrations are numbered anew: what is known would pass for later
+	l.purger.Forget()
 	if err := l.purger.BeginEpoch(ctx, l.name, b.Generations); err != nil {
 		return err
 	}

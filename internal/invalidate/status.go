@@ -69,6 +69,13 @@ func (s *status) setDark(partitions int) {
 	s.dark = partitions
 }
 
+// setLive notes how many queries a standby knows.
+func (s *status) setLive(queries int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.live = queries
+}
+
 func (s *status) setBacklog(rows int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

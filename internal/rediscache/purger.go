@@ -66,6 +66,8 @@ type Purger struct {
 	stride    func() int64 // by how much the first seq of an entry is above all before it, at least 1
 
 	deliveries map[*redis.Client]int // messages to subscribers, by server: see Deliveries
+	process    string                // names this Purger in the marks of ReadAhead
+	marks      int                   // how many there have been
 }
 
 // progress is what the Purger knows of one partition.
@@ -79,12 +81,13 @@ type progress struct {
 	batch      int64  // the last batch whose end stands in PostgreSQL
 	touched    bool   // the batch after it has been applied, or a part of it
 	lastSeen   string // the last registration number seen
+	mark       string // that ReadAhead has left there; lastSeen counts while it is there. "": none
 	scannedTo  string // the registration number that cleanup goes on from
 	timed      bool   // its server's clock has been read since it came into use
 	ahead      int64  // by how much that clock was ahead of the one that ReadClock returned, us
 }
 
-type purgerScripts struct{ takeover, epoch, registrations, purge, cleanup, beat script }
+type purgerScripts struct{ takeover, epoch, registrations, purge, cleanup, beat, readAhead script }
 
 // NewPurger returns a Purger that has still to take over or to begin an epoch.
 // bound is B: how long after its noted time a beat ends. keepAlive is called between
@@ -93,10 +96,11 @@ type purgerScripts struct{ takeover, epoch, registrations, purge, cleanup, beat 
 func NewPurger(rdb redis.UniversalClient, space rediskey.Space, bound time.Duration, keepAlive func(context.Context) error) *Purger {
 	d := &Purger{
 		servers: serversOf(rdb, space), space: space, bound: bound, keepAlive: keepAlive,
-		parts: make([]progress, space.Partitions), deliveries: make(map[*redis.Client]int), stride: func() int64 { return 1 + rand.Int64N(mostStride) },
+		parts: make([]progress, space.Partitions), deliveries: make(map[*redis.Client]int), process: NewEpoch(), stride: func() int64 { return 1 + rand.Int64N(mostStride) },
 		scripts: purgerScripts{
 			takeover: plain("takeover"), epoch: plain("epoch"),
 			registrations: checked("registrations"), purge: checked("purge"), cleanup: checked("cleanup"), beat: checked("beat"),
+			readAhead: plain("read_ahead"),
 		},
 	}
 	d.Forget()
@@ -107,7 +111,7 @@ func NewPurger(rdb redis.UniversalClient, space rediskey.Space, bound time.Durat
 // known of the registrations is not known any more.
 func (d *Purger) Forget() {
 	for p := range d.parts {
-		d.parts[p].unknown = true
+		d.parts[p].unknown, d.parts[p].mark = true, ""
 	}
 }
 
@@ -190,6 +194,15 @@ type Entered struct {
 	stored  Fence
 	answers []any
 	err     error
+}
+
+// mark returns the mark of ReadAhead that was there, "" if none.
+func (e Entered) mark() string {
+	if len(e.answers) < 5 {
+		return ""
+	}
+	mark, _, _ := strings.Cut(fmt.Sprint(e.answers[4]), " ")
+	return mark
 }
 
 // Err returns why the partition was not entered: ErrStateLost (a new generation of it is due),
@@ -275,11 +288,13 @@ func (d *Purger) Adopt(p int, l Leader, e Entered) (unchanged bool) {
 	// needed: a Redis that went back may have reached the same seq again, under another leader and
 	// with other queries.
 	unchanged = !part.unknown && part.term == answered[2] && part.generation == e.stored.Generation && part.seq == answered[3]
+	// Or it has read ahead, and its last mark is there: see read_ahead.lua.
+	unchanged = unchanged || part.mark != "" && part.mark == e.mark()
 	if !unchanged {
 		part.lastSeen, part.scannedTo = "0", "0"
 	}
 	part.term, part.generation, part.seq = l.Term, e.stored.Generation, answered[0]
-	part.unknown = false
+	part.unknown, part.mark = false, ""
 	// A batch that goes on is the one that has been begun: it ends when the position is stored.
 	part.batch, part.touched = e.stored.Batch, answered[1] != e.stored.Batch
 	return unchanged
@@ -534,7 +549,12 @@ func (d *Purger) readRegistrations(p int, cmd *redis.Cmd, see func(Registration)
 	if err != nil {
 		return false, err
 	}
-	for i := 1; i+2 < len(values); i += 3 {
+	return d.parts[p].takeRegistrations(values[min(1, len(values)):], see)
+}
+
+// takeRegistrations takes in registrations: of each the query, its number and its window.
+func (part *progress) takeRegistrations(values []any, see func(Registration)) (more bool, err error) {
+	for i := 0; i+2 < len(values); i += 3 {
 		query, _ := values[i].(string)
 		number, _ := values[i+1].(string)
 		window, _ := values[i+2].(string)
@@ -542,10 +562,10 @@ func (d *Purger) readRegistrations(p int, cmd *redis.Cmd, see func(Registration)
 		if err != nil {
 			return false, fmt.Errorf("read registration number of %q: %w", query, err)
 		}
-		d.parts[p].lastSeen = number
+		part.lastSeen = number
 		see(Registration{Number: n, Query: query, Window: window})
 	}
-	return (len(values)-1)/3 == registrationsPerCall, nil
+	return len(values)/3 == registrationsPerCall, nil
 }
 
 // answer returns what a checked script answered, and adopts its seq.

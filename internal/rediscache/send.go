@@ -107,8 +107,10 @@ func exec(ctx context.Context, pipe redis.Pipeliner) []redis.Cmder {
 	return cmds
 }
 
-// load makes a server know the scripts of the rounds.
+// load makes a server know the scripts that are sent by their hash. The purge comes first: where a
+// pipeline finds registrations known and the purge in front of it not, since another process is just
+// loading them, registrations would be refused as of a Redis that has lost something.
 func (d *Purger) load(ctx context.Context, rdb *redis.Client) error {
 	c := d.scripts
-	return load(ctx, rdb, c.registrations, c.purge, c.cleanup, c.beat)
+	return load(ctx, rdb, c.purge, c.registrations, c.cleanup, c.beat, c.readAhead)
 }

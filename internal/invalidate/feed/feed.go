@@ -116,6 +116,15 @@ func (i Installed) Site() (*listing.Site, error) {
 	return listing.NewSite(d), nil
 }
 
+// ReadInstalled returns the stored description.
+func ReadInstalled(ctx context.Context, conn *pgx.Conn) (installed Installed, err error) {
+	const query = "select identity, body from freshlist.description"
+	if err := conn.QueryRow(ctx, query).Scan(&installed.Identity, &installed.body); err != nil {
+		return Installed{}, fmt.Errorf("read the installed description: %w", err)
+	}
+	return installed, nil
+}
+
 // storedIdentity selects the identity of the stored description, ” if there is none.
 const storedIdentity = `coalesce((select identity from freshlist.description limit 1), '')`
 

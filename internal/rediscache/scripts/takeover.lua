@@ -19,8 +19,9 @@
 -- if Redis forgets a part of one: what stood there is known by these two.
 --
 -- Returns the new seq, the batch, and term and seq before: by these the new leader knows
--- whether Redis is where it itself has left it.
-local fence = redis.call('HMGET', KEYS[1], 'term', 'generation', 'seq', 'live', 'batch', 'origin')
+-- whether Redis is where it itself has left it. Then the last mark of who read ahead: by that it
+-- knows whether it is where it itself has read.
+local fence = redis.call('HMGET', KEYS[1], 'term', 'generation', 'seq', 'live', 'batch', 'origin', 'ahead')
 if fence[1] and tonumber(fence[1]) >= tonumber(ARGV[7]) then
   return {'FENCED'}
 end
@@ -38,4 +39,4 @@ if term == tonumber(ARGV[1]) and seq >= tonumber(ARGV[8]) then
   return {'FENCED'}
 end
 redis.call('HSET', KEYS[1], 'term', ARGV[1], 'seq', ARGV[8], 'origin', ARGV[6])
-return {'OK', ARGV[8], fence[5], fence[1], fence[3]}
+return {'OK', ARGV[8], fence[5], fence[1], fence[3], fence[7] or ''}
