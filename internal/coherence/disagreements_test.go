@@ -25,6 +25,11 @@ var disagreements = []fault{
 	{name: "invalidators of a larger bound stopped", do: (*rig).promiseMore},
 	{name: "settings of the database or a role", do: (*rig).alterSettings},
 	{name: "another deployment on the same Redis", do: (*rig).foreign},
+	{name: "another description", do: func(r *rig, random *rand.Rand) {
+		r.describe(usual + 1 + random.IntN(len(variants)-1))
+		r.hold(random)
+		r.describe(usual)
+	}},
 }
 
 // roll gives all processes another value of a variable, one after the other in any
@@ -137,7 +142,7 @@ func (r *rig) foreign(random *rand.Rand) {
 	defer api.Kill(r)
 	for end := r.journal.history.now() + instant(6*r.bound); r.journal.history.now() < end; {
 		v := r.journal.history.views[random.IntN(len(r.journal.history.views))]
-		if v.query.Key.Number > 90 { // sampleRows has no such row
+		if v.topics[usual].query.Key.Number > 90 { // sampleRows has no such row
 			continue
 		}
 		if response, body := r.get(api, v.path); response != nil && response.StatusCode < 500 {

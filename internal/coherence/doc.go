@@ -3,12 +3,12 @@
 //
 // # The history
 //
-// The checker keeps the history of the table: every state that could be seen, and
+// The checker keeps the history of the tables: every state that could be seen, and
 // between which instants it could be seen. Any number of writers work at the same
 // time, but one at a time commits, under a mutex of this process:
 //
 //	lock
-//	read the whole table inside the transaction: S, what it will be
+//	read all tables inside the transaction: S, what they will be
 //	note the time b, and that S can be seen from b on
 //	COMMIT
 //	note the time a, and that what was before S cannot be seen after a
@@ -34,6 +34,11 @@
 // the rendering of a state that could be seen at some instant from s-B to e; with a
 // Consistency-Token, one that could be seen after that transaction's commit. Its age
 // is the time from when its state could last be seen to s. The expected rows are
-// computed from the state in Go. Answers that bypass the cache are checked as well,
-// so this computation itself is held against PostgreSQL in every run.
+// computed from the state in Go, with the rows of other tables inside them. Answers that
+// bypass the cache are checked as well, so this computation itself is held against
+// PostgreSQL in every run.
+//
+// Other descriptions of the same tables are installed meanwhile: see variants. The history
+// has the answers by each that is, or has been until just now. An answer by the former one is
+// as old as the time from when the installation had returned.
 package coherence

@@ -22,21 +22,33 @@ const setup = listingtest.DropChecks + `;
 		as 'update public.properties set price = price + 1 where id = which';
 	create table cascading (id bigint primary key);
 	alter table public.properties add column cascading_id bigint references cascading;
-	` + sampleRows
+	create table public.visits (id bigint primary key, note text collate "C");
+	create index on public.visits (note, id);
+	insert into public.visits select n, 'Visit ' || n from generate_series(1, 5) as n;
+	alter table public.photos alter column property_id drop not null;
+	` + sampleRows + ";" + sampleInner
 
 // sampleRows fills the table: 30 rows in each of three cities, many with equal sort
 // keys, some with NULLs, and some noise. Ids go from 1 to 90.
 const sampleRows = `
 	insert into public.properties (id, title, description, property_type, status, price, city, postal_code, bedrooms, bathrooms,
-		living_area, latitude, longitude, created_at, updated_at)
+		living_area, latitude, longitude, created_at, updated_at, agent_id)
 	select n, 'House ' || n, case when n % 5 = 0 then 'with a zebrano floor' else '' end,
 		(array['Residential', 'Condo', 'Multi_Family'])[n % 3 + 1], 'for_sale', 100000 + 5000 * (n % 20),
 		(array['ALPHA', 'BETA', 'GAMMA'])[n % 3 + 1], case when n % 4 > 0 then '95' || n % 7 end,
 		case when n % 6 > 0 then n % 5 end, 1 + n % 3, case when n % 7 > 0 then 900 + 50 * (n % 10) end, 38 + n / 100.0, -121 - n / 100.0,
-		timestamptz '2020-01-01' + n / 3 * interval '1 hour', timestamptz '2020-01-01'
+		timestamptz '2020-01-01' + n / 3 * interval '1 hour', timestamptz '2020-01-01', nullif(n % 11, 0)
 	from generate_series(1, 90) as n;
 	insert into public.properties (id, title, property_type, price, city)
 	select 1000000 + n, 'Noise', 'Condo', n, 'NOISE' from generate_series(1, 50) as n`
+
+// sampleInner fills the tables whose rows stand inside those of properties: eight agents, of which each
+// listing may name one that is not there, and up to four photos for each listing.
+const sampleInner = `
+	insert into public.agents (id, name, agency, phone, email)
+	select n, 'Agent ' || n, (array['North', 'South'])[n % 3], '555-' || n, 'agent' || n || '@example.com' from generate_series(1, 8) as n;
+	insert into public.photos (id, property_id, position, caption, image)
+	select n, 1 + n * 7 % 60, n % 4, 'Photo ' || n, '<svg/>' from generate_series(1, 120) as n`
 
 // editor makes random edits: every kind of statement that can change a table.
 type editor struct {
@@ -157,7 +169,67 @@ func (e editor) sql() string {
 				select id + 200, title, property_type, price, city, created_at from gone`, id)
 		},
 	}
+	if e.random.IntN(3) == 0 {
+		kinds = e.inner()
+	}
 	return kinds[e.random.IntN(len(kinds))]()
+}
+
+// inner returns edits of what stands inside rows: of inner rows, of what joins them to outer ones, and of
+// both in one statement.
+func (e editor) inner() []func() string {
+	listing, other, agent, photo := e.id(), e.id(), 1+e.random.IntN(10), 1+e.random.IntN(130)
+	return []func() string{
+		func() string {
+			return fmt.Sprintf("update public.agents set name = 'Agent %d' where id = %d", e.random.IntN(1000), agent)
+		},
+		func() string {
+			return fmt.Sprintf("update public.agents set phone = '555-%d', email = nullif('%[1]d', '7') where id = %[2]d", e.random.IntN(1000), agent)
+		},
+		func() string {
+			return fmt.Sprintf("update public.agents set agency = nullif('%s', 'None') where id = %d", []string{"North", "South", "None"}[e.random.IntN(3)], agent)
+		},
+		func() string { return fmt.Sprintf("delete from public.agents where id = %d", agent) },
+		func() string {
+			return fmt.Sprintf("insert into public.agents (id, name, agency) values (%d, 'New', 'North') on conflict (id) do update set name = 'Renewed'", agent)
+		},
+		func() string {
+			return fmt.Sprintf("update public.agents set id = %d where id = %d and not exists (select from public.agents where id = %[1]d)", 1+e.random.IntN(10), agent)
+		},
+		func() string {
+			return fmt.Sprintf("update public.properties set agent_id = nullif(%d, 10) where id = %d", agent, listing)
+		},
+		func() string {
+			return fmt.Sprintf("update public.properties set agent_id = %d where agent_id = %d and id %% 3 = 0", 1+e.random.IntN(9), agent)
+		},
+		func() string {
+			return fmt.Sprintf("update public.photos set property_id = %d where property_id = %d", listing, other)
+		},
+		func() string {
+			return fmt.Sprintf("update public.photos set property_id = nullif(%d, 50) where id = %d", listing, photo)
+		},
+		func() string {
+			return fmt.Sprintf("update public.photos set position = %d where id = %d", e.random.IntN(4), photo)
+		},
+		func() string {
+			return fmt.Sprintf("update public.photos set caption = 'Photo %d' where property_id = %d", e.random.IntN(1000), listing)
+		},
+		func() string {
+			return fmt.Sprintf("update public.photos set image = '<svg></svg>' where id = %d", photo)
+		},
+		func() string {
+			return fmt.Sprintf("insert into public.photos (id, property_id, position, caption, image) values (%d, %d, 1, 'New', '<svg/>') on conflict do nothing", photo, listing)
+		},
+		func() string { return fmt.Sprintf("delete from public.photos where id in (%d, %d)", photo, photo+1) },
+		func() string { // the listing swaps its photos with another's, and its agent too
+			return fmt.Sprintf(`with moved as (update public.photos set property_id = case property_id when %d then %d else %[1]d end where property_id in (%[1]d, %[2]d))
+				update public.properties set agent_id = coalesce(agent_id, 0) %% 9 + 1 where id = %[1]d`, listing, other)
+		},
+		func() string {
+			return fmt.Sprintf("insert into public.visits values (%d, 'Visit %d') on conflict (id) do update set note = excluded.note", 1+e.random.IntN(6), e.random.IntN(100))
+		},
+		func() string { return fmt.Sprintf("delete from public.visits where id = %d", 1+e.random.IntN(6)) },
+	}
 }
 
 // odd gives one column of a listing any value that its type can hold.
@@ -189,12 +261,11 @@ func (e editor) copyIn(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
-// truncate empties the table, also by way of another one, and fills it again.
+// truncate empties a table, also by way of another one, and fills it again.
 func (e editor) truncate(ctx context.Context, tx pgx.Tx) error {
-	sql := "truncate public.properties"
-	if e.random.IntN(2) == 0 {
-		sql = "truncate cascading cascade"
-	}
-	_, err := tx.Exec(ctx, "set local lock_timeout = '100ms'; "+sql+"; "+sampleRows)
+	sql := []string{
+		"truncate public.properties; " + sampleRows, "truncate cascading cascade; " + sampleRows, "truncate public.agents, public.photos; " + sampleInner,
+	}[e.random.IntN(3)]
+	_, err := tx.Exec(ctx, "set local lock_timeout = '100ms'; "+sql)
 	return err
 }

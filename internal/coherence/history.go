@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"math"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -21,15 +22,17 @@ const forever = instant(math.MaxInt64)
 // kept is how long the history remembers what cannot be seen any more.
 const kept = instant(30 * time.Second)
 
-// topic is one query and the history of its answers.
+// topic is one query, by one variant of the description, and the history of its answers.
 type topic struct {
-	query listing.Query
-	spans []*span // in the order of their beginning
+	variant int
+	query   listing.Query
+	refused bool    // the variant has no such query
+	spans   []*span // in the order of their beginning
 }
 
-// view is a topic in one format, and where it is.
+// view is what is asked for at one address, by each variant, and in which format.
 type view struct {
-	*topic
+	topics []*topic
 	format render.Format
 	path   string
 }
@@ -37,13 +40,24 @@ type view struct {
 // span is one answer and when it could be seen.
 type span struct {
 	queryset listing.Queryset
+	refusal  bool
 	encoded  string                              // equal for equal querysets
 	rendered map[render.Format][sha256.Size]byte // as far as somebody has asked
 	from, to instant
+	ended    instant // when its description was replaced
 }
 
-// shows tells whether a body is the span's answer in a format.
-func (s *span) shows(f render.Format, sum [sha256.Size]byte) bool {
+// body is the body of an answer, and its status.
+type body struct {
+	text   []byte
+	status int
+}
+
+// shows tells whether a body, of a sum, is the span's answer in a format.
+func (s *span) shows(f render.Format, status int, sum [sha256.Size]byte) bool {
+	if s.refusal {
+		return status == http.StatusBadRequest || status == http.StatusNotFound
+	}
 	own, ok := s.rendered[f]
 	if !ok {
 		_, body := render.Body(f, s.queryset)
@@ -57,17 +71,20 @@ func (s *span) shows(f render.Format, sum [sha256.Size]byte) bool {
 // comment. Its methods may be called in parallel.
 type history struct {
 	began  time.Time
+	sites  []*listing.Site // of the variants
 	topics []*topic
 	views  []*view
 
 	mu           sync.Mutex
+	described    []bool // by variant: its answers may be seen
 	commits      int
 	mayLoseAfter instant // what could be seen after this may be seen again; forever: no doubt
 }
 
-// newHistory begins a history with the present state of the table.
-func newHistory(topics []*topic, views []*view, now table) *history {
-	h := &history{began: time.Now(), topics: topics, views: views, mayLoseAfter: forever}
+// newHistory begins a history with the present state of the tables, described by the first variant.
+func newHistory(sites []*listing.Site, topics []*topic, views []*view, now contents) *history {
+	h := &history{began: time.Now(), sites: sites, topics: topics, views: views, described: make([]bool, len(sites)), mayLoseAfter: forever}
+	h.described[usual] = true
 	h.setState(h.state(now), 0, 0)
 	return h
 }
@@ -75,17 +92,57 @@ func newHistory(topics []*topic, views []*view, now table) *history {
 // now returns the present instant.
 func (h *history) now() instant { return instant(time.Since(h.began)) }
 
-// state is what every topic must be answered in one state of the table.
+// state is what every topic must be answered in one state of the tables; nil by a variant that
+// is not installed.
 type state []*span
 
 // state computes all answers of a state.
-func (h *history) state(t table) state {
+func (h *history) state(now contents) state {
+	h.mu.Lock()
+	described := slices.Clone(h.described)
+	h.mu.Unlock()
+	by := make([]contents, len(h.sites))
+	for i, site := range h.sites {
+		if described[i] {
+			by[i] = now.as(site)
+		}
+	}
 	all := make(state, len(h.topics))
 	for i, topic := range h.topics {
-		qs := t.answer(topic.query)
-		all[i] = &span{queryset: qs, encoded: string(qs.Encode()), rendered: map[render.Format][sha256.Size]byte{}, to: forever}
+		switch {
+		case !described[topic.variant]:
+		case topic.refused:
+			all[i] = &span{refusal: true, to: forever, ended: forever}
+		default:
+			qs := by[topic.variant].answer(topic.query)
+			all[i] = &span{queryset: qs, encoded: string(qs.Encode()), rendered: map[render.Format][sha256.Size]byte{}, to: forever, ended: forever}
+		}
 	}
 	return all
+}
+
+// describe notes that answers by a variant may be seen from now on.
+func (h *history) describe(variant int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.described[variant] = true
+}
+
+// describeNoMore notes that another description took the place of a variant at an instant, and that no
+// answers by it are seen any more.
+func (h *history) describeNoMore(variant int, since instant) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.described[variant] = false
+	for _, topic := range h.topics {
+		if topic.variant != variant {
+			continue
+		}
+		topic.end(nil, h.now())
+		for _, s := range topic.spans {
+			s.ended = min(s.ended, since)
+		}
+	}
 }
 
 // addPossible notes that a state can be seen from an instant on, beside those that
@@ -94,7 +151,9 @@ func (h *history) addPossible(s state, from instant) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for i, topic := range h.topics {
-		topic.open(s[i], from)
+		if s[i] != nil {
+			topic.open(s[i], from)
+		}
 	}
 }
 
@@ -105,11 +164,11 @@ func (h *history) setState(s state, from, others instant) {
 	defer h.mu.Unlock()
 	h.commits++
 	for i, topic := range h.topics {
-		topic.open(s[i], from)
-		for _, old := range topic.spans {
-			if old.to == forever && old.encoded != s[i].encoded {
-				old.to = others
-			}
+		if s[i] != nil {
+			topic.open(s[i], from)
+			topic.end(s[i], others)
+		} else {
+			topic.end(nil, others)
 		}
 		topic.forget(others - kept)
 	}
@@ -154,6 +213,15 @@ func (t *topic) open(s *span, from instant) {
 	t.spans = append(t.spans, s)
 }
 
+// end notes that nothing but one answer, if any, could be seen after an instant.
+func (t *topic) end(but *span, others instant) {
+	for _, old := range t.spans {
+		if old.to == forever && (but == nil || old.encoded != but.encoded) {
+			old.to = others
+		}
+	}
+}
+
 // forget drops what could not be seen any more at an instant.
 func (t *topic) forget(before instant) {
 	n := 0
@@ -172,21 +240,23 @@ type verdict struct {
 // judge looks for the last time at which an answer, to a request that was sent and
 // answered at these instants, was right. It must have been right after an instant
 // (of one's own write; -1 for none).
-func (h *history) judge(v *view, body []byte, sent, answered, after instant) verdict {
-	sum := sha256.Sum256(body)
+func (h *history) judge(v *view, b body, sent, answered, after instant) verdict {
+	sum := sha256.Sum256(b.text)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	best := verdict{}
-	for _, s := range slices.Backward(v.spans) { // it is the latest as a rule
-		if best.known && best.age == 0 {
-			break
-		}
-		if s.from > answered || s.to <= after || !s.shows(v.format, sum) {
-			continue
-		}
-		age := time.Duration(max(0, sent-s.to))
-		if !best.known || age < best.age {
-			best = verdict{true, age}
+	for _, topic := range v.topics {
+		for _, s := range slices.Backward(topic.spans) { // it is the latest as a rule
+			if best.known && best.age == 0 {
+				return best
+			}
+			if s.from > answered || s.to <= after || !s.shows(v.format, b.status, sum) {
+				continue
+			}
+			age := time.Duration(max(0, sent-min(s.to, s.ended)))
+			if !best.known || age < best.age {
+				best = verdict{true, age}
+			}
 		}
 	}
 	return best
@@ -198,14 +268,19 @@ func (h *history) difference(v *view, body []byte) string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	best, at := "", -1
-	for _, s := range v.spans {
-		_, right := render.Body(v.format, s.queryset)
-		n := 0
-		for n < min(len(body), len(right)) && body[n] == right[n] {
-			n++
-		}
-		if n > at {
-			at, best = n, fmt.Sprintf("at byte %d it has %q, not %q", n, excerpt(body, n), excerpt(right, n))
+	for _, topic := range v.topics {
+		for _, s := range topic.spans {
+			if s.refusal {
+				continue
+			}
+			_, right := render.Body(v.format, s.queryset)
+			n := 0
+			for n < min(len(body), len(right)) && body[n] == right[n] {
+				n++
+			}
+			if n > at {
+				at, best = n, fmt.Sprintf("at byte %d it has %q, not %q", n, excerpt(body, n), excerpt(right, n))
+			}
 		}
 	}
 	return best

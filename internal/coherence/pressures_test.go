@@ -4,13 +4,14 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/freshlist/freshlist/internal/coherence/fleet"
-	"github.com/freshlist/freshlist/internal/listing/listingtest"
+	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/local"
 )
 
@@ -139,14 +140,10 @@ func (r *rig) preparedCrash(random *rand.Rand) {
 	exec("begin")
 	exec(fmt.Sprintf(`insert into public.properties (id, title, property_type, price, city, bedrooms)
 		values (%d, 'Prepared', 'Condo', 101000, 'ATLANTIS', 2)`, late)) // where nobody else edits
-	now, err := readTable(ctx, conn)
+	properties := r.journal.history.sites[more].Table("properties")
+	now, err := readTable(ctx, conn, properties)
 	r.check(err)
-	row := now[len(now)-1:]
-	for i := range now {
-		if now[i].Values[listingtest.Properties().Key].Number == late {
-			row = now[i : i+1]
-		}
-	}
+	row := slices.DeleteFunc(now, func(l listing.Row) bool { return l.Values[properties.Key].Number != late })
 	exec("prepare transaction 'late'")
 	_ = conn.Close(ctx)
 	r.crash(func() { r.postgres.Restart(r, local.Immediate) })
@@ -175,15 +172,16 @@ func (r *rig) askFor(d time.Duration, random *rand.Rand) {
 	}
 }
 
-// commitPrepared commits the transaction that inserted some rows, as part of the history.
+// commitPrepared commits the transaction that inserted some properties, as part of the history.
 func (r *rig) commitPrepared(conn *pgx.Conn, inserted table) {
 	r.Helper()
 	j, ctx := r.journal, context.Background()
 	j.commit.Lock()
 	defer j.commit.Unlock()
-	now, err := readTable(ctx, conn)
+	now, err := readContents(ctx, conn, j.history.sites[more])
 	r.check(err)
-	state := j.history.state(append(now, inserted...))
+	now.rows["properties"] = append(now.rows["properties"], inserted...)
+	state := j.history.state(now)
 	begun := j.history.now()
 	j.history.addPossible(state, begun)
 	_, err = conn.Exec(ctx, "commit prepared 'late'")

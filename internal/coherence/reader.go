@@ -104,15 +104,15 @@ func (r *reader) ask(ctx context.Context, v *view) {
 	}
 }
 
-func (r *reader) judge(v *view, response *http.Response, body []byte, sent, answered, after instant) {
+func (r *reader) judge(v *view, response *http.Response, text []byte, sent, answered, after instant) {
 	how := response.Header.Get("Cache-Status")
-	verdict := r.journal.history.judge(v, body, sent, answered, after)
+	verdict := r.journal.history.judge(v, body{text, response.StatusCode}, sent, answered, after)
 	fault := ""
 	switch {
 	case !verdict.known && after >= 0:
 		fault = "does not show the write of its token"
 	case !verdict.known:
-		fault = "was never right: " + r.journal.history.difference(v, body)
+		fault = "was never right: " + r.journal.history.difference(v, text)
 	case verdict.age > r.tally.bound:
 		fault = fmt.Sprintf("is %v old", verdict.age)
 	}

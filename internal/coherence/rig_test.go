@@ -18,12 +18,14 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/freshlist/freshlist/internal/coherence/fleet"
+	"github.com/freshlist/freshlist/internal/description"
 	"github.com/freshlist/freshlist/internal/faultproxy"
 	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/pgtest"
 	"github.com/freshlist/freshlist/internal/pgtest/migrated"
 	"github.com/freshlist/freshlist/internal/redistest"
 	"github.com/freshlist/freshlist/internal/schema"
+	"github.com/freshlist/freshlist/internal/serve/render"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -43,6 +45,7 @@ type rig struct {
 	links        []*faultproxy.Proxy // between each invalidator and PostgreSQL
 	readLinks    []*faultproxy.Proxy // between each API process and PostgreSQL
 	journal      *journal
+	variant      int // of the description that is installed
 	tally        *tally
 
 	running sync.WaitGroup
@@ -73,12 +76,14 @@ func newRig(t testing.TB, o options) *rig {
 	r.database = migrated.On(t, r.postgres)
 	r.database.Owner, r.database.Superuser = steady(r.database.Owner), steady(r.database.Superuser)
 	r.exec(setup)
-	topics, views, err := allViews(r.reinstall())
+	sites := r.sites()
+	topics, views, err := allViews(sites)
 	r.check(err)
+	r.check(r.install(usual))
 	r.journal = &journal{url: r.database.Owner}
-	first, err := r.journal.readOnce(t.Context())
+	first, err := r.journal.readOnce(t.Context(), sites[more])
 	r.check(err)
-	r.journal.history = newHistory(topics, views, first)
+	r.journal.history = newHistory(sites, topics, views, first)
 	r.tally = &tally{bound: o.bound}
 	r.config = fleet.Config{
 		Database: r.database.Roles, Redis: o.redisURL, Prefix: "freshlist", Bound: o.bound,
@@ -100,18 +105,47 @@ func newRig(t testing.TB, o options) *rig {
 	return r
 }
 
-// reinstall installs capture anew, now that the table's checks are gone, and returns the site that
-// the programs then serve.
-func (r *rig) reinstall() *listing.Site {
+// sites returns the sites of the variants, now that the tables' checks are gone.
+func (r *rig) sites() []*listing.Site {
 	r.Helper()
-	conn, err := pgx.Connect(r.Context(), r.database.Owner)
-	r.check(err)
+	conn := r.connect()
 	defer conn.Close(context.Background())
-	_, err = schema.Install(r.Context(), conn)
+	sites, err := resolveVariants(func(names []description.RelationName) (*description.Catalog, error) {
+		return schema.ReadCatalog(r.Context(), conn, names)
+	})
 	r.check(err)
-	described, err := schema.ReadDescription(r.Context(), conn)
-	r.check(err)
-	return listing.NewSite(described)
+	return sites
+}
+
+// install installs a variant of the description.
+func (r *rig) install(variant int) error {
+	r.Helper()
+	conn := r.connect()
+	defer conn.Close(context.Background())
+	_, err := schema.InstallFile(context.Background(), conn, fileOf(variant))
+	return err
+}
+
+// describe installs another variant while everybody works. B after that, no answer may be by the former
+// one; describe waits until none is on its way.
+func (r *rig) describe(variant int) {
+	r.Helper()
+	if variant == r.variant {
+		return
+	}
+	r.check(r.journal.expect(context.Background(), variant))
+	r.check(r.install(variant))
+	installed := r.journal.history.now()
+	want := string(render.OpenAPI(r.journal.history.sites[variant], true))
+	for _, api := range r.apis {
+		fleet.Within(r, patience, "the description at "+api.URL, func() bool {
+			_, body := r.get(api, "/openapi.json")
+			return body == want
+		})
+	}
+	r.until(r.journal.history.now() + instant(r.bound))
+	r.journal.forget(r.variant, installed)
+	r.variant = variant
 }
 
 // steady returns an address whose sessions are what the checker relies on, whatever

@@ -10,37 +10,53 @@ import (
 
 	"github.com/freshlist/freshlist/internal/description"
 	"github.com/freshlist/freshlist/internal/listing"
-	"github.com/freshlist/freshlist/internal/listing/listingtest"
 	"github.com/freshlist/freshlist/internal/pgvalue"
 )
 
-// table is one state of the listings that the checked queries can see.
+// contents is one state of the tables that a site describes.
+type contents struct {
+	site *listing.Site
+	rows map[string]table // that the checked queries can see, by the table's name
+}
+
+// table is the rows of one table.
 type table []listing.Row
 
 // noise is the first id of the rows that no checked query shows.
 const noise = 1000000
 
-// readTable reads the present state.
-func readTable(ctx context.Context, conn *pgx.Conn) (table, error) {
-	properties := listingtest.Properties()
+// readContents reads the present state, where nobody else commits meanwhile.
+func readContents(ctx context.Context, conn *pgx.Conn, site *listing.Site) (contents, error) {
+	now := contents{site, map[string]table{}}
+	for _, t := range site.Tables {
+		rows, err := readTable(ctx, conn, t)
+		if err != nil {
+			return contents{}, err
+		}
+		now.rows[t.Name] = rows
+	}
+	return now, nil
+}
+
+func readTable(ctx context.Context, conn *pgx.Conn, t *listing.Table) (table, error) {
 	var columns []string
-	for i := range properties.Columns {
-		c := &properties.Columns[i]
+	for i := range t.Columns {
+		c := &t.Columns[i]
 		columns = append(columns, pgvalue.Expression(c, description.QuoteIdentifier(c.Name)))
 	}
-	rows, err := conn.Query(ctx, "select "+strings.Join(columns, ", ")+" from public.properties where id < $1",
+	rows, err := conn.Query(ctx, "select "+strings.Join(columns, ", ")+" from "+t.Relation.SQL()+" where id < $1",
 		pgx.QueryResultFormats{pgx.BinaryFormatCode}, noise)
 	if err != nil {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (listing.Row, error) {
-		r := properties.NewRow()
+		r := t.NewRow()
 		for i, b := range row.RawValues() {
 			if b == nil {
 				r.Set(i, listing.Null[listing.Value]{})
 				continue
 			}
-			v, err := pgvalue.Decode(&properties.Columns[i], b)
+			v, err := pgvalue.Decode(&t.Columns[i], b)
 			if err != nil {
 				return listing.Row{}, err
 			}
@@ -50,16 +66,58 @@ func readTable(ctx context.Context, conn *pgx.Conn) (table, error) {
 	})
 }
 
-// answer is what a query must be answered in this state.
-func (t table) answer(q listing.Query) listing.Queryset {
+// as returns the state as another site of the same tables has it, which uses no other columns.
+func (c contents) as(site *listing.Site) contents {
+	other := contents{site, map[string]table{}}
+	for _, t := range site.Tables {
+		own := c.site.Table(t.Name)
+		for i := range c.rows[t.Name] {
+			r := t.NewRow()
+			for n := range t.Columns {
+				r.Set(n, c.rows[t.Name][i].Get(own.Column(t.Columns[n].Name)))
+			}
+			other.rows[t.Name] = append(other.rows[t.Name], r)
+		}
+	}
+	return other
+}
+
+// answer is what a query of the site must be answered in this state.
+func (c contents) answer(q listing.Query) listing.Queryset {
+	t := c.rows[q.Table.Name]
+	var qs listing.Queryset
 	switch q.Kind {
 	case listing.RowKind:
-		return t.row(q)
+		qs = t.row(q)
 	case listing.SummaryKind:
 		return listing.Queryset{Query: q, Summary: summarize(q.Table, t.matching(&q))}
 	default:
-		return t.page(q)
+		qs = t.page(q)
 	}
+	for _, j := range q.Joins() {
+		for i := range qs.Items {
+			qs.Items[i].SetInner(j, c.inner(j, &qs.Items[i]))
+		}
+	}
+	return qs
+}
+
+// inner returns the rows of a join that stand inside a row.
+func (c contents) inner(j *listing.Join, outer *listing.Row) []listing.Row {
+	var rows table
+	sought := j.Sought(outer)
+	for _, r := range c.rows[j.Inner.Name] {
+		if sought.Valid && r.Get(j.Finder().Number) == sought {
+			rows = append(rows, r)
+		}
+	}
+	if j.Many {
+		slices.SortFunc(rows, func(a, b listing.Row) int {
+			return cmp.Or(cmp.Compare(a.Values[j.Order.Number].Number, b.Values[j.Order.Number].Number),
+				cmp.Compare(a.Values[j.Inner.Key].Number, b.Values[j.Inner.Key].Number))
+		})
+	}
+	return rows[:min(len(rows), listing.MaxInner)]
 }
 
 func (t table) row(q listing.Query) listing.Queryset {

@@ -2,14 +2,15 @@ package coherence
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/serve/render"
 )
 
-// pages are the lists and summaries that are asked for, as canonical text. All
-// leave out the noise.
+// pages are what is asked for besides some rows of properties, as canonical text by the variant that uses
+// most. All leave out the noise.
 var pages = []string{
 	"properties?city=ALPHA,BETA,GAMMA",
 	"properties?city=ALPHA,BETA,GAMMA&sort=price&limit=5",
@@ -30,6 +31,16 @@ var pages = []string{
 	"properties/summary?city=BETA,GAMMA",
 	"properties/summary?city=ALPHA,BETA,GAMMA&property_type=Condo",
 	"properties/summary?city=GAMMA&min_price=130000",
+	"properties?agent_id=2&sort=price&limit=4",
+	"properties?agent_id=1,9&city=ALPHA,BETA&limit=3",
+	"agents",
+	"agents?agency=North",
+	"agents/summary",
+	"agents/1", "agents/2", "agents/9",
+	"photos?property_id=13,3&limit=5",
+	"photos/3", "photos/13",
+	"visits",
+	"visits/1",
 }
 
 // cursors are places in an order from which pages go on, in both directions; the row may be gone.
@@ -43,8 +54,10 @@ var cursors = []struct {
 	{"properties?city=BETA&sort=area&limit=4", listing.Key{Key: id(28)}},
 }
 
-// allViews returns everything that is asked for, in each format that it has.
-func allViews(site *listing.Site) ([]*topic, []*view, error) {
+// allViews returns everything that is asked for, in each format that it has, and by each of the
+// sites: those of the variants.
+func allViews(sites []*listing.Site) ([]*topic, []*view, error) {
+	site := sites[more]
 	var queries []listing.Query
 	for _, text := range pages {
 		q, err := site.Parse(text)
@@ -66,30 +79,54 @@ func allViews(site *listing.Site) ([]*topic, []*view, error) {
 	for n := range int64(12) {
 		queries = append(queries, site.Table("properties").RowQuery(id(10*n+3)))
 	}
-	var topics []*topic
+	topics := topics{sites: sites}
 	var views []*view
 	for _, q := range queries {
-		t := &topic{query: q}
-		topics = append(topics, t)
-		views = append(views, &view{t, render.JSON, "/v1/" + q.String()})
-		if q.Kind == listing.SummaryKind {
+		path := "/v1/" + q.String()
+		views = append(views, &view{topics.of(path), render.JSON, path})
+		if q.Kind != listing.SummaryKind {
+			path = htmlPath(q)
+			views = append(views, &view{topics.of(path), render.HTML, path})
+		}
+	}
+	return topics.all, views, nil
+}
+
+// topics are those of some addresses.
+type topics struct {
+	sites []*listing.Site
+	all   []*topic
+}
+
+// of returns what is asked for at an address, by each of the sites.
+func (ts *topics) of(path string) []*topic {
+	var found []*topic
+	for variant, site := range ts.sites {
+		t := &topic{variant: variant}
+		var err error
+		if t.query, _, err = site.ParseAddress(path); err != nil {
+			t.refused = true
+			found = append(found, t)
+			ts.all = append(ts.all, t)
 			continue
 		}
-		page := t
-		if entered := q.Entered(); entered.String() != q.String() { // a page may ask for more than its address
-			page = &topic{query: entered}
-			topics = append(topics, page)
+		at := slices.IndexFunc(ts.all, func(other *topic) bool {
+			return other.variant == variant && !other.refused && other.query.String() == t.query.String()
+		})
+		if at < 0 {
+			at = len(ts.all)
+			ts.all = append(ts.all, t)
 		}
-		views = append(views, &view{page, render.HTML, htmlPath(q)})
+		found = append(found, ts.all[at])
 	}
-	return topics, views, nil
+	return found
 }
 
 // htmlPath returns where the page of a query is.
 func htmlPath(q listing.Query) string {
-	text := q.String()
-	if q.Kind == listing.RowKind {
-		return "/" + text
+	text := "/" + q.String()
+	if q.Kind == listing.PageKind && q.Table == q.Table.Site.Home() {
+		return "/" + strings.TrimPrefix(text, "/"+q.Table.Name)
 	}
-	return "/" + strings.TrimPrefix(text, "properties")
+	return text
 }

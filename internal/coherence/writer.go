@@ -11,6 +11,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/freshlist/freshlist/internal/listing"
 )
 
 // journal lets writers commit one at a time, and keeps the history of it.
@@ -20,7 +22,7 @@ type journal struct {
 	history   *history
 	commit    sync.Mutex
 	last      atomic.Pointer[write] // the last commit that was answered
-	rows      atomic.Int64          // of the table after it
+	rows      atomic.Int64          // of properties after it
 
 	rolledBack, failed, unanswered atomic.Int64
 }
@@ -69,9 +71,9 @@ func (j *journal) runAlone(ctx context.Context, conn *pgx.Conn, do func(pgx.Tx) 
 
 // finish commits. The mutex is held.
 func (j *journal) finish(ctx context.Context, conn *pgx.Conn, tx pgx.Tx) error {
-	now, err := readTable(ctx, conn)
+	now, err := readContents(ctx, conn, j.history.sites[more])
 	if err != nil {
-		return errors.Join(fmt.Errorf("read the table: %w", err), tx.Rollback(ctx))
+		return errors.Join(fmt.Errorf("read the tables: %w", err), tx.Rollback(ctx))
 	}
 	w := write{}
 	if err := tx.QueryRow(ctx, "select pg_current_xact_id()::text::bigint").Scan(&w.xid); err != nil {
@@ -86,7 +88,7 @@ func (j *journal) finish(ctx context.Context, conn *pgx.Conn, tx pgx.Tx) error {
 	}
 	w.done = j.history.now()
 	j.history.setState(state, begun, w.done)
-	j.rows.Store(int64(len(now)))
+	j.rows.Store(int64(len(now.rows["properties"])))
 	j.last.Store(&w)
 	return nil
 }
@@ -99,10 +101,10 @@ func (j *journal) resync(ctx context.Context, since instant) error {
 	return j.reread(ctx, since)
 }
 
-// reread reads the table until it can be read. The mutex is held.
+// reread reads the tables until they can be read. The mutex is held.
 func (j *journal) reread(ctx context.Context, since instant) error {
 	for {
-		now, err := j.readOnce(ctx)
+		now, err := j.readOnce(ctx, j.history.sites[more])
 		if err == nil {
 			read := j.history.now()
 			j.last.Store(nil)
@@ -115,15 +117,34 @@ func (j *journal) reread(ctx context.Context, since instant) error {
 	}
 }
 
-func (j *journal) readOnce(ctx context.Context) (table, error) {
+func (j *journal) readOnce(ctx context.Context, site *listing.Site) (contents, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, j.url)
 	if err != nil {
-		return nil, err
+		return contents{}, err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	return readTable(ctx, conn)
+	return readContents(ctx, conn, site)
+}
+
+// expect notes that a variant of the description is about to be installed.
+func (j *journal) expect(ctx context.Context, variant int) error {
+	j.commit.Lock()
+	defer j.commit.Unlock()
+	now, err := j.readOnce(ctx, j.history.sites[more])
+	if err == nil {
+		j.history.describe(variant)
+		j.history.addPossible(j.history.state(now), j.history.now())
+	}
+	return err
+}
+
+// forget notes that another description took the place of a variant at an instant.
+func (j *journal) forget(variant int, since instant) {
+	j.commit.Lock()
+	defer j.commit.Unlock()
+	j.history.describeNoMore(variant, since)
 }
 
 // write makes random edits until ctx is done, on one connection after the other.

@@ -462,7 +462,7 @@ var guards = []Mutant{
 		"./internal/invalidate/match", "InnerRows"},
 	{"match/what joins a list's rows is not shown", []Edit{{"internal/listing/query.go", "q.Table.ListColumns | q.Table.listJoining |", "q.Table.ListColumns |"}},
 		"./internal/listing", "Joins"},
-	{"match/what joins a row is not shown", []Edit{{match + "space.go", "s.item = own.Columns()", "s.item = t.ItemColumns | listing.ColumnSet(t.Key)"}},
+	{"match/what joins a row is not shown", []Edit{{match + "space.go", "s.item = own.Columns()", "_, s.item = own, t.ItemColumns|listing.ColumnSet(t.Key)"}},
 		"./internal/invalidate/match", "InnerRows"},
 	{"match/a missing cover touches nothing", []Edit{{match + "seekers.go", "			s.stand(i, int32(j.Number))\n", "			continue\n"}},
 		"./internal/invalidate/match", "InnerRows|CoversAre"},
