@@ -176,7 +176,7 @@ func (t *draftTable) guess() {
 	if t.label == nil {
 		for i := range t.Attributes {
 			a := &t.Attributes[i]
-			if usable(a) && a.NotNull && a.Type.text() && a != t.key && !secret(a.Name) && !long(a) {
+			if usable(a) && a.NotNull && a.Type.text() && a != t.key && !secret(a.Name) && !long(a) && t.foreignKey(a) == nil {
 				t.label = a
 				t.unsure["label"] = "the first text that every row has"
 				break
@@ -334,10 +334,7 @@ func (t *draftTable) addJoin(name, value, comment string) {
 		t.leave(fmt.Sprintf("with %s: %s", name, value), fmt.Sprintf("at most %d things can be inside a row", maxJoins))
 		return
 	}
-	base := name
-	for n := 2; t.members[name]; n++ {
-		name = fmt.Sprintf("%s_%d", base, n)
-	}
+	name = t.free(name, func(name string) bool { return t.members[name] })
 	t.members[name] = true
 	t.with = append(t.with, draftLine{name, value, comment})
 }

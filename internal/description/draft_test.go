@@ -188,6 +188,31 @@ func TestDraftOfManyReferences(t *testing.T) {
 	}
 }
 
+// Names that are cut so that they fit, and numbered since they are taken, fit all the same.
+func TestDraftOfLongNames(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 63)
+	from, to := relation("from", "id!", plain(description.Text), long, plain(description.Text)), relation("to", "id!", plain(description.Text))
+	c := &description.Catalog{Relations: []description.Relation{from, to}}
+	for _, other := range []description.RelationName{from.RelationName, to.RelationName} {
+		c.ForeignKeys = append(c.ForeignKeys, description.ForeignKey{From: from.RelationName, FromColumn: 2, To: other, ToColumn: 1})
+	}
+	checkDraft(t, c, []description.RelationName{from.RelationName, to.RelationName})
+}
+
+// A column that refers to other rows does not say what a row is called.
+func TestDraftOfALabel(t *testing.T) {
+	t.Parallel()
+	to := relation("to", "id!", plain(description.Text))
+	from := relation("from", "id!", plain(description.Bigint), "to_id!", plain(description.Text), "remark!", plain(description.Text))
+	c := &description.Catalog{Relations: []description.Relation{from, to}, ForeignKeys: []description.ForeignKey{
+		{From: from.RelationName, FromColumn: 2, To: to.RelationName, ToColumn: 1},
+	}}
+	if text, d := checkDraft(t, c, []description.RelationName{from.RelationName, to.RelationName}); d.Tables[0].Columns[d.Tables[0].Label].Name != "remark" {
+		t.Errorf("the label is not remark:\n%s", text)
+	}
+}
+
 // What a draft recognises.
 func TestDraftGuesses(t *testing.T) {
 	t.Parallel()
