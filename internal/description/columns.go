@@ -205,8 +205,6 @@ func wideRemedy(t Type) string {
 		return "a numeric of at most 18 digits, such as numeric(14,2), is compared exactly"
 	case Real:
 		return "double precision is compared exactly"
-	case Char:
-		return "text and varchar are compared exactly"
 	}
 	return `a text is ordered exactly if its column has COLLATE "C", and compared exactly under any deterministic collation`
 }

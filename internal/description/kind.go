@@ -66,12 +66,12 @@ func (t Type) Equality() Exactness {
 		return Exact
 	case Numeric:
 		return t.numericExactness()
-	case Text, Varchar:
+	case Text, Varchar, Char:
 		if t.Loose {
 			return Wide
 		}
 		return Exact
-	case Char, Real:
+	case Real:
 		return Wide
 	case Array:
 		return t.Element.Equality()
@@ -82,16 +82,14 @@ func (t Type) Equality() Exactness {
 // Order says how exactly programs tell which value is greater.
 func (t Type) Order() Exactness {
 	switch t.Kind {
-	case Smallint, Integer, Bigint, Boolean, Date, Timestamp, TimestampTZ, UUID, Enum, Double:
+	case Smallint, Integer, Bigint, Boolean, Date, Timestamp, TimestampTZ, UUID, Enum, Double, Real, Numeric:
 		return Exact
-	case Numeric:
-		return t.numericExactness()
 	case Text, Varchar:
 		if t.Bytewise && !t.Loose {
 			return Exact
 		}
 		return Wide
-	case Char, Real:
+	case Char:
 		return Wide
 	}
 	return Never
@@ -110,7 +108,8 @@ const degreesDigits = 15
 
 // Within says how exactly programs tell whether degrees lie between two of double precision.
 func (t Type) Within() Exactness {
-	if t.Kind == Numeric && t.Precision > degreesDigits {
+	switch {
+	case t.Kind == Real, t.Kind == Numeric && (t.numericExactness() == Wide || t.Precision > degreesDigits):
 		return Wide
 	}
 	return t.Order()

@@ -18,11 +18,11 @@ func TestExactness(t *testing.T) {
 	}{
 		{plain(description.Smallint), description.Exact, description.Exact}, {plain(description.Integer), description.Exact, description.Exact}, {plain(description.Bigint), description.Exact, description.Exact},
 		{numeric(14, 2), description.Exact, description.Exact}, {numeric(18, 18), description.Exact, description.Exact}, {numeric(1, 0), description.Exact, description.Exact}, {numeric(3, 5), description.Exact, description.Exact},
-		{numeric(19, 0), description.Wide, description.Wide}, {numeric(0, 0), description.Wide, description.Wide}, {numeric(5, -2), description.Wide, description.Wide}, {numeric(5, 19), description.Wide, description.Wide},
-		{plain(description.Real), description.Wide, description.Wide}, {plain(description.Double), description.Exact, description.Exact}, {plain(description.Boolean), description.Exact, description.Exact},
+		{numeric(19, 0), description.Wide, description.Exact}, {numeric(0, 0), description.Wide, description.Exact}, {numeric(5, -2), description.Wide, description.Exact}, {numeric(5, 19), description.Wide, description.Exact},
+		{plain(description.Real), description.Wide, description.Exact}, {plain(description.Double), description.Exact, description.Exact}, {plain(description.Boolean), description.Exact, description.Exact},
 		{plain(description.Date), description.Exact, description.Exact}, {plain(description.Timestamp), description.Exact, description.Exact}, {plain(description.TimestampTZ), description.Exact, description.Exact}, {plain(description.UUID), description.Exact, description.Exact},
 		{enum("a", "b"), description.Exact, description.Exact}, {plain(description.Text), description.Exact, description.Wide}, {varchar, description.Exact, description.Wide}, {bytewise(), description.Exact, description.Exact}, {loose(), description.Wide, description.Wide}, {looseC, description.Wide, description.Wide},
-		{plain(description.Char), description.Wide, description.Wide}, {plain(description.Other), description.Never, description.Never},
+		{plain(description.Char), description.Exact, description.Wide}, {plain(description.Other), description.Never, description.Never},
 		{array(plain(description.Text)), description.Exact, description.Never}, {array(loose()), description.Wide, description.Never}, {array(numeric(0, 0)), description.Wide, description.Never}, {array(plain(description.Other)), description.Never, description.Never},
 	} {
 		if e, o := test.t.Equality(), test.t.Order(); e != test.equality || o != test.order {

@@ -141,7 +141,7 @@ func TestWide(t *testing.T) {
 			wide = append(wide, o.Name)
 		}
 	}
-	const want = "nickname min_estimate max_estimate bbox q title -title nickname -nickname estimate -estimate"
+	const want = "nickname bbox q title -title nickname -nickname"
 	if got := strings.Join(wide, " "); got != want || !table.Place.Wide {
 		t.Errorf("wide are %s, want %s", got, want)
 	}

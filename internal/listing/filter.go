@@ -1,7 +1,9 @@
 package listing
 
 import (
+	"cmp"
 	"math"
+	"math/big"
 
 	"github.com/freshlist/freshlist/internal/description"
 )
@@ -17,15 +19,15 @@ type test struct {
 type testKind uint8
 
 const (
-	wideTest      testKind = iota // only PostgreSQL can tell: it counts as met
-	numberTest                    // one of several numbers
-	textTest                      // one of several texts
-	leastTest                     // at least a number
-	greatestTest                  // at most a number
-	leastFloat                    // at least a float
-	greatestFloat                 // at most a float
-	boxTest                       //
-	containsTest                  //
+	wideTest     testKind = iota // only PostgreSQL can tell: it counts as met
+	numberTest                   // one of several numbers
+	textTest                     // one of several texts
+	leastTest                    // at least a number
+	greatestTest                 // at most a number
+	leastOf                      // at least a number that has to be compared by its column
+	greatestOf                   // at most such a number
+	boxTest                      //
+	containsTest                 //
 )
 
 func newTest(t *Table, p *description.Parameter) test {
@@ -37,10 +39,10 @@ func newTest(t *Table, p *description.Parameter) test {
 		made.kind = numberTest
 	case p.Kind == description.AnyOf:
 		made.kind = textTest
-	case p.Kind == description.Min && c.Form == Float:
-		made.kind = leastFloat
-	case p.Kind == description.Max && c.Form == Float:
-		made.kind = greatestFloat
+	case p.Kind == description.Min && (c.Form == Float || c.Form == Spelled):
+		made.kind = leastOf
+	case p.Kind == description.Max && (c.Form == Float || c.Form == Spelled):
+		made.kind = greatestOf
 	case p.Kind == description.Min:
 		made.kind = leastTest
 	case p.Kind == description.Max:
@@ -88,9 +90,9 @@ func (p *test) met(t *Table, c *Condition, r *Row) bool {
 		return v.Number >= c.Bound.Number
 	case greatestTest:
 		return v.Number <= c.Bound.Number
-	case leastFloat, greatestFloat:
+	case leastOf, greatestOf:
 		n := t.Columns[p.column].compare(*v, c.Bound)
-		return n == 0 || n > 0 == (p.kind == leastFloat)
+		return n == 0 || n > 0 == (p.kind == leastOf)
 	case boxTest:
 		return !r.Null(p.longitude) &&
 			c.Box.contains(t.Columns[p.column].degrees(*v), t.Columns[p.longitude].degrees(r.Values[p.longitude]))
@@ -129,17 +131,39 @@ func (c *Condition) Columns(t *Table) Columns {
 	}
 }
 
-// compare compares values of a column whose bounds can be asked for: all of them are kept as
-// numbers.
+// compare compares values of a column whose bounds can be asked for: all of them are numbers.
 func (c *Column) compare(v, bound Value) int {
 	n, m := v.Number, bound.Number
-	if c.Form == Float {
+	if c.Form == Float || c.Form == Spelled {
 		n, m = c.Order(v), c.Order(bound)
 	}
 	switch {
 	case n < m:
 		return -1
 	case n > m:
+		return +1
+	case c.Form == Spelled && c.Type.Kind == description.Numeric:
+		return compareDigits(v.Text, bound.Text)
+	}
+	return 0
+}
+
+// compareDigits compares numbers of any length that are the same as floats.
+func compareDigits(a, b string) int {
+	x, ok1 := new(big.Rat).SetString(a)
+	y, ok2 := new(big.Rat).SetString(b)
+	if !ok1 || !ok2 { // NaN or an infinity, which are equal to themselves; see below
+		return cmp.Compare(infinite(a), infinite(b))
+	}
+	return x.Cmp(y)
+}
+
+// infinite tells the infinities from the numbers that are too large for a float.
+func infinite(number string) int {
+	switch number {
+	case "-Infinity":
+		return -1
+	case "Infinity":
 		return +1
 	}
 	return 0

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/big"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -155,13 +156,22 @@ func naiveMatch(table *listing.Table, c *listing.Condition, r *listing.Row) bool
 
 // naiveCompare compares values as PostgreSQL does.
 func naiveCompare(c *listing.Column, a, b listing.Value) int {
+	x, y := listing.FloatOf(a.Number), listing.FloatOf(b.Number)
 	switch {
+	case c.Type.Kind == description.Real:
+		x, y = naiveFloat(a.Text, 32), naiveFloat(b.Text, 32)
+	case c.Form == listing.Spelled && c.Type.Kind == description.Numeric:
+		n, ok1 := new(big.Rat).SetString(a.Text)
+		m, ok2 := new(big.Rat).SetString(b.Text)
+		if ok1 && ok2 {
+			return n.Cmp(m)
+		}
+		x, y = naiveFloat(a.Text, 64), naiveFloat(b.Text, 64)
 	case !c.Form.InNumber():
 		return strings.Compare(a.Text, b.Text)
 	case c.Form != listing.Float:
 		return cmp.Compare(a.Number, b.Number)
 	}
-	x, y := listing.FloatOf(a.Number), listing.FloatOf(b.Number)
 	switch {
 	case x == y, x != x && y != y:
 		return 0
@@ -169,6 +179,14 @@ func naiveCompare(c *listing.Column, a, b listing.Value) int {
 		return +1
 	}
 	return -1
+}
+
+func naiveFloat(text string, size int) float64 {
+	f, err := strconv.ParseFloat(text, size)
+	if err != nil {
+		panic(err)
+	}
+	return f
 }
 
 func naiveBetween(c *listing.Column, v listing.Value, least, greatest float64) bool {
@@ -291,5 +309,29 @@ func BenchmarkMatch(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// Numbers that are the same as floats are told apart digit by digit; NaN is above all, as in PostgreSQL.
+func TestRangesOfLongNumbers(t *testing.T) {
+	t.Parallel()
+	table := listingtest.Every()
+	row := func(number string) listing.Row {
+		r := table.NewRow()
+		r.Set(table.Column("wide"), listing.Some(listing.Value{Text: number}))
+		return r
+	}
+	const bound = "123456789012345678901234567890.5"
+	for number, below := range map[string]bool{
+		"123456789012345678901234567890.4": true, "123456789012345678901234567890.50": true, "-Infinity": true, "0": true, "-123456789012345678901234567890.6": true,
+		"123456789012345678901234567890.6": false, "NaN": false, "Infinity": false, "1" + strings.Repeat("0", 400): false,
+	} {
+		for _, parameter := range []string{"min_wide", "max_wide"} {
+			q, r := listingtest.Query("every?"+parameter+"="+bound), row(number)
+			want := below == (parameter == "max_wide") || number == "123456789012345678901234567890.50"
+			if got := q.Filter.Match(table, &r); got != want {
+				t.Errorf("%s meets %s: %t, want %t", number, q, got, want)
+			}
+		}
 	}
 }

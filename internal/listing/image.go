@@ -66,8 +66,10 @@ func (t *Table) inImage(c *Column) bool {
 		return slices.ContainsFunc(t.Parameters, func(p description.Parameter) bool {
 			return p.Kind == description.Contains && p.Column == c.Number && !p.Wide
 		})
-	case c.Form == JSON, c.Form == Spelled, c.Picture() && !c.Compared():
+	case c.Form == JSON, c.Picture() && !c.Compared():
 		return false
+	case c.Form == Spelled:
+		return c.Compared() && (c.Exact() || c.Ordered())
 	case c.Number == t.Key, c.Type.Bytes > 0, (t.ListColumns | t.SummaryColumns).Has(c.Number):
 		return true
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/freshlist/freshlist/internal/description"
@@ -261,10 +262,16 @@ func (c *Column) Ordered() bool { return c.Type.Order() == description.Exact }
 func (c *Column) Order(v Value) int64 {
 	n := v.Number
 	switch {
-	case !c.Form.InNumber():
+	case c.Form.InNumber():
+		if n == minusZero && c.Form == Float {
+			return 0
+		}
+	case c.spelledNumber():
+		if n = FloatNumber(c.nearest(v)); n == minusZero {
+			return 0
+		}
+	default:
 		n = prefix(v.Text)
-	case c.Form == Float && n == minusZero:
-		return 0
 	}
 	return min(max(n, firstOrder), lastOrder)
 }
@@ -279,12 +286,31 @@ const (
 // PostgreSQL's order.
 func (c *Column) Distinct(order int64) bool {
 	switch {
-	case !c.Form.InNumber():
-		return order > firstOrder && order&0xff == 0 // a text of less than eight bytes
 	case c.Form == Whole:
 		return order > firstOrder && order < lastOrder
+	case c.Form.InNumber():
+	case c.spelledNumber():
+		return c.Type.Kind == description.Real // others may have more digits than a float
+	default:
+		return order > firstOrder && order&0xff == 0 // a text of less than eight bytes
 	}
 	return true
+}
+
+// spelledNumber reports whether values are numbers that are kept as texts.
+func (c *Column) spelledNumber() bool {
+	return c.Form == Spelled && (c.Type.Kind == description.Numeric || c.Type.Kind == description.Real)
+}
+
+// nearest returns the float that is nearest to a number that is kept as a text; of a real it is
+// the same.
+func (c *Column) nearest(v Value) float64 {
+	size := 64
+	if c.Type.Kind == description.Real {
+		size = 32
+	}
+	f, _ := strconv.ParseFloat(v.Text, size) // one that is too large is infinite
+	return f
 }
 
 // prefix returns the first eight bytes of a text as a number that orders as they do.

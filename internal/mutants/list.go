@@ -460,6 +460,8 @@ var guards = []Mutant{
 		"./internal/invalidate/match", "InnerRows"},
 	{"match/what orders inner rows is not shown", []Edit{{"internal/listing/join.go", "		j.Used |= ColumnSet(d.By, d.Order)\n", "		j.Used |= ColumnSet(d.By)\n"}},
 		"./internal/invalidate/match", "InnerRows"},
+	{"match/numbers that are one float are equal", []Edit{{"internal/listing/filter.go", "	return x.Cmp(y)\n", "	return 0 * x.Cmp(y)\n"}},
+		"./internal/listing", "LongNumbers"},
 	{"match/what joins a list's rows is not shown", []Edit{{"internal/listing/query.go", "q.Table.ListColumns | q.Table.listJoining |", "q.Table.ListColumns |"}},
 		"./internal/listing", "Joins"},
 	{"match/what joins a row is not shown", []Edit{{match + "space.go", "s.item = own.Columns()", "_, s.item = own, t.ItemColumns|listing.ColumnSet(t.Key)"}},

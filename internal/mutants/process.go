@@ -218,7 +218,7 @@ var process = slices.Concat([]Mutant{
 		"./internal/pgvalue", "Types"},
 	{"values/NaN of other bits", []Edit{{listings + "value.go", "		v = math.NaN() // whatever its bits\n", ""}},
 		"./internal/listing", "FloatNumber"},
-	{"values/zero below zero", []Edit{{listings + "table.go", "case c.Form == Float && n == minusZero:", "case false:"}},
+	{"values/zero below zero", []Edit{{listings + "table.go", "if n == minusZero && c.Form == Float {", "if false {"}},
 		"./internal/listing", "FloatNumber"},
 	{"values/bigint that is too large", []Edit{{listings + "spell.go", "case v > greatest, !fits && v > 0:", "case v > greatest:"}},
 		"./internal/listing", "Misspellings"},

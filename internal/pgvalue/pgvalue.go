@@ -4,12 +4,17 @@
 package pgvalue
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
+	"strings"
 
+	"github.com/freshlist/freshlist/internal/description"
 	"github.com/freshlist/freshlist/internal/listing"
 )
 
@@ -88,6 +93,72 @@ func Decode(c *listing.Column, b []byte) (v listing.Value, err error) {
 	return v, nil
 }
 
+// DecodeCaptured reads a captured value that is not NULL, as listing.Filter.Match compares it. It is
+// what Decode reads, but where Expression is not the column itself.
+func DecodeCaptured(c *listing.Column, b []byte) (listing.Value, error) {
+	if c.Form != listing.Spelled {
+		return Decode(c, b)
+	}
+	switch c.Type.Kind {
+	case description.Numeric:
+		return digits(b)
+	case description.Real:
+		if len(b) != 4 {
+			return listing.Value{}, ErrShape
+		}
+		f := float64(math.Float32frombits(binary.BigEndian.Uint32(b)))
+		return listing.Value{Text: strconv.FormatFloat(f, 'g', -1, 32)}, nil
+	default: // filled up with blanks; what is nothing else is asked for as one blank
+		return listing.Value{Text: cmp.Or(string(bytes.TrimRight(b, " ")), " ")}, nil
+	}
+}
+
+// digits decodes a numeric as PostgreSQL spells it. Its bytes are those that decimal explains.
+func digits(b []byte) (listing.Value, error) {
+	const head, negative, notANumber, infinity, minusInfinity, base = 8, 0x4000, 0xC000, 0xD000, 0xF000, 10_000
+	if len(b) < head {
+		return listing.Value{}, ErrShape
+	}
+	count, weight := int(binary.BigEndian.Uint16(b)), int(int16(binary.BigEndian.Uint16(b[2:])))
+	sign, scale := binary.BigEndian.Uint16(b[4:]), int(binary.BigEndian.Uint16(b[6:]))
+	switch {
+	case sign == notANumber:
+		return listing.Value{Text: "NaN"}, nil
+	case sign == infinity:
+		return listing.Value{Text: "Infinity"}, nil
+	case sign == minusInfinity:
+		return listing.Value{Text: "-Infinity"}, nil
+	case sign != 0 && sign != negative, scale >= 0x4000, len(b) != head+2*count:
+		return listing.Value{}, ErrShape
+	}
+	for i := range count {
+		if binary.BigEndian.Uint16(b[head+2*i:]) >= base {
+			return listing.Value{}, ErrShape
+		}
+	}
+	four := func(i int) string { // the digits at a place
+		if i < 0 || i >= count {
+			return "0000"
+		}
+		return fmt.Sprintf("%04d", binary.BigEndian.Uint16(b[head+2*i:]))
+	}
+	var whole, fraction strings.Builder
+	for i := 0; i <= weight; i++ {
+		whole.WriteString(four(i))
+	}
+	for i := weight + 1; fraction.Len() < scale; i++ {
+		fraction.WriteString(four(i))
+	}
+	text := cmp.Or(strings.TrimLeft(whole.String(), "0"), "0")
+	if scale > 0 {
+		text += "." + fraction.String()[:scale]
+	}
+	if sign == negative {
+		text = "-" + text
+	}
+	return listing.Value{Text: text}, nil
+}
+
 // DecodeArray reads a captured array that is not NULL, as listing.Filter.Match looks into it.
 func DecodeArray(c *listing.Column, b []byte) (listing.Value, error) {
 	rest, err := elements(b)
@@ -103,7 +174,7 @@ func DecodeArray(c *listing.Column, b []byte) (listing.Value, error) {
 		if value == nil { // NULL
 			continue
 		}
-		element, err := Decode(c.Element, value)
+		element, err := DecodeCaptured(c.Element, value)
 		if err != nil {
 			return listing.Value{}, err
 		}

@@ -173,7 +173,7 @@ func (t *table) values(values [][]byte) (listing.Row, error) {
 			r.Nulls |= listing.ColumnSet(c)
 			continue
 		}
-		column, decode := &t.Columns[c], pgvalue.Decode
+		column, decode := &t.Columns[c], pgvalue.DecodeCaptured
 		if column.Element != nil {
 			decode = pgvalue.DecodeArray
 		}

@@ -2,7 +2,9 @@ package match
 
 import (
 	"fmt"
+	"strconv"
 
+	"github.com/freshlist/freshlist/internal/description"
 	"github.com/freshlist/freshlist/internal/listing"
 )
 
@@ -83,6 +85,8 @@ func spellOrder(c *listing.Column, at listing.Null[int64]) string {
 		return "NULL"
 	case c.Form.InNumber():
 		return c.Spell(listing.Value{Number: at.V})
+	case c.Form == listing.Spelled && c.Type.Kind != description.Char:
+		return strconv.FormatFloat(listing.FloatOf(at.V), 'g', -1, 64)
 	}
 	return fmt.Sprintf("%q...", c.Beginning(at.V))
 }

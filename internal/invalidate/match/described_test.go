@@ -182,10 +182,11 @@ func TestWideConditions(t *testing.T) {
 	t.Parallel()
 	every := listingtest.Every()
 	row := func(pairs ...any) *listing.Row { return everyRow(every, "k", pairs...) }
-	for text, wants := range map[string][3]bool{ // another loose, another Real, another hidden column
-		"/summary?loose=red":             {true, false, false},
-		"/summary?min_real=1":            {false, true, false},
-		"/summary?loose=red&max_real=1":  {true, true, false},
+	for text, wants := range map[string][3]bool{ // another loose, another hundreds, another hidden column
+		"/summary?loose=red":             {true, true, false}, // it counts by hundreds
+		"/summary?hundreds=100":          {false, true, false},
+		"?hundreds=100&loose=red":        {true, true, false},
+		"/summary?loose=red&max_real=1":  {false, false, false}, // of no real
 		"/summary?flag=true":             {false, false, false},
 		"/summary?flag=true&loose=red":   {false, false, false}, // of another flag
 		"/summary?fixed=a&min_wide=1":    {false, false, false},
@@ -193,7 +194,7 @@ func TestWideConditions(t *testing.T) {
 		"?flag=true&loose=red&sort=-day": {false, false, false},
 	} {
 		q := queryOf(t, every, text)
-		for i, column := range []string{"loose", "Real", "changed"} {
+		for i, column := range []string{"loose", "hundreds", "changed"} {
 			if got := asked(t, every, q, listing.Window{}, changeIn(every, row(), row(), listing.ColumnSet(every.Column(column)))); got != wants[i] {
 				t.Errorf("%s, another %s: %v, want %v", text, column, got, wants[i])
 			}

@@ -150,7 +150,7 @@ func (db database) create(t *testing.T) {
 // columns returns the columns that Go compares.
 func (db database) columns() (columns []*listing.Column) {
 	for i := range db.table.Columns {
-		if c := &db.table.Columns[i]; c.Exact() {
+		if c := &db.table.Columns[i]; c.Exact() || c.Ordered() {
 			columns = append(columns, c)
 		}
 	}

@@ -242,7 +242,7 @@ func odd(c *listing.Column) []listing.Value {
 	case listing.Spelled:
 		switch c.Type.Kind {
 		case description.Char:
-			return textValues("", "ä", "a b", "abcd", "\n")
+			return textValues(" ", "ä", "a b", "abcd", "\n")
 		case description.Real:
 			return textValues("NaN", "Infinity", "-Infinity", "-0", "3.4028235e+38", "1e-45", "-1.5")
 		default:
