@@ -120,6 +120,15 @@ func TestTablesOfAnotherDescription(t *testing.T) {
 			t.Errorf("%s is there: %t", q, there)
 		}
 	}
+
+	// And back: tables that are described no more can go, and nobody minds.
+	d.Site = install(d, schema.File{Name: "properties.yaml", Text: listingtest.PropertiesListings})
+	d.Exec(`drop table "Every Type"; drop table by_uuid`)
+	warm(d, first, folsom)
+	d.AwaitApplied(d.Exec("update properties set price = 2"))
+	if body := first.Get(folsom, render.JSON).Body; body != first.Fresh(folsom, render.JSON) {
+		t.Errorf("%s is stale: %s", folsom, body)
+	}
 }
 
 // A marker of a description that is not the stored one is none to go on from.
