@@ -221,6 +221,19 @@ func TestANewDescriptionIsInstalled(t *testing.T) {
 	d.Await("a hit by the new description", func() bool { return get().CacheStatus == hit })
 }
 
+// An installation takes the marker away. Until an epoch begins, the beat that is left is of the former one,
+// and of no other deployment.
+func TestNoEpochIsNoOtherDeployment(t *testing.T) {
+	t.Parallel()
+	d := listing100(t, deployment.Options{Bound: time.Minute})
+	d.Invalidate().Stop()
+	d.Exec("delete from freshlist.marker")
+	if d.Beat(0) == nil {
+		t.Fatal("no beat is left")
+	}
+	wantStatus(d, d.API().Get(folsom, render.JSON), noBeat)
+}
+
 // A column has gone: the answer says so, and the process is told that its description may be a
 // former one. So is one that uses no cache.
 func TestAMisfitMayBeAnotherDescription(t *testing.T) {

@@ -312,6 +312,8 @@ func (c *Cache) checkBeat(ctx context.Context, beat *rediscache.Beat, begun time
 	case !s.origin.describedBy(site):
 		c.OtherDescription()
 		return nil, cachestate.OtherDescription
+	case s.origin.epoch == "" && s.origin.server == beat.Server && s.origin.database == beat.Database:
+		return nil, cachestate.NoBeat // of the epoch that is about to begin, as after an installation
 	case !s.origin.of(beat):
 		return nil, cachestate.OtherDeployment
 	case beat.Bound != c.Bound.Truncate(time.Microsecond):
