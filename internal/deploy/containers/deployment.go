@@ -103,10 +103,10 @@ func (d *deployment) exec(ctx context.Context, service string, command ...string
 	return d.run(ctx, append([]string{"exec", "-T", service}, command...)...)
 }
 
-// start builds the image and brings all services up.
+// start builds the image, which all services of ours share, and brings them up.
 func (d *deployment) start(ctx context.Context) error {
 	began := time.Now()
-	if _, err := d.run(ctx, "build", "--quiet", "--build-arg=VERSION="+release, "--build-arg=REVISION="+revision); err != nil {
+	if _, err := d.run(ctx, "build", "--quiet", "--build-arg=VERSION="+release, "--build-arg=REVISION="+revision, "migrate"); err != nil {
 		return err
 	}
 	say(began, "built")
@@ -124,7 +124,7 @@ func (d *deployment) remove() error {
 	defer cancel()
 	_, err := d.run(ctx, "down", "--volumes", "--remove-orphans", "--timeout=20")
 	err = errors.Join(err, d.removeImages([]string{d.project + "-programs"}))
-	for _, kind := range [][]string{{"ps", "--all"}, {"network", "ls"}, {"volume", "ls"}} {
+	for _, kind := range [][]string{{"ps", "--all"}, {"network", "ls"}, {"volume", "ls"}, {"image", "ls", "--all"}} {
 		left, listed := output(exec.CommandContext(ctx, "docker", append(kind, "--quiet", "--filter", "label=com.docker.compose.project="+d.project)...))
 		if err = errors.Join(err, listed); left != "" {
 			err = errors.Join(err, fmt.Errorf("left behind, by docker %s: %s", strings.Join(kind, " "), left))
