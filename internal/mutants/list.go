@@ -279,6 +279,16 @@ var guards = []Mutant{
 		"./internal/serve/database", "KeysAreGiven"},
 	{"write/time of the transaction", []Edit{{"internal/serve/database/write.go", `set(c, "clock_timestamp()")`, `set(c, "now()")`}},
 		"./internal/serve/database", "UpdatedAt"},
+	{"write/once: two at once", []Edit{{"internal/serve/database/once.go", "case !free:", "case !free && found:"}},
+		"./internal/serve", "IdempotencyKeyInProgress"},
+	{"write/once: the answer to another request", []Edit{{"internal/serve/database/once.go", "request != o.Request:", `request == "":`}},
+		"./internal/serve", "IdempotencyKey$"},
+	{"write/once: not kept", []Edit{{"internal/serve/database/write.go", "return once.keep(ctx, tx, t, kept)", "return nil"}},
+		"./internal/serve", "IdempotencyKey$"},
+	{"write/once: an old key counts", []Edit{{"internal/serve/database/once.go", ` and created_at > now() - interval '24 hours'"`, `"`}},
+		"./internal/serve", "OldIdempotencyKeys"},
+	{"write/once: old keys stay", []Edit{{"internal/serve/database/once.go", "using old where", "using old where false and"}},
+		"./internal/serve", "OldIdempotencyKeys"},
 
 	// The loop.
 	{"loop/noted after the drain", []Edit{
