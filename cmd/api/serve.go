@@ -48,6 +48,11 @@ func serveAPI(ctx context.Context, getenv config.Getenv, stderr io.Writer) (err 
 		return err
 	}
 	defer pool.Close()
+	standbys, err := openStandbys(c, log)
+	if err != nil {
+		return err
+	}
+	defer standbys.Close()
 	rdb, err := rediscache.Connect(c.RedisURL.Reveal(), redisBudget, c.RedisTLS.Config())
 	if err != nil {
 		return err
@@ -55,7 +60,7 @@ func serveAPI(ctx context.Context, getenv config.Getenv, stderr io.Writer) (err 
 	defer func() { err = errors.Join(err, rdb.Close()) }()
 	warnOfRedis(ctx, rdb, spaceOf(c), log)
 	described := &described{url: c.DatabaseURL}
-	cached := reads(c, rdb, pool, metrics, described)
+	cached := reads(c, rdb, pool, standbys, metrics, described)
 	server := serve.New(serve.Options{
 		Site:       described.first(ctx, log),
 		Describe:   described.read,
@@ -165,10 +170,25 @@ func spaceOf(c config.API) rediskey.Space {
 	return rediskey.Space{Prefix: c.RedisPrefix, Partitions: c.RedisPartitions, Cluster: c.RedisCluster}
 }
 
+// openStandbys returns the pool of sessions with standbys, nil if there is no address of any.
+func openStandbys(c config.API, log *slog.Logger) (*database.Pool, error) {
+	if c.DatabaseReadURL == "" {
+		return nil, nil
+	}
+	pool, err := database.Open(database.Config{
+		URL: c.DatabaseReadURL.Reveal(), Application: "freshlist-api standby", MaxConns: c.DatabaseMaxConns, Timeout: c.RequestTimeout,
+		Log: log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("DATABASE_READ_URL: %w", err)
+	}
+	return pool, nil
+}
+
 // reads returns what answers requests: from Redis, or from PostgreSQL.
-func reads(c config.API, rdb redis.UniversalClient, pool *database.Pool, metrics *telemetry.API, d *described) *readthrough.Cache {
-	limits := rediscache.Limits{Lease: leaseTime, View: c.ViewTTL, Queryset: c.QuerysetTTL, Live: c.LiveMax}
-	return readthrough.New(readthrough.Config{
+func reads(c config.API, rdb redis.UniversalClient, pool, standbys *database.Pool, metrics *telemetry.API, d *described) *readthrough.Cache {
+	limits := rediscache.Limits{Lease: leaseTime, View: c.ViewTTL, Queryset: c.QuerysetTTL, Live: c.LiveMax, Standbys: standbys != nil}
+	settings := readthrough.Config{
 		Store:            rediscache.NewReader(rdb, spaceOf(c), render.BuildTag(), limits),
 		Source:           database.NewReader(pool, metrics.DatabaseReads.Inc),
 		Render:           render.Body,
@@ -179,5 +199,9 @@ func reads(c config.API, rdb redis.UniversalClient, pool *database.Pool, metrics
 		Timeout:          c.RequestTimeout,
 		Off:              !c.Cache,
 		TokenReads:       max(1, c.DatabaseMaxConns/tokenShare),
-	})
+	}
+	if standbys != nil {
+		settings.Standbys = database.NewStandbys(standbys, metrics.StandbyLag.Set)
+	}
+	return readthrough.New(settings)
 }

@@ -258,6 +258,7 @@ func examine(ctx context.Context, getenv config.Getenv, format cli.Format, stdou
 	return onRedis(c.Invalidator, func(rdb redis.UniversalClient) error {
 		examined := examination(c.Invalidator, rdb)
 		examined.LiveMax, examined.API, examined.Invalidator = c.LiveMax, c.APIAddr, c.Addr
+		examined.ReadURL = c.DatabaseReadURL.Reveal()
 		failed, err := printFindings(stdout, format, examined.Examine(ctx))
 		if err == nil && failed {
 			err = errDoctor

@@ -36,6 +36,7 @@ type rig struct {
 	testing.TB
 	bound        time.Duration
 	postgres     *pgtest.Server
+	standby      *pgtest.Server // nil: there is none
 	redisServer  *redistest.Server
 	redis        *redis.Client
 	database     pgtest.Database
@@ -61,6 +62,7 @@ type options struct {
 	redis              []string // further lines of redis.conf
 	redisURL           string   // of servers of the test's own; "" = one that the rig starts
 	postgres           []string // further settings of PostgreSQL
+	standby            bool     // the API processes read a standby
 }
 
 // newRig starts everything and waits for the first beat.
@@ -88,6 +90,10 @@ func newRig(t testing.TB, o options) *rig {
 	r.config = fleet.Config{
 		Database: r.database.Roles, Redis: o.redisURL, Prefix: "freshlist", Bound: o.bound,
 		Programs: o.programs, Env: append([]string{"DATABASE_MAX_CONNS=20"}, o.env...),
+	}
+	if o.standby {
+		r.standby = r.postgres.Standby(t)
+		r.config.Env = append(r.config.Env, "DATABASE_READ_URL="+r.standby.At(t, r.database).API)
 	}
 	for range o.invalidators {
 		c := r.config

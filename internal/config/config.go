@@ -50,7 +50,8 @@ type API struct {
 	RateLimit        int           // RATE_LIMIT: requests of one client address in a minute, 0 for no bound
 	TrustedProxies   string        // TRUSTED_PROXIES: addresses and networks whose X-Forwarded-For counts, with commas between
 	DrainDelay       time.Duration // DRAIN_DELAY: from the end of being ready to that of the listener
-	DatabaseMaxConns int           // DATABASE_MAX_CONNS: bound of concurrent database reads
+	DatabaseReadURL  Secret        // DATABASE_READ_URL: standbys of DATABASE_URL, for misses; "" if there are none
+	DatabaseMaxConns int           // DATABASE_MAX_CONNS: bound of concurrent database reads, of the primary and of standbys
 	RequestTimeout   time.Duration // REQUEST_TIMEOUT: longest wait of a request for the database
 	LiveMax          int           // LIVE_MAX: bound of queries that are cached at once
 	WatchMax         int           // WATCH_MAX: bound of open streams of changes, 0 for none
@@ -97,6 +98,7 @@ func LoadAPI(getenv Getenv) (API, error) {
 		RateLimit:        e.integer("RATE_LIMIT", 0, 0, 10_000_000),
 		TrustedProxies:   e.networks("TRUSTED_PROXIES"),
 		DrainDelay:       e.duration("DRAIN_DELAY", 0, 0, 10*time.Minute),
+		DatabaseReadURL:  e.databaseReadURL(),
 		DatabaseMaxConns: e.integer("DATABASE_MAX_CONNS", max(8, 2*runtime.GOMAXPROCS(0)), 1, 10_000),
 		RequestTimeout:   e.duration("REQUEST_TIMEOUT", 5*time.Second, 10*time.Millisecond, 5*time.Minute),
 		LiveMax:          e.liveMax(),

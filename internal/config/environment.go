@@ -216,11 +216,25 @@ func (e *environment) databaseURL() Secret {
 	if from == "" {
 		return ""
 	}
-	value = e.withPassword(value, from, "DATABASE_PASSWORD")
+	return e.postgres(e.withPassword(value, from, "DATABASE_PASSWORD"), from, "DATABASE_URL="+example)
+}
+
+// databaseReadURL reads the address of standbys, with the password of DATABASE_URL if it has none.
+func (e *environment) databaseReadURL() Secret {
+	const example = "postgres://freshlist_api@a,b/freshlist?target_session_attrs=standby"
+	value, from := e.secret("DATABASE_READ_URL")
+	if value == "" {
+		return ""
+	}
+	return e.postgres(e.withPassword(value, from, "DATABASE_PASSWORD"), from, "DATABASE_READ_URL="+example)
+}
+
+// postgres checks an address of PostgreSQL.
+func (e *environment) postgres(value, from, example string) Secret {
 	u, err := url.Parse(value)
 	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" || u.Host == "" && u.Path == "" {
 		e.fault(from, "is not an address that begins with postgres:// or postgresql://",
-			"for example DATABASE_URL="+example+" (write %40 for an @ in the password, or set DATABASE_PASSWORD to it as it is)")
+			"for example "+example+" (write %40 for an @ in the password, or set DATABASE_PASSWORD to it as it is)")
 		return ""
 	}
 	return Secret(value)

@@ -17,7 +17,7 @@ import (
 func connect(ctx context.Context, url string) (*pgx.Conn, error) {
 	config, err := pgx.ParseConfig(url)
 	if err != nil {
-		return nil, fmt.Errorf("parse DATABASE_URL: %w", err) // pgx hides the password
+		return nil, fmt.Errorf("parse the address of PostgreSQL: %w", err) // pgx hides the password
 	}
 	config.ConnectTimeout = connectTimeout
 	config.DefaultQueryExecMode = pgx.QueryExecModeExec

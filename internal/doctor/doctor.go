@@ -23,9 +23,10 @@ import (
 	"github.com/freshlist/freshlist/internal/rediskey"
 )
 
-// Config says what to examine. Every field but API and Invalidator must be set.
+// Config says what to examine. Every field but ReadURL, API and Invalidator must be set.
 type Config struct {
 	DatabaseURL string
+	ReadURL     string                // DATABASE_READ_URL: standbys that the API reads; "" = none
 	Redis       redis.UniversalClient // as rediscache.Connect returns it
 	Space       rediskey.Space
 	Bound       time.Duration // B

@@ -294,6 +294,24 @@ func TestServersOfAnotherKind(t *testing.T) {
 	p.want("primary", doctor.OK, "primary")
 }
 
+// The address of standbys leads to one of this primary, or to something else.
+func TestStandbys(t *testing.T) {
+	t.Parallel()
+	server := pgtest.Start(t)
+	r := redistest.New(t)
+	p := patientOf(t, migrated.On(t, server), r.Client, r.Prefix)
+	if slices.ContainsFunc(p.Examine(t.Context()), func(f doctor.Finding) bool { return f.Check == "standby" }) {
+		t.Error("without an address a standby is looked at")
+	}
+	standby := server.Standby(t)
+	p.ReadURL = standby.At(t, p.db).API
+	p.want("standby", doctor.OK, "a standby of this primary")
+	standby.Stop(t, local.Fast)
+	p.want("standby", doctor.Warn, "cannot be reached")
+	p.ReadURL = p.db.API
+	p.want("standby", doctor.Warn, "leads to a primary")
+}
+
 func TestRedisServers(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)

@@ -15,7 +15,7 @@ import (
 
 // postgresChecks are the checks of PostgreSQL, in the order in which they are told.
 func (c Config) postgresChecks() []check {
-	return append(c.decisiveChecks(), []check{
+	checks := append(c.decisiveChecks(), []check{
 		{"role", role},
 		{"rights", rights},
 		{"api's rights", apiRights},
@@ -28,6 +28,10 @@ func (c Config) postgresChecks() []check {
 		{"transactions", c.transactions},
 		{"clock", c.postgresClock},
 	}...)
+	if c.ReadURL != "" {
+		checks = append(checks, check{"standby", c.standby})
+	}
+	return checks
 }
 
 // decisiveChecks are those without which an invalidator must not start.
@@ -106,7 +110,7 @@ func rights(ctx context.Context, conn *pgx.Conn) (Finding, error) {
 			select c.oid, c.schema, c.name, 'SELECT' as privilege from (` + captured + `) as c
 			union all
 			select c.oid, n.nspname, c.relname, unnest(case
-				when c.relname = 'marker' then array['SELECT', 'INSERT', 'UPDATE']
+				when c.relname in ('marker', 'banner') then array['SELECT', 'INSERT', 'UPDATE']
 				when c.relname = 'description' then array['SELECT']
 				when c.relname like '%\_changes' then array['SELECT', 'DELETE'] end)
 			from pg_class as c join pg_namespace as n on n.oid = c.relnamespace

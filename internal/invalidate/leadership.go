@@ -13,6 +13,7 @@ import (
 	"github.com/freshlist/freshlist/internal/activity"
 	"github.com/freshlist/freshlist/internal/cachestate"
 	"github.com/freshlist/freshlist/internal/invalidate/feed"
+	"github.com/freshlist/freshlist/internal/lsn"
 	"github.com/freshlist/freshlist/internal/rediscache"
 	"github.com/freshlist/freshlist/internal/telemetry"
 )
@@ -204,7 +205,7 @@ func (l *leadership) takeOver(ctx context.Context, catalog string) error {
 	case stored.Agreed != l.agreed():
 		return l.newEpoch(ctx, beginning, telemetry.AgreementChanged)
 	}
-	if l.name, err = l.leader(ctx, stored); err != nil {
+	if l.name, err = l.announce(ctx, stored); err != nil {
 		return err
 	}
 	fences := make([]rediscache.Fence, len(stored.Parts))
@@ -357,17 +358,31 @@ func (p *backoff) due(now time.Time) bool {
 	return true
 }
 
-// leader names this leadership to Redis.
+// leader names this leadership to Redis. The floor is behind the banner, and behind every position that has
+// been read.
 func (l *leadership) leader(ctx context.Context, at feed.Position) (rediscache.Leader, error) {
 	next := rediscache.Leader{Term: at.Term, Epoch: at.Epoch}
+	var end string
 	err := l.drains.QueryRow(ctx, `
 		select extract(epoch from pg_postmaster_start_time())::text,
 			(select system_identifier from pg_control_system())
-				|| '/' || (select oid from pg_database where datname = current_database())`).Scan(&next.Server, &next.Database)
+				|| '/' || (select oid from pg_database where datname = current_database()),
+			pg_current_wal_insert_lsn()::text`).Scan(&next.Server, &next.Database, &end)
+	if err == nil {
+		next.Floor, err = lsn.Parse(end)
+	}
 	if err != nil {
 		return rediscache.Leader{}, fmt.Errorf("read which server and database this is: %w", err)
 	}
 	return next, nil
+}
+
+// announce writes the banner, by which a standby shows of which epoch it is, and names this leadership.
+func (l *leadership) announce(ctx context.Context, at feed.Position) (rediscache.Leader, error) {
+	if err := feed.WriteBanner(ctx, l.drains, at); err != nil {
+		return rediscache.Leader{}, err
+	}
+	return l.leader(ctx, at)
 }
 
 // renewEpoch begins a new epoch in the same term, with the catalog as it was found in order.
@@ -387,7 +402,7 @@ func (l *leadership) newEpoch(ctx context.Context, b feed.EpochStart, reason tel
 	if err != nil {
 		return err
 	}
-	if l.name, err = l.leader(ctx, at); err != nil {
+	if l.name, err = l.announce(ctx, at); err != nil {
 		return err
 	}
 	l.index.Reset() // registrations are numbered anew: what is known would pass for later

@@ -149,6 +149,9 @@ func (i *Invalidator) forget(partitions ...int) {
 // be in use.
 func (l *leadership) beginGeneration(ctx context.Context, p int) error {
 	part, err := l.storeGeneration(ctx, p, rediscache.NewEpoch())
+	if err == nil {
+		l.name, err = l.leader(ctx, l.position) // with a floor behind the partition's position
+	}
 	if err != nil {
 		return err
 	}
@@ -198,6 +201,7 @@ func (l *leadership) catchUp(ctx context.Context, p int) error {
 	case batch.More:
 		return l.beginGeneration(ctx, p)
 	}
+	l.purger.RaiseFloor(batch.End)
 	return l.applyIn(ctx, p, batch.Changes)
 }
 

@@ -98,6 +98,9 @@ func (l *leadership) step(ctx context.Context, catalog bool, most int) (*feed.Ba
 	if batch.More {
 		most = math.MaxInt
 	}
+	if len(batch.Changes) > 0 {
+		l.purger.RaiseFloor(batch.End)
+	}
 	if len(batch.Changes) > 0 || len(l.remaining) > 0 {
 		if err := l.apply(ctx, batch.Changes, most); err != nil {
 			return nil, err

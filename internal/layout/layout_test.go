@@ -23,6 +23,7 @@ var pure = map[string][]string{
 	"internal/description":      {"github.com/goccy/go-yaml/ast", "github.com/goccy/go-yaml/lexer", "github.com/goccy/go-yaml/parser", "github.com/goccy/go-yaml/token"},
 	"internal/rediskey":         nil,
 	"internal/pgsnapshot":       nil,
+	"internal/lsn":              nil,
 	"internal/pgvalue":          {module + "internal/description", module + "internal/listing"},
 	"internal/invalidate/match": {module + "internal/listing", module + "internal/description"},
 }

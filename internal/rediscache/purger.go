@@ -13,6 +13,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/freshlist/freshlist/internal/lsn"
 	"github.com/freshlist/freshlist/internal/rediskey"
 )
 
@@ -27,10 +28,11 @@ const (
 
 // Leader names one leadership of one invalidator.
 type Leader struct {
-	Term     int64  // higher than any before
-	Epoch    string // the epoch of the marker in PostgreSQL
-	Server   string // which start of PostgreSQL this is; any word that a restart changes
-	Database string // which database: "<system identifier>/<oid>"
+	Term     int64   // higher than any before
+	Epoch    string  // the epoch of the marker in PostgreSQL
+	Server   string  // which start of PostgreSQL this is; any word that a restart changes
+	Database string  // which database: "<system identifier>/<oid>"
+	Floor    lsn.LSN // end of PostgreSQL's log, taken later than the positions of this leader
 }
 
 // origin names whose data the cache shows, as the fence has it: what was read elsewhere,
@@ -63,6 +65,7 @@ type Purger struct {
 	keepAlive func(context.Context) error
 	parts     []progress
 	scripts   purgerScripts
+	floor     lsn.LSN      // see RaiseFloor
 	stride    func() int64 // by how much the first seq of an entry is above all before it, at least 1
 
 	deliveries map[*redis.Client]int // messages to subscribers, by server: see Deliveries
@@ -77,14 +80,15 @@ type progress struct {
 	term       int64 // of this Purger's last leadership there
 	generation string
 	seq        int64
-	asked      int64  // the highest seq that anything this Purger has sent may have led to
-	batch      int64  // the last batch whose end stands in PostgreSQL
-	touched    bool   // the batch after it has been applied, or a part of it
-	lastSeen   string // the last registration number seen
-	mark       string // that ReadAhead has left there; lastSeen counts while it is there. "": none
-	scannedTo  string // the registration number that cleanup goes on from
-	timed      bool   // its server's clock has been read since it came into use
-	ahead      int64  // by how much that clock was ahead of the one that ReadClock returned, us
+	asked      int64   // the highest seq that anything this Purger has sent may have led to
+	batch      int64   // the last batch whose end stands in PostgreSQL
+	touched    bool    // the batch after it has been applied, or a part of it
+	lastSeen   string  // the last registration number seen
+	mark       string  // that ReadAhead has left there; lastSeen counts while it is there. "": none
+	scannedTo  string  // the registration number that cleanup goes on from
+	timed      bool    // its server's clock has been read since it came into use
+	ahead      int64   // by how much that clock was ahead of the one that ReadClock returned, us
+	floor      lsn.LSN // the last one that has been noted there; 0: not known
 }
 
 type purgerScripts struct{ takeover, epoch, registrations, purge, cleanup, beat, readAhead script }
@@ -239,7 +243,7 @@ func (d *Purger) Enter(ctx context.Context, p int, l Leader, stored Fence, first
 		}
 	}
 	return d.enter(ctx, p, stored, d.scripts.takeover, []string{d.space.Fence(p), d.space.Live(p)},
-		[]any{l.Term, stored.Generation, stored.Term, stored.Seq, stored.Batch, l.origin(), others, first})
+		[]any{l.Term, stored.Generation, stored.Term, stored.Seq, stored.Batch, l.origin(), others, first, l.Floor.Padded()})
 }
 
 // Begin begins a generation of a partition: whatever is cached there is void. The generation
@@ -249,7 +253,7 @@ func (d *Purger) Enter(ctx context.Context, p int, l Leader, stored Fence, first
 func (d *Purger) Begin(ctx context.Context, p int, l Leader, generation string) Entered {
 	return d.enter(ctx, p, Fence{Generation: generation}, d.scripts.epoch,
 		[]string{d.space.Fence(p), d.space.Live(p), d.space.Windows(p), d.space.Beat(p)},
-		[]any{l.Term, generation, l.origin(), d.servers.publish(), d.space.Purged(p)})
+		[]any{l.Term, generation, l.origin(), d.servers.publish(), d.space.Purged(p), l.Floor.Padded()})
 }
 
 func (d *Purger) enter(ctx context.Context, p int, stored Fence, s script, keys []string, args []any) Entered {
@@ -270,7 +274,7 @@ func (d *Purger) enter(ctx context.Context, p int, stored Fence, s script, keys 
 func (d *Purger) Adopt(p int, l Leader, e Entered) (unchanged bool) {
 	d.leader = l
 	part := &d.parts[p]
-	part.dark, part.timed = nil, false
+	part.dark, part.timed, part.floor = nil, false, 0
 	var answered [4]int64 // seq, batch, and term and seq before; of a new generation seq alone
 	err := e.err
 	for i, v := range e.answers[:min(len(e.answers), len(answered))] {
@@ -321,6 +325,7 @@ func (d *Purger) BeginEpoch(ctx context.Context, l Leader, generations []string)
 
 // enterAll enters all partitions and adopts what they answer.
 func (d *Purger) enterAll(l Leader, enter func(p int) Entered) (changed []int, err error) {
+	d.floor = l.Floor
 	entries := make([]Entered, len(d.parts))
 	d.servers.eachPartition(func(p int) { entries[p] = enter(p) })
 	var lost error
@@ -481,6 +486,20 @@ type Registration struct {
 	Window string
 }
 
+// RaiseFloor has every partition told, before its registrations are read next, what a standby must have
+// replayed of PostgreSQL's log to show all that has been drained. to is where the log ended when that had
+// been read. So whoever reads a standby either has registered before those registrations are read, and is
+// purged for the changes that the standby may lack, or has learned the floor.
+func (d *Purger) RaiseFloor(to lsn.LSN) { d.floor = max(d.floor, to) }
+
+// newFloor returns the floor for a partition in which it has not been noted yet, "" if it has.
+func (d *Purger) newFloor(p int) string {
+	if d.floor <= d.parts[p].floor {
+		return ""
+	}
+	return d.floor.Padded()
+}
+
 // RegistrationsIn calls see with every registration in some partitions since the last call, or since
 // the leadership began.
 func (d *Purger) RegistrationsIn(ctx context.Context, in []int, see func(Registration)) error {
@@ -505,7 +524,7 @@ func (d *Purger) SomeRegistrations(ctx context.Context, in []int) (some []Regist
 // exchange sends some purges, and behind them, unless see is nil, asks each partition of in
 // for new registrations, all in one round trip. more tells that there are others.
 func (d *Purger) exchange(ctx context.Context, purges []purgeCall, in []int, see func(Registration)) (more bool, err error) {
-	seqs := make([]int64, len(d.parts))
+	seqs, floor := make([]int64, len(d.parts)), d.floor
 	for p := range d.parts {
 		seqs[p] = d.parts[p].seq
 	}
@@ -516,7 +535,7 @@ func (d *Purger) exchange(ctx context.Context, purges []purgeCall, in []int, see
 	}
 	if see != nil {
 		for _, p := range in {
-			keys, args := d.checkArgs(p, seqs[p], []string{d.space.Windows(p)}, []any{d.parts[p].lastSeen, registrationsPerCall})
+			keys, args := d.checkArgs(p, seqs[p], []string{d.space.Windows(p)}, []any{d.parts[p].lastSeen, registrationsPerCall, d.newFloor(p)})
 			sent = append(sent, newCall(ctx, p, d.scripts.registrations, keys, args))
 		}
 	}
@@ -534,6 +553,7 @@ func (d *Purger) exchange(ctx context.Context, purges []purgeCall, in []int, see
 			failed = d.readPurgeAnswer(call)
 		} else {
 			some, failed = d.readRegistrations(p, call.cmd, see)
+			d.parts[p].floor = max(d.parts[p].floor, floor)
 		}
 		if failed != nil {
 			err = cmp.Or(err, d.darken(ctx, p, failed))

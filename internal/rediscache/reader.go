@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/freshlist/freshlist/internal/lsn"
 	"github.com/freshlist/freshlist/internal/rediskey"
 )
 
@@ -19,6 +20,7 @@ type Limits struct {
 	View     time.Duration // upper limit of a view's life; jittered downwards by up to a tenth
 	Queryset time.Duration // likewise of a queryset's
 	Live     int           // most live queries of the whole deployment
+	Standbys bool          // reads may be made of standbys: Acquire asks for the floor
 }
 
 // Reader is the API's side of the cache. It is safe for concurrent use.
@@ -69,9 +71,20 @@ func (r *Reader) Partition(query string) int { return r.space.Partition(query) }
 type Lease struct {
 	Partition int // of the query
 
+	Floor *Floor // what a read of a standby must show; nil: none may be made
+
 	query      string
 	token      Token
 	generation string // of the partition
+}
+
+// Floor is what a standby must have replayed before it is read, with the beat that was found with it. What
+// such a read shows is not older than the beat's noted time: all that was visible then had been drained
+// before, and the floor is behind what has been drained.
+type Floor struct {
+	LSN  lsn.LSN
+	Beat Beat
+	Age  time.Duration // of the beat, as of the call
 }
 
 // Stored is a queryset that was found in Redis.
@@ -85,22 +98,58 @@ type Stored struct {
 // Acquire takes the lease of a query that is about to be read, and registers the
 // query; or, if its queryset is in Redis and proved, returns that instead. The
 // error is ErrHeld, ErrFull or ErrNoFence, or Redis' own. If a queryset is there
-// but no beat proves it, both results are nil and so is the error.
+// but no beat proves it, both results are nil and so is the error. With ErrFull comes a Lease that is
+// none, and has no more than the floor.
 func (r *Reader) Acquire(ctx context.Context, query string) (*Lease, *Stored, error) {
 	p := r.space.Partition(query)
 	lease := &Lease{Partition: p, query: query, token: NewToken()}
 	cmd := r.evaluate(ctx, p, r.scripts.acquire,
 		[]string{r.space.Fence(p), r.space.Live(p), r.space.Windows(p), r.space.Lease(query), r.space.Queryset(query), r.space.Beat(p)},
-		string(lease.token), r.limits.Lease.Milliseconds(), query, max(1, r.limits.Live/r.space.Partitions), magic+r.build+" ")
+		string(lease.token), r.limits.Lease.Milliseconds(), query, max(1, r.limits.Live/r.space.Partitions), magic+r.build+" ", flag(r.limits.Standbys))
 	if stored, ok := r.found(cmd); ok {
 		return nil, stored, nil
 	}
 	values, err := r.scripts.acquire.answer(cmd)
+	if errors.Is(err, ErrFull) {
+		all, _ := cmd.Slice()
+		return &Lease{Partition: p, query: query, Floor: readFloor(all[1:])}, nil, err
+	}
 	if err != nil {
 		return nil, nil, err
 	}
 	lease.generation, _ = values[0].(string)
+	lease.Floor = readFloor(values[1:])
 	return lease, nil, nil
+}
+
+// readFloor reads what acquire says for reads of standbys; nil without a floor or a valid beat.
+func readFloor(values []any) *Floor {
+	if len(values) != 4 {
+		return nil
+	}
+	text, _ := values[0].(string)
+	floor, err := lsn.ParsePadded(text)
+	now := clockOf(values[2], values[3])
+	beat := validBeat(values[1], now)
+	if err != nil || beat == nil {
+		return nil
+	}
+	return &Floor{LSN: floor, Beat: *beat, Age: beat.age(now)}
+}
+
+// clockOf reads what the command TIME answers in a script.
+func clockOf(seconds, micros any) time.Time {
+	s, _ := number(seconds)
+	us, _ := number(micros)
+	return time.UnixMicro(s*1e6 + us)
+}
+
+// flag spells a truth for a script.
+func flag(set bool) string {
+	if set {
+		return "1"
+	}
+	return ""
 }
 
 // found reads the answer FOUND of acquire.
@@ -109,9 +158,7 @@ func (r *Reader) found(cmd *redis.Cmd) (*Stored, bool) {
 	if err != nil || len(values) != 5 || values[0] != "FOUND" {
 		return nil, false
 	}
-	seconds, _ := number(values[3])
-	micros, _ := number(values[4])
-	now := time.UnixMicro(seconds*1e6 + micros)
+	now := clockOf(values[3], values[4])
 	beat := validBeat(values[2], now)
 	value, _ := values[1].(string)
 	if beat == nil || !r.proved(value, beat) {

@@ -355,7 +355,7 @@ const formerObjects = `
 		where p.proname like '%\_whole\_table' and left(p.proname, -length('_whole_table')) <> all ($1)
 	), relations (name) as (
 		select name || '_' || word from described, unnest($4::text[]) as word
-		union values ('marker'), ('description'), ('properties_keystone'), ('properties_marker'), ('property'), ('property_sets')
+		union values ('marker'), ('banner'), ('description'), ('properties_keystone'), ('properties_marker'), ('property'), ('property_sets')
 	), functions (name) as (
 		select name || '_' || word from described, unnest($2::text[]) as word where not stays or word = any ($3)
 		union values ('properties_id'), ('properties_description'), ('properties_columns'), ('properties_positions'), ('properties_misfits'),

@@ -82,9 +82,9 @@ func sourceHash(sources []Source) string {
 // letters, digits, _ and -, and one of the words below.
 var (
 	siteFunctions = []string{
-		"tables", "columns", "innermost", "misfits", "may_ring", "epoch", "described", "catalog", "definitions", "fault", "repair",
+		"tables", "columns", "innermost", "misfits", "may_ring", "epoch", "described", "banner", "catalog", "definitions", "fault", "repair",
 	}
-	siteRelations  = []string{"description", "marker", "marker_revision"}
+	siteRelations  = []string{"description", "marker", "marker_revision", "banner", "banner_pkey"}
 	tableFunctions = []string{"whole_table", "bulk", "insert", "update", "delete", "truncate"}
 	rowFunctions   = []string{"key", "image"} // of the table's row type, besides those of masked columns
 	tableRelations = []string{"changes", "changes_xid", "guard", "row", "sets"}

@@ -36,6 +36,23 @@ const (
 // String returns the value of the label result.
 func (r Result) String() string { return [results]string{"hit", "miss", "bypass"}[r] }
 
+// StandbyResult is what asking a standby came to.
+type StandbyResult uint8
+
+// The results of asking a standby. All but the first are answered by the primary.
+const (
+	StandbyUsed StandbyResult = iota
+	StandbyBehind
+	StandbyConflict
+	StandbyFailed
+	standbyResults
+)
+
+// String returns the value of the label result.
+func (r StandbyResult) String() string {
+	return [standbyResults]string{"used", "behind", "conflict", "failed"}[r]
+}
+
 // API is the metrics of one API process.
 type API struct {
 	registry
@@ -46,6 +63,8 @@ type API struct {
 	Streams          Gauge   // open streams of changes
 	StreamsRefused   Counter // because as many were open as may be
 	StreamReads      Counter // of answers, for streams
+	StandbyLag       Gauge   // bytes of the log that a standby had still to replay
+	standbys         [standbyResults]Counter
 	cache            [levels][results]Counter
 	bypasses         []Counter  // by cachestate.Reason
 	answers          [6]Counter // by the first digit of the status
@@ -71,6 +90,10 @@ func NewAPI() *API {
 	m.counter(&m.StreamsRefused, "freshlist_streams_refused_total", "Streams of changes that were refused, since WATCH_MAX were open.")
 	m.counter(&m.StreamReads, "freshlist_stream_reads_total", "Reads of answers for streams of changes: one for all streams of an answer.")
 	m.counter(&m.Moments, "freshlist_moments_total", "Answers that were fresh by their time alone, while nothing proved what is cached.")
+	for result := range standbyResults {
+		m.counter(m.Standby(result), "freshlist_standby_reads_total", "Reads of listings that a standby was asked for.", "result", result.String())
+	}
+	m.gauge(&m.StandbyLag, "freshlist_standby_lag_bytes", "How much of the primary's log a standby had still to replay, when it was last asked.")
 	for digit := 2; digit < len(m.answers); digit++ {
 		m.counter(&m.answers[digit], "freshlist_http_answers_total", "Answers by class of status.",
 			"class", string(rune('0'+digit))+"xx")
@@ -82,6 +105,9 @@ func NewAPI() *API {
 
 // Cache returns the counter of one result of one level. A hot path keeps it.
 func (m *API) Cache(level Level, result Result) *Counter { return &m.cache[level][result] }
+
+// Standby returns the counter of one result of asking a standby.
+func (m *API) Standby(result StandbyResult) *Counter { return &m.standbys[result] }
 
 // Bypass returns the counter of requests that were answered past the cache for a reason.
 func (m *API) Bypass(why cachestate.Reason) *Counter { return &m.bypasses[why] }

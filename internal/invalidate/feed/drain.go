@@ -14,14 +14,16 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/freshlist/freshlist/internal/invalidate/match"
+	"github.com/freshlist/freshlist/internal/lsn"
 	"github.com/freshlist/freshlist/internal/pgsnapshot"
 )
 
 // Batch is what one drain read of all tables, all in one snapshot.
 type Batch struct {
-	Snapshot string // sees everything that the batch holds
-	Catalog  string // present fingerprint, if it was asked for
-	Ringing  bool   // somebody held or awaited the lock that each NOTIFY takes, if the catalog was asked for
+	Snapshot string  // sees everything that the batch holds
+	End      lsn.LSN // where PostgreSQL's log ended afterwards: a standby that has replayed so much sees all that Snapshot sees
+	Catalog  string  // present fingerprint, if it was asked for
+	Ringing  bool    // somebody held or awaited the lock that each NOTIFY takes, if the catalog was asked for
 	Changes  []match.Change
 	Xids     []uint64 // the transactions whose changes were read, in no order
 	More     bool     // the limits were reached: there may be more that Snapshot sees
@@ -109,7 +111,7 @@ func (f *Feed) drainStatement() string {
 	select
 		array[pg_current_snapshot()::text, m.epoch, m.term::text, m.description,
 			case when $3 then ` + storedIdentity + ` end, case when $3 then freshlist.catalog() end,
-			case when $3 then (` + ringing + `)::text end] as head,
+			case when $3 then (` + ringing + `)::text end, pg_current_wal_insert_lsn()::text] as head,
 		null::integer as number, null::xid8 as xid, null::bytea as old_row, null::bytea as new_row, null::bigint as changed,
 		null::text as sets, null::tid as place, null::bigint as size
 	from (select) as one
@@ -156,8 +158,8 @@ func readHead(rows pgx.Rows, after Position) (*Batch, error) {
 		return nil, rows.Err()
 	}
 	// The snapshot; the marker's epoch, term and description; the stored description's
-	// identity; the catalog; ringing.
-	var head [7]*string
+	// identity; the catalog; ringing; the end of the log, which is asked for when the snapshot has been taken.
+	var head [8]*string
 	heads := head[:]
 	if err := rows.Scan(&heads, nil, nil, nil, nil, nil, nil, nil, nil); err != nil {
 		return nil, err
@@ -171,7 +173,11 @@ func readHead(rows pgx.Rows, after Position) (*Batch, error) {
 	case *description != after.Description, stored != nil && *stored != after.Description:
 		return nil, ErrDescription
 	}
-	batch := &Batch{Snapshot: *heads[0]}
+	end, err := lsn.Parse(*heads[7])
+	if err != nil {
+		return nil, fmt.Errorf("read the end of the log: %w", err)
+	}
+	batch := &Batch{Snapshot: *heads[0], End: end}
 	if catalog != nil {
 		batch.Catalog = *catalog
 	}

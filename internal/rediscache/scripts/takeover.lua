@@ -6,6 +6,7 @@
 -- ARGV[1] new term  ARGV[2] generation  ARGV[3] term, ARGV[4] seq, ARGV[5] batch as stored with the position
 -- ARGV[6] origin: epoch, PostgreSQL start and database  ARGV[7] the least term that is another leader's
 -- ARGV[8] seq to begin with: above all that the leader has asked for in its term
+-- ARGV[9] floor: what a standby must have replayed of PostgreSQL's log
 --
 -- Behind the stored (term, seq): Redis has forgotten purges. The batch is the last
 -- one that was applied: as stored, or the one after that, of a leader that did not come
@@ -18,10 +19,13 @@
 -- not below the one to begin with. And no two histories of a partition come to one (term, seq), even
 -- if Redis forgets a part of one: what stood there is known by these two.
 --
+-- The floor covers all that any leader before has drained. It bears the term of its leader: one of an
+-- earlier version keeps none, and readers then see that there is none.
+--
 -- Returns the new seq, the batch, and term and seq before: by these the new leader knows
 -- whether Redis is where it itself has left it. Then the last mark of who read ahead: by that it
 -- knows whether it is where it itself has read.
-local fence = redis.call('HMGET', KEYS[1], 'term', 'generation', 'seq', 'live', 'batch', 'origin', 'ahead')
+local fence = redis.call('HMGET', KEYS[1], 'term', 'generation', 'seq', 'live', 'batch', 'origin', 'ahead', 'floor')
 if fence[1] and tonumber(fence[1]) >= tonumber(ARGV[7]) then
   return {'FENCED'}
 end
@@ -38,5 +42,10 @@ end
 if term == tonumber(ARGV[1]) and seq >= tonumber(ARGV[8]) then
   return {'FENCED'}
 end
+local floor = fence[8] or ''
+if floor < ARGV[9] then
+  floor = ARGV[9]
+end
 redis.call('HSET', KEYS[1], 'term', ARGV[1], 'seq', ARGV[8], 'origin', ARGV[6])
+redis.call('HSET', KEYS[1], 'floor', floor, 'floor_term', ARGV[1])
 return {'OK', ARGV[8], fence[5], fence[1], fence[3], fence[7] or ''}

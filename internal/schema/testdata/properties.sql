@@ -332,6 +332,44 @@ COMMENT ON COLUMN freshlist.marker.fence_batches IS 'for each Redis partition, t
 CREATE UNIQUE INDEX marker_revision ON freshlist.marker (revision);
 COMMENT ON INDEX freshlist.marker_revision IS 'finds the live version in one step, from its end';
 
+-- 031_banner.sql
+
+-- Of which epoch a standby is: a copy of what the marker says, for reads of standbys. The marker is
+-- UNLOGGED, and cannot be read there. Each leader and each epoch writes it anew.
+--
+-- Nothing rests on it on a primary. On a standby it tells one of the present primary from one of
+-- an earlier primary, whose log went another way: there it never shows the present epoch.
+
+CREATE TABLE freshlist.banner (
+    one         boolean PRIMARY KEY CHECK (one),
+    epoch       text NOT NULL,
+    description text NOT NULL,
+    started     text NOT NULL
+);
+
+COMMENT ON TABLE freshlist.banner IS 'of which epoch the data of a standby is: one row';
+COMMENT ON COLUMN freshlist.banner.one IS 'true: there is one row';
+COMMENT ON COLUMN freshlist.banner.epoch IS 'the present life of the whole cache';
+COMMENT ON COLUMN freshlist.banner.description IS 'identity of the description that the epoch belongs to';
+COMMENT ON COLUMN freshlist.banner.started IS 'when the primary was started, in seconds since 1970';
+
+-- What a read of a standby says of its origin, as a read of the primary does: epoch, start and
+-- database of the primary, and the identity of the description. NULL on a primary: it is no
+-- standby any more.
+CREATE OR REPLACE FUNCTION freshlist.banner() RETURNS text
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    RETURN (
+        SELECT concat_ws(' ', b.epoch, b.started, c.system_identifier || '/' || d.oid, b.description)
+        FROM freshlist.banner AS b, pg_catalog.pg_control_system() AS c, pg_catalog.pg_database AS d
+        WHERE d.datname = pg_catalog.current_database() AND pg_catalog.pg_is_in_recovery()
+    );
+END
+$function$;
+
+REVOKE ALL ON FUNCTION freshlist.banner() FROM PUBLIC;
+
 -- 035_image.sql
 
 -- What capture takes from a row of the table properties. As functions whose bodies PostgreSQL
@@ -935,11 +973,11 @@ BEGIN
             UNION ALL
             SELECT concat_ws(' ', 'function', p.oid, p.xmin)
             FROM own JOIN pg_catalog.pg_proc AS p ON p.pronamespace = own.oid
-            WHERE p.proname = ANY ('{tables,columns,innermost,misfits,may_ring,epoch,described,catalog,definitions,fault,repair,properties_whole_table,properties_bulk,properties_insert,properties_update,properties_delete,properties_truncate,properties_key,properties_image,properties_masked_2,properties_masked_15}'::name[])
+            WHERE p.proname = ANY ('{tables,columns,innermost,misfits,may_ring,epoch,described,banner,catalog,definitions,fault,repair,properties_whole_table,properties_bulk,properties_insert,properties_update,properties_delete,properties_truncate,properties_key,properties_image,properties_masked_2,properties_masked_15}'::name[])
             UNION ALL
             SELECT concat_ws(' ', 'relation', c.oid, CASE WHEN c.relkind <> 'i' THEN c.xmin END)
             FROM own JOIN pg_catalog.pg_class AS c ON c.relnamespace = own.oid
-            WHERE c.relname = ANY ('{description,marker,marker_revision,properties_changes,properties_changes_xid,properties_guard,properties_row,properties_sets}'::name[]) AND c.relkind IN ('r', 'v', 'i')
+            WHERE c.relname = ANY ('{description,marker,marker_revision,banner,banner_pkey,properties_changes,properties_changes_xid,properties_guard,properties_row,properties_sets}'::name[]) AND c.relkind IN ('r', 'v', 'i')
         ) AS state (line)
     );
 END
@@ -956,7 +994,7 @@ SELECT pg_catalog.md5(pg_catalog.string_agg(definition, E'\n' ORDER BY definitio
 FROM (
     SELECT concat_ws(' ', pg_catalog.pg_get_functiondef(p.oid), pg_catalog.pg_get_userbyid(p.proowner))
     FROM pg_catalog.pg_proc AS p
-    WHERE p.pronamespace = 'freshlist'::regnamespace AND p.proname = ANY ('{tables,columns,innermost,misfits,may_ring,epoch,described,catalog,definitions,fault,repair,properties_whole_table,properties_bulk,properties_insert,properties_update,properties_delete,properties_truncate,properties_key,properties_image,properties_masked_2,properties_masked_15}'::name[])
+    WHERE p.pronamespace = 'freshlist'::regnamespace AND p.proname = ANY ('{tables,columns,innermost,misfits,may_ring,epoch,described,banner,catalog,definitions,fault,repair,properties_whole_table,properties_bulk,properties_insert,properties_update,properties_delete,properties_truncate,properties_key,properties_image,properties_masked_2,properties_masked_15}'::name[])
     UNION ALL
     SELECT pg_catalog.pg_get_triggerdef(t.oid)
     FROM freshlist.tables() AS d JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = d.id
@@ -964,15 +1002,15 @@ FROM (
     UNION ALL
     SELECT concat_ws(' ', c.relname, c.relkind, c.relpersistence, a.attnum, a.attname, a.atttypid::regtype, a.attnotnull)
     FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0
-    WHERE c.relnamespace = 'freshlist'::regnamespace AND c.relkind IN ('r', 'c') AND c.relname = ANY ('{description,marker,marker_revision,properties_changes,properties_changes_xid,properties_guard,properties_row,properties_sets}'::name[])
+    WHERE c.relnamespace = 'freshlist'::regnamespace AND c.relkind IN ('r', 'c') AND c.relname = ANY ('{description,marker,marker_revision,banner,banner_pkey,properties_changes,properties_changes_xid,properties_guard,properties_row,properties_sets}'::name[])
     UNION ALL
     SELECT pg_catalog.pg_get_indexdef(i.indexrelid)
     FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_index AS i ON i.indrelid = c.oid
-    WHERE c.relnamespace = 'freshlist'::regnamespace AND c.relname = ANY ('{description,marker,marker_revision,properties_changes,properties_changes_xid,properties_guard,properties_row,properties_sets}'::name[])
+    WHERE c.relnamespace = 'freshlist'::regnamespace AND c.relname = ANY ('{description,marker,marker_revision,banner,banner_pkey,properties_changes,properties_changes_xid,properties_guard,properties_row,properties_sets}'::name[])
     UNION ALL
     SELECT pg_catalog.pg_get_viewdef(c.oid)
     FROM pg_catalog.pg_class AS c
-    WHERE c.relnamespace = 'freshlist'::regnamespace AND c.relkind = 'v' AND c.relname = ANY ('{description,marker,marker_revision,properties_changes,properties_changes_xid,properties_guard,properties_row,properties_sets}'::name[])
+    WHERE c.relnamespace = 'freshlist'::regnamespace AND c.relkind = 'v' AND c.relname = ANY ('{description,marker,marker_revision,banner,banner_pkey,properties_changes,properties_changes_xid,properties_guard,properties_row,properties_sets}'::name[])
 ) AS installed (definition)
 $function$;
 
@@ -1033,7 +1071,7 @@ BEGIN
     END IF;
     IF EXISTS (
         SELECT FROM pg_catalog.pg_class AS c
-        WHERE c.relnamespace = 'freshlist'::regnamespace AND c.relname = ANY ('{description,marker,marker_revision,properties_changes,properties_changes_xid,properties_guard,properties_row,properties_sets}'::name[]) AND c.relkind = 'r'
+        WHERE c.relnamespace = 'freshlist'::regnamespace AND c.relname = ANY ('{description,marker,marker_revision,banner,banner_pkey,properties_changes,properties_changes_xid,properties_guard,properties_row,properties_sets}'::name[]) AND c.relkind = 'r'
             AND (
                 c.relrowsecurity OR c.relhastriggers OR c.relhasrules
                 OR c.oid IN (SELECT inhrelid FROM pg_catalog.pg_inherits UNION ALL SELECT inhparent FROM pg_catalog.pg_inherits)
@@ -1043,7 +1081,7 @@ BEGIN
     END IF;
     IF EXISTS (
         SELECT FROM pg_catalog.pg_proc
-        WHERE pronamespace = 'freshlist'::regnamespace AND proname = ANY ('{tables,columns,innermost,misfits,may_ring,epoch,described,catalog,definitions,fault,repair,properties_whole_table,properties_bulk,properties_insert,properties_update,properties_delete,properties_truncate,properties_key,properties_image,properties_masked_2,properties_masked_15}'::name[])
+        WHERE pronamespace = 'freshlist'::regnamespace AND proname = ANY ('{tables,columns,innermost,misfits,may_ring,epoch,described,banner,catalog,definitions,fault,repair,properties_whole_table,properties_bulk,properties_insert,properties_update,properties_delete,properties_truncate,properties_key,properties_image,properties_masked_2,properties_masked_15}'::name[])
             AND has_function_privilege('public', oid, 'EXECUTE')
     ) THEN
         RETURN 'PUBLIC may execute a function of freshlist, and so forge changes';

@@ -141,7 +141,7 @@ func TestSearchesReadNoMoreThanTheyFind(t *testing.T) {
 		"properties?city=city+7&q=villa&sort=price&limit=10": 2000, // so are those of a city, which are found at once
 	} {
 		q := listingtest.Query(text)
-		ways, err := pool.ways(t.Context(), conn, &q)
+		ways, err := ways(t.Context(), pool.each, conn, &q)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -149,7 +149,7 @@ func TestSearchesReadNoMoreThanTheyFind(t *testing.T) {
 		for _, w := range ways {
 			read += explain(t, conn, pageStatement(&q, noOrigin, w))
 			a := answer{queryset: listing.Queryset{Query: q}}
-			if err := a.run(t.Context(), pool, conn, pageStatement(&q, noOrigin, w)); err != nil {
+			if err := a.run(t.Context(), pool.each, conn, pageStatement(&q, noOrigin, w)); err != nil {
 				t.Fatal(err)
 			}
 			if a.queryset.Ahead.Valid {

@@ -315,8 +315,11 @@ const resetEvery = 100 * time.Millisecond
 const closeTimeout = 5 * time.Second
 
 // Close ends all sessions once those in use have been given back. After closeTimeout it returns
-// all the same; what is left then ends by itself.
+// all the same; what is left then ends by itself. Of no pool it does nothing.
 func (p *Pool) Close() {
+	if p == nil {
+		return
+	}
 	closed := make(chan struct{})
 	go func() {
 		defer close(closed)
@@ -327,6 +330,12 @@ func (p *Pool) Close() {
 	case <-closed:
 	case <-time.After(closeTimeout):
 	}
+}
+
+// exhausted reports whether all sessions that there may be are in use. If not, who waits for one waits for a server.
+func (p *Pool) exhausted() bool {
+	s := p.pgx.Stat()
+	return s.AcquiredConns() >= s.MaxConns()
 }
 
 // acquire takes a session out of the pool. If none is free before ctx ends its

@@ -90,9 +90,11 @@ func (s *statement) rowSecurity() string {
 // an unlogged table, which it cannot read.
 const recovering = "in recovery"
 
-// origin returns SQL for an origin: PostgreSQL evaluates it only on a primary.
-func (s *statement) origin(of origin) string {
-	return "case when pg_is_in_recovery() then '" + recovering + "' else " + of(s) + " end"
+// onPrimary makes an origin one that PostgreSQL evaluates only on a primary.
+func onPrimary(of origin) origin {
+	return func(s *statement) string {
+		return "case when pg_is_in_recovery() then '" + recovering + "' else " + of(s) + " end"
+	}
 }
 
 // Read returns the rows of q. It needs nothing of freshlist in the database but
@@ -153,9 +155,9 @@ func (r *Reader) readOnce(ctx context.Context, q listing.Query, of origin) (answ
 	defer conn.Release()
 	a := answer{queryset: listing.Queryset{Query: q}}
 	if q.Kind == listing.SummaryKind {
-		err = a.readSummary(ctx, r.pool, conn.Conn(), of)
+		err = a.readSummary(ctx, r.pool.each, conn.Conn(), onPrimary(of))
 	} else {
-		err = a.readRows(ctx, r.pool, conn.Conn(), of)
+		err = a.readRows(ctx, r.pool.each, conn.Conn(), onPrimary(of))
 	}
 	switch {
 	case err == nil && a.origin == recovering:
@@ -179,7 +181,7 @@ func pageStatement(q *listing.Query, of origin, w way) *statement {
 	s.add("select e.origin")
 	s.results(q.Columns(), listedValue)
 	s.innerRows()
-	s.add(" from (select ", s.origin(of), " as origin offset 0) e left join (")
+	s.add(" from (select ", of(s), " as origin offset 0) e left join (")
 	for i, part := range parts {
 		if i > 0 {
 			s.add(" union all ")
@@ -196,24 +198,24 @@ func rowStatement(q *listing.Query, of origin) *statement {
 	s.add("select e.origin")
 	s.results(q.Columns(), pgvalue.Expression)
 	s.innerRows()
-	s.add(" from (select ", s.origin(of), " as origin offset 0) e left join ", s.relation(), " p on p.", s.column(q.Table.Key),
+	s.add(" from (select ", of(s), " as origin offset 0) e left join ", s.relation(), " p on p.", s.column(q.Table.Key),
 		" = ", s.value(q.Table.KeyColumn(), q.Key))
 	return s
 }
 
 // readRows runs the statement of a page or of a row.
-func (a *answer) readRows(ctx context.Context, pool *Pool, conn *pgx.Conn, of origin) error {
+func (a *answer) readRows(ctx context.Context, each runStatement, conn *pgx.Conn, of origin) error {
 	q := &a.queryset.Query
 	if q.Kind == listing.RowKind {
-		return a.run(ctx, pool, conn, rowStatement(q, of))
+		return a.run(ctx, each, conn, rowStatement(q, of))
 	}
-	ways, err := pool.ways(ctx, conn, q)
+	ways, err := ways(ctx, each, conn, q)
 	if err != nil {
 		return err
 	}
 	for _, w := range ways {
 		a.queryset.Items, a.queryset.Ahead = nil, listing.Null[listing.Key]{}
-		if err = a.run(ctx, pool, conn, pageStatement(q, of, w)); err != nil || a.queryset.Ahead.Valid {
+		if err = a.run(ctx, each, conn, pageStatement(q, of, w)); err != nil || a.queryset.Ahead.Valid {
 			break
 		}
 	}
@@ -224,8 +226,8 @@ func (a *answer) readRows(ctx context.Context, pool *Pool, conn *pgx.Conn, of or
 }
 
 // run takes the rows of a statement.
-func (a *answer) run(ctx context.Context, pool *Pool, conn *pgx.Conn, s *statement) error {
-	return pool.each(ctx, conn, s, func(fields []pgconn.FieldDescription, values [][]byte) error {
+func (a *answer) run(ctx context.Context, each runStatement, conn *pgx.Conn, s *statement) error {
+	return each(ctx, conn, s, func(fields []pgconn.FieldDescription, values [][]byte) error {
 		a.origin = string(values[0])
 		r, err := s.row(fields, values)
 		if err != nil {

@@ -82,6 +82,9 @@ func (s *statement) parameters(types *pgtype.Map) ([][]byte, error) {
 	return parameters, nil
 }
 
+// runStatement runs a statement outside a transaction and gives its rows to do.
+type runStatement func(ctx context.Context, conn *pgx.Conn, s *statement, do eachRow) error
+
 // each runs a statement outside a transaction. Behind a pooler it gets one of its own, which brings the
 // settings.
 func (p *Pool) each(ctx context.Context, conn *pgx.Conn, s *statement, do eachRow) error {

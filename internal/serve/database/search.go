@@ -31,11 +31,11 @@ const (
 )
 
 // ways returns how a page is to be read: if the first way does not fill the page, by the second.
-func (p *Pool) ways(ctx context.Context, conn *pgx.Conn, q *listing.Query) ([]way, error) {
+func ways(ctx context.Context, each runStatement, conn *pgx.Conn, q *listing.Query) ([]way, error) {
 	if !slices.ContainsFunc(q.Filter, func(c listing.Condition) bool { return q.Table.Parameters[c.Parameter].Kind == description.Words }) {
 		return []way{{}}, nil
 	}
-	found, all, err := p.estimate(ctx, conn, q)
+	found, all, err := estimate(ctx, each, conn, q)
 	switch last := (way{findFirst: found <= mostFound}); {
 	case err != nil:
 		return nil, err
@@ -48,9 +48,9 @@ func (p *Pool) ways(ctx context.Context, conn *pgx.Conn, q *listing.Query) ([]wa
 }
 
 // estimate asks PostgreSQL how many rows it expects a filter to find, and how many there are.
-func (p *Pool) estimate(ctx context.Context, conn *pgx.Conn, q *listing.Query) (found, all float64, err error) {
+func estimate(ctx context.Context, each runStatement, conn *pgx.Conn, q *listing.Query) (found, all float64, err error) {
 	var text []byte
-	err = p.each(ctx, conn, estimateStatement(q), func(_ []pgconn.FieldDescription, values [][]byte) error {
+	err = each(ctx, conn, estimateStatement(q), func(_ []pgconn.FieldDescription, values [][]byte) error {
 		text = slices.Clone(values[0])
 		return nil
 	})

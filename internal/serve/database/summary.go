@@ -67,7 +67,7 @@ func summaryStatement(q *listing.Query, of origin) *statement {
 		}
 	}
 
-	s.add(") as place from coarse) select (select ", s.origin(of), "), facet, n::bigint")
+	s.add(") as place from coarse) select (select ", of(s), "), facet, n::bigint")
 	for i, f := range t.Table.Facets {
 		s.result(shortest(&t.Columns[f.Column], facetName(i)))
 	}
@@ -98,7 +98,7 @@ func shortest(c *listing.Column, value string) (*listing.Column, string) {
 }
 
 // readSummary runs a summary's statement.
-func (a *answer) readSummary(ctx context.Context, pool *Pool, conn *pgx.Conn, of origin) error {
+func (a *answer) readSummary(ctx context.Context, each runStatement, conn *pgx.Conn, of origin) error {
 	t, sum := a.queryset.Query.Table, &a.queryset.Summary
 	s := summaryStatement(&a.queryset.Query, of)
 	facets := len(t.Table.Facets)
@@ -106,7 +106,7 @@ func (a *answer) readSummary(ctx context.Context, pool *Pool, conn *pgx.Conn, of
 		sum.Facets = make([][]listing.Facet, facets)
 	}
 	got := make([]listing.Null[listing.Value], len(s.columns))
-	return pool.each(ctx, conn, s, func(fields []pgconn.FieldDescription, values [][]byte) error {
+	return each(ctx, conn, s, func(fields []pgconn.FieldDescription, values [][]byte) error {
 		a.origin = string(values[0])
 		facet, n := int(binary.BigEndian.Uint32(values[1])), int64(binary.BigEndian.Uint64(values[2]))
 		if err := s.decode(fields, values, func(i int, v listing.Null[listing.Value]) { got[i] = v }); err != nil {

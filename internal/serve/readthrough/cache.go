@@ -15,6 +15,7 @@ import (
 
 	"github.com/freshlist/freshlist/internal/cachestate"
 	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/lsn"
 	"github.com/freshlist/freshlist/internal/rediscache"
 	"github.com/freshlist/freshlist/internal/serve/database"
 	"github.com/freshlist/freshlist/internal/serve/render"
@@ -45,14 +46,22 @@ type Source interface {
 	Assigned(ctx context.Context, xid uint64) (bool, error)
 }
 
-// Config says how a Cache works. Every field must be set but FillWait, TokenReads, OtherDescription and
+// Standbys reads listings from standbys of PostgreSQL.
+type Standbys interface {
+	// Read returns the answer to a query as a standby shows it that has replayed the primary's log up to
+	// the floor, and which data that is, as Source.ReadWithOrigin does.
+	Read(ctx context.Context, q listing.Query, floor lsn.LSN) (listing.Queryset, string, error)
+}
+
+// Config says how a Cache works. Every field must be set but Standbys, FillWait, TokenReads, OtherDescription and
 // Off; with Off, no Store is needed.
 type Config struct {
-	Store   *rediscache.Reader
-	Source  Source
-	Render  func(render.Format, listing.Queryset) (status int, body []byte)
-	Metrics *telemetry.API
-	Site    func() *listing.Site // by which requests are parsed at present
+	Store    *rediscache.Reader
+	Source   Source
+	Standbys Standbys // nil: all reads are of Source. Store must have been told of them.
+	Render   func(render.Format, listing.Queryset) (status int, body []byte)
+	Metrics  *telemetry.API
+	Site     func() *listing.Site // by which requests are parsed at present
 
 	// OtherDescription is called when the database has another description than that of a request, or
 	// a table that does not fit it: the process should load the present one. It is called often, and must
@@ -138,9 +147,13 @@ func proofOf(beat *rediscache.Beat, origin *Origin, sent time.Time, age time.Dur
 }
 
 // keepUntilEnd lets an answer be kept until the proof's end. It is of the proof's noted time, or
-// of a later one.
+// of a later one; or, read of a standby after Redis had gone back, of an earlier one, and is kept for less.
 func (p proof) keepUntilEnd(a Answer, bound time.Duration) Answer {
-	a.Until, a.Origin = p.noted.Add(bound), p.origin
+	of := p.noted
+	if a.asOf.Before(of) {
+		of = a.asOf
+	}
+	a.Until, a.Origin = of.Add(bound), p.origin
 	return a
 }
 

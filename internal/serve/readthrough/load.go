@@ -63,11 +63,16 @@ func (c *Cache) attempt(ctx context.Context, req Request, query string) (Answer,
 		return c.fromQueryset(ctx, req, query, stored, proofOf(&stored.Beat, origin, sent, stored.Age))
 	case err == nil && lease != nil:
 		c.Metrics.Cache(telemetry.Queryset, telemetry.Miss).Inc()
-		return c.fill(ctx, req, lease)
+		return c.fill(ctx, req, lease, sent)
 	case errors.Is(err, rediscache.ErrHeld):
 		return Answer{}, err
 	case errors.Is(err, rediscache.ErrFull):
 		c.Metrics.Cache(telemetry.Queryset, telemetry.Miss).Inc()
+		if r, ok := c.fromStandby(ctx, req, lease.Floor, sent); ok {
+			a := answer(c.render(req.Format, r.queryset), statusMiss)
+			a.asOf = r.asOf
+			return a, nil
+		}
 		return c.moment(ctx, req, statusMiss)
 	case err == nil || errors.Is(err, rediscache.ErrNoFence):
 		return c.uncached(ctx, req, cachestate.NoBeat)
@@ -110,8 +115,12 @@ func (c *Cache) fromQueryset(ctx context.Context, req Request, query string, sto
 
 // fill reads the database under a lease and stores queryset and view, if nothing
 // has made the lease void meanwhile; the answer is right in either case. It is that of
-// the request's description, and is stored only if its epoch belongs to that one.
-func (c *Cache) fill(ctx context.Context, req Request, lease *rediscache.Lease) (Answer, error) {
+// the request's description, and is stored only if its epoch belongs to that one. It is read of a standby if
+// there is one that shows enough. sent is when the lease was asked for, or before.
+func (c *Cache) fill(ctx context.Context, req Request, lease *rediscache.Lease, sent time.Time) (Answer, error) {
+	if r, ok := c.fromStandby(ctx, req, lease.Floor, sent); ok {
+		return c.store(ctx, req, lease, r)
+	}
 	done, err := c.turn(ctx, &req)
 	if err != nil {
 		c.release(ctx, lease)
@@ -130,9 +139,22 @@ func (c *Cache) fill(ctx context.Context, req Request, lease *rediscache.Lease) 
 	}
 	origin := parseOrigin(said)
 	c.origins.recordRead(asOf, origin)
+	return c.store(ctx, req, lease, reading{qs, origin, asOf})
+}
+
+// reading is what a read under a lease has returned.
+type reading struct {
+	queryset listing.Queryset
+	origin   *Origin
+	asOf     time.Time // it shows the database as of this instant, or as of a later one
+}
+
+// store fills a query with what was read under its lease, and answers with it.
+func (c *Cache) store(ctx context.Context, req Request, lease *rediscache.Lease, r reading) (Answer, error) {
+	qs, origin := r.queryset, r.origin
 	view := c.render(req.Format, qs)
 	a := answer(view, statusStored)
-	a.asOf, a.Registered = asOf, true // with the lease
+	a.asOf, a.Registered = r.asOf, true // with the lease
 	if origin != nil && !origin.describedBy(req.site()) {
 		c.release(ctx, lease)
 		c.OtherDescription()
@@ -140,7 +162,7 @@ func (c *Cache) fill(ctx context.Context, req Request, lease *rediscache.Lease) 
 		a.CacheStatus, a.Registered = statusBypass(cachestate.OtherDescription), false
 		return a, nil
 	}
-	err = c.breakers[lease.Partition].do(func() error {
+	err := c.breakers[lease.Partition].do(func() error {
 		return c.Store.Fill(ctx, lease, rediscache.Entry{
 			Origin: origin.data(), Window: qs.Window().String(), Queryset: qs.Encode(), Format: req.Format.String(), View: view,
 		})
