@@ -178,13 +178,22 @@ func (l *leadership) takeOver(ctx context.Context, catalog string) error {
 		return fmt.Errorf("read max_prepared_transactions: %w", err)
 	}
 	l.pollOnly = prepared != "0"
-	highest, err := l.purger.HighestTerm(ctx)
+	highest, of, err := l.purger.HighestTerm(ctx)
 	if err != nil {
 		return err
 	}
-	stored, found, installed, err := feed.Takeover(ctx, l.drains, highest)
+	timeline, err := feed.Timeline(ctx, l.drains)
 	if err != nil {
 		return err
+	}
+	stored, found, installed, err := feed.Takeover(ctx, l.drains, highest, timeline<<timelineShift)
+	if err != nil {
+		return err
+	}
+	if !found {
+		if err := l.checkTimeline(ctx, timeline, highest, of); err != nil {
+			return err
+		}
 	}
 	if err := l.useDescription(installed); err != nil {
 		return err
@@ -192,7 +201,7 @@ func (l *leadership) takeOver(ctx context.Context, catalog string) error {
 	beginning := feed.EpochStart{Term: stored.Term, Catalog: catalog, Uncaptured: stored.Uncaptured}
 	switch {
 	case !found:
-		beginning.Term = highest + 1
+		beginning.Term = max(highest, timeline<<timelineShift) + 1
 		if beginning.Uncaptured, err = l.unseen(ctx, nil); err != nil {
 			return err
 		}
@@ -224,6 +233,27 @@ func (l *leadership) takeOver(ctx context.Context, catalog string) error {
 	stored.Snapshot = leastOf(stored.Parts, func(p int) bool { return l.purger.Dark(p) == nil })
 	l.startFrom(stored, leastOf(stored.Parts, func(int) bool { return true }))
 	return nil
+}
+
+// A term is the timeline of the server that it began on, times 2^32, and a counter. So the terms of a promoted
+// server are above all of the one that it has replaced. Scripts in Redis count exactly up to 2^53.
+const timelineShift = 32
+
+// errReplaced tells that this server is an old primary: another one has been promoted in its place.
+var errReplaced = errors.New("a server that was promoted later has an invalidator under the same names")
+
+// checkTimeline returns errReplaced if the highest term in Redis is of a later timeline of this very cluster,
+// and no marker here is as late as that.
+func (l *leadership) checkTimeline(ctx context.Context, timeline, highest int64, of string) error {
+	if highest>>timelineShift <= timeline {
+		return nil
+	}
+	self, err := l.leader(ctx, feed.Position{})
+	if err != nil || !rediscache.SameCluster(self.Database, of) {
+		return err
+	}
+	return fmt.Errorf("%w: %w (timeline %d, here %d); stop this server, or, if it is the right one, delete the keys %s in Redis",
+		rediscache.ErrFenced, errReplaced, highest>>timelineShift, timeline, l.Space.Fence(0)+" and the like")
 }
 
 // useDescription takes the stored description of the tables for all that follows. What is known

@@ -115,6 +115,14 @@ var guards = []Mutant{
 		"local answer = {'OK', tostring(redis.call('HINCRBY', KEYS[1], 'seq', 1))}", "local answer = {'OK', ARGV[3]}"}},
 		"./internal/rediscache", "Forgotten"},
 
+	// Terms of a promoted server.
+	{"term/of no timeline", []Edit{{invalidate + "leadership.go", "beginning.Term = max(highest, timeline<<timelineShift) + 1", "beginning.Term = highest + 1"}},
+		"./internal/invalidate", "AReplacedPrimary"},
+	{"term/an old primary leads again", []Edit{{invalidate + "leadership.go", "if highest>>timelineShift <= timeline {", "if true {"}},
+		"./internal/invalidate", "AReplacedPrimary"},
+	{"term/a stored one of no timeline", []Edit{{feed + "feed.go", "term = greatest(term, $2) + 1", "term = term + 1 + 0 * $2::bigint"}},
+		"./internal/invalidate/feed", "Takeover$"},
+
 	// What a read of a standby must show.
 	{"standby/no floor", []Edit{{scripts + "acquire.lua", "standby = {floor[3],", "standby = {'00000000000000000000',"}},
 		"./internal/serve/readthrough", "StandbyShows"},

@@ -165,24 +165,39 @@ func (d *Purger) Dark(p int) error { return d.parts[p].dark }
 // AnyDark reports whether a partition is not in use.
 func (d *Purger) AnyDark() bool { return len(d.InUse()) < len(d.parts) }
 
-// HighestTerm returns the highest term in any fence, 0 if there is no fence. A new leader's
-// term must be above it. Partitions that do not answer are left out, unless none does: a term
+// HighestTerm returns the highest term in any fence, and of which database that is; 0 if there is no fence. A
+// new leader's term must be above it. Partitions that do not answer are left out, unless none does: a term
 // in them is met when they are entered.
-func (d *Purger) HighestTerm(ctx context.Context) (int64, error) {
-	terms, errs := make([]int64, len(d.parts)), make([]error, len(d.parts))
+func (d *Purger) HighestTerm(ctx context.Context) (highest int64, of string, err error) {
+	terms, origins, errs := make([]int64, len(d.parts)), make([]string, len(d.parts)), make([]error, len(d.parts))
 	d.servers.eachPartition(func(p int) {
 		rdb, err := d.servers.of(ctx, p)
 		if err != nil {
 			errs[p] = err
 			return
 		}
-		term, err := rdb.HGet(ctx, d.space.Fence(p), "term").Int64()
-		if err != nil && !errors.Is(err, redis.Nil) && !isWrongType(err) {
+		fence, err := rdb.HMGet(ctx, d.space.Fence(p), "term", "origin").Result()
+		switch {
+		case err == nil:
+			terms[p], _ = number(fence[0])
+			origins[p], _ = fence[1].(string)
+		case !isWrongType(err):
 			errs[p] = failed(fmt.Sprintf("read term of partition %d", p), err)
 		}
-		terms[p] = term
 	})
-	return slices.Max(terms), unlessSome(errs)
+	for p, term := range terms {
+		if term > highest {
+			highest, of = term, origins[p][strings.LastIndex(origins[p], " ")+1:]
+		}
+	}
+	return highest, of, unlessSome(errs)
+}
+
+// SameCluster reports whether two databases, as a Leader names them, are of one cluster, or copies of one.
+func SameCluster(a, b string) bool {
+	one, _, _ := strings.Cut(a, "/")
+	other, _, _ := strings.Cut(b, "/")
+	return one == other
 }
 
 // unlessSome returns the first error if there is no nil among them.

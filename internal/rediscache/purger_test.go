@@ -147,7 +147,7 @@ func TestEpochOverSomebodyElsesValues(t *testing.T) {
 		w.must(w.rdb.RPush(w.ctx, key, "junk").Err())
 	}
 	w.must(rediscache.CheckOtherDatabase(w.ctx, w.rdb, w.space, w.leader.Database))
-	highest, err := w.newPurger().HighestTerm(w.ctx)
+	highest, _, err := w.newPurger().HighestTerm(w.ctx)
 	w.must(err)
 	if highest != 0 {
 		t.Errorf("highest term %d, want 0", highest)

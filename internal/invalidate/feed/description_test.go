@@ -77,7 +77,7 @@ func TestTakeoverReadsTheDescription(t *testing.T) {
 		if !marker {
 			r.exec("delete from freshlist.marker")
 		}
-		at, found, installed, err := feed.Takeover(t.Context(), r.conn, 0)
+		at, found, installed, err := feed.Takeover(t.Context(), r.conn, 0, 0)
 		if err != nil || found != marker || installed.Identity != r.feed.Site.Identity || found && at.Description != installed.Identity {
 			t.Errorf("marker %t: found %t, description %q of %q, %v", marker, found, at.Description, installed.Identity, err)
 		}
@@ -92,7 +92,7 @@ func TestTakeoverReadsTheDescription(t *testing.T) {
 	} {
 		r.exec("begin; " + sql)
 		r.exec("commit")
-		_, _, installed, err := feed.Takeover(t.Context(), r.conn, 0)
+		_, _, installed, err := feed.Takeover(t.Context(), r.conn, 0, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -101,7 +101,7 @@ func TestTakeoverReadsTheDescription(t *testing.T) {
 		}
 	}
 	r.exec("delete from freshlist.description")
-	if _, _, _, err := feed.Takeover(t.Context(), r.conn, 0); reasonOf(err) != cachestate.NotInstalled {
+	if _, _, _, err := feed.Takeover(t.Context(), r.conn, 0, 0); reasonOf(err) != cachestate.NotInstalled {
 		t.Errorf("without a description: %v, want the reason %s", err, cachestate.NotInstalled)
 	}
 }

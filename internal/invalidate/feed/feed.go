@@ -128,14 +128,23 @@ func ReadInstalled(ctx context.Context, conn *pgx.Conn) (installed Installed, er
 // storedIdentity selects the identity of the stored description, ” if there is none.
 const storedIdentity = `coalesce((select identity from freshlist.description limit 1), '')`
 
-// Takeover raises the stored term by one and returns the stored position under the
+// Timeline returns which timeline of PostgreSQL's log the server writes: a promotion begins a later one.
+func Timeline(ctx context.Context, conn *pgx.Conn) (timeline int64, err error) {
+	const query = "select ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::bigint"
+	if err := conn.QueryRow(ctx, query).Scan(&timeline); err != nil {
+		return 0, fmt.Errorf("read the timeline: %w", err)
+	}
+	return timeline, nil
+}
+
+// Takeover raises the stored term by one, or to one above least, and returns the stored position under the
 // new term; Snapshot, which depends on the partitions that are used, is left out. found is false if there is no marker, one that another cluster or database
 // wrote, or one from before a term that is known: PostgreSQL has gone back. In the same
 // statement it reads the stored description, whether or not there is a marker.
-func Takeover(ctx context.Context, conn *pgx.Conn, known int64) (at Position, found bool, installed Installed, err error) {
+func Takeover(ctx context.Context, conn *pgx.Conn, known, least int64) (at Position, found bool, installed Installed, err error) {
 	const query = `
 		with taken as (
-			update freshlist.marker set revision = revision + 1, term = term + 1
+			update freshlist.marker set revision = revision + 1, term = greatest(term, $2) + 1
 			where revision = (select max(revision) from freshlist.marker)
 			  and term >= $1
 			  and system_identifier = (select system_identifier from pg_control_system())
@@ -147,7 +156,7 @@ func Takeover(ctx context.Context, conn *pgx.Conn, known int64) (at Position, fo
 			t.generations, t.positions::text[], t.fence_terms, t.fence_seqs, t.fence_batches
 		from freshlist.description as d left join taken as t on true`
 	var parts storedParts
-	err = conn.QueryRow(ctx, query, known).Scan(&installed.Identity, &installed.body, &found,
+	err = conn.QueryRow(ctx, query, known, least).Scan(&installed.Identity, &installed.body, &found,
 		&at.Epoch, &at.Description, &at.Term, &at.Catalog, &at.Agreed, &at.Uncaptured,
 		&parts.generations, &parts.positions, &parts.terms, &parts.seqs, &parts.batches)
 	if errors.Is(err, pgx.ErrNoRows) {

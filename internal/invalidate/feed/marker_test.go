@@ -24,10 +24,10 @@ func TestTakeover(t *testing.T) {
 	r.at.Parts[1].Fence = rediscache.Fence{Generation: "b", Term: 4, Seq: 5, Batch: 6}
 	r.expect("update 1: price")
 
-	if _, found, _, err := feed.Takeover(t.Context(), r.conn, r.at.Term+1); found || err != nil {
+	if _, found, _, err := feed.Takeover(t.Context(), r.conn, r.at.Term+1, 0); found || err != nil {
 		t.Fatalf("take over a marker from before a term that is known: %t, %v", found, err)
 	}
-	next, found, _, err := feed.Takeover(t.Context(), r.conn, r.at.Term)
+	next, found, _, err := feed.Takeover(t.Context(), r.conn, r.at.Term, 0)
 	if err != nil || !found {
 		t.Fatalf("take over: %t, %v", found, err)
 	}
@@ -37,8 +37,18 @@ func TestTakeover(t *testing.T) {
 	if again := must(feed.NewEpoch(t.Context(), r.conn, r.epochStart("a later epoch", 9)))(t); again.Term != 9 || len(again.Parts) != 2 || again.Parts[1].Snapshot != again.Snapshot {
 		t.Errorf("new epoch %+v", again)
 	}
-	if next, _, _, _ = feed.Takeover(t.Context(), r.conn, 2); next.Term != 10 {
+	if next, _, _, _ = feed.Takeover(t.Context(), r.conn, 2, 0); next.Term != 10 {
 		t.Errorf("took over with term %d, want 10", next.Term)
+	}
+	timeline := must(feed.Timeline(t.Context(), r.conn))(t)
+	if timeline != 1 {
+		t.Errorf("timeline %d, want 1", timeline)
+	}
+	if next, _, _, _ = feed.Takeover(t.Context(), r.conn, 2, timeline<<32); next.Term != 1<<32+1 {
+		t.Errorf("took over with term %d, want the first of the timeline", next.Term)
+	}
+	if next, _, _, _ = feed.Takeover(t.Context(), r.conn, 2, timeline<<32); next.Term != 1<<32+2 {
+		t.Errorf("took over with term %d, want the second of the timeline", next.Term)
 	}
 }
 
@@ -59,7 +69,7 @@ func TestGeneration(t *testing.T) {
 	if batch := must(r.feed.Drain(t.Context(), r.conn, later, most(10), false))(t); len(batch.Changes) != 1 {
 		t.Errorf("%d changes are behind its position, want the later one of two", len(batch.Changes))
 	}
-	next, _, _, err := feed.Takeover(t.Context(), r.conn, 0)
+	next, _, _, err := feed.Takeover(t.Context(), r.conn, 0, 0)
 	if err != nil || !slices.Equal(next.Parts, []feed.Part{before, part}) {
 		t.Errorf("taken over are %+v (%v)", next.Parts, err)
 	}
@@ -67,7 +77,7 @@ func TestGeneration(t *testing.T) {
 		t.Errorf("a generation by who has been succeeded: %v", err)
 	}
 	none := must(feed.BeginGeneration(t.Context(), r.conn, next, 0, ""))(t)
-	if next, _, _, _ = feed.Takeover(t.Context(), r.conn, 0); none != (feed.Part{}) || next.Parts[0] != none || next.Parts[1] != part {
+	if next, _, _, _ = feed.Takeover(t.Context(), r.conn, 0, 0); none != (feed.Part{}) || next.Parts[0] != none || next.Parts[1] != part {
 		t.Errorf("without a generation: %+v, taken over %+v", none, next.Parts)
 	}
 }
@@ -78,7 +88,7 @@ func TestSuccession(t *testing.T) {
 	r := newRig(t)
 	r.exec(raise(1))
 	batch := must(r.feed.Drain(t.Context(), r.conn, r.at, most(10), false))(t)
-	next, _, _, err := feed.Takeover(t.Context(), r.conn, 0)
+	next, _, _, err := feed.Takeover(t.Context(), r.conn, 0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +115,7 @@ func TestNoMarker(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.exec("delete from freshlist.marker")
-	if _, found, _, err := feed.Takeover(t.Context(), r.conn, 0); found || err != nil {
+	if _, found, _, err := feed.Takeover(t.Context(), r.conn, 0, 0); found || err != nil {
 		t.Errorf("take over without a marker: %t, %v", found, err)
 	}
 	if _, err := r.feed.Drain(t.Context(), r.conn, r.at, most(10), false); !errors.Is(err, feed.ErrMarker) {
@@ -122,7 +132,7 @@ func TestForeignMarker(t *testing.T) {
 	for _, copied := range []string{"database_oid = 1", "system_identifier = 1"} {
 		r := newRig(t)
 		r.exec("update freshlist.marker set term = 99, " + copied)
-		if _, found, _, err := feed.Takeover(t.Context(), r.conn, 0); found || err != nil {
+		if _, found, _, err := feed.Takeover(t.Context(), r.conn, 0, 0); found || err != nil {
 			t.Errorf("%s: take over: %t, %v", copied, found, err)
 		}
 		if r.at = must(feed.NewEpoch(t.Context(), r.conn, r.epochStart("its own", 5)))(t); r.at.Term != 5 {
@@ -130,7 +140,7 @@ func TestForeignMarker(t *testing.T) {
 		}
 		r.exec(raise(1))
 		r.expect("update 1: price")
-		if _, found, _, _ := feed.Takeover(t.Context(), r.conn, 0); !found {
+		if _, found, _, _ := feed.Takeover(t.Context(), r.conn, 0, 0); !found {
 			t.Errorf("%s: the new marker is not found", copied)
 		}
 	}
@@ -219,7 +229,7 @@ func TestOrphans(t *testing.T) {
 	b := r.epochStart("another", 2)
 	b.Uncaptured = listed
 	r.at = must(feed.NewEpoch(t.Context(), r.conn, b))(t)
-	next, _, _, err := feed.Takeover(t.Context(), r.conn, 0)
+	next, _, _, err := feed.Takeover(t.Context(), r.conn, 0, 0)
 	if err != nil || !slices.Equal(r.at.Uncaptured, xids[1:]) || !slices.Equal(next.Uncaptured, xids[1:]) {
 		t.Errorf("the uncaptured are %v, taken over %v (%v), want %v", r.at.Uncaptured, next.Uncaptured, err, xids[1:])
 	}

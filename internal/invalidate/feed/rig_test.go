@@ -78,7 +78,7 @@ func every(t testing.TB) *rig {
 // describe takes the stored description for the feed's.
 func (r *rig) describe() {
 	r.Helper()
-	_, _, installed, err := feed.Takeover(r.Context(), r.conn, 1<<40)
+	_, _, installed, err := feed.Takeover(r.Context(), r.conn, 1<<40, 0)
 	if err != nil {
 		r.Fatal(err)
 	}

@@ -163,7 +163,7 @@ func TestConsume(t *testing.T) {
 	if err := r.feed.Consume(t.Context(), r.conn, r.at, batch); err != nil {
 		t.Fatal(err)
 	}
-	next, _, _, err := feed.Takeover(t.Context(), r.conn, 0)
+	next, _, _, err := feed.Takeover(t.Context(), r.conn, 0, 0)
 	if err != nil || next.Parts[0].Snapshot != r.at.Snapshot || next.Parts[0].Seq != 7 {
 		t.Errorf("position %+v, %v; want snapshot %s and seq 7", next, err, r.at.Snapshot)
 	}
