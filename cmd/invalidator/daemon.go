@@ -79,7 +79,7 @@ func runDaemon(ctx context.Context, getenv config.Getenv, stderr io.Writer) (err
 func dashboardOf(c config.Invalidator, daemon *invalidate.Invalidator) dashboard.Config {
 	host, _, _ := net.SplitHostPort(c.Addr) // it listens on that
 	return dashboard.Config{
-		Report: daemon.Report, Stream: daemon.Stream(), Metrics: daemon.Metrics, Redis: daemon.Redis, Space: daemon.Space, Log: daemon.Log,
+		Report: daemon.Report, Stream: daemon.Stream(), Metrics: daemon.Metrics, Redis: daemon.Redis, Space: daemon.Space, Log: daemon.Log, Index: daemon.WithIndex,
 		DatabaseURL: c.DatabaseURL.Reveal(), OwnerURL: c.Dashboard.DatabaseURL.Reveal(), Token: c.Dashboard.Token.Reveal(),
 		Hosts: append(strings.Split(c.Dashboard.Hosts, ","), strings.ToLower(host)), TrialURL: c.Dashboard.TrialURL,
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/freshlist/freshlist/internal/config"
 	"github.com/freshlist/freshlist/internal/invalidate/explain"
 	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/probe"
 	"github.com/freshlist/freshlist/internal/rediscache"
 	"github.com/freshlist/freshlist/internal/schema"
 	"github.com/freshlist/freshlist/internal/session"
@@ -30,7 +31,9 @@ func explainCommand(getenv config.Getenv, stdout io.Writer) *cobra.Command {
 		Long: "With an address: whether its answer is cached, since when and for how long, how far its page reaches,\n" +
 			"and what would purge it. With --sql: runs one statement in a transaction that is rolled back, and says\n" +
 			"what its commit would purge of what is live now, what it would spare, and why. DATABASE_URL must then\n" +
-			"be that of the tables' owner. Statements that cannot be rolled back are refused.",
+			"be that of the tables' owner. Statements that cannot be rolled back are refused. The leader is asked, which\n" +
+			"knows what is live, if it is the invalidator at INVALIDATOR_ADDR; set DASHBOARD_TOKEN if it has one. Else all\n" +
+			"registrations are read from Redis, which takes long where there are very many.",
 		Example: "  invalidator explain '/v1/properties?city=FOLSOM&sort=price'\n" +
 			"  invalidator explain http://127.0.0.1:8080/properties/17\n" +
 			"  invalidator explain --sql 'UPDATE properties SET price = price + 1 WHERE id = 17'",
@@ -49,7 +52,7 @@ func explainCommand(getenv config.Getenv, stdout io.Writer) *cobra.Command {
 		}
 		return withSite(cmd.Context(), getenv, func(conn *pgx.Conn, site *listing.Site, cache explain.Cache) error {
 			if bySQL {
-				return explainSQL(cmd.Context(), conn, site, cache, sql, spared, *format, stdout)
+				return explainSQL(cmd.Context(), conn, site, sql, spared, *format, stdout, leaderOf(getenv), explain.Registrations(cache))
 			}
 			return explainURL(cmd.Context(), site, cache, args[0], *format, stdout)
 		})
@@ -142,8 +145,30 @@ func seconds(s float64) time.Duration {
 	return time.Duration(s * float64(time.Second)).Round(time.Millisecond)
 }
 
-func explainSQL(ctx context.Context, conn *pgx.Conn, site *listing.Site, cache explain.Cache, sql string, spared int, format cli.Format, out io.Writer) error {
-	s, err := explain.SQL(ctx, conn, site, cache, sql, spared)
+// leaderOf returns a judge that asks the leader, if that is the invalidator at INVALIDATOR_ADDR.
+func leaderOf(getenv config.Getenv) explain.Judge {
+	return func(ctx context.Context, _ *listing.Site, q explain.Question) (v explain.Verdict, err error) {
+		c, err := config.LoadInvalidator(getenv)
+		if err != nil {
+			return v, err
+		}
+		ctx, cancel := context.WithTimeout(ctx, leaderTimeout)
+		defer cancel()
+		token, _, _ := strings.Cut(c.Dashboard.Token.Reveal(), ",")
+		if err := probe.Post(ctx, c.Addr, explain.QuestionPath, token, q, &v); err != nil {
+			return v, fmt.Errorf("no leader answers at INVALIDATOR_ADDR (%w)", err)
+		}
+		return v, nil
+	}
+}
+
+// leaderTimeout is more than a leader takes that has the index at hand.
+const leaderTimeout = 5 * time.Second
+
+func explainSQL(
+	ctx context.Context, conn *pgx.Conn, site *listing.Site, sql string, spared int, format cli.Format, out io.Writer, judges ...explain.Judge,
+) error {
+	s, err := explain.SQL(ctx, conn, site, sql, spared, judges...)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -65,8 +66,14 @@ func TestCommandsOnARunningInvalidator(t *testing.T) {
 
 	var s explain.Statement
 	parse(t, e, &s, "explain", "--sql", insert)
-	if s.Rows != 1 || s.Live != 1 || s.Purged != 1 || s.Spared != 0 || len(s.Queries) != 1 || s.Queries[0].Query != "properties/17" || s.Queries[0].Why == "" {
+	if s.Rows != 1 || s.Live != 1 || s.Purged != 1 || s.Spared != 0 || len(s.Queries) != 1 || s.Queries[0].Query != "properties/17" || s.Queries[0].Why == "" || len(s.Notes) > 0 {
 		t.Errorf("explain --sql: %+v", s)
+	}
+	elsewhere := maps.Clone(e)
+	elsewhere["INVALIDATOR_ADDR"] = "127.0.0.1:1"
+	said, err = command(t, elsewhere, "explain", "--sql", insert)
+	if err != nil || !strings.Contains(said, "1 would be purged") || !strings.Contains(said, "no leader answers at INVALIDATOR_ADDR") {
+		t.Errorf("explain --sql without a leader: %v\n%s", err, said)
 	}
 	said, err = command(t, e, "explain", "--sql", insert)
 	if err != nil || !strings.Contains(said, "1 would be purged, 0 spared") || !strings.Contains(said, "insert properties 17") || !strings.Contains(said, "comes to be") {

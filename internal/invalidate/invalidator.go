@@ -50,6 +50,7 @@ type Invalidator struct {
 	leaderChecked time.Time // when the leader's proofs were last looked at
 	described     time.Time // when a standby last looked which description is installed
 	aheadAt       time.Time // when it may read ahead again
+	questions     chan *question
 
 	// What is known of Redis outlives a leadership: if nobody else has led meanwhile, the
 	// next one goes on with it, by the same description. A standby reads it ahead.
@@ -69,7 +70,7 @@ func (i *Invalidator) State() *cachestate.State { return i.state }
 func New(c Config) *Invalidator {
 	i := &Invalidator{
 		Config: c, status: status{role: starting, roleSince: time.Now()}, collapse: collapseRows, keptRows: keptLimits.Rows, spare: aheadSpare,
-		state: cachestate.New(c.Log, time.Now), reports: reporter{log: c.Log},
+		state: cachestate.New(c.Log, time.Now), reports: reporter{log: c.Log}, questions: make(chan *question),
 	}
 	i.stream.Greet(func() activity.Hello {
 		r := i.Report()

@@ -50,6 +50,8 @@ type leadership struct {
 	began       time.Time     // when the round began
 	purged      time.Time     // when it last had purged something
 	commitTimes *bool         // whether PostgreSQL notes when transactions commit; nil: not asked yet
+
+	question *question // that is answered behind the next beat; nil if there is none
 }
 
 func (i *Invalidator) newLeadership(locks, drains *pgx.Conn) *leadership {

@@ -30,6 +30,9 @@ func (l *leadership) loop(ctx context.Context) error {
 		case again:
 			beatTimer.Reset(0)
 		case published:
+			if err := l.answerQuestion(ctx); err != nil {
+				return err
+			}
 			if err := l.sweepSome(ctx); err != nil {
 				return err
 			}

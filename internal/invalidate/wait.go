@@ -11,7 +11,8 @@ import (
 )
 
 // awaitEvent waits for a ring, the next poll, the next beat or the answer to the request for
-// the doorbell lock, whichever comes first. It reports whether that was the beat.
+// the doorbell lock, or a question, whichever comes first. It reports whether a beat is due: a
+// question is answered behind one.
 func (l *leadership) awaitEvent(ctx context.Context, beatTimer <-chan time.Time) (beatDue bool, err error) {
 	if beatDue, err := l.awaitSpacing(ctx, beatTimer); beatDue || err != nil {
 		return beatDue, err
@@ -31,6 +32,10 @@ func (l *leadership) awaitEvent(ctx context.Context, beatTimer <-chan time.Time)
 		defer t.Stop()
 		poll = t.C
 	}
+	var questions chan *question
+	if l.question == nil {
+		questions = l.questions
+	}
 	select {
 	case <-ctx.Done():
 		return false, ctx.Err()
@@ -42,6 +47,8 @@ func (l *leadership) awaitEvent(ctx context.Context, beatTimer <-chan time.Time)
 		return false, l.answered(ctx, a)
 	case <-poll:
 	case <-l.arrived:
+	case l.question = <-questions:
+		return true, nil
 	}
 	return false, nil
 }

@@ -3,6 +3,7 @@
 package probe
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -82,6 +83,41 @@ func Stream(ctx context.Context, addr, path string) (io.ReadCloser, error) {
 		return nil, fmt.Errorf("%s answers %d %s: %s", path, resp.StatusCode, http.StatusText(resp.StatusCode), strings.TrimSpace(string(said)))
 	}
 	return resp.Body, nil
+}
+
+// Post sends JSON to the process that listens on addr, and reads the JSON that it answers. A
+// token goes along, unless it is "". Any answer but 200 is an error that says what was answered.
+func Post(ctx context.Context, addr, path, token string, send, into any) error {
+	url, err := urlOf(addr, path)
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(send)
+	if err != nil {
+		return fmt.Errorf("write what %s is sent: %w", path, err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("ask %s: %w", addr, err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	resp, err := once.Do(req)
+	if err != nil {
+		return fmt.Errorf("ask %s: %w", path, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		var said struct{ Detail string }
+		_ = json.NewDecoder(io.LimitReader(resp.Body, 64<<10)).Decode(&said) // "", then
+		return fmt.Errorf("%s answers %d %s: %s", path, resp.StatusCode, http.StatusText(resp.StatusCode), said.Detail)
+	}
+	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
+		return fmt.Errorf("read what %s answers: %w", path, err)
+	}
+	return nil
 }
 
 // urlOf returns the address of a path. One that listens on all interfaces is asked on loopback.

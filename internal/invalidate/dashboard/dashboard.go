@@ -11,6 +11,8 @@ import (
 	"github.com/freshlist/freshlist/internal/activity"
 	"github.com/freshlist/freshlist/internal/invalidate"
 	"github.com/freshlist/freshlist/internal/invalidate/explain"
+	"github.com/freshlist/freshlist/internal/invalidate/match"
+	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/rediskey"
 	"github.com/freshlist/freshlist/internal/telemetry"
 )
@@ -23,6 +25,7 @@ type Config struct {
 	Redis   redis.UniversalClient
 	Space   rediskey.Space
 	Log     *slog.Logger
+	Index   explain.WithIndex // of the leader, if it is this process; nil = it never is
 
 	DatabaseURL string   // the invalidator's own: where the description is read
 	OwnerURL    string   // where statements are tried; "" = they are not
@@ -43,6 +46,9 @@ type Dashboard struct {
 
 // New returns a dashboard that does nothing until somebody opens it.
 func New(c Config) *Dashboard {
+	if c.Index == nil {
+		c.Index = func(context.Context, func(*listing.Site, *match.Index)) error { return invalidate.ErrNotLeading }
+	}
 	return &Dashboard{
 		Config: c, board: newBoard(c), tokens: hashed(c.Token), cross: http.NewCrossOriginProtection(),
 		slots: make(chan struct{}, 4), trying: make(chan struct{}, 1),
@@ -59,6 +65,7 @@ func (d *Dashboard) Handler(others http.Handler) http.Handler {
 	mux.Handle("GET /live", d.forBrowsers(d.live))
 	mux.Handle("GET /explain", d.forBrowsers(d.explainURL))
 	mux.Handle("POST /explain/sql", d.forBrowsers(d.explainSQL))
+	mux.Handle("POST "+explain.QuestionPath, d.forBrowsers(d.answerQuestion))
 	mux.Handle("GET "+staticPath, d.forBrowsers(serveStatic))
 	mux.Handle("GET /events", d.forBrowsers(d.Stream.ServeHTTP))
 	mux.Handle("/", others)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -20,6 +21,7 @@ import (
 	"github.com/freshlist/freshlist/internal/coherence/deployment"
 	"github.com/freshlist/freshlist/internal/invalidate"
 	"github.com/freshlist/freshlist/internal/invalidate/dashboard"
+	"github.com/freshlist/freshlist/internal/invalidate/explain"
 	"github.com/freshlist/freshlist/internal/invalidate/match"
 	"github.com/freshlist/freshlist/internal/pgtest"
 	"github.com/freshlist/freshlist/internal/rediscache"
@@ -291,6 +293,12 @@ func TestForgedRequests(t *testing.T) {
 		if resp, body := c.on.do("POST", "/explain/sql", sql, c.headers...); resp.StatusCode != c.want {
 			t.Errorf("%s %v: %s, want %d: %s", c.name, c.headers, resp.Status, c.want, body)
 		}
+		if c.want == tried || c.on == closed {
+			c.want = http.StatusServiceUnavailable // nobody leads here: it got as far as that
+		}
+		if resp, body := c.on.do("POST", explain.QuestionPath, "{}", c.headers...); resp.StatusCode != c.want {
+			t.Errorf("a question of %s %v: %s, want %d: %s", c.name, c.headers, resp.Status, c.want, body)
+		}
 	}
 	for _, body := range []string{"", "{", `{"sql": 1}`, `{"sql": "select 1", "more": 1}`, sql + sql, `{"sql": "` + strings.Repeat("x", 70<<10) + `"}`} {
 		if resp, _ := open.do("POST", "/explain/sql", body, json); resp.StatusCode != http.StatusBadRequest {
@@ -368,7 +376,7 @@ func TestExplain(t *testing.T) {
 	api.Get("properties?city=GALT", render.JSON)
 	r := &rig{T: t, config: dashboard.Config{
 		Report: i.Report, Stream: i.Stream(), Metrics: i.Metrics, Redis: d.Redis, Space: d.Space, Log: slog.New(slog.DiscardHandler),
-		DatabaseURL: d.Database.Invalidator, OwnerURL: d.Database.Owner,
+		DatabaseURL: d.Database.Invalidator, OwnerURL: d.Database.Owner, Index: i.WithIndex,
 	}}
 	r.serve(i.Handler(i.Metrics.Handler()))
 
@@ -401,12 +409,25 @@ func TestExplain(t *testing.T) {
 	}
 	var s struct {
 		Rows, Purged, Live int
+		Notes              []string
 	}
-	if _, body := r.do("POST", "/explain/sql", sql, "Content-Type: application/json; charset=utf-8"); json.Unmarshal([]byte(body), &s) != nil || s.Rows != 1 || s.Live != 2 || s.Purged < 1 {
+	if _, body := r.do("POST", "/explain/sql", sql, "Content-Type: application/json; charset=utf-8"); json.Unmarshal([]byte(body), &s) != nil || s.Rows != 1 || s.Live != 2 || s.Purged < 1 || len(s.Notes) > 0 {
 		t.Errorf("as JSON: %s", body)
 	}
 	if resp, body := r.do("POST", "/explain/sql", `{"sql": "drop table properties"}`, "Content-Type: application/json"); resp.StatusCode != 422 || !strings.Contains(body, "refused") {
 		t.Errorf("%s: %s", resp.Status, body)
+	}
+	question := fmt.Sprintf(`{"description": %q, "captured": [{"table": 0}]}`, d.Site.Identity)
+	var v explain.Verdict
+	if resp, body := r.do("POST", explain.QuestionPath, question, "Content-Type: application/json"); json.Unmarshal([]byte(body), &v) != nil || v.Live != 2 || v.Purged != 2 {
+		t.Errorf("of a change of anything: %s: %s", resp.Status, body)
+	}
+	for question, want := range map[string]string{
+		`{"description": "another"}`: "another description", strings.Replace(question, "0}", "7}", 1): "no table number 7", "{": "cannot be read",
+	} {
+		if resp, body := r.do("POST", explain.QuestionPath, question, "Content-Type: application/json"); resp.StatusCode < 400 || !strings.Contains(body, want) {
+			t.Errorf("%s: %s: %s", question, resp.Status, body)
+		}
 	}
 	if resp, body := r.do("GET", "/status", ""); resp.StatusCode != 200 || !strings.Contains(body, "live_by_kind") {
 		t.Errorf("/status is hidden: %s", resp.Status)

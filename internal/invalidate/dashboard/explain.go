@@ -25,6 +25,7 @@ const (
 	statementTimeout = 15 * time.Second // PostgreSQL ends the statement itself sooner
 	maxAddress       = 8 << 10
 	maxBody          = 64 << 10
+	maxQuestion      = 8 << 20
 	sparedNamed      = 20
 	purgedNamed      = 100
 )
@@ -83,10 +84,7 @@ func (d *Dashboard) explainAddress(ctx context.Context, address string) *explain
 // explainSQL tries a statement, which is rolled back.
 func (d *Dashboard) explainSQL(w http.ResponseWriter, r *http.Request) {
 	if no := d.mayTry(r); no != nil {
-		if no.status == http.StatusUnauthorized {
-			w.Header().Set("WWW-Authenticate", "Bearer")
-		}
-		answer(w, r, no.status, &explained{Fault: no.detail}, nil)
+		refuse(w, r, no)
 		return
 	}
 	var asked struct {
@@ -110,7 +108,7 @@ func (d *Dashboard) explainSQL(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	var s explain.Statement
 	err := d.withSite(ctx, d.OwnerURL, func(conn *pgx.Conn, site *listing.Site) (err error) {
-		s, err = explain.SQL(ctx, conn, site, d.cache(), asked.SQL, sparedNamed)
+		s, err = explain.SQL(ctx, conn, site, asked.SQL, sparedNamed, explain.Leader(d.Index), explain.Registrations(d.cache()))
 		return err
 	})
 	if err != nil {
@@ -119,6 +117,34 @@ func (d *Dashboard) explainSQL(w http.ResponseWriter, r *http.Request) {
 	}
 	d.Log.InfoContext(ctx, "a statement was tried on the dashboard and rolled back", "peer", r.RemoteAddr, "rows", s.Rows, "purged", s.Purged)
 	answer(w, r, http.StatusOK, ofStatement(&s), &s)
+}
+
+// answerQuestion says for invalidator explain --sql what some changes would purge: the leader has the
+// index of all live queries at hand.
+func (d *Dashboard) answerQuestion(w http.ResponseWriter, r *http.Request) {
+	if no := d.mayAsk(r); no != nil {
+		refuse(w, r, no)
+		return
+	}
+	var q explain.Question
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxQuestion)).Decode(&q); err != nil {
+		answer(w, r, http.StatusBadRequest, &explained{Fault: "the question cannot be read, or is longer than 8 MiB"}, nil)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), statementTimeout)
+	defer cancel()
+	e := &explained{Fault: "Too many ask at once; try again."}
+	var v explain.Verdict
+	withSlot(ctx, d.trying, func() {
+		var err error
+		v, err = explain.Leader(d.Index)(ctx, nil, q)
+		e.Fault = fault(err)
+	})
+	if e.Fault != "" {
+		answer(w, r, http.StatusServiceUnavailable, e, nil)
+		return
+	}
+	answer(w, r, http.StatusOK, e, &v)
 }
 
 func ofStatement(s *explain.Statement) *explained {
@@ -137,6 +163,14 @@ func ofStatement(s *explain.Statement) *explained {
 	}
 	slices.SortFunc(e.Reasons, func(a, b reasonCount) int { return b.Count - a.Count })
 	return e
+}
+
+// refuse answers a request that may not be.
+func refuse(w http.ResponseWriter, r *http.Request, no *refusal) {
+	if no.status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	}
+	answer(w, r, no.status, &explained{Fault: no.detail}, nil)
 }
 
 // withSite calls do with a connection to PostgreSQL and the description that is installed there.

@@ -54,23 +54,29 @@ type refusal struct {
 }
 
 // mayTry says why a request may not have a statement tried; nil if it may. What it asks for runs
-// with the rights of the tables' owner, so it must come from a program or from the dashboard's own
-// page: a browser asks before it sends this media type for a page of another origin, and is told
-// nothing that would allow it.
+// with the rights of the tables' owner.
 func (d *Dashboard) mayTry(r *http.Request) *refusal {
+	if d.OwnerURL == "" {
+		return &refusal{http.StatusForbidden, "Trying statements is off. Set DASHBOARD_DATABASE_URL to PostgreSQL as the tables' owner, or run: invalidator explain --sql."}
+	}
+	return d.mayAsk(r)
+}
+
+// mayAsk says why a request may not ask for what costs something; nil if it may. It must come from
+// a program or from the dashboard's own page: a browser asks before it sends this media type for a
+// page of another origin, and is told nothing that would allow it.
+func (d *Dashboard) mayAsk(r *http.Request) *refusal {
 	if err := d.cross.Check(r); err != nil {
 		return &refusal{http.StatusForbidden, "This request comes from a page of another origin."}
 	}
 	media, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
 	switch {
 	case !strings.EqualFold(strings.TrimSpace(media), "application/json"):
-		return &refusal{http.StatusUnsupportedMediaType, "Send application/json: {\"sql\": \"...\"}."}
-	case d.OwnerURL == "":
-		return &refusal{http.StatusForbidden, "Trying statements is off. Set DASHBOARD_DATABASE_URL to PostgreSQL as the tables' owner, or run: invalidator explain --sql."}
+		return &refusal{http.StatusUnsupportedMediaType, "Send application/json."}
 	case len(d.tokens) > 0 && !d.hasToken(r):
 		return &refusal{http.StatusUnauthorized, "This needs the token of DASHBOARD_TOKEN."}
 	case len(d.tokens) == 0 && !fromThisMachine(r):
-		return &refusal{http.StatusForbidden, "Statements are tried only for who comes from the same machine, not through a proxy. Set DASHBOARD_TOKEN for others."}
+		return &refusal{http.StatusForbidden, "Only who comes from the same machine may ask this, not through a proxy. Set DASHBOARD_TOKEN for others."}
 	}
 	return nil
 }

@@ -4,37 +4,26 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
-	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/redis/go-redis/v9"
 
-	"github.com/freshlist/freshlist/internal/activity"
 	"github.com/freshlist/freshlist/internal/invalidate/feed"
 	"github.com/freshlist/freshlist/internal/invalidate/match"
 	"github.com/freshlist/freshlist/internal/listing"
-	"github.com/freshlist/freshlist/internal/rediscache"
-	"github.com/freshlist/freshlist/internal/rediskey"
 )
 
 // Statement is what a statement would do to the cache.
 type Statement struct {
-	Rows    int64            `json:"rows"`    // that it changes, as PostgreSQL counts them
-	Changes []Change         `json:"changes"` // what is captured of it; the first ones
-	More    int              `json:"more_changes"`
-	Live    int              `json:"live"`
-	Purged  int              `json:"purged"`
-	Spared  int              `json:"spared"`
-	Queries []activity.Query `json:"queries"` // all those purged, then some of those spared
-	Because map[string]int   `json:"spared_because"`
-	Notes   []string         `json:"notes"`
-	Took    float64          `json:"seconds"`
+	Rows    int64    `json:"rows"`    // that it changes, as PostgreSQL counts them
+	Changes []Change `json:"changes"` // what is captured of it; the first ones
+	More    int      `json:"more_changes"`
+	Verdict
+	Notes []string `json:"notes"`
+	Took  float64  `json:"seconds"`
 }
 
 // Change is one change that is captured of the statement.
@@ -50,54 +39,42 @@ const (
 	statementTimeout = "10s"
 	lockTimeout      = "2s" // and while it counts, no writer rings: see db/triggers/045_doorbell.sql
 	mostChanges      = 20
-	fewChanges       = 8 // more are looked up in an index
 )
-
-// Cache is where the live queries are registered.
-type Cache struct {
-	Redis redis.UniversalClient
-	Space rediskey.Space
-}
 
 // SQL runs a statement on a connection, in a transaction that it rolls back, and says what its
 // commit would purge of the queries that are live. spared is how many of those that would stay
-// are named. The connection's role must be one that may run the statement and read what is
-// captured: the tables' owner. The connection is of no use afterwards but to be closed.
-func SQL(ctx context.Context, conn *pgx.Conn, site *listing.Site, cache Cache, sql string, spared int) (Statement, error) {
+// are named. The first judge that can answers; why the ones before could not is noted. The
+// connection's role must be one that may run the statement and read what is captured: the tables'
+// owner. The connection is of no use afterwards but to be closed.
+func SQL(ctx context.Context, conn *pgx.Conn, site *listing.Site, sql string, spared int, judges ...Judge) (Statement, error) {
 	began := time.Now()
 	if err := check(sql); err != nil {
 		return Statement{}, err
 	}
-	type registrations struct {
-		all []rediscache.Registration
-		err error
-	}
-	read := make(chan registrations, 1)
-	go func() {
-		var r registrations
-		r.err = rediscache.EachRegistration(ctx, cache.Redis, cache.Space, func(some []rediscache.Registration) error {
-			r.all = append(r.all, some...)
-			return nil
-		})
-		read <- r
-	}()
-	s, changes, err := try(ctx, conn, site, sql)
-	live := <-read
-	if err = errors.Join(err, live.err); err != nil {
+	s, captured, err := try(ctx, conn, site, sql)
+	if err != nil {
 		return Statement{}, err
 	}
-	s.Live = len(live.all)
-	s.decide(site, live.all, changes, spared)
-	if len(changes) == 0 {
-		s.Notes = append(s.Notes, "nothing of it is captured: it changes no row of a described table, or no column that is described")
+	if err := s.describe(site, captured); err != nil {
+		return Statement{}, err
+	}
+	for i, judge := range judges {
+		s.Verdict, err = judge(ctx, site, Question{Description: site.Identity, Captured: captured, Spared: spared})
+		if err == nil {
+			break
+		}
+		if i == len(judges)-1 || ctx.Err() != nil {
+			return Statement{}, err
+		}
+		s.Notes = append(s.Notes, fmt.Sprintf("every registration was read, which takes long where there are many, since %v", err))
 	}
 	s.Took = time.Since(began).Seconds()
 	return s, nil
 }
 
 // try runs a statement, reads what is captured of it, and rolls it back.
-func try(ctx context.Context, conn *pgx.Conn, site *listing.Site, sql string) (s Statement, changes []match.Change, err error) {
-	s = Statement{Queries: []activity.Query{}, Changes: []Change{}, Because: map[string]int{}, Notes: []string{}}
+func try(ctx context.Context, conn *pgx.Conn, site *listing.Site, sql string) (s Statement, captured []feed.Captured, err error) {
+	s = Statement{Changes: []Change{}, Notes: []string{}}
 	const begin = `begin isolation level read committed read write;
 		set local standard_conforming_strings = on; -- check has read it so
 		set local statement_timeout = '` + statementTimeout + `'; set local lock_timeout = '` + lockTimeout + `';
@@ -127,18 +104,24 @@ func try(ctx context.Context, conn *pgx.Conn, site *listing.Site, sql string) (s
 	if _, err := conn.Exec(ctx, "set constraints all immediate"); err != nil {
 		return s, nil, hint(fmt.Errorf("check the deferred constraints, as a commit would: %w", err))
 	}
-	changes, err = feed.New(site).Own(ctx, conn)
+	captured, err = feed.New(site).Own(ctx, conn)
+	return s, captured, hint(err)
+}
+
+// describe tells what is captured.
+func (s *Statement) describe(site *listing.Site, captured []feed.Captured) error {
+	changes, err := feed.New(site).Decode(captured)
 	if err != nil {
-		return s, nil, hint(err)
+		return err
 	}
-	for i := range changes {
-		if i == mostChanges {
-			s.More = len(changes) - i
-			break
-		}
+	for i := range changes[:min(len(changes), mostChanges)] {
 		s.Changes = append(s.Changes, describe(&changes[i]))
 	}
-	return s, changes, nil
+	s.More = len(changes) - len(s.Changes)
+	if len(changes) == 0 {
+		s.Notes = append(s.Notes, "nothing of it is captured: it changes no row of a described table, or no column that is described")
+	}
+	return nil
 }
 
 // usualPath sets the search path that the role has by itself: our own sessions have another one.
@@ -191,109 +174,4 @@ func describe(c *match.Change) Change {
 		told.Key = &key
 	}
 	return told
-}
-
-// decide finds out what some changes do to the live queries.
-func (s *Statement) decide(site *listing.Site, live []rediscache.Registration, changes []match.Change, spared int) {
-	registry := match.NewRegistry(site)
-	first := affectedBy(site, live, changes)
-	parts := runtime.GOMAXPROCS(0)
-	if len(live) < 1000 {
-		parts = 1
-	}
-	found := make([]outcome, parts)
-	var running sync.WaitGroup
-	for i := range found {
-		from, to := i*len(live)/parts, (i+1)*len(live)/parts
-		running.Go(func() { found[i] = decide(registry, live[from:to], changes, first, spared) })
-	}
-	running.Wait()
-	var stay []activity.Query
-	for _, o := range found {
-		s.Queries = append(s.Queries, o.purged...)
-		stay = append(stay, o.spared...)
-		for rule, n := range o.because {
-			if n > 0 {
-				s.Because[match.Rule(rule).String()] += n
-			}
-		}
-	}
-	s.Purged = len(s.Queries)
-	s.Spared = len(live) - s.Purged
-	byText := func(a, b activity.Query) int { return strings.Compare(a.Query, b.Query) }
-	slices.SortFunc(s.Queries, byText)
-	s.Queries = append(s.Queries, stay[:min(len(stay), spared)]...)
-}
-
-// outcome is what changes do to some queries.
-type outcome struct {
-	purged, spared []activity.Query
-	because        [match.Rules]int
-}
-
-// affectedBy returns, where there are many changes, which is the first that affects a query;
-// nil where each query is asked about each change.
-func affectedBy(site *listing.Site, live []rediscache.Registration, changes []match.Change) map[string]int {
-	if len(changes) <= fewChanges {
-		return nil
-	}
-	index := match.NewIndex(site)
-	for i := range live {
-		index.Set(live[i].Number, live[i].Query, windowOf(&live[i]))
-	}
-	first := map[string]int{}
-	var texts []string
-	for i := range changes {
-		texts = index.Affected(&changes[i], texts[:0])
-		for _, text := range texts {
-			if _, known := first[text]; !known {
-				first[text] = i
-			}
-		}
-	}
-	return first
-}
-
-// windowOf returns a registration's window: wide if it is not readable, as for the invalidator.
-func windowOf(r *rediscache.Registration) listing.Window {
-	w, err := listing.ParseWindow(r.Window)
-	if err != nil {
-		return listing.Window{}
-	}
-	return w
-}
-
-func decide(registry *match.Registry, live []rediscache.Registration, changes []match.Change, first map[string]int, spared int) (o outcome) {
-	if len(changes) == 0 {
-		return o
-	}
-	for i := range live {
-		r := &live[i]
-		query := registry.Live(r.Query, windowOf(r))
-		d := decision(&query, changes, first)
-		switch {
-		case d.Purged:
-			o.purged = append(o.purged, activity.Query{Query: r.Query, Purged: true, Why: d.String()})
-		default:
-			o.because[d.Rule]++
-			if d.Rule != match.OtherTable && d.Rule != match.OtherRow && len(o.spared) < spared {
-				o.spared = append(o.spared, activity.Query{Query: r.Query, Why: d.String()})
-			}
-		}
-	}
-	return o
-}
-
-// decision returns the decision of the first change that purges a query, or else of the first.
-func decision(l *match.Live, changes []match.Change, first map[string]int) match.Decision {
-	if first != nil {
-		return l.Explain(&changes[first[l.Text()]])
-	}
-	d := l.Explain(&changes[0])
-	for i := 1; !d.Purged && i < len(changes); i++ {
-		if other := l.Explain(&changes[i]); other.Purged || d.Rule == match.OtherTable || d.Rule == match.OtherRow {
-			d = other
-		}
-	}
-	return d
 }

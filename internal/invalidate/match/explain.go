@@ -88,6 +88,14 @@ func (l *Live) Explain(c *Change) Decision {
 	return d
 }
 
+// Judge is Explain without the words, which very many queries would take long to find: of the
+// decision only Purged and Rule are for use.
+func (l *Live) Judge(c *Change) Decision {
+	brief := *l
+	brief.brief = true
+	return brief.Explain(c)
+}
+
 // explainOwn explains for the query's own table.
 func (l *Live) explainOwn(c *Change) Decision {
 	switch {
@@ -183,7 +191,12 @@ func (l *Live) knows(t *listing.Table) bool {
 }
 
 // names returns the names of some columns.
-func (l *Live) names(s listing.Columns) []string { return l.table.table.Names(s) }
+func (l *Live) names(s listing.Columns) []string {
+	if l.brief {
+		return nil
+	}
+	return l.table.table.Names(s)
+}
 
 // explainRow explains for the answer of a single row.
 func (l *Live) explainRow(c *Change) Decision {
@@ -209,6 +222,9 @@ func standingOf(exists bool) Standing {
 
 // outside returns the first condition that a row does not meet.
 func (l *Live) outside(r *listing.Row) string {
+	if l.brief {
+		return ""
+	}
 	t := l.table.table
 	f := l.list.filter.Filter
 	for i := range f {
@@ -326,7 +342,10 @@ func (l *Live) explainEnvelope(e *Envelope) Decision {
 	case depends == 0:
 		d.Rule, d.Columns = NotShown, l.names(e.Changed)
 	case outside >= 0:
-		d.Rule, d.Outside = BulkOutside, f[outside:outside+1].String(t)
+		d.Rule = BulkOutside
+		if !l.brief {
+			d.Outside = f[outside : outside+1].String(t)
+		}
 	default:
 		d.Rule = BulkElsewhere
 	}

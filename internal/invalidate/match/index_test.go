@@ -107,6 +107,13 @@ func TestIndexFindsWhatEveryQueryAskedWouldFind(t *testing.T) {
 // one that the index gave, and one made of the text and the window.
 func checkExplained(t *rapid.T, ix *Index, live map[string]registered, c *Change, affected []string) {
 	registry := NewRegistry(ix.site)
+	if all := ix.All(); len(all) != len(live) {
+		t.Fatalf("All returns %d of %d", len(all), len(live))
+	} else if len(all) > 0 {
+		if d := all[0].Explain(c); d.Purged != slices.Contains(affected, all[0].Text()) {
+			t.Fatalf("%q of All says of %+v: %+v", all[0].Text(), c, d)
+		}
+	}
 	for text, r := range live {
 		kept, ok := ix.Live(text)
 		if !ok || kept.Text() != text {
@@ -117,6 +124,9 @@ func checkExplained(t *rapid.T, ix *Index, live map[string]registered, c *Change
 			d := l.Explain(c)
 			if _, want := slices.BinarySearch(affected, text); d.Purged != want || d.String() == "" {
 				t.Fatalf("%q says of %+v: %+v (%s), the index %v", text, c, d, d, want)
+			}
+			if brief := l.Judge(c); brief.Purged != d.Purged || brief.Rule != d.Rule {
+				t.Fatalf("%q judges of %+v: %+v, and explains %+v", text, c, brief, d)
 			}
 		}
 	}

@@ -13,6 +13,7 @@ type Live struct {
 	key   listing.Value // of a single row
 
 	covers []listing.Cover // of its joins; nil: all are wide
+	brief  bool            // its decisions name no condition and no column
 }
 
 // Text returns the query's canonical text.
@@ -71,6 +72,26 @@ func (ix *Index) Live(text string) (Live, bool) {
 		return Live{}, false
 	}
 	return t.liveRow(q.Key, text), true
+}
+
+// All returns every live query as it is now, in no order.
+func (ix *Index) All() []Live {
+	all := make([]Live, 0, ix.Len())
+	for text := range ix.unknown {
+		all = append(all, Live{text: text})
+	}
+	for i := range ix.tables {
+		t := &ix.tables[i]
+		copies := make([]liveQuery, 0, len(t.lists))
+		for _, l := range t.lists {
+			copies = append(copies, *l)
+			all = append(all, Live{text: l.text, table: t.space, list: &copies[len(copies)-1], covers: t.seekers.coversOf(l.text)})
+		}
+		for key, text := range t.rows {
+			all = append(all, t.liveRow(key, text))
+		}
+	}
+	return all
 }
 
 // liveList returns a page or a summary as it is now.
