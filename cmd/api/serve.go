@@ -59,8 +59,11 @@ func serveAPI(ctx context.Context, getenv config.Getenv, stderr io.Writer) (err 
 	}
 	defer func() { err = errors.Join(err, rdb.Close()) }()
 	warnOfRedis(ctx, rdb, spaceOf(c), log)
+	metrics.ShowPool(telemetry.PostgreSQL, func() (p telemetry.Pool) { p.Used, p.Idle, p.Limit, p.Waits = pool.Stats(); return p })
+	metrics.ShowPool(telemetry.Redis, func() (p telemetry.Pool) { p.Used, p.Idle, p.Limit, p.Waits = rediscache.PoolStats(rdb); return p })
 	described := &described{url: c.DatabaseURL}
 	cached := reads(c, rdb, pool, standbys, metrics, described)
+	metrics.ShowBreakers(cached.OpenBreakers)
 	server := serve.New(serve.Options{
 		Site:       described.first(ctx, log),
 		Describe:   described.read,

@@ -51,6 +51,7 @@ func runDaemon(ctx context.Context, getenv config.Getenv, stderr io.Writer) (err
 	}
 	defer func() { err = errors.Join(err, rdb.Close()) }()
 	metrics := telemetry.NewInvalidator()
+	metrics.ShowPool(telemetry.Redis, func() (p telemetry.Pool) { p.Used, p.Idle, p.Limit, p.Waits = rediscache.PoolStats(rdb); return p })
 	daemon := invalidate.New(invalidate.Config{
 		DatabaseURL: c.DatabaseURL.Reveal(),
 		Redis:       rdb,

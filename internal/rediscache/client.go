@@ -139,6 +139,19 @@ func CheckPolicy(policy string) (warning string, err error) {
 		fmt.Errorf("maxmemory-policy is %q, which may evict what the cache's correctness rests on; set volatile-lru or volatile-lfu", policy))
 }
 
+// PoolStats returns how many connections a client uses and keeps idle, of a cluster's nodes together,
+// how many it may have to each server, and how often none was free at once.
+func PoolStats(rdb redis.UniversalClient) (used, idle, limit int, waits uint64) {
+	s := rdb.PoolStats()
+	switch c := rdb.(type) {
+	case *redis.Client:
+		limit = c.Options().PoolSize
+	case *redis.ClusterClient:
+		limit = c.Options().PoolSize
+	}
+	return max(0, int(s.TotalConns)-int(s.IdleConns)), int(s.IdleConns), limit, uint64(s.WaitCount)
+}
+
 // KeyspaceStats is what Redis counts of all look-ups of keys by all its clients.
 type KeyspaceStats struct{ Hits, Misses uint64 }
 

@@ -74,6 +74,7 @@ func (s *Server) serveL1(v *serving, rec *recorder, r *http.Request) bool {
 		return false
 	}
 	s.Metrics.Cache(telemetry.L1, telemetry.Hit).Inc()
+	rec.route, rec.source = a.route, telemetry.FromL1
 	a.writeTo(rec, r)
 	return true
 }

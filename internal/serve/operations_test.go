@@ -148,6 +148,8 @@ func TestPrometheus(t *testing.T) {
 		`freshlist_cache_requests_total{level="view",result="bypass"} 1` + "\n",
 		`freshlist_http_answers_total{class="2xx"} 1` + "\n",
 		`freshlist_http_answers_total{class="4xx"} 1` + "\n",
+		`freshlist_http_answer_seconds_count{class="2xx",level="database",route="GET /v1/{table}"} 1` + "\n",
+		`freshlist_http_answer_seconds_count{class="4xx",level="none",route="GET /v1/{table}"} 1` + "\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("/metrics lacks %q:\n%s", want, text)
@@ -237,15 +239,23 @@ func TestTwoWriteTokens(t *testing.T) {
 func TestTraceOfWrites(t *testing.T) {
 	t.Parallel()
 	var log lockedBuffer
-	a := start(t, func(o *serve.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+	a := start(t, func(o *serve.Options) {
+		o.Log, o.TrustedProxies = slog.New(slog.NewTextHandler(&log, nil)), "127.0.0.1/32"
+	})
 	a.get("/v1/properties")
 	a.write("PATCH", "/v1/properties/17", `{"price": 7}`)
+	a.request("POST", "/v1/properties", "{}", "Content-Type: application/json", "X-Forwarded-For: 6.6.6.6, 198.51.100.1",
+		"Traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+	if text := log.String(); !strings.Contains(text, "peer=198.51.100.1 trace_id=4bf92f3577b34da6a3ce929d0e0e4736") {
+		t.Errorf("the log: %s", text)
+	}
 	const wrong = "a-wrong-token-of-the-test"
 	for range 300 {
 		a.request("DELETE", "/v1/properties/17", "", "Authorization: Bearer "+wrong)
 	}
+	a.write("PATCH", "/v1/properties/18", `{"price": 7}`)
 	text := log.String()
-	if strings.Contains(text, "method=GET") || !strings.Contains(text, "method=PATCH") || !strings.Contains(text, "status=401") || !strings.Contains(text, "peer=127.0.0.1:") {
+	if strings.Contains(text, "method=GET") || !strings.Contains(text, "method=PATCH") || !strings.Contains(text, "status=401") || !strings.Contains(text, "target=/v1/properties/18") || !strings.Contains(text, "peer=127.0.0.1") {
 		t.Errorf("the log: %.2000s", text)
 	}
 	if strings.Contains(text, wrong) || strings.Contains(text, token) {

@@ -14,6 +14,7 @@ import (
 	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/serve/readthrough"
 	"github.com/freshlist/freshlist/internal/serve/render"
+	"github.com/freshlist/freshlist/internal/telemetry"
 )
 
 // list is GET /v1/T.
@@ -85,10 +86,13 @@ func (t tableRoutes) read(c echo.Context, f render.Format, q listing.Query, e ex
 	if stream {
 		faults = append(faults, e.unwatched()...)
 	}
+	rec := c.Response().Writer.(*recorder)
+	rec.route = routeOf(f, q.Kind)
 	if len(faults) > 0 {
 		return badRequest(faults)
 	}
 	if stream {
+		rec.route = telemetry.StreamRoute
 		return t.stream(c, readthrough.Request{Query: q, Format: f})
 	}
 	ctx, cancel := t.deadline(r)
@@ -104,8 +108,9 @@ func (t tableRoutes) read(c echo.Context, f render.Format, q listing.Query, e ex
 		return err
 	}
 	made := t.newResponse(t.serving, f, q, taken, &answer)
+	rec.source = sourceOf(answer.CacheStatus)
 	t.storeL1(fill, r.RequestURI, made, &answer)
-	made.writeTo(c.Response().Writer, r)
+	made.writeTo(rec, r)
 	return nil
 }
 

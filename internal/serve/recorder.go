@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/freshlist/freshlist/internal/telemetry"
 )
 
 // slow is how long a request takes at least to be logged for it.
@@ -21,6 +23,8 @@ type recorder struct {
 	bytes    int64     // of the body
 	answered time.Time // when the first event of a stream was sent; zero if it is none
 	err      error     // why the status is what it is; nil if that speaks for itself
+	route    telemetry.Route
+	source   telemetry.Source // of an answer to a read
 }
 
 // WriteHeader notes the status.
@@ -69,7 +73,7 @@ func (s *Server) log(rec *recorder, r *http.Request, took time.Duration) {
 		level = slog.LevelError
 	case rec.status >= http.StatusInternalServerError, took >= slow:
 		level = slog.LevelWarn
-	case traced(rec.status, r):
+	case refused(rec.status), writes(r):
 		level = slog.LevelInfo
 	}
 	ctx := r.Context()
@@ -78,7 +82,11 @@ func (s *Server) log(rec *recorder, r *http.Request, took time.Duration) {
 	}
 	skipped, ok := 0, true
 	if level == slog.LevelInfo {
-		if skipped, ok = s.traced.take(rec.begun); !ok {
+		lines := &s.written
+		if refused(rec.status) {
+			lines = &s.refused
+		}
+		if skipped, ok = lines.take(rec.begun); !ok {
 			return
 		}
 	}
@@ -99,20 +107,27 @@ func (s *Server) log(rec *recorder, r *http.Request, took time.Duration) {
 		}
 		attrs = append(attrs, slog.String("peer", peer))
 	}
+	if trace := traceID(r.Header); trace != "" {
+		attrs = append(attrs, slog.String("trace_id", trace))
+	}
 	if skipped > 0 {
 		attrs = append(attrs, slog.Int("skipped", skipped))
 	}
 	s.Log.LogAttrs(ctx, level, "request", attrs...)
 }
 
-// traced reports whether a request leaves a line at level info: a write, or one whose token was
-// refused.
-func traced(status int, r *http.Request) bool {
+// writes reports whether a request is for a write, which leaves a line at level info.
+func writes(r *http.Request) bool {
 	switch r.Method {
 	case http.MethodPost, http.MethodPatch, http.MethodDelete:
 		return true
 	}
-	return status == http.StatusUnauthorized || status == http.StatusForbidden
+	return false
+}
+
+// refused reports whether a request was refused for who sent it, or how many: that leaves one, too.
+func refused(status int) bool {
+	return status == http.StatusUnauthorized || status == http.StatusForbidden || status == http.StatusTooManyRequests
 }
 
 // sampler bounds lines of a kind: of many in one second only the first are written, and the next

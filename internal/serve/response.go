@@ -4,10 +4,12 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/serve/readthrough"
 	"github.com/freshlist/freshlist/internal/serve/render"
+	"github.com/freshlist/freshlist/internal/telemetry"
 )
 
 // sharedHeaders are header values that many answers have in common. An
@@ -59,6 +61,7 @@ type response struct {
 	link        [1]string // RFC 8288: where the list begins and goes on; empty for what is no list
 	shared      *sharedHeaders
 	serving     *serving // whose answer it is
+	route       telemetry.Route
 
 	origin *readthrough.Origin // what it was proved of, if it is kept in this process
 }
@@ -87,6 +90,7 @@ func (s *Server) newResponse(v *serving, f render.Format, q listing.Query, e ren
 		cacheStatus: [1]string{a.CacheStatus},
 		shared:      &s.shared,
 		serving:     v,
+		route:       routeOf(f, q.Kind),
 	}
 	if a.Gzip != "" {
 		made.gzip = newEncodedBody(a.Gzip, a.ETag+gzipSuffix)
@@ -100,6 +104,41 @@ func (s *Server) newResponse(v *serving, f render.Format, q listing.Query, e ren
 		made.link[0] = links(q, e, a.Body)
 	}
 	return made
+}
+
+// routeOf returns the route of the answer to a query in a format.
+func routeOf(f render.Format, kind listing.Kind) telemetry.Route {
+	switch {
+	case f == render.SVG:
+		return telemetry.PictureRoute
+	case f == render.HTML && kind == listing.RowKind:
+		return telemetry.RowPageRoute
+	case f == render.HTML:
+		return telemetry.ListPageRoute
+	case kind == listing.RowKind:
+		return telemetry.RowRoute
+	case kind == listing.SummaryKind:
+		return telemetry.SummaryRoute
+	}
+	return telemetry.ListRoute
+}
+
+// sourceOf returns which level an answer came from, by its Cache-Status: the layers in order,
+// the one nearest the origin first.
+func sourceOf(status string) telemetry.Source {
+	layer, rest, _ := strings.Cut(status, "; ")
+	hit, _, _ := strings.Cut(rest, ",")
+	switch {
+	case hit != "hit":
+		return telemetry.FromDatabase
+	case layer == "freshlist-view":
+		return telemetry.FromView
+	case layer == "freshlist-queryset":
+		return telemetry.FromQueryset
+	case layer == "freshlist-moment":
+		return telemetry.FromMoment
+	}
+	return telemetry.FromDatabase
 }
 
 // links returns the value of Link for a page of a list: where it begins, goes on, and goes back. The

@@ -10,6 +10,7 @@ import (
 
 	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/serve/render"
+	"github.com/freshlist/freshlist/internal/telemetry"
 )
 
 // routes returns all routes of the API.
@@ -18,13 +19,13 @@ func (s *Server) routes(v *serving) *echo.Echo {
 	e.Logger.SetLevel(log.OFF)
 	e.HTTPErrorHandler = func(err error, c echo.Context) { s.fail(v, err, c) }
 
-	get(e, "/openapi.json", s.document(v))
-	get(e, render.StaticPath+"*", echo.WrapHandler(render.StaticHandler(acceptsGzip)))
-	get(e, "/healthz", s.healthz)
-	get(e, "/readyz", s.readyz)
+	get(e, "/openapi.json", as(telemetry.StaticRoute, s.document(v)))
+	get(e, render.StaticPath+"*", as(telemetry.StaticRoute, echo.WrapHandler(render.StaticHandler(acceptsGzip))))
+	get(e, "/healthz", as(telemetry.ProbeRoute, s.healthz))
+	get(e, "/readyz", as(telemetry.ProbeRoute, s.readyz))
 	if !s.PrivateMetrics {
-		get(e, "/v1/cache/metrics", s.cacheMetrics)
-		get(e, "/metrics", echo.WrapHandler(s.Metrics.Handler()))
+		get(e, "/v1/cache/metrics", as(telemetry.ProbeRoute, s.cacheMetrics))
+		get(e, "/metrics", as(telemetry.ProbeRoute, echo.WrapHandler(s.Metrics.Handler())))
 	}
 	for _, t := range v.site.Tables {
 		tableRoutes{s, v, t}.add(e)
@@ -48,9 +49,9 @@ func (t tableRoutes) add(e *echo.Echo) {
 	get(e, list, t.list)
 	get(e, list+"/summary", t.summary)
 	get(e, row, t.row)
-	e.POST(list, t.requireToken(t.create))
-	e.PATCH(row, t.requireToken(t.patch))
-	e.DELETE(row, t.requireToken(t.remove))
+	e.POST(list, as(telemetry.CreateRoute, t.requireToken(t.create)))
+	e.PATCH(row, as(telemetry.PatchRoute, t.requireToken(t.patch)))
+	e.DELETE(row, as(telemetry.DeleteRoute, t.requireToken(t.remove)))
 
 	get(e, "/"+t.table.Name+"/:key", t.rowPage)
 	if t.table.PictureColumn() != nil {
@@ -109,6 +110,14 @@ func (v *serving) tableAt(path string) (t *listing.Table, page bool) {
 	name, below, _ := strings.Cut(path, "/")
 	t = v.site.Table(name)
 	return t, t != nil && !api && !strings.Contains(below, "/")
+}
+
+// as notes for the metrics which route a request took. Reads do so by themselves.
+func as(route telemetry.Route, h echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		c.Response().Writer.(*recorder).route = route
+		return h(c)
+	}
 }
 
 // get routes GET and HEAD, for which Echo wants a route of its own.

@@ -92,7 +92,8 @@ type Server struct {
 	cors      *cors                // nil if no origin may read
 	proxies   proxies              // that are trusted
 	limiter   *limiter             // nil if there is no bound on requests
-	traced    sampler              // writes and refused tokens
+	written   sampler              // lines of writes
+	refused   sampler              // and of what was refused: many of these must not hide those
 	popular   activity.Popular     // which queries are read most
 	watched   *watch.Hub
 	shared    sharedHeaders
@@ -119,6 +120,7 @@ func New(o Options) *Server {
 	s.recorders.New = func() any { return new(recorder) }
 	if o.L1MaxBytes > 0 {
 		s.l1 = l1.New(o.L1MaxBytes, o.L1Life, (*response).weight)
+		s.Metrics.ShowL1(s.l1.Size)
 	}
 	s.watched = s.newHub()
 	s.SetSite(o.Site)
@@ -180,7 +182,7 @@ func (s *Server) finish(rec *recorder, r *http.Request) {
 	if !rec.answered.IsZero() {
 		took = rec.answered.Sub(rec.begun)
 	}
-	if number := s.Metrics.Answered(rec.status, took); s.popular.Wants(number) && rec.status < http.StatusBadRequest && r.Method == http.MethodGet {
+	if number := s.Metrics.Answered(rec.route, rec.status, rec.source, took); s.popular.Wants(number) && rec.status < http.StatusBadRequest && r.Method == http.MethodGet {
 		s.popular.Note(r.RequestURI)
 	}
 	s.log(rec, r, took)

@@ -3,8 +3,6 @@ package telemetry
 import (
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/freshlist/freshlist/internal/cachestate"
 )
 
@@ -66,9 +64,9 @@ type API struct {
 	StandbyLag       Gauge   // bytes of the log that a standby had still to replay
 	standbys         [standbyResults]Counter
 	cache            [levels][results]Counter
-	bypasses         []Counter  // by cachestate.Reason
-	answers          [6]Counter // by the first digit of the status
-	took             prometheus.Histogram
+	bypasses         []Counter // by cachestate.Reason
+	answers          [classes]Counter
+	took             *answerTimes
 }
 
 // NewAPI returns the metrics of an API process, all at zero.
@@ -94,12 +92,10 @@ func NewAPI() *API {
 		m.counter(m.Standby(result), "freshlist_standby_reads_total", "Reads of listings that a standby was asked for.", "result", result.String())
 	}
 	m.gauge(&m.StandbyLag, "freshlist_standby_lag_bytes", "How much of the primary's log a standby had still to replay, when it was last asked.")
-	for digit := 2; digit < len(m.answers); digit++ {
-		m.counter(&m.answers[digit], "freshlist_http_answers_total", "Answers by class of status.",
-			"class", string(rune('0'+digit))+"xx")
+	for class := range m.answers {
+		m.counter(&m.answers[class], "freshlist_http_answers_total", "Answers by class of status.", "class", classOf(class))
 	}
-	m.took = m.histogram("freshlist_http_answer_seconds", "From the first byte of a request to the last of its answer.",
-		[]float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10})
+	m.took = newAnswerTimes(m.registry)
 	return m
 }
 
@@ -113,10 +109,9 @@ func (m *API) Standby(result StandbyResult) *Counter { return &m.standbys[result
 func (m *API) Bypass(why cachestate.Reason) *Counter { return &m.bypasses[why] }
 
 // Answered counts a finished request, and returns its number among those of its class of status.
-func (m *API) Answered(status int, took time.Duration) (number uint64) {
-	if class := status / 100; class >= 2 && class < len(m.answers) {
-		number = m.answers[class].Next()
-	}
-	m.took.Observe(took.Seconds())
+func (m *API) Answered(route Route, status int, source Source, took time.Duration) (number uint64) {
+	class := min(max(status/100-2, 0), classes-1)
+	number = m.answers[class].Next()
+	m.took.observe(route, class, source, took)
 	return number
 }

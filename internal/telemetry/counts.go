@@ -1,7 +1,6 @@
 package telemetry
 
 import (
-	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/freshlist/freshlist/internal/activity"
@@ -17,12 +16,22 @@ type Reading struct {
 // buckets are how many answers took at most so many seconds, cumulative.
 type buckets []*dto.Bucket
 
+// plus adds up two that have the same bounds; it may change the first.
+func (b buckets) plus(others buckets) buckets {
+	if b == nil {
+		return others
+	}
+	for i, other := range others {
+		sum := b[i].GetCumulativeCount() + other.GetCumulativeCount()
+		b[i].CumulativeCount = &sum
+	}
+	return b
+}
+
 // Read returns what has been counted. P50 and P99 are of the answers since the reading before.
 func (m *API) Read(before Reading) Reading {
-	var answers dto.Metric
-	_ = m.took.(prometheus.Metric).Write(&answers) // never fails
-	now := Reading{answers: answers.GetHistogram().GetBucket()}
-	now.Requests = answers.GetHistogram().GetSampleCount()
+	var now Reading
+	now.Requests, now.answers = m.took.read()
 	now.Reads = m.DatabaseReads.Value()
 	now.Levels = make(map[string]activity.Counts, levels)
 	for level := range levels {

@@ -18,17 +18,17 @@ func TestRead(t *testing.T) {
 		t.Errorf("before the first answer: %+v", none.Process)
 	}
 	for range 100 {
-		m.Answered(200, 3*time.Second)
+		m.Answered(telemetry.ListRoute, 200, telemetry.FromView, 3*time.Second)
 	}
 	first := m.Read(none)
 	if first.P50 < 2.5 || first.P50 > 5 {
 		t.Errorf("p50 %v of answers of 3 s", first.P50)
 	}
 	for range 98 {
-		m.Answered(200, 200*time.Microsecond)
+		m.Answered(telemetry.ListRoute, 200, telemetry.FromView, 200*time.Microsecond)
 	}
 	for range 2 {
-		m.Answered(503, time.Hour)
+		m.Answered(telemetry.ListRoute, 503, telemetry.FromView, time.Hour)
 	}
 	m.Cache(telemetry.L1, telemetry.Hit).Add(7)
 	m.Cache(telemetry.View, telemetry.Miss).Add(5)

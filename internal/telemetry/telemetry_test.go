@@ -36,7 +36,7 @@ func scrape(t *testing.T, handler http.Handler) []string {
 	return lines
 }
 
-var bucket = regexp.MustCompile(`_bucket\{.*|_sum |_count `)
+var bucket = regexp.MustCompile(`_bucket\{.*|_(sum|count)[{ ].*`)
 
 // series returns the distinct names with their labels; a histogram is one.
 func series(t *testing.T, handler http.Handler) []string {
@@ -57,6 +57,63 @@ func series(t *testing.T, handler http.Handler) []string {
 func shown[M interface{ ShowState(*cachestate.State) }](m M) M {
 	m.ShowState(cachestate.New(slog.New(slog.DiscardHandler), time.Now))
 	return m
+}
+
+// shownAPI has all shown that an API process shows.
+func shownAPI() *telemetry.API {
+	m := shown(telemetry.NewAPI())
+	m.ShowPool(telemetry.PostgreSQL, func() telemetry.Pool { return telemetry.Pool{Used: 1, Idle: 2, Limit: 8, Waits: 4} })
+	m.ShowPool(telemetry.Redis, func() telemetry.Pool { return telemetry.Pool{} })
+	m.ShowL1(func() (int, uint64) { return 5, 6000 })
+	m.ShowBreakers(func() int { return 3 })
+	return m
+}
+
+// What is shown of others is what they say.
+func TestShown(t *testing.T) {
+	t.Parallel()
+	expect(t, shownAPI().Handler(),
+		`freshlist_pool_connections{pool="postgresql",state="used"} 1`,
+		`freshlist_pool_connections{pool="postgresql",state="idle"} 2`,
+		`freshlist_pool_limit{pool="postgresql"} 8`,
+		`freshlist_pool_waits_total{pool="postgresql"} 4`,
+		`freshlist_l1_entries 5`,
+		`freshlist_l1_bytes 6000`,
+		`freshlist_redis_breakers_open 3`,
+	)
+}
+
+// Whatever is asked for, there are so many histograms at most: labels have no values of requests.
+func TestKindsOfAnswersAreFew(t *testing.T) {
+	t.Parallel()
+	m := telemetry.NewAPI()
+	for status := 100; status < 700; status += 7 {
+		for source := telemetry.NoSource; source <= telemetry.FromDatabase; source++ {
+			for route := telemetry.OtherRoute; route <= telemetry.ProbeRoute; route++ {
+				m.Answered(route, status, source, time.Second)
+			}
+		}
+	}
+	counts := 0
+	for _, line := range scrape(t, m.Handler()) {
+		if strings.HasPrefix(line, "freshlist_http_answer_seconds_count") {
+			counts++
+		}
+	}
+	if want := 13 * 4 * 6; counts != want {
+		t.Errorf("%d histograms, want %d", counts, want)
+	}
+	if now := m.Read(telemetry.Reading{}); now.Requests != 86*13*6 || now.P50 <= 0.5 || now.P50 > 1 {
+		t.Errorf("%d answers are read, p50 %v", now.Requests, now.P50)
+	}
+}
+
+// Counting an answer takes no memory.
+func TestAnsweredAllocatesNothing(t *testing.T) {
+	m := telemetry.NewAPI()
+	if n := testing.AllocsPerRun(100, func() { m.Answered(telemetry.ListRoute, 200, telemetry.FromL1, time.Millisecond) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
 }
 
 // states returns the series that have a label of all reasons.
@@ -96,7 +153,7 @@ func TestNames(t *testing.T) {
 		handler http.Handler
 		want    []string
 	}{
-		{"api", shown(telemetry.NewAPI()).Handler(), append(states("freshlist_bypass_total", "freshlist_caching"), []string{
+		{"api", shownAPI().Handler(), append(states("freshlist_bypass_total", "freshlist_caching"), []string{
 			`freshlist_cache_requests_total{level="l1",result="bypass"}`,
 			`freshlist_cache_requests_total{level="l1",result="hit"}`,
 			`freshlist_cache_requests_total{level="l1",result="miss"}`,
@@ -109,6 +166,11 @@ func TestNames(t *testing.T) {
 			`freshlist_database_reads_total`,
 			`freshlist_token_reads_total`, `freshlist_unassigned_tokens_total`,
 			`freshlist_http_answer_seconds`,
+			`freshlist_l1_bytes`, `freshlist_l1_entries`, `freshlist_redis_breakers_open`,
+			`freshlist_pool_connections{pool="postgresql",state="idle"}`, `freshlist_pool_connections{pool="postgresql",state="used"}`,
+			`freshlist_pool_connections{pool="redis",state="idle"}`, `freshlist_pool_connections{pool="redis",state="used"}`,
+			`freshlist_pool_limit{pool="postgresql"}`, `freshlist_pool_limit{pool="redis"}`,
+			`freshlist_pool_waits_total{pool="postgresql"}`, `freshlist_pool_waits_total{pool="redis"}`,
 			`freshlist_http_answers_total{class="2xx"}`,
 			`freshlist_http_answers_total{class="3xx"}`,
 			`freshlist_http_answers_total{class="4xx"}`,
@@ -176,8 +238,8 @@ func TestAPICounts(t *testing.T) {
 	hits.Add(2)
 	m.Cache(telemetry.L1, telemetry.Bypass).Inc()
 	m.DatabaseReads.Inc()
-	m.Answered(http.StatusOK, 300*time.Microsecond)
-	m.Answered(http.StatusServiceUnavailable, time.Minute)
+	m.Answered(telemetry.ListRoute, http.StatusOK, telemetry.FromView, 300*time.Microsecond)
+	m.Answered(telemetry.ListRoute, http.StatusServiceUnavailable, telemetry.FromView, time.Minute)
 	if n := m.Cache(telemetry.View, telemetry.Hit).Value(); n != 3 {
 		t.Errorf("%d hits, want 3", n)
 	}
@@ -188,8 +250,8 @@ func TestAPICounts(t *testing.T) {
 		`freshlist_database_reads_total 1`,
 		`freshlist_http_answers_total{class="2xx"} 1`,
 		`freshlist_http_answers_total{class="5xx"} 1`,
-		`freshlist_http_answer_seconds_bucket{le="0.0005"} 1`,
-		`freshlist_http_answer_seconds_count 2`,
+		`freshlist_http_answer_seconds_bucket{class="2xx",level="view",route="GET /v1/{table}",le="0.0005"} 1`,
+		`freshlist_http_answer_seconds_count{class="5xx",level="view",route="GET /v1/{table}"} 1`,
 	)
 }
 

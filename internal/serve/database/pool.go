@@ -338,6 +338,12 @@ func (p *Pool) exhausted() bool {
 	return s.AcquiredConns() >= s.MaxConns()
 }
 
+// Stats returns how many sessions are in use and idle, and how often none was free at once.
+func (p *Pool) Stats() (used, idle, limit int, waits uint64) {
+	s := p.pgx.Stat()
+	return int(s.AcquiredConns()), int(s.IdleConns()), int(s.MaxConns()), uint64(s.EmptyAcquireCount())
+}
+
 // acquire takes a session out of the pool. If none is free before ctx ends its
 // error is ErrBusy.
 func (p *Pool) acquire(ctx context.Context) (*pgxpool.Conn, error) { return p.acquireFrom(ctx, p.pgx) }

@@ -153,5 +153,10 @@ func (c *Cache[V]) Connected(connected bool) {
 	c.clear()
 }
 
+// Size returns about how many entries there are, and what they take.
+func (c *Cache[V]) Size() (entries int, bytes uint64) {
+	return c.entries.EstimatedSize(), c.entries.WeightedSize()
+}
+
 // Close ends the cache's own goroutines.
 func (c *Cache[V]) Close() { c.entries.StopAllGoroutines() }

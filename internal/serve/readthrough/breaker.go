@@ -48,6 +48,16 @@ func (b *breaker) do(f func() error) error {
 	return err
 }
 
+// OpenBreakers returns for how many partitions Redis is left alone since it has failed repeatedly.
+func (c *Cache) OpenBreakers() (n int) {
+	for i := range c.breakers {
+		if c.breakers[i].failures.Load() >= breakAfter {
+			n++
+		}
+	}
+	return n
+}
+
 // isFailure reports whether err says that Redis does not work, as opposed to its
 // answer being a no.
 func isFailure(err error) bool {
