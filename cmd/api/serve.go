@@ -10,9 +10,11 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/freshlist/freshlist/internal/cachestate"
+	"github.com/freshlist/freshlist/internal/cli"
 	"github.com/freshlist/freshlist/internal/config"
 	"github.com/freshlist/freshlist/internal/rediscache"
 	"github.com/freshlist/freshlist/internal/rediskey"
@@ -21,6 +23,7 @@ import (
 	"github.com/freshlist/freshlist/internal/serve/readthrough"
 	"github.com/freshlist/freshlist/internal/serve/render"
 	"github.com/freshlist/freshlist/internal/telemetry"
+	"github.com/freshlist/freshlist/internal/tracing"
 )
 
 const (
@@ -40,15 +43,24 @@ func serveAPI(ctx context.Context, getenv config.Getenv, stderr io.Writer) (err 
 	metrics := telemetry.NewAPI()
 	state := cachestate.New(log, time.Now)
 	metrics.ShowState(state)
+	var cached *readthrough.Cache
+	traces, err := startTracing(ctx, c, func() string { return cached.Database() }, log)
+	if err != nil {
+		return err
+	}
+	if traces != nil {
+		defer traces.Close(ctx)
+	}
 	pool, err := database.Open(database.Config{
-		URL: c.DatabaseURL.Reveal(), Application: "freshlist-api", MaxConns: c.DatabaseMaxConns, Timeout: c.RequestTimeout,
+		Tracer: tracerOf(traces),
+		URL:    c.DatabaseURL.Reveal(), Application: "freshlist-api", MaxConns: c.DatabaseMaxConns, Timeout: c.RequestTimeout,
 		Log: log,
 	})
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
-	standbys, err := openStandbys(c, log)
+	standbys, err := openStandbys(c, tracerOf(traces), log)
 	if err != nil {
 		return err
 	}
@@ -58,13 +70,18 @@ func serveAPI(ctx context.Context, getenv config.Getenv, stderr io.Writer) (err 
 		return err
 	}
 	defer func() { err = errors.Join(err, rdb.Close()) }()
+	if traces != nil {
+		if err := traces.Redis(rdb); err != nil {
+			return err
+		}
+	}
 	warnOfRedis(ctx, rdb, spaceOf(c), log)
 	metrics.ShowPool(telemetry.PostgreSQL, func() (p telemetry.Pool) { p.Used, p.Idle, p.Limit, p.Waits = pool.Stats(); return p })
 	metrics.ShowPool(telemetry.Redis, func() (p telemetry.Pool) { p.Used, p.Idle, p.Limit, p.Waits = rediscache.PoolStats(rdb); return p })
 	described := &described{url: c.DatabaseURL}
-	cached := reads(c, rdb, pool, standbys, metrics, described)
+	cached = reads(c, rdb, pool, standbys, metrics, described)
 	metrics.ShowBreakers(cached.OpenBreakers)
-	server := serve.New(serve.Options{
+	options := serve.Options{
 		Site:       described.first(ctx, log),
 		Describe:   described.read,
 		Reads:      cached,
@@ -94,7 +111,11 @@ func serveAPI(ctx context.Context, getenv config.Getenv, stderr io.Writer) (err 
 		},
 		Metrics: metrics,
 		Log:     log,
-	})
+	}
+	if traces != nil {
+		options.Traces = traces
+	}
+	server := serve.New(options)
 	described.server.Store(server)
 	defer server.Close()
 	listener, err := net.Listen("tcp", c.Addr)
@@ -112,6 +133,23 @@ func serveAPI(ctx context.Context, getenv config.Getenv, stderr io.Writer) (err 
 	defer showActivity(ctx, rdb, spaceOf(c), server, listener.Addr().String())()
 	log.InfoContext(ctx, "serving", "address", listener.Addr().String(), "cache", c.Cache)
 	return server.Run(ctx, listener, drainTime)
+}
+
+// startTracing returns the traces of the process; nil if none are made.
+func startTracing(ctx context.Context, c config.API, database func() string, log *slog.Logger) (*tracing.Tracing, error) {
+	if c.TracesURL == "" {
+		return nil, nil
+	}
+	log.InfoContext(ctx, "making traces")
+	return tracing.Start(ctx, tracing.Config{URL: c.TracesURL, Service: "freshlist-api", Version: cli.Version(), Database: database, Log: log})
+}
+
+// tracerOf returns what makes spans of statements; nil if nothing does.
+func tracerOf(traces *tracing.Tracing) pgx.QueryTracer {
+	if traces == nil {
+		return nil
+	}
+	return traces.PostgreSQL()
 }
 
 // serveMetrics serves the metrics at an address of their own, if there is one, until the function
@@ -174,12 +212,13 @@ func spaceOf(c config.API) rediskey.Space {
 }
 
 // openStandbys returns the pool of sessions with standbys, nil if there is no address of any.
-func openStandbys(c config.API, log *slog.Logger) (*database.Pool, error) {
+func openStandbys(c config.API, tracer pgx.QueryTracer, log *slog.Logger) (*database.Pool, error) {
 	if c.DatabaseReadURL == "" {
 		return nil, nil
 	}
 	pool, err := database.Open(database.Config{
-		URL: c.DatabaseReadURL.Reveal(), Application: "freshlist-api standby", MaxConns: c.DatabaseMaxConns, Timeout: c.RequestTimeout,
+		Tracer: tracer,
+		URL:    c.DatabaseReadURL.Reveal(), Application: "freshlist-api standby", MaxConns: c.DatabaseMaxConns, Timeout: c.RequestTimeout,
 		Log: log,
 	})
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/freshlist/freshlist/internal/audit"
+	"github.com/freshlist/freshlist/internal/cli"
 	"github.com/freshlist/freshlist/internal/config"
 	"github.com/freshlist/freshlist/internal/description"
 	"github.com/freshlist/freshlist/internal/doctor"
@@ -26,6 +27,7 @@ import (
 	"github.com/freshlist/freshlist/internal/schema"
 	"github.com/freshlist/freshlist/internal/session"
 	"github.com/freshlist/freshlist/internal/telemetry"
+	"github.com/freshlist/freshlist/internal/tracing"
 )
 
 // garbageRatio is how much garbage there may be before it is collected, in per cent of
@@ -52,14 +54,29 @@ func runDaemon(ctx context.Context, getenv config.Getenv, stderr io.Writer) (err
 	defer func() { err = errors.Join(err, rdb.Close()) }()
 	metrics := telemetry.NewInvalidator()
 	metrics.ShowPool(telemetry.Redis, func() (p telemetry.Pool) { p.Used, p.Idle, p.Limit, p.Waits = rediscache.PoolStats(rdb); return p })
-	daemon := invalidate.New(invalidate.Config{
+	options := invalidate.Config{
 		DatabaseURL: c.DatabaseURL.Reveal(),
 		Redis:       rdb,
 		Space:       spaceOf(c),
 		Bound:       c.StalenessBound,
 		Log:         log,
 		Metrics:     metrics,
-	})
+	}
+	if c.TracesURL != "" {
+		traces, err := tracing.Start(ctx, tracing.Config{
+			URL: c.TracesURL, Service: "freshlist-invalidator", Version: cli.Version(), Log: log,
+		})
+		if err != nil {
+			return err
+		}
+		defer traces.Close(ctx)
+		if err := traces.Redis(rdb); err != nil {
+			return err
+		}
+		options.Traces, options.Tracer = traces, traces.PostgreSQL()
+		log.InfoContext(ctx, "making traces")
+	}
+	daemon := invalidate.New(options)
 	metrics.ShowState(daemon.State())
 	defer goUntilReturn(ctx, daemon.Watch)()
 	listener, err := net.Listen("tcp", c.Addr)

@@ -21,6 +21,7 @@ type Shared struct {
 	RedisPrefix     string        // REDIS_PREFIX: first word of every key and channel
 	RedisPartitions int           // REDIS_PARTITIONS: the same for all processes, 1 to 100; default 1, with a cluster 16
 	StalenessBound  time.Duration // STALENESS_BOUND: B, no answer is older; 200ms to 1m
+	TracesURL       string        // OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT: the collector of traces, "" if none are made
 	Log             Log
 }
 
@@ -143,6 +144,7 @@ func (e *environment) shared() Shared {
 		DatabaseURL:    e.databaseURL(),
 		RedisPrefix:    e.prefix("REDIS_PREFIX", "freshlist"),
 		StalenessBound: e.duration("STALENESS_BOUND", time.Second, 200*time.Millisecond, time.Minute),
+		TracesURL:      e.tracesURL(),
 		Log:            e.log(),
 	}
 	var address redisurl.Address

@@ -372,3 +372,30 @@ func TestFaultsOfTLS(t *testing.T) {
 		t.Errorf("the key shows: %s (%v)", encoded, err)
 	}
 }
+
+func TestTracesURL(t *testing.T) {
+	t.Parallel()
+	const general, own = "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
+	for _, test := range []struct {
+		set  []string
+		want string
+	}{
+		{nil, ""},
+		{[]string{general, "http://c:4318"}, "http://c:4318/v1/traces"},
+		{[]string{general, "http://c:4318/otlp/"}, "http://c:4318/otlp/v1/traces"},
+		{[]string{own, "https://c/own", general, "http://c:4318"}, "https://c/own"},
+		{[]string{own, "https://c/own", "OTEL_TRACES_EXPORTER", "none"}, ""},
+		{[]string{own, "https://c/own", "OTEL_SDK_DISABLED", "true"}, ""},
+	} {
+		api, err1 := config.LoadAPI(required(test.set...))
+		invalidator, err2 := config.LoadInvalidator(required(test.set...))
+		if err1 != nil || err2 != nil || api.TracesURL != test.want || invalidator.TracesURL != test.want {
+			t.Errorf("%q: %q and %q, %v, %v, want %q", test.set, api.TracesURL, invalidator.TracesURL, err1, err2, test.want)
+		}
+	}
+	for _, value := range []string{"c:4318", "http://", "http://user:pa55word@c", "http://%zz"} {
+		if got := faultsOf(t, required(own, value))[own]; !strings.Contains(got, "http://") || strings.Contains(got, "pa55word") {
+			t.Errorf("%s: %q", value, got)
+		}
+	}
+}

@@ -297,6 +297,27 @@ func (e *environment) optionalAddr(name, example string) string {
 	return e.addr(name, example)
 }
 
+// tracesURL reads OpenTelemetry's own variables: traces are made where a collector is named, unless
+// they are switched off.
+func (e *environment) tracesURL() string {
+	disabled, _ := e.get("OTEL_SDK_DISABLED")
+	exporter, _ := e.get("OTEL_TRACES_EXPORTER")
+	name := "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
+	value, ok := e.get(name)
+	if general, set := e.get("OTEL_EXPORTER_OTLP_ENDPOINT"); !ok && set {
+		name, value = "OTEL_EXPORTER_OTLP_ENDPOINT", strings.TrimSuffix(general, "/")+"/v1/traces"
+	}
+	if value == "" || strings.EqualFold(disabled, "true") || exporter == "none" {
+		return ""
+	}
+	if u, err := url.Parse(value); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
+		e.fault(name, "is not an address that begins with http:// or https://, without a user",
+			"for example OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 (OTLP over HTTP; a token goes into OTEL_EXPORTER_OTLP_HEADERS)")
+		return ""
+	}
+	return value
+}
+
 // origins reads a list of origins, as browsers send them in the header Origin.
 func (e *environment) origins(name string) string {
 	value, _ := e.get(name)

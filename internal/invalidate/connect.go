@@ -20,6 +20,7 @@ func (i *Invalidator) connect(ctx context.Context, purpose string, settings map[
 	if err != nil {
 		return nil, fmt.Errorf("parse DATABASE_URL: %w", err) // pgx hides the password
 	}
+	config.Tracer = i.Tracer
 	config.ConnectTimeout = max(i.Bound, time.Second)
 	config.DialFunc = (&net.Dialer{Timeout: config.ConnectTimeout, KeepAliveConfig: net.KeepAliveConfig{
 		Enable: true, Idle: time.Second, Interval: time.Second, Count: 3,

@@ -28,7 +28,7 @@ import (
 	"github.com/freshlist/freshlist/internal/telemetry"
 )
 
-// Config says what an Invalidator works on. Every field must be set.
+// Config says what an Invalidator works on. Every field must be set but the last two.
 type Config struct {
 	DatabaseURL string                // direct, not through a transaction pooler
 	Redis       redis.UniversalClient // as rediscache.Connect returns it
@@ -36,6 +36,14 @@ type Config struct {
 	Bound       time.Duration // B
 	Log         *slog.Logger
 	Metrics     *telemetry.Invalidator
+
+	Traces Traces          // nil if none are made
+	Tracer pgx.QueryTracer // of statements; nil if there is none
+}
+
+// Traces makes spans of rounds that purge, as *tracing.Tracing does.
+type Traces interface {
+	Purge(ctx context.Context, began time.Time, database string, xids []uint64) (context.Context, func(changes, purged int, err error))
 }
 
 // Invalidator is one process's part in invalidation: leader or standby.

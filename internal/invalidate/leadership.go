@@ -51,6 +51,7 @@ type leadership struct {
 	purged      time.Time     // when it last had purged something
 	commitTimes *bool         // whether PostgreSQL notes when transactions commit; nil: not asked yet
 
+	trace    roundTrace
 	question *question // that is answered behind the next beat; nil if there is none
 }
 

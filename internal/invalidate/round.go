@@ -14,6 +14,7 @@ import (
 // large backlog goes on until nothing is left, and then publishes a beat even if none was
 // due.
 func (l *leadership) round(ctx context.Context, beatDue bool) (published bool, err error) {
+	defer func() { l.endTrace(err) }()
 	if beatDue {
 		if err := l.readRegistrations(ctx); err != nil { // which may take long, so before the time is noted
 			return false, err
@@ -57,7 +58,7 @@ func (l *leadership) round(ctx context.Context, beatDue bool) (published bool, e
 		l.dirty = true
 		l.Metrics.Purged(time.Since(began))
 	}
-	if err := l.store(ctx, beatDue); err != nil {
+	if err := l.store(l.within(ctx), beatDue); err != nil {
 		return false, err
 	}
 	switch {
@@ -102,7 +103,7 @@ func (l *leadership) step(ctx context.Context, catalog bool, most int) (*feed.Ba
 		l.purger.RaiseFloor(batch.End)
 	}
 	if len(batch.Changes) > 0 || len(l.remaining) > 0 {
-		if err := l.apply(ctx, batch.Changes, most); err != nil {
+		if err := l.apply(l.traced(ctx, batch), batch.Changes, most); err != nil {
 			return nil, err
 		}
 	}

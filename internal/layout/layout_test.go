@@ -38,12 +38,13 @@ var reserved = map[string][]string{
 	"github.com/spf13/cobra":   {"internal/cli", "cmd"},
 	"github.com/jackc/pgx/v5": {
 		"internal/schema", "internal/csvimport", "internal/invalidate", "internal/serve/database", "internal/doctor", "internal/session", // where SQL is
-		"internal/local", "internal/pgtest", "internal/coherence", "internal/bench", "cmd",
+		"internal/local", "internal/pgtest", "internal/coherence", "internal/bench", "internal/tracing", "cmd",
 	},
 	"github.com/redis/go-redis": {
-		"internal/rediscache", "internal/invalidate", "internal/doctor", // where scripts are, and who hands them the client
+		"internal/rediscache", "internal/invalidate", "internal/doctor", "internal/tracing", // where scripts are, and who hands them the client
 		"internal/redistest", "internal/coherence", "internal/bench", "cmd",
 	},
+	"go.opentelemetry.io":                 {"internal/tracing"},
 	"github.com/jackc/pgxlisten":          {"internal/invalidate"},
 	"github.com/golang-migrate/migrate":   {"internal/schema"},
 	"github.com/prometheus/client_golang": {"internal/telemetry"},

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"crypto/rand"
 	"io"
 	"log/slog"
@@ -107,7 +108,11 @@ func (s *Server) log(rec *recorder, r *http.Request, took time.Duration) {
 		}
 		attrs = append(attrs, slog.String("peer", peer))
 	}
-	if trace := traceID(r.Header); trace != "" {
+	trace := traceID(r.Header)
+	if s.Traces != nil {
+		trace = cmp.Or(s.Traces.ID(ctx), trace)
+	}
+	if trace != "" {
 		attrs = append(attrs, slog.String("trace_id", trace))
 	}
 	if skipped > 0 {

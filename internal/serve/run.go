@@ -26,8 +26,12 @@ const headerSlop = 4 << 10
 // requests before the listener closes. Then it lets the requests that have begun finish, for at
 // most drain. It returns nil if all of them did.
 func (s *Server) Run(ctx context.Context, l net.Listener, drain time.Duration) error {
+	handler := http.Handler(s)
+	if s.Traces != nil {
+		handler = s.Traces.Handler(s)
+	}
 	server := &http.Server{
-		Handler:           s,
+		Handler:           handler,
 		ConnContext:       withConn,
 		MaxHeaderBytes:    maxHeader - headerSlop,
 		ReadHeaderTimeout: readHeaderTimeout,

@@ -45,7 +45,8 @@ type Writes interface {
 }
 
 // Options are what a Server is made of. All are needed but WriteToken, CORSOrigins, RateLimit,
-// TrustedProxies, PrivateMetrics, DrainDelay, Site, Describe and Streams.
+// TrustedProxies, PrivateMetrics, DrainDelay, Site, Describe, Traces and
+// Streams.
 type Options struct {
 	Site       *listing.Site // what is served at first; nil if that is not known yet
 	Reads      Reads
@@ -65,6 +66,8 @@ type Options struct {
 	// Describe reads the description of the tables that is installed; nil if it never changes.
 	Describe func(context.Context) (*description.Description, error)
 
+	Traces Traces // nil if none are made
+
 	Streams Streams // of changes; the zero value allows none
 
 	State         *cachestate.State                                       // why the cache is not used
@@ -72,6 +75,14 @@ type Options struct {
 	KeyspaceStats func(context.Context) (rediscache.KeyspaceStats, error) // Redis' own counts
 	Metrics       *telemetry.API
 	Log           *slog.Logger
+}
+
+// Traces makes spans of requests, as *tracing.Tracing does.
+type Traces interface {
+	Handler(http.Handler) http.Handler
+	Answered(context.Context, telemetry.Route, telemetry.Source)
+	Wrote(ctx context.Context, xid uint64)
+	ID(context.Context) string
 }
 
 // Streams says how the changes of answers are told to those who watch them.
@@ -184,6 +195,9 @@ func (s *Server) finish(rec *recorder, r *http.Request) {
 	}
 	if number := s.Metrics.Answered(rec.route, rec.status, rec.source, took); s.popular.Wants(number) && rec.status < http.StatusBadRequest && r.Method == http.MethodGet {
 		s.popular.Note(r.RequestURI)
+	}
+	if s.Traces != nil {
+		s.Traces.Answered(r.Context(), rec.route, rec.source)
 	}
 	s.log(rec, r, took)
 	*rec = recorder{}

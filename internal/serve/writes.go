@@ -220,6 +220,9 @@ func (s *Server) writeBody(c echo.Context, status int, xid uint64, body []byte) 
 
 // writeToken tells which transaction a reader can ask to see.
 func (s *Server) writeToken(c echo.Context, xid uint64) {
+	if s.Traces != nil {
+		s.Traces.Wrote(c.Request().Context(), xid)
+	}
 	h := c.Response().Header()
 	h.Set("Consistency-Token", strconv.FormatUint(xid, 10))
 	h["Cache-Control"] = s.shared.noStore

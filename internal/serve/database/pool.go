@@ -25,11 +25,12 @@ import (
 
 // Config says where PostgreSQL is and how much of it may be used.
 type Config struct {
-	URL         string        // it may name its own application, limit of a statement and ways of planning
-	Application string        // application_name of the sessions
-	MaxConns    int           // connections at once, at least 1
-	Timeout     time.Duration // of one statement in the server; 0 = none
-	Log         *slog.Logger  // nil = none
+	URL         string          // it may name its own application, limit of a statement and ways of planning
+	Application string          // application_name of the sessions
+	MaxConns    int             // connections at once, at least 1
+	Timeout     time.Duration   // of one statement in the server; 0 = none
+	Log         *slog.Logger    // nil = none
+	Tracer      pgx.QueryTracer // of statements; nil = none
 }
 
 // Sessions are kept for an hour, so that a changed address or role takes hold
@@ -86,6 +87,7 @@ func Open(c Config) (*Pool, error) {
 		Control:         limitUnacknowledged,
 	}
 	config.ConnConfig.DialFunc = dialer.DialContext
+	config.ConnConfig.Tracer = c.Tracer
 
 	if p.pgx, err = pgxpool.NewWithConfig(context.Background(), config); err != nil {
 		return nil, fmt.Errorf("make database pool: %w", err)

@@ -45,6 +45,14 @@ func (o *Origin) describedBy(site *listing.Site) bool {
 	return o.epoch == "" || o.description == site.Identity
 }
 
+// Database returns which database answers are of, as beats name it; "" if that is not known yet.
+func (c *Cache) Database() string {
+	if p := c.origins.current.Load(); p != nil {
+		return p.origin.database
+	}
+	return ""
+}
+
 // on names the server and the database alone.
 func (o *Origin) on() string { return o.server + " " + o.database }
 
