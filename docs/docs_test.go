@@ -186,19 +186,16 @@ func TestFirstSteps(t *testing.T) {
 	here := strings.NewReplacer("127.0.0.1:8080", "127.0.0.1:"+ports[0][1], "127.0.0.1:8081", "127.0.0.1:"+ports[2][1])
 
 	ten := pages(t)["ten-minutes.md"]
-	said := []string{}
+	lines, said := []string{}, []string{}
 	sections := regexp.MustCompile(`(?m)^## [2-9]\. .*$`).FindAllString(ten, -1)
 	for _, section := range sections {
 		for _, line := range commands(ten, section) {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			cmd := exec.CommandContext(ctx, "bash", "-e", "-o", "pipefail", "-c", here.Replace(line))
-			cmd.Dir = top
-			answer, err := cmd.CombinedOutput()
-			cancel()
+			answer, err := shell(t, top, here.Replace(line))
 			if err != nil {
 				t.Errorf("%s: %s: %v\n%s", section, line, err, answer)
 			}
-			said = append(said, string(answer))
+			lines = append(lines, here.Replace(line))
+			said = append(said, answer)
 		}
 	}
 	if len(sections) < 4 || len(said) < 10 {
@@ -208,9 +205,25 @@ func TestFirstSteps(t *testing.T) {
 	if !strings.Contains(said[0], "fwd=") || !strings.Contains(said[1], "hit") || price.FindString(said[0]) == "" {
 		t.Errorf("a miss, then a hit: %s%s", said[0], said[1])
 	}
-	if before, after := price.FindString(said[1]), price.FindString(said[3]); before == after || after == "" {
+	before, after := price.FindString(said[1]), price.FindString(said[3])
+	for end := time.Now().Add(time.Minute); before == after && time.Now().Before(end); { // up to B on a busy machine
+		answer, _ := shell(t, top, lines[3])
+		after = price.FindString(answer)
+	}
+	if before == after || after == "" {
 		t.Errorf("the price is %s, and after the edit %s", before, after)
 	}
+}
+
+// shell runs a command line of the documents in a folder, for a minute at most.
+func shell(t *testing.T, folder, line string) (said string, err error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "bash", "-e", "-o", "pipefail", "-c", line)
+	cmd.Dir = folder
+	answer, err := cmd.CombinedOutput()
+	return string(answer), err
 }
 
 // firstLook makes a folder that looks like a built clone.
