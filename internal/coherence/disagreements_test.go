@@ -11,6 +11,7 @@ import (
 
 	"github.com/freshlist/freshlist/internal/coherence/fleet"
 	"github.com/freshlist/freshlist/internal/pgtest/migrated"
+	"github.com/freshlist/freshlist/internal/schema"
 )
 
 // disagreements are faults in which processes, or sessions, are configured otherwise
@@ -134,7 +135,9 @@ func (r *rig) foreign(random *rand.Rand) {
 	conn, err := pgx.Connect(context.Background(), database.Owner)
 	r.check(err)
 	defer conn.Close(context.Background())
-	_, err = conn.Exec(context.Background(), sampleRows+"; update public.properties set title = 'Foreign ' || id")
+	_, err = conn.Exec(context.Background(), setup+"; update public.properties set title = 'Foreign ' || id")
+	r.check(err)
+	_, err = schema.InstallFile(context.Background(), conn, fileOf(usual))
 	r.check(err)
 	invalidator := c.StartInvalidator(r)
 	defer invalidator.Kill(r)
@@ -142,7 +145,7 @@ func (r *rig) foreign(random *rand.Rand) {
 	defer api.Kill(r)
 	for end := r.journal.history.now() + instant(6*r.bound); r.journal.history.now() < end; {
 		v := r.journal.history.views[random.IntN(len(r.journal.history.views))]
-		if v.topics[usual].query.Key.Number > 90 { // sampleRows has no such row
+		if topic := v.topics[usual]; topic.refused || topic.query.Table.Name != "properties" || topic.query.Key.Number > 90 { // setup has no such row
 			continue
 		}
 		if response, body := r.get(api, v.path); response != nil && response.StatusCode < 500 {

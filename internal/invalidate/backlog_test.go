@@ -31,7 +31,7 @@ func TestLargeBatchEndsInABeat(t *testing.T) {
 			t.Errorf("%s is gone", galt)
 		}
 	}
-	if term(d) != 1 {
+	if term(d) != firstTerm {
 		t.Errorf("term %d, want the first", term(d))
 	}
 }
@@ -100,7 +100,7 @@ func TestCollapsedBacklogIsDeleted(t *testing.T) {
 	}
 	before := term(d)
 	awaitNoChanges(d)
-	if term(d) != before || before != 1 {
+	if term(d) != before || before != firstTerm {
 		t.Errorf("terms %d and %d, want the first", before, term(d))
 	}
 }

@@ -144,6 +144,9 @@ func silent(d *deployment.Deployment, id, other int) *pgx.Conn {
 	return conn
 }
 
+// firstTerm is that of a new cluster's first leader, on timeline 1.
+const firstTerm = 1<<32 + 1
+
 // term returns the present leader's.
 func term(d *deployment.Deployment) (n int64) {
 	d.Helper()
