@@ -62,6 +62,10 @@ func (i *Invalidator) newLeadership(locks, drains *pgx.Conn) *leadership {
 	return l
 }
 
+// keepShare says how soon keepAlive uses the connection again: within that part of the time between beats. A
+// partition that hangs takes B/4 from one call of it to the next, so little else may.
+const keepShare = 4
+
 // keepAlive uses the connection with the locks if it has been idle for a while. PostgreSQL
 // ends a session that does nothing for B/2, and its locks go to the standby. keepAlive must
 // be called between the parts of anything that takes long. While the doorbell lock is
@@ -77,7 +81,7 @@ func (l *leadership) keepAlive(ctx context.Context) error {
 			return nil
 		}
 	}
-	if time.Since(l.used) < l.beatEvery() {
+	if time.Since(l.used) < l.beatEvery()/keepShare {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, l.stepTimeout())
