@@ -151,6 +151,34 @@ func (s *shards) generations() []string {
 	return all
 }
 
+// seqs returns the seq of each partition of a shard, by its master; 0 of the others.
+func (s *shards) seqs(shard int) []int64 {
+	all := make([]int64, s.space.Partitions)
+	for p := range all {
+		if s.homes[p] == shard {
+			all[p], _ = s.cluster.Client(shard).HGet(context.Background(), s.space.Fence(p), "seq").Int64()
+		}
+	}
+	return all
+}
+
+// awaitStored waits until PostgreSQL has stored a seq above those for each partition of a shard.
+func (s *shards) awaitStored(shard int, above []int64) {
+	s.Helper()
+	conn := s.superuser()
+	defer conn.Close(context.Background())
+	fleet.Await(s, "the position is stored", func() bool {
+		var stored []int64
+		s.check(conn.QueryRow(context.Background(), "select fence_seqs from freshlist.marker order by revision desc limit 1").Scan(&stored))
+		for p, seq := range stored {
+			if s.homes[p] == shard && seq <= above[p] {
+				return false
+			}
+		}
+		return true
+	})
+}
+
 // hitsOfOthers asks for the views of the shards but one until what is done, and returns which
 // part of the answers came from the cache.
 func (s *shards) hitsOfOthers(dark int, done func() bool) float64 {
@@ -230,6 +258,8 @@ func TestOneShardDark(t *testing.T) {
 			r.awaitHitOf(path)
 		}
 	}
+	// What PostgreSQL has stored of the shard is later than what the replica has: else that is simply gone on from.
+	s.awaitStored(1, s.seqs(1))
 	before, lost := s.generations(), replication(1)+replication(cut)
 	fault("a master killed with purges lost", 1, func() { c.Nodes[1].Kill(t) }, nothing, leads(cut))
 	renewed := 0

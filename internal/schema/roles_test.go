@@ -34,12 +34,13 @@ func TestRights(t *testing.T) {
 			"SELECT properties", "INSERT properties", "UPDATE properties", "DELETE properties",
 			"USAGE schema public", "USAGE schema freshlist", "SELECT freshlist.description",
 			"SELECT freshlist.idempotency_keys", "INSERT freshlist.idempotency_keys", "UPDATE freshlist.idempotency_keys", "DELETE freshlist.idempotency_keys",
-			"EXECUTE freshlist.epoch()", "EXECUTE freshlist.described()",
+			"EXECUTE freshlist.epoch()", "EXECUTE freshlist.banner()", "EXECUTE freshlist.described()",
 		},
 		"freshlist_invalidator": {
 			"SELECT properties", "USAGE schema public", "USAGE schema freshlist", "SELECT freshlist.description",
 			"SELECT freshlist.properties_changes", "DELETE freshlist.properties_changes",
 			"SELECT freshlist.marker", "INSERT freshlist.marker", "UPDATE freshlist.marker",
+			"SELECT freshlist.banner", "INSERT freshlist.banner", "UPDATE freshlist.banner",
 			"EXECUTE freshlist.catalog()", "EXECUTE freshlist.fault()", "EXECUTE freshlist.repair()",
 		},
 	} {
