@@ -69,6 +69,9 @@ func (l *leadership) applyLate(ctx context.Context, in []int, changes []match.Ch
 func (l *leadership) purge(ctx context.Context, in []int, queries []string) (fresh []rediscache.Registration, err error) {
 	failed := l.purger.PurgeIn(ctx, in, queries, func(r rediscache.Registration) { fresh = append(fresh, r) })
 	l.spaceRounds(l.purger.Deliveries())
+	if failed == nil {
+		failed = l.keepAlive(ctx)
+	}
 	used := make([]bool, l.Space.Partitions)
 	for _, p := range in {
 		used[p] = failed == nil && l.purger.Dark(p) == nil

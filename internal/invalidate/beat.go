@@ -40,6 +40,9 @@ func (l *leadership) publishBeat(ctx context.Context) error {
 	default:
 		return err
 	}
+	if err := l.keepAlive(ctx); err != nil {
+		return err
+	}
 	gone, err := l.purger.Cleanup(ctx, max(minScans, l.index.Len()/scanBeats))
 	l.removeFromIndex(gone)
 	l.Metrics.LiveQueries.Set(float64(l.index.Len()))

@@ -15,8 +15,14 @@ import (
 // due.
 func (l *leadership) round(ctx context.Context, beatDue bool) (published bool, err error) {
 	defer func() { l.endTrace(err) }()
+	if err := l.keepAlive(ctx); err != nil {
+		return false, err
+	}
 	if beatDue {
 		if err := l.readRegistrations(ctx); err != nil { // which may take long, so before the time is noted
+			return false, err
+		}
+		if err := l.keepAlive(ctx); err != nil {
 			return false, err
 		}
 		if err := l.readClock(ctx); err != nil {
@@ -30,6 +36,9 @@ func (l *leadership) round(ctx context.Context, beatDue bool) (published bool, e
 	for most := stepQueries; ; {
 		batch, err := l.step(ctx, beatDue || renewal, most)
 		if err != nil {
+			return false, err
+		}
+		if err := l.keepAlive(ctx); err != nil {
 			return false, err
 		}
 		changes += len(batch.Changes)
@@ -46,9 +55,6 @@ func (l *leadership) round(ctx context.Context, beatDue bool) (published bool, e
 			beatDue, most = true, math.MaxInt
 		} else if len(l.remaining) == 0 {
 			break
-		}
-		if err := l.keepAlive(ctx); err != nil {
-			return false, err
 		}
 		if most < math.MaxInt/2 && time.Since(began) > l.beatEvery()/evenPart {
 			most *= 2
