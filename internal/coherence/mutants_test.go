@@ -58,8 +58,8 @@ var mutants = []mutant{
 		name: "beat before drain and purge", programs: []string{"invalidator"},
 		changes: []fleet.Change{{
 			File: "internal/invalidate/round.go",
-			Old:  "	changes, consumed := 0, backlog{}\n",
-			New:  "	changes, consumed := 0, backlog{}\n	if err := l.readClock(ctx); err != nil {\n		return false, err\n	}\n	if err := l.publishBeat(ctx); err != nil {\n		return false, err\n	}\n",
+			Old:  "	defer func() { l.endTrace(err) }()\n",
+			New:  "	defer func() { l.endTrace(err) }()\n	if err := l.readClock(ctx); err != nil {\n		return false, err\n	}\n	if err := l.publishBeat(ctx); err != nil {\n		return false, err\n	}\n",
 		}},
 		story: beatWithoutPurge,
 		tries: 30, // the invalidator may be stopped anywhere, also behind its beat
