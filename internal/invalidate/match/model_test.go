@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/big"
 	"slices"
 	"strconv"
 	"strings"
@@ -159,8 +160,15 @@ func compareValues(c *listing.Column, wide bool, a, b listing.Value) int {
 	switch {
 	case wide:
 		return compareTexts(a.Text, b.Text)
-	case c.Form == listing.Float:
+	case c.Form == listing.Float, c.Form == listing.Spelled && c.Type.Kind == description.Real:
 		return cmp.Compare(c.Order(a), c.Order(b))
+	case c.Form == listing.Spelled && c.Type.Kind == description.Numeric:
+		x, ok := new(big.Rat).SetString(a.Text)
+		y, ok2 := new(big.Rat).SetString(b.Text)
+		if ok && ok2 {
+			return x.Cmp(y)
+		}
+		return cmp.Compare(c.Order(a), c.Order(b)) // NaN and the infinities
 	case c.Form.InNumber():
 		return cmp.Compare(a.Number, b.Number)
 	default:
