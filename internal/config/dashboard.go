@@ -35,16 +35,12 @@ var hostname = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`)
 
 // hosts reads names of hosts, with commas between.
 func (e *environment) hosts(name string) string {
-	value, _ := e.get(name)
-	var hosts []string
-	for host := range strings.SplitSeq(value, ",") {
-		switch host = strings.ToLower(strings.TrimSpace(host)); {
-		case host == "":
-		case !hostname.MatchString(host):
-			e.fault(name, fmt.Sprintf("holds %q, which is no name of a host", host), "set it to names with commas between and without ports, such as freshlist.example.org")
+	hosts := e.list(name)
+	for i := range hosts {
+		hosts[i] = strings.ToLower(hosts[i])
+		if !hostname.MatchString(hosts[i]) {
+			e.fault(name, fmt.Sprintf("holds %q, which is no name of a host", hosts[i]), "set it to names with commas between and without ports, such as freshlist.example.org")
 			return ""
-		default:
-			hosts = append(hosts, host)
 		}
 	}
 	return strings.Join(hosts, ",")

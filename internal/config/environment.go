@@ -318,15 +318,21 @@ func (e *environment) tracesURL() string {
 	return value
 }
 
+// list reads a list with commas between.
+func (e *environment) list(name string) (items []string) {
+	value, _ := e.get(name)
+	for item := range strings.SplitSeq(value, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			items = append(items, item)
+		}
+	}
+	return items
+}
+
 // origins reads a list of origins, as browsers send them in the header Origin.
 func (e *environment) origins(name string) string {
-	value, _ := e.get(name)
-	var origins []string
-	for origin := range strings.SplitSeq(value, ",") {
-		origin = strings.TrimSpace(origin)
-		if origin == "" {
-			continue
-		}
+	origins := e.list(name)
+	for _, origin := range origins {
 		u, err := url.Parse(origin)
 		switch {
 		case origin == "*":
@@ -335,7 +341,6 @@ func (e *environment) origins(name string) string {
 				"set it to origins with commas between, such as https://www.example.org,http://localhost:3000, or to * for all")
 			return ""
 		}
-		origins = append(origins, origin)
 	}
 	if slices.Contains(origins, "*") {
 		return "*"
@@ -345,13 +350,8 @@ func (e *environment) origins(name string) string {
 
 // networks reads a list of addresses and networks.
 func (e *environment) networks(name string) string {
-	value, _ := e.get(name)
-	var networks []string
-	for item := range strings.SplitSeq(value, ",") {
-		item = strings.TrimSpace(item)
-		if item == "" {
-			continue
-		}
+	networks := e.list(name)
+	for _, item := range networks {
 		_, err1 := netip.ParsePrefix(item)
 		_, err2 := netip.ParseAddr(item)
 		if err1 != nil && err2 != nil {
@@ -359,7 +359,6 @@ func (e *environment) networks(name string) string {
 				"set it to those of your proxies with commas between, such as 10.0.0.0/8,192.0.2.7")
 			return ""
 		}
-		networks = append(networks, item)
 	}
 	return strings.Join(networks, ",")
 }
