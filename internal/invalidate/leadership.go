@@ -74,9 +74,7 @@ func (l *leadership) keepAlive(ctx context.Context) error {
 	if l.doorbell.busy() {
 		select {
 		case a := <-l.doorbell.granted:
-			err := l.answered(ctx, a)
-			l.doorbell.pollDue = l.doorbell.state == asleep
-			return err
+			return l.answeredMeanwhile(ctx, a)
 		default:
 			return nil
 		}
@@ -99,6 +97,14 @@ func (l *leadership) keepAlive(ctx context.Context) error {
 func (l *leadership) answered(ctx context.Context, a answer) error {
 	l.used = time.Now()
 	return l.doorbell.answered(ctx, l.used, a)
+}
+
+// answeredMeanwhile is answered where no round follows at once: what was not rung for before the doorbell
+// slept is polled for next.
+func (l *leadership) answeredMeanwhile(ctx context.Context, a answer) error {
+	err := l.answered(ctx, a)
+	l.doorbell.pollDue = l.doorbell.state == asleep
+	return err
 }
 
 // runKeepingAlive runs one step that may take long, at most for so long, and meanwhile keeps

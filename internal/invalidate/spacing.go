@@ -47,8 +47,7 @@ func (l *leadership) awaitSpacing(ctx context.Context, beatTimer <-chan time.Tim
 		case <-beatTimer:
 			beatDue = true
 		case a := <-l.doorbell.granted:
-			err = l.answered(ctx, a)
-			l.doorbell.pollDue = l.doorbell.state == asleep
+			err = l.answeredMeanwhile(ctx, a)
 		case <-over.C:
 		}
 		over.Stop()
