@@ -48,7 +48,7 @@ mutants: ready ## take the guards out one by one and print those that no test mi
 
 soak: ready ## random edits and faults, every answer checked, for TIME (10m)
 	@scripts/install-servers --test
-	COHERENCE_TIME=$(or $(TIME),10m) COHERENCE_PAUSE=0s go test -count=1 -timeout 0 -run '^TestCoherence$$' -v ./internal/coherence
+	COHERENCE_TIME=$(or $(TIME),10m) COHERENCE_PAUSE=0s COHERENCE_READERS=12 go test -count=1 -timeout 0 -run '^TestCoherence$$' -v ./internal/coherence
 
 build: ready ## bin/api and bin/invalidator
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -14,15 +15,16 @@ import (
 // the other; every answer is held against the history of the database.
 //
 // COHERENCE_TIME says for how long (20s), COHERENCE_BOUND sets the bound (500ms),
-// COHERENCE_PAUSE how long each reader waits between requests (1ms). COHERENCE_FAULTS
-// says which faults there are: off for none, or parts of their names with commas
-// between. Each comes once, in any order, before any comes again; those that take
-// long, and are not named, only in a run of two minutes or more.
+// COHERENCE_READERS how many read at a time (3), COHERENCE_PAUSE how long each of them
+// waits between requests (1ms). COHERENCE_FAULTS says which faults there are: off for
+// none, or parts of their names with commas between. Each comes once, in any order,
+// before any comes again; those that take long, and are not named, only in a run of two
+// minutes or more.
 func TestCoherence(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(seed(), 0))
-	lasts := fromEnv(t, "COHERENCE_TIME", 20*time.Second)
-	o := options{bound: fromEnv(t, "COHERENCE_BOUND", 500*time.Millisecond), apis: 2, invalidators: 2}
+	lasts := fromEnv(t, "COHERENCE_TIME", 20*time.Second, time.ParseDuration)
+	o := options{bound: fromEnv(t, "COHERENCE_BOUND", 500*time.Millisecond, time.ParseDuration), apis: 2, invalidators: 2}
 	chosen := chooseFaults(t, os.Getenv("COHERENCE_FAULTS"), lasts >= 2*time.Minute)
 	// Where transactions can be prepared, writers do not ring: sometimes it is so.
 	if random.IntN(3) == 0 || len(chosen) > 0 && chosen[0].prepares {
@@ -32,7 +34,7 @@ func TestCoherence(t *testing.T) {
 	}
 	r := newRig(t, o)
 	r.journal.truncates = true
-	r.work(3, 3, fromEnv(t, "COHERENCE_PAUSE", time.Millisecond))
+	r.work(fromEnv(t, "COHERENCE_READERS", 3, strconv.Atoi), 3, fromEnv(t, "COHERENCE_PAUSE", time.Millisecond, time.ParseDuration))
 	end := r.journal.history.now() + instant(lasts)
 	done := map[string]int{}
 	var deck []int
@@ -84,15 +86,15 @@ func chooseFaults(t *testing.T, names string, long bool) (chosen []fault) {
 	return chosen
 }
 
-func fromEnv(t *testing.T, name string, usual time.Duration) time.Duration {
+func fromEnv[T any](t *testing.T, name string, usual T, parse func(string) (T, error)) T {
 	t.Helper()
 	text := os.Getenv(name)
 	if text == "" {
 		return usual
 	}
-	d, err := time.ParseDuration(text)
+	v, err := parse(text)
 	if err != nil {
 		t.Fatal(fmt.Errorf("read %s: %w", name, err))
 	}
-	return d
+	return v
 }

@@ -17,9 +17,9 @@ import (
 func TestStandbyReads(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(seed(), 0))
-	lasts := fromEnv(t, "COHERENCE_TIME", 3*time.Second)
-	hold := fromEnv(t, "COHERENCE_HOLD", min(3*time.Second, lasts/3))
-	r := newRig(t, options{bound: fromEnv(t, "COHERENCE_BOUND", 500*time.Millisecond), apis: 2, invalidators: 2, standby: true})
+	lasts := fromEnv(t, "COHERENCE_TIME", 3*time.Second, time.ParseDuration)
+	hold := fromEnv(t, "COHERENCE_HOLD", min(3*time.Second, lasts/3), time.ParseDuration)
+	r := newRig(t, options{bound: fromEnv(t, "COHERENCE_BOUND", 500*time.Millisecond, time.ParseDuration), apis: 2, invalidators: 2, standby: true})
 	replay, err := pgx.Connect(t.Context(), r.standby.At(t, r.database).Superuser)
 	r.check(err)
 	defer replay.Close(context.Background())
