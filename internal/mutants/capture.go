@@ -159,6 +159,12 @@ var capture = slices.Concat([]Mutant{
 		"./internal/schema", "AnotherDescription"},
 	{"install/renewal of what ships", []Edit{{"internal/schema/described.go", "	case name == nil || text == nil:\n", "	default:\n"}},
 		"./internal/schema", "AnotherDescription"},
+	{"install/description in a transaction of its own", []Edit{{"internal/schema/install.go",
+		"	if err := f.store(ctx, tx, site); err != nil {\n", "	if _, err := tx.Exec(ctx, \"commit; begin\"); err != nil {\n		return done, err\n	}\n	if err := f.store(ctx, tx, site); err != nil {\n"}},
+		"./internal/schema", "InstallIsOneTransaction"},
+	{"capture/what is described is looked up", []Edit{{ofTable + "080_update.sql",
+		"    -- One row. The tests for more and for room", "    IF NOT EXISTS (SELECT FROM freshlist.description) THEN\n        RETURN NULL;\n    END IF;\n\n    -- One row. The tests for more and for room"}},
+		"./internal/schema", "WriterOfAnOlderSnapshot"},
 	{"install/fault left unsaid", []Edit{{"internal/schema/install.go", "err == nil && difference != \"\" {", "err == nil && false {"}},
 		"./internal/schema", "Compare"},
 }, statements())

@@ -306,7 +306,10 @@ func mustJSON(t *testing.T, text string) string {
 	return strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&").Replace(string(b))
 }
 
-const twoTables = `
+// What is described of properties and of a table others of the test's own.
+var (
+	oneTable  = schema.File{Name: "one.yaml", Text: "tables: {others: {columns: {more: {sort: true}}}}"}
+	twoTables = schema.File{Name: "two.yaml", Text: `
 tables:
   homes:
     relation: public.properties
@@ -314,7 +317,8 @@ tables:
   others:
     relation: public.others
     columns: {note: {search: A}}
-`
+`}
+)
 
 // Another description takes the place of the one that is installed: what it does not describe
 // is not captured any more, and what is left of it goes.
@@ -330,7 +334,7 @@ func TestAnotherDescription(t *testing.T) {
 		union all select format('%s %s', relkind, relname) from pg_class where relnamespace = 'freshlist'::regnamespace
 		union all select format('%s on %s', tgname, tgrelid::regclass) from pg_trigger where tgname like 'freshlist%'
 		order by 1`
-	files := []schema.File{propertiesFile(), {Name: "two.yaml", Text: twoTables}, {Name: "one.yaml", Text: "tables: {others: {columns: {more: {sort: true}}}}"}}
+	files := []schema.File{propertiesFile(), twoTables, oneTable}
 	var fresh [][]string
 	for _, f := range files {
 		installFile(t, conn, f)
@@ -491,7 +495,7 @@ func TestSeveralOwners(t *testing.T) {
 	db := migrated.New(t)
 	super := connect(t, db.Superuser)
 	exec(t, super, "create table others (id int primary key, note text); alter table others owner to freshlist_api")
-	f := schema.File{Name: "two.yaml", Text: twoTables}
+	f := twoTables
 	_, err := schema.InstallFile(t.Context(), super, f)
 	if err == nil || !strings.Contains(err.Error(), "public.others belongs to freshlist_api, public.properties belongs to freshlist_owner") {
 		t.Errorf("a superuser: %v, want an error that names the owners", err)
@@ -564,7 +568,7 @@ func TestInstallUnderLoad(t *testing.T) {
 			ended <- nil
 		}()
 	}
-	files := []schema.File{{Name: "two.yaml", Text: twoTables}, {Name: "one.yaml", Text: "tables: {others: {columns: {more: {sort: true}}}}"}, propertiesFile()}
+	files := []schema.File{twoTables, oneTable, propertiesFile()}
 	for _, f := range files {
 		if _, err := schema.InstallFile(t.Context(), owner, f); err != nil {
 			t.Errorf("%s: %v", f.Name, err)
@@ -597,7 +601,7 @@ func TestReadDescription(t *testing.T) {
 			t.Errorf("read %+v, %v; want %d tables", d, err, tables)
 		}
 	}
-	installFile(t, owner, schema.File{Name: "two.yaml", Text: twoTables})
+	installFile(t, owner, twoTables)
 	read(owner, 2)
 	read(api, 2)
 	read(connect(t, db.Invalidator), 2)

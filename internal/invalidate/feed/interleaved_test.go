@@ -1,0 +1,57 @@
+package feed_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+)
+
+// The changes of all tables are read in one snapshot, which becomes the position: what a
+// transaction has done to several tables comes at once or not at all, and nothing is passed over,
+// however many commit meanwhile.
+func TestChangesOfAllTablesAreOfOneSnapshot(t *testing.T) {
+	t.Parallel()
+	r := every(t)
+	r.exec(`insert into "Every Type" ("Key", small) values ('a', 0); insert into by_uuid (id, name, price) values ('00000000-0000-0000-0000-000000000007', 'x', 0)`)
+	r.drain()
+	writer := r.connect(r.db.Owner)
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan error, 1)
+	commits := 0
+	go func() {
+		for ; ctx.Err() == nil; commits++ {
+			n := 1 + commits%1000
+			if _, err := writer.Exec(context.WithoutCancel(ctx), fmt.Sprintf(`update "Every Type" set small = %[1]d; update by_uuid set price = %[1]d`, n)); err != nil {
+				ended <- err
+				return
+			}
+		}
+		ended <- nil
+	}()
+	found, drains := map[string]int{}, 0
+	drain := func() {
+		drains++
+		of := map[string]int{}
+		for _, c := range r.drain() {
+			of[c.Table.Name]++
+			found[c.Table.Name]++
+		}
+		if of["every"] != of["by-uuid"] {
+			t.Errorf("drain %d found %d changes of the one table and %d of the other", drains, of["every"], of["by-uuid"])
+		}
+	}
+	for found["every"] < 500 && !t.Failed() {
+		drain()
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	drain()
+	if found["every"] != commits || found["by-uuid"] != commits {
+		t.Errorf("%d drains found %d and %d changes of %d commits", drains, found["every"], found["by-uuid"], commits)
+	}
+	if drains < 20 {
+		t.Errorf("%d drains show little", drains)
+	}
+}

@@ -1,0 +1,105 @@
+package database_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/freshlist/freshlist/internal/listing"
+	"github.com/freshlist/freshlist/internal/listing/listingtest"
+	"github.com/freshlist/freshlist/internal/pgtest/migrated"
+	"github.com/freshlist/freshlist/internal/serve/database"
+)
+
+// looks is how often something is read while writers go on.
+const looks = 300
+
+// writeOn executes statements with 1, 2, 3 and so on in place of each %[1]d, one transaction for
+// each number, until the function that it returns is called.
+func writeOn(t *testing.T, conn *pgx.Conn, sql string) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan error, 1)
+	exec(t, conn, fmt.Sprintf(sql, 0))
+	go func() {
+		for n := 1; ctx.Err() == nil; n++ {
+			if _, err := conn.Exec(context.WithoutCancel(ctx), fmt.Sprintf(sql, n)); err != nil {
+				ended <- err
+				return
+			}
+		}
+		ended <- nil
+	}()
+	return func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// The epoch and its description are those of one marker, however often a new one is written.
+func TestEpochAndDescriptionBelongTogether(t *testing.T) {
+	t.Parallel()
+	db := migrated.New(t)
+	conn := connect(t, db.Superuser)
+	setEpoch(t, conn, "0")
+	reader := database.NewReader(open(t, db.API, 1), nothing)
+	stop := writeOn(t, conn, "update freshlist.marker set epoch = '%[1]d', description = '%[1]d'")
+	defer stop()
+	different := map[string]bool{}
+	for range looks {
+		s, err := reader.ServerState(t.Context(), listingtest.Site())
+		if err != nil || s.Epoch != s.Description {
+			t.Fatalf("epoch %q is said to be of description %q, %v", s.Epoch, s.Description, err)
+		}
+		different[s.Epoch] = true
+	}
+	if len(different) < looks/10 {
+		t.Errorf("%d looks found %d markers only: that shows little", looks, len(different))
+	}
+}
+
+// A row and the rows inside it are of one snapshot, and so is what is said of that, however often
+// a transaction changes all of them.
+func TestInnerRowsAreOfTheSameSnapshot(t *testing.T) {
+	t.Parallel()
+	db, conn := joinedTables(t)
+	reader := database.NewReader(open(t, db.API, 1), nothing)
+	stop := writeOn(t, conn, "update "+relation("homes")+" set title = '%[1]d', agent = 'Agent 1' where id = 1; "+
+		"update "+relation("agents")+" set name = '%[1]d' where code = 'Agent 1'; "+
+		"update "+relation("photos")+" set url = '%[1]d' where home = 1")
+	defer stop()
+	homes := listingtest.Homes()
+	own := homes.RowQuery(listing.Value{Number: 1})
+	different := map[string]bool{}
+	for range looks {
+		qs, err := reader.Read(t.Context(), own)
+		if err != nil || len(qs.Items) != 1 {
+			t.Fatalf("%d homes, %v", len(qs.Items), err)
+		}
+		home := &qs.Items[0]
+		title := home.Values[homes.Column("title")].Text
+		different[title] = true
+		for _, j := range own.Joins() {
+			column := map[string]string{"agent": "name", "photos": "url"}[j.Name]
+			if column == "" {
+				continue
+			}
+			inner := home.InnerOf(j)
+			if len(inner) == 0 {
+				t.Fatalf("the home has no %s", j.Name)
+			}
+			for i := range inner {
+				if got := inner[i].Values[j.Inner.Column(column)].Text; got != title {
+					t.Fatalf("home %s shows %s %s", title, j.Name, got)
+				}
+			}
+		}
+	}
+	if len(different) < looks/10 {
+		t.Errorf("%d looks found %d states only: that shows little", looks, len(different))
+	}
+}
