@@ -68,7 +68,7 @@ var guards = []Mutant{
 	{"hit/build not compared", []Edit{{"internal/rediscache/reader.go", " && head.Build == r.build", ""}},
 		"./internal/rediscache", "Build"},
 	{"hit/no beat", []Edit{{"internal/rediscache/lookup.go", "	if beat == nil {\n		return LookupResult{}\n	}\n	s := ",
-		"	if beat == nil {\n		text, _ := value.(string)\n		stamp, _ := parseHead(text)\n		beat = &Beat{Epoch: stamp.Epoch}\n	}\n	s := "}},
+		"	if beat == nil {\n		text, _ := value.(string)\n		head, _ := parseHead(text)\n		beat = &Beat{Generation: head.Generation}\n	}\n	s := "}},
 		"./internal/rediscache", "Hit"},
 	{"hit/beat before the value", []Edit{
 		{"internal/rediscache/lookup.go", "	pipe := rdb.Pipeline()\n", "	pipe := rdb.Pipeline()\n	beats := make([]*redis.StringCmd, r.space.Partitions)\n" +
@@ -144,6 +144,8 @@ var guards = []Mutant{
 	{"standby/seq not raised with the floor", []Edit{{scripts + "registrations.lua", "if #found == 0 and not raised then", "if #found == 0 then"}},
 		"./internal/rediscache", "FloorIsForgotten"},
 	{"standby/of another epoch", []Edit{{readthrough + "standby.go", "err == nil && (shown == nil || *shown != *origin)", "err == nil && shown == nil"}},
+		"./internal/serve/readthrough", "StandbyOfAnotherEpoch"},
+	{"standby/of no epoch", []Edit{{readthrough + "standby.go", "err == nil && (shown == nil || *shown != *origin)", "err == nil && shown != nil && *shown != *origin"}},
 		"./internal/serve/readthrough", "StandbyOfAnotherEpoch"},
 	{"standby/a token is read there", []Edit{{readthrough + "standby.go", " || req.sharesNone() {", " {"}},
 		"./internal/serve/readthrough", "StandbyShows"},

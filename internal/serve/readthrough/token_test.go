@@ -123,12 +123,18 @@ func TestATokenOutlivesARollbackWhileItWaits(t *testing.T) {
 	t.Parallel()
 	d := listing100(t, deployment.Options{Bound: time.Minute})
 	was, xid := rememberAndRaise(d, d.Space.View("json", folsom))
-	d.Must(d.Redis.Set(d.Context(), d.Space.Lease(folsom), "somebody else's", time.Minute).Err())
+	generation, err := d.Redis.HGet(t.Context(), d.Space.Fence(0), "generation").Result()
+	d.Must(err)
+	d.Must(d.Redis.Set(t.Context(), d.Space.Lease(folsom), "somebody else's "+generation, time.Minute).Err())
 	api := d.API(func(p *deployment.Process) { p.FillWait = 2 * time.Second })
 	request := askToken(d, api, folsom, xid)
 	d.Await("the request to miss", func() bool { return api.Metrics.Cache(telemetry.View, telemetry.Miss).Value() == 1 })
 	was.comeBack(d)
-	wantRaised(d, request.wait())
+	answer := request.wait()
+	wantRaised(d, answer)
+	if answer.CacheStatus != notStored {
+		t.Errorf("the answer is %s: the request has not waited", answer.CacheStatus)
+	}
 }
 
 // afterLook does something once, when the first look has been answered.
