@@ -256,6 +256,18 @@ var process = slices.Concat([]Mutant{
 		"./internal/session", "EachSetting"},
 	{"session/address decides nothing", []Edit{{"internal/session/session.go", "!(setting.Overridable && given(config, setting.Name))", "true"}},
 		"./internal/session", "EachSetting"},
+
+	// Names of servers.
+	{"names/slow one given up alone", []Edit{{"internal/session/names.go", " else if _, err := n.lookup(ctx, other); err == nil {", " else {"}},
+		"./internal/session", "SlowNames"},
+	{"names/slow one waited for", []Edit{{"internal/session/names.go", "	if len(n.hosts) > 1 {\n", "	if len(n.hosts) > 99 {\n"}},
+		"./internal/session", "SlowNames"},
+	{"names/of one connection", []Edit{{"internal/session/session.go", "	config = config.Copy()\n	GiveUpSlowNames(config)\n	asked", "	asked"}},
+		"./internal/session", "DeadName"},
+	{"names/of package sql", []Edit{{"internal/session/session.go", "	GiveUpSlowNames(config)\n	return", "	return"}},
+		"./internal/session", "DeadName"},
+	{"names/of the pool", []Edit{{"internal/serve/database/pool.go", "	session.GiveUpSlowNames(config.ConnConfig)\n", ""}},
+		"./internal/serve/database", "DeadName"},
 }, settings())
 
 // settings are mutants that leave a setting of a session to the database.

@@ -207,6 +207,8 @@ func (s Settings) Connect(ctx context.Context, url string) (*pgx.Conn, error) {
 // ConnectConfig opens a connection. Where a pooler refuses the settings in the start-up
 // packet, it sets them by a statement for the session.
 func (s Settings) ConnectConfig(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, error) {
+	config = config.Copy()
+	GiveUpSlowNames(config)
 	asked := config.Copy()
 	s.Startup(asked)
 	conn, err := pgx.ConnectConfig(ctx, asked)
@@ -234,6 +236,8 @@ func closed(conn *pgx.Conn) error {
 
 // OpenDB makes a pool for package database/sql.
 func (s Settings) OpenDB(config *pgx.ConnConfig) *sql.DB {
+	config = config.Copy()
+	GiveUpSlowNames(config)
 	return sql.OpenDB(connector{s, config})
 }
 

@@ -87,6 +87,7 @@ func Open(c Config) (*Pool, error) {
 		Control:         limitUnacknowledged,
 	}
 	config.ConnConfig.DialFunc = dialer.DialContext
+	session.GiveUpSlowNames(config.ConnConfig)
 	config.ConnConfig.Tracer = c.Tracer
 
 	if p.pgx, err = pgxpool.NewWithConfig(context.Background(), config); err != nil {

@@ -3,6 +3,8 @@ package database_test
 import (
 	"context"
 	"errors"
+	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -222,5 +224,21 @@ func TestOpenRefusesNonsense(t *testing.T) {
 	t.Parallel()
 	if _, err := database.Open(database.Config{URL: "postgres://%zz", MaxConns: 1}); err == nil {
 		t.Error("an address that is none was accepted")
+	}
+}
+
+// The pool goes on to the server whose name is found. It runs alone: it changes what all names are resolved by.
+func TestDeadName(t *testing.T) {
+	resolver := net.DefaultResolver
+	t.Cleanup(func() { net.DefaultResolver = resolver })
+	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
+		<-t.Context().Done()
+		return nil, t.Context().Err()
+	}}
+	pool := open(t, strings.Replace(migrated.New(t).API, "@", "@dead.invalid:1,", 1), 1)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := pool.Ping(ctx); err != nil {
+		t.Error(err)
 	}
 }
