@@ -26,7 +26,7 @@ type ruleFile struct {
 	Groups []struct {
 		Name  string
 		Rules []struct {
-			Alert, Expr         string
+			Alert, Expr, For    string
 			Labels, Annotations map[string]string
 		}
 	}
@@ -88,6 +88,9 @@ func families(t *testing.T) map[string]bool {
 	t.Helper()
 	api, invalidator := telemetry.NewAPI(), telemetry.NewInvalidator()
 	api.ShowState(cachestate.New(slog.New(slog.DiscardHandler), time.Now))
+	api.ShowPool(telemetry.PostgreSQL, func() telemetry.Pool { return telemetry.Pool{} })
+	api.ShowL1(func() (int, uint64) { return 0, 0 })
+	api.ShowBreakers(func() int { return 0 })
 	known := map[string]bool{}
 	for _, registry := range []prometheus.Gatherer{api, invalidator} {
 		gathered, err := registry.Gather()
@@ -143,12 +146,24 @@ func TestMetricsAreShown(t *testing.T) {
 	}
 }
 
+// An alert says what to do, also in the documentation. It waits, or looks back, so that one bad
+// moment calls nobody.
 func TestAlertsSayWhatToDo(t *testing.T) {
 	t.Parallel()
+	operations, err := os.ReadFile(filepath.Join(top, "docs", "operations.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, g := range alerts(t).Groups {
 		for _, r := range g.Rules {
 			if r.Labels["severity"] == "" || r.Annotations["summary"] == "" || r.Annotations["runbook"] == "" {
 				t.Errorf("%s: severity %q, summary %q, runbook %q", r.Alert, r.Labels["severity"], r.Annotations["summary"], r.Annotations["runbook"])
+			}
+			if !strings.Contains(string(operations), "\n| `"+r.Alert+"` | ") {
+				t.Errorf("docs/operations.md has no line for %s", r.Alert)
+			}
+			if r.For == "" && !strings.Contains(r.Expr, "increase(") {
+				t.Errorf("%s neither waits nor looks back", r.Alert)
 			}
 		}
 	}

@@ -10,12 +10,16 @@ import (
 	"time"
 
 	"github.com/freshlist/freshlist/internal/serve"
+	"github.com/freshlist/freshlist/internal/telemetry"
 )
 
 // A client that has used up its requests is told when the next one may come. Others, and probes, are not held up.
 func TestRateLimit(t *testing.T) {
 	t.Parallel()
-	a := start(t, func(o *serve.Options) { o.RateLimit, o.TrustedProxies = 3, "127.0.0.0/8,2001:db8::7" })
+	var metrics *telemetry.API
+	a := start(t, func(o *serve.Options) {
+		o.RateLimit, o.TrustedProxies, metrics = 3, "127.0.0.0/8,2001:db8::7", o.Metrics
+	})
 	for i, want := range []string{"r=2", "r=1", "r=0"} {
 		r := a.get("/v1/properties/17")
 		if got := r.Header.Get("RateLimit"); r.StatusCode != 200 || !strings.HasPrefix(got, `"client";`+want+";t=") {
@@ -43,6 +47,9 @@ func TestRateLimit(t *testing.T) {
 	}
 	if r := a.get("/v1/properties/17", "X-Forwarded-For: 192.0.2.7"); r.StatusCode != 429 {
 		t.Errorf("another of the same client: %d", r.StatusCode)
+	}
+	if n := metrics.RateLimited.Value(); n != 3 {
+		t.Errorf("%d refused requests are counted, want 3", n)
 	}
 	if r := a.get("/v1/properties/17", "X-Forwarded-For: 10.0.0.1, what?"); r.StatusCode != 429 { // the proxy's own
 		t.Errorf("from nowhere: %d", r.StatusCode)

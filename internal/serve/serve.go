@@ -157,6 +157,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	v := s.serving.Load()
 	if s.limiter != nil && !s.limiter.admit(h, r, rec.begun) {
+		s.Metrics.RateLimited.Inc()
 		s.writeProblem(v, rec, r, s.limiter.tooMany())
 		return
 	}

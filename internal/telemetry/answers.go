@@ -97,6 +97,9 @@ func (t *answerTimes) observe(route Route, class int, source Source, took time.D
 // read returns how many answers there were, of whatever kind, and how long they took.
 func (t *answerTimes) read() (count uint64, sum buckets) {
 	for r := range t.known {
+		if Route(r) == StreamRoute {
+			continue // it takes as long as somebody listens
+		}
 		for c := range t.known[r] {
 			for s := range t.known[r][c] {
 				h := t.known[r][c][s].Load()

@@ -61,6 +61,7 @@ type API struct {
 	Streams          Gauge   // open streams of changes
 	StreamsRefused   Counter // because as many were open as may be
 	StreamReads      Counter // of answers, for streams
+	RateLimited      Counter // requests refused, since their client has made as many as RATE_LIMIT says
 	StandbyLag       Gauge   // bytes of the log that a standby had still to replay
 	standbys         [standbyResults]Counter
 	cache            [levels][results]Counter
@@ -87,6 +88,7 @@ func NewAPI() *API {
 	m.gauge(&m.Streams, "freshlist_streams", "Open streams of changes.")
 	m.counter(&m.StreamsRefused, "freshlist_streams_refused_total", "Streams of changes that were refused, since WATCH_MAX were open.")
 	m.counter(&m.StreamReads, "freshlist_stream_reads_total", "Reads of answers for streams of changes: one for all streams of an answer.")
+	m.counter(&m.RateLimited, "freshlist_rate_limited_total", "Requests that were refused, since their client had made as many as RATE_LIMIT says.")
 	m.counter(&m.Moments, "freshlist_moments_total", "Answers that were fresh by their time alone, while nothing proved what is cached.")
 	for result := range standbyResults {
 		m.counter(m.Standby(result), "freshlist_standby_reads_total", "Reads of listings that a standby was asked for.", "result", result.String())
