@@ -33,12 +33,7 @@ func (b *bench) capture(ctx context.Context) error {
 // time, in microseconds each, in several databases in turns. They update a column without
 // an index: what ten indexes cost varies by more than capture costs at all.
 func (b *bench) looped(ctx context.Context, databases ...string) ([]sample, error) {
-	updates := b.times(5_000, 500)
-	loop := fmt.Sprintf(`do $$ begin
-		for i in 1..%d loop
-			update public.properties set bedrooms = 3 - bedrooms %% 2 where id = 1 + (i::bigint * 7919) %% %d;
-		end loop;
-	end $$`, updates, b.rows)
+	update := fmt.Sprintf("update public.properties set bedrooms = 3 - bedrooms %% 2 where id = 1 + (i::bigint * 7919) %% %d", b.rows)
 	var each []func() (float64, error)
 	for _, d := range databases {
 		conn, err := pgx.Connect(ctx, b.owner(d))
@@ -46,12 +41,19 @@ func (b *bench) looped(ctx context.Context, databases ...string) ([]sample, erro
 			return nil, err
 		}
 		defer conn.Close(context.WithoutCancel(ctx))
-		each = append(each, func() (float64, error) {
-			took, err := timed(ctx, conn, loop)
-			return took / float64(updates) * 1e6, err
-		})
+		each = append(each, b.looping(ctx, conn, update))
 	}
 	return inTurns(b.times(24, 2), each...)
+}
+
+// looping returns what measures an UPDATE, of the row that i chooses, in such a loop.
+func (b *bench) looping(ctx context.Context, conn *pgx.Conn, update string) func() (float64, error) {
+	updates := b.times(5_000, 500)
+	loop := fmt.Sprintf("do $$ begin for i in 1..%d loop %s; end loop; end $$", updates, update)
+	return func() (float64, error) {
+		took, err := timed(ctx, conn, loop)
+		return took / float64(updates) * 1e6, err
+	}
 }
 
 // bulk measures large statements and long transactions.

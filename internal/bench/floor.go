@@ -2,10 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // floors are copies of the untriggered table, each with a trigger to hold capture against:
@@ -37,22 +34,15 @@ const hang = `
 
 // floor measures one-row UPDATEs beside such triggers, in turns with capture.
 func (b *bench) floor(ctx context.Context) error {
-	return b.on(ctx, b.postgres.SuperuserURL("postgres"), func(admin *pgx.Conn) (err error) {
-		for _, f := range floors {
-			if _, err := admin.Exec(ctx, "create database "+f.database+" template "+untriggered); err != nil {
-				return err
-			}
-			// Its dead rows are nobody's: they would be vacuumed beside the next sections.
-			defer func() {
-				_, dropped := admin.Exec(context.WithoutCancel(ctx), "drop database "+f.database)
-				err = errors.Join(err, dropped)
-			}()
-			if err := b.exec(ctx, f.database, f.sql+";"+hang); err != nil {
-				return err
-			}
+	for _, f := range floors {
+		if err := b.copy(ctx, f.database); err != nil {
+			return err
 		}
-		return b.below(ctx)
-	})
+		if err := b.exec(ctx, f.database, f.sql+";"+hang); err != nil {
+			return err
+		}
+	}
+	return b.below(ctx)
 }
 
 // below measures the triggers; the untriggered table is the last of the databases.

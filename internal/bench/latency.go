@@ -59,14 +59,7 @@ func (b *bench) manyLive(ctx context.Context) error {
 		return err
 	}
 	want := b.times(liveQueries, 1000)
-	if err := b.fill(ctx, api, want); err != nil {
-		return err
-	}
-	err = await(ctx, time.Minute, "the invalidator knows all live queries", func() (bool, error) {
-		n, err := invalidator.liveQueries(ctx)
-		return n >= want, err
-	})
-	if err != nil {
+	if err := b.fill(ctx, invalidator, api, want); err != nil {
 		return err
 	}
 	memory := func() (sample, error) {
@@ -89,8 +82,8 @@ func (b *bench) manyLive(ctx context.Context) error {
 	return nil
 }
 
-// fill makes so many queries live.
-func (b *bench) fill(ctx context.Context, api *process, queries int) error {
+// fill makes so many queries live, and returns when the invalidator knows them.
+func (b *bench) fill(ctx context.Context, invalidator, api *process, queries int) error {
 	l, err := dial(api.addr, connections)
 	if err != nil {
 		return err
@@ -104,7 +97,13 @@ func (b *bench) fill(ctx context.Context, api *process, queries int) error {
 	if err == nil && live < int64(queries)*99/100 {
 		err = fmt.Errorf("%d queries are live, not %d", live, queries)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return await(ctx, time.Minute, "the invalidator knows all live queries", func() (bool, error) {
+		n, err := invalidator.liveQueries(ctx)
+		return int64(n) >= live, err
+	})
 }
 
 // commitsBeside measures latency while writers commit at a fixed rate. What they

@@ -38,7 +38,8 @@ type rig struct {
 	redisDB  *local.Redis
 	rdb      redis.UniversalClient // the bench's own
 	running  []*process
-	started  int // processes, for the names of their logs
+	started  int      // processes, for the names of their logs
+	copies   []string // databases of the present section alone
 }
 
 // programs are the paths of what is measured.
@@ -122,16 +123,10 @@ func (r *rig) makeDatabases(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = r.on(ctx, r.postgres.SuperuserURL("postgres"), func(conn *pgx.Conn) error {
-		for _, copied := range []string{untriggered, notifying} {
-			if _, err := conn.Exec(ctx, "create database "+copied+" template "+captured); err != nil {
-				return err
-			}
+	for _, copied := range []string{untriggered, notifying} {
+		if err := r.administer(ctx, "create database "+copied+" template "+captured); err != nil {
+			return err
 		}
-		return nil
-	})
-	if err != nil {
-		return err
 	}
 	err = r.on(ctx, r.owner(notifying), func(conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, `
@@ -148,6 +143,33 @@ func (r *rig) makeDatabases(ctx context.Context) error {
 	}
 	return r.on(ctx, r.owner(captured), func(conn *pgx.Conn) error {
 		_, err := schema.Install(ctx, conn)
+		return err
+	})
+}
+
+// copy makes a database like the untriggered one, for the present section.
+func (r *rig) copy(ctx context.Context, database string) error {
+	if err := r.administer(ctx, "create database "+database+" template "+untriggered+" owner freshlist_owner"); err != nil {
+		return err
+	}
+	r.copies = append(r.copies, database)
+	return nil
+}
+
+// dropCopies removes what copy has made: its dead rows would be vacuumed beside the next sections.
+func (r *rig) dropCopies(ctx context.Context) error {
+	var failed []error
+	for _, database := range r.copies {
+		failed = append(failed, r.administer(context.WithoutCancel(ctx), "drop database "+database+" with (force)"))
+	}
+	r.copies = nil
+	return errors.Join(failed...)
+}
+
+// administer executes a statement as the superuser, in none of the databases that are measured.
+func (r *rig) administer(ctx context.Context, sql string) error {
+	return r.on(ctx, r.postgres.SuperuserURL("postgres"), func(conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, sql)
 		return err
 	})
 }

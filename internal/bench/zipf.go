@@ -27,6 +27,9 @@ const (
 	phases
 )
 
+// editPrice is one edit: of which listing, and by how much.
+const editPrice = "update properties set price = price + $2 where id = $1"
+
 // zipf measures reads of many URLs, some of them far more often than others, beside
 // price edits all over the table: once as much is read again as is purged. What is purged
 // is missed later, the less popular later still, so that a cache which has just been filled
@@ -135,26 +138,33 @@ func (b *bench) beside(ctx context.Context, phase int, reads func() (tally, erro
 	if phase == none {
 		return reads()
 	}
-	database, statement := captured, "update properties set price = price + $2 where id = $1"
+	database, statement := captured, editPrice
 	switch phase {
 	case everything:
 		statement = "with edited as (" + statement + " returning 1) select freshlist.properties_whole_table() from edited"
 	case unrelated:
 		database = untriggered
 	}
-	err = b.on(ctx, b.owner(database), func(conn *pgx.Conn) error {
+	err = b.whileEdited(ctx, database, statement, func() (err error) {
+		t, err = reads()
+		return err
+	})
+	return t, err
+}
+
+// whileEdited does something while a client edits prices in a database.
+func (b *bench) whileEdited(ctx context.Context, database, statement string, do func() error) error {
+	return b.on(ctx, b.owner(database), func(conn *pgx.Conn) error {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		var failed error
 		var wait sync.WaitGroup
 		wait.Go(func() { failed = edit(ctx, conn, statement, b.rows) })
-		var err error
-		t, err = reads()
+		err := do()
 		cancel()
 		wait.Wait()
 		return errors.Join(err, failed)
 	})
-	return t, err
 }
 
 // edit changes prices of listings drawn from the whole table, until ctx is done.
