@@ -61,7 +61,7 @@ lint: ready ## formatting, go vet, staticcheck, the compose files
 	go run $(COMPOSE) docker-compose.yml >/dev/null
 	go run $(COMPOSE) docker-compose.cluster.yml >/dev/null
 
-bench: build ## measure everything beside its baselines, into docs/bench.json and .svg; LONG=1 adds some fifteen minutes, for growth, floors and faults
+bench: build ## measure everything beside its baselines, into docs/bench.json and .svg; LONG=1 adds some twenty minutes, for sizes, growth, floors and faults
 	@scripts/install-servers
 	@mkdir -p .local && CGO_ENABLED=0 go build -trimpath -o .local/ ./internal/bench ./internal/bench/baseline
 	@exec .local/bench -out docs $(if $(LONG),-long)

@@ -104,6 +104,23 @@ func TestFilters(t *testing.T) {
 	}
 }
 
+// The titles hold what the searches look for as often as these say.
+func TestTitles(t *testing.T) {
+	t.Parallel()
+	const rows = 20_000
+	for _, s := range searches {
+		found := 0
+		for n := 1; n <= rows; n++ {
+			if strings.Contains(titleOf(n, rows), s.words) {
+				found++
+			}
+		}
+		if want := s.finds(rows); found != want {
+			t.Errorf("%q is in %d titles, want %d", s.words, found, want)
+		}
+	}
+}
+
 func TestNext(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]string{

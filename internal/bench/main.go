@@ -36,7 +36,7 @@ func main() {
 }
 
 // limit bounds a run, whatever hangs.
-const limit = 40 * time.Minute
+const limit = time.Hour
 
 // tableRows is how many listings there are, in a full run and in a smoke test.
 const tableRows, quickRows = 100_000, 4000
@@ -65,16 +65,20 @@ var sections = []section{
 	{name: "matching", measure: (*bench).matching, alone: true},
 	{name: "latency", measure: (*bench).latency},
 	{name: "idle", measure: (*bench).idle},
+	{name: "dashboard", measure: (*bench).dashboard, long: true},
 	{name: "reads", measure: (*bench).reads},
+	{name: "streams", measure: (*bench).streams, long: true},
 	{name: "zipf", measure: (*bench).zipf},
 	{name: "live", measure: (*bench).manyLive},
 	{name: "writers", measure: (*bench).writers},
 	{name: "capture", measure: (*bench).capture},
+	{name: "columns", measure: (*bench).columns, long: true},
 	{name: "floor", measure: (*bench).floor, long: true},
 	{name: "bulk", measure: (*bench).bulk},
 	{name: "backlog", measure: (*bench).backlog},
 	{name: "faults", measure: (*bench).faults, long: true},
 	{name: "growth", measure: (*bench).growth, long: true},
+	{name: "size", measure: (*bench).size, long: true},
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
@@ -82,7 +86,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	flags.SetOutput(stderr)
 	only := flags.String("only", "", "comma-separated `sections`, of "+names())
 	out := flags.String("out", "", "`folder` to write bench.json and bench.svg into")
-	long := flags.Bool("long", false, "also storage growth, what triggers cost at least, and faults: some fifteen minutes")
+	long := flags.Bool("long", false, "also a million listings, 60 columns, streams, the dashboard, storage growth, what triggers cost at least, and faults: some twenty minutes")
 	quick := flags.Bool("quick", false, "smoke test: a few moments each, figures that say nothing")
 	base := flags.String("dir", "/var/tmp", "`folder` for the servers' data, on a disk like production's")
 	if err := flags.Parse(args); err != nil {
@@ -162,14 +166,14 @@ func (b *bench) begin(ctx context.Context, base string, long bool) error {
 }
 
 // measure runs one section, with an empty cache and so with no live queries but its own. Its
-// processes end with it.
+// processes end with it, and the databases that it has copied.
 func (b *bench) measure(ctx context.Context, s section) (err error) {
 	b.say("measuring")
 	if b.rig != nil {
 		if err := b.rdb.FlushDB(ctx).Err(); err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, b.stopProcesses()) }()
+		defer func() { err = errors.Join(err, b.stopProcesses(), b.dropCopies(ctx)) }()
 	}
 	return s.measure(b, ctx)
 }
