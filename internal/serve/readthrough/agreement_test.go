@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/freshlist/freshlist/internal/cachestate"
 	"github.com/freshlist/freshlist/internal/coherence/deployment"
 	"github.com/freshlist/freshlist/internal/faultproxy"
 	"github.com/freshlist/freshlist/internal/listing"
@@ -36,6 +37,9 @@ func TestTwoDatabasesUnderOnePrefix(t *testing.T) {
 	second := two.Standby()
 	api1, api2 := one.API(), two.API()
 	wantStatus(one, api1.Get(folsom, render.JSON), stored)
+	two.Await("the second invalidator to find the proofs of another database", func() bool {
+		return second.Report().Reason == cachestate.OtherDeployment.String()
+	})
 	for range 30 {
 		answer := api2.Get(folsom, render.JSON)
 		wantStatus(two, answer, bypassFor("other-deployment"))
