@@ -209,8 +209,41 @@ func variablesAreRead(t *testing.T, c compose) {
 			t.Errorf("%s: %v", name, err)
 		}
 		for variable := range s.Environment {
-			if !read[variable] {
+			if !read[variable] && !slices.Contains(passedOn, variable) {
 				t.Errorf("%s does not read %s", name, variable)
+			}
+		}
+	}
+}
+
+// passedOn are variables of OpenTelemetry, which reads most of them itself.
+var passedOn = []string{
+	"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_RESOURCE_ATTRIBUTES", "OTEL_SDK_DISABLED",
+	"OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG",
+}
+
+// What is set of them where compose runs both programs have. What is not set they do not have.
+func TestVariablesArePassedOn(t *testing.T) {
+	t.Parallel()
+	for _, file := range []string{oneFile, clusterFile} {
+		text, err := os.ReadFile(filepath.Join(top, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var c struct {
+			Services map[string]struct{ Environment map[string]*string }
+		}
+		if err := yaml.Unmarshal(text, &c); err != nil {
+			t.Fatal(err)
+		}
+		for name, s := range c.Services {
+			if !slices.Contains([]string{"api", "invalidator"}, program(name)) {
+				continue
+			}
+			for _, variable := range passedOn {
+				if value, there := s.Environment[variable]; !there || value != nil {
+					t.Errorf("%s: %s does not pass %s on", file, name, variable)
+				}
 			}
 		}
 	}

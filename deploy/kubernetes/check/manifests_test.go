@@ -243,6 +243,69 @@ func TestNamesMeet(t *testing.T) {
 	}
 }
 
+// The component makes both programs send traces, and lets them call the collector and all that they need.
+func TestTraces(t *testing.T) {
+	t.Parallel()
+	for _, overlay := range overlays {
+		dir := t.TempDir()
+		above, err := filepath.Rel(dir, absolute(t, ".."))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := "resources: [" + filepath.Join(above, overlay) + "]\ncomponents: [" + filepath.Join(above, "traces") + "]\n"
+		if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		objects, err := Build(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var may []int32
+		var from labels.Selector
+		for _, object := range objects {
+			if o, ok := object.(*networkingv1.NetworkPolicy); ok && slices.Contains(o.Spec.PolicyTypes, networkingv1.PolicyTypeEgress) {
+				from = labels.SelectorFromSet(o.Spec.PodSelector.MatchLabels)
+				for _, rule := range o.Spec.Egress {
+					for _, port := range rule.Ports {
+						may = append(may, port.Port.IntVal)
+					}
+				}
+			}
+		}
+		if want := []int32{4318, 53, 53, 5432, 6432, 6379, 26379}; !slices.Equal(may, want) {
+			t.Errorf("%s: the programs may call the ports %v, want %v", overlay, may, want)
+		}
+		sent := 0
+		for _, p := range Pods(objects) {
+			for _, c := range p.Containers() {
+				variables, err := Environment(objects, c)
+				if err != nil {
+					t.Fatal(err)
+				}
+				sends := variables["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://collector.observability:4318"
+				if sends {
+					sent++
+				}
+				if selected := from != nil && from.Matches(labels.Set(p.Template.Labels)); selected != sends {
+					t.Errorf("%s: %s of %s sends traces: %t, is let out: %t", overlay, c.Name, p.Name, sends, selected)
+				}
+			}
+		}
+		if sent != 2 {
+			t.Errorf("%s: %d containers send traces, want 2", overlay, sent)
+		}
+	}
+}
+
+func absolute(t *testing.T, path string) string {
+	t.Helper()
+	path, err := filepath.Abs(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 // Only the two programs are let through to Redis, and both are.
 func TestWhoUsesRedis(t *testing.T) {
 	t.Parallel()
