@@ -23,7 +23,7 @@ run: build ## everything for a first look, on private servers unless DATABASE_UR
 	@mkdir -p .local && go build -o .local/run ./internal/local/run
 	@exec .local/run
 
-pictures: ready ## record the dashboard in Chromium: docs/dashboard.png and docs/dashboard-dark.png
+pictures: ready ## record the pictures of the documents in Chromium: docs/*.png
 	@scripts/install-servers --test --browser
 	PICTURES=$(CURDIR)/docs go test -count=1 -run '^TestPictures$$' -v ./internal/serve/render/browser
 

@@ -98,7 +98,7 @@ func boundWords(t *listing.Table, c *listing.Column, kind description.ParameterK
 	}
 	text := printed(t, c, v)
 	switch {
-	case c.Unit != "", c.Number == headline(t):
+	case tellingUnit(t, c), c.Number == headline(t):
 		return either("from ", "up to ") + text
 	case isNumber(c) && countable(label(c)):
 		return either("at least ", "at most ") + counted(text, listing.Lowered(label(c)))

@@ -35,5 +35,7 @@ var (
 	Grouped        = newLocale("en-US").grouped
 	Singular       = singular
 	ParameterWords = parameterWords
+	Fact           = fact
+	BoundWords     = boundWords
 	AssetURL       = assetURL
 )

@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/freshlist/freshlist/internal/description"
 	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/listing/listingtest"
 	"github.com/freshlist/freshlist/internal/serve/render"
@@ -311,4 +313,25 @@ func TestWording(t *testing.T) {
 	if got := render.Money("CHF", "1500"); got != "CHF\u00a01,500" {
 		t.Errorf("Swiss francs read %q", got)
 	}
+}
+
+// A unit that two columns have does not say which one a number is of: the label does.
+func TestSharedUnit(t *testing.T) {
+	t.Parallel()
+	table := *listingtest.Properties()
+	area := slices.IndexFunc(table.Columns, func(c listing.Column) bool { return c.Member == "living_area" })
+	v := listing.Value{Number: 1540}
+	say := func(want ...string) {
+		t.Helper()
+		c := &table.Columns[area]
+		if got := []string{render.Fact(&table, c, v), render.BoundWords(&table, c, description.Min, v)}; !slices.Equal(got, want) {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	say("1,540 sq ft", "from 1,540 sq ft")
+	another := *table.Columns[0].Column
+	another.Unit = "sq ft"
+	table.Columns = slices.Clone(table.Columns)
+	table.Columns[0].Column = &another
+	say("Living area 1,540 sq ft", "living area from 1,540 sq ft")
 }

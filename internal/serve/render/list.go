@@ -216,8 +216,8 @@ func badges(t *listing.Table, columns []int, r *listing.Row, usual bool) (made [
 	return made
 }
 
-// fact says a value in a few words: 3 bedrooms, 1,540 sq ft, Floor 3. It is nothing for what is
-// too long for a card.
+// fact says a value in a few words: 3 bedrooms, 1,540 sq ft, Floor 3, Lot size 8,000 sq ft. It is nothing
+// for what is too long for a card.
 func fact(t *listing.Table, c *listing.Column, v listing.Value) string {
 	switch {
 	case c.Form == listing.Truth:
@@ -227,12 +227,23 @@ func fact(t *listing.Table, c *listing.Column, v listing.Value) string {
 		return ""
 	case isNumber(c) && c.Show != showMoney && countable(label(c)):
 		return counted(printed(t, c, v), listing.Lowered(label(c)))
-	case isNumber(c) && c.Unit != "":
+	case isNumber(c) && tellingUnit(t, c):
 		return printed(t, c, v)
 	case isNumber(c), isTime(c):
 		return label(c) + " " + printed(t, c, v)
 	}
 	return ""
+}
+
+// tellingUnit reports whether a column's unit says which column a number is of: no other has it.
+func tellingUnit(t *listing.Table, c *listing.Column) bool {
+	same := 0
+	for i := range t.Columns {
+		if t.Columns[i].Unit == c.Unit {
+			same++
+		}
+	}
+	return c.Unit != "" && same == 1
 }
 
 // sameValue is the address of a list with one value of a column only; nothing if there is no

@@ -216,6 +216,7 @@ func sampleSite() *listing.Site {
 		types      []description.Type
 	}{
 		{"", "sq ft", []description.Type{{Kind: description.Integer, Name: "integer"}, {Kind: description.Real, Name: "real"}}},
+		{"", "m", []description.Type{{Kind: description.Smallint, Name: "smallint"}}},
 		{"money", "", []description.Type{
 			{Kind: description.Numeric, Name: "numeric(12,2)", Precision: 12, Scale: 2}, {Kind: description.Numeric, Name: "numeric"},
 			{Kind: description.Double, Name: "double precision"},

@@ -23,6 +23,12 @@ func TestPictures(t *testing.T) {
 	if folder == "" {
 		t.Skip("it records pictures: make pictures")
 	}
+	t.Run("dashboard", func(t *testing.T) { dashboardPictures(t, folder) })
+	t.Run("list", func(t *testing.T) { listPicture(t, folder) })
+}
+
+// dashboardPictures records the dashboard while somebody reads and edits.
+func dashboardPictures(t *testing.T, folder string) {
 	o := dashboards(t)
 	stop := make(chan struct{})
 	finished := make(chan struct{})
@@ -47,8 +53,10 @@ func TestPictures(t *testing.T) {
 		b.click(".entry:nth-child(2) summary")
 		b.shoot(filepath.Join(folder, shot.name+".png"))
 	}
+}
 
-	// An open page just after an SQL edit of one of its rows, which it marks.
+// listPicture records an open page just after an SQL edit of one of its rows, which it marks.
+func listPicture(t *testing.T, folder string) {
 	d := deployment.New(t, deployment.Options{})
 	done, err := schema.InstallFile(t.Context(), d.Connect(), schema.File{Name: "listings.yaml", Text: db.Listings})
 	d.Must(err)
