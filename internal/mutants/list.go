@@ -229,6 +229,8 @@ var guards = []Mutant{
 		"./internal/serve/readthrough", "WhileItWaits"},
 	{"read/queryset not held to the token", []Edit{{readthrough + "load.go", "case !sees(&stored.Beat, req.Token):", "case false:"}},
 		"./internal/serve/readthrough", "BeforeItsQueryset"},
+	{"read/a walk passes over rows", []Edit{{"internal/serve/database/read.go", "		parts = parts[:1] //", "		_ = parts //"}},
+		"./internal/serve/database", "SearchBehindACursor"},
 	{"read/load of any age is joined", []Edit{{readthrough + "share.go", "found && elapsed(load.begun, now) < bound", "found"}},
 		"./internal/serve/readthrough", "DoesNotJoin"},
 	{"read/an answer of any age is joined", []Edit{{readthrough + "share.go", "case elapsed(f.answer.asOf, begun) < c.Bound:", "default:"}},

@@ -176,6 +176,9 @@ func pageStatement(q *listing.Query, of origin, w way) *statement {
 	o := s.order(q)
 	filter := s.filter(q.Filter)
 	parts := s.after(&o, q.After)
+	if w.walk > 0 {
+		parts = parts[:1] // the rows behind it come behind those that a walk does not reach
+	}
 	limit := s.number(q.Limit + 1)
 
 	s.add("select e.origin")

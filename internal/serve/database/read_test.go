@@ -470,3 +470,32 @@ func TestPagesWithNullsInRequiredColumns(t *testing.T) {
 		}
 	}
 }
+
+// A walk along an order that is given up before the NULLs has not found what comes before them.
+func TestSearchBehindACursorBeforeNulls(t *testing.T) {
+	t.Parallel()
+	db := migrated.New(t)
+	conn := connect(t, db.Superuser)
+	exec(t, conn, `insert into properties (id, title, property_type, price, city, living_area)
+		select n, case when n <= 1000 then 'Hut' else 'Villa' end, 'House', n, 'GALT', case when n <= 2500 then n end from generate_series(1, 5000) as n`)
+	exec(t, conn, "analyze properties")
+	reader := database.NewReader(open(t, db.API, 1), nothing)
+	q := query("properties?q=villa&sort=area&limit=1")
+	for _, test := range []struct {
+		after listing.Key
+		want  []int64
+	}{
+		{listing.Key{Value: listing.Some(listing.Value{Number: 1}), Key: listing.Value{Number: 1}}, []int64{1001}},
+		{listing.Key{Value: listing.Some(listing.Value{Number: 2500}), Key: listing.Value{Number: 2500}}, []int64{2501}},
+		{listing.Key{Key: listing.Value{Number: 2600}}, []int64{2601}},
+	} {
+		q.After = listing.Some(test.after)
+		qs, err := reader.Read(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := ids(qs.Items); !slices.Equal(got, test.want) {
+			t.Errorf("behind %+v: %v, want %v", test.after, got, test.want)
+		}
+	}
+}
