@@ -124,7 +124,7 @@ func (qs *Queryset) cover(j *Join) Cover {
 	}
 	slices.SortFunc(c.Keys, compareValues)
 	c.Keys = slices.Compact(c.Keys)
-	if len(c.appendText(nil)) > maxCover {
+	if len(appendKeys(nil, c.Keys)) > maxKeys {
 		return Cover{}
 	}
 	return c

@@ -65,7 +65,8 @@ type Window struct {
 	Bounded bool
 	Last    Place
 	Ahead   Place
-	Covers  []Cover // one for each of the query's joins, in their order; if one is missing, it is wide
+	Shown   Null[[]Value] // with a condition that only PostgreSQL can judge: the keys of the answer's rows, in order, if they are known
+	Covers  []Cover       // one for each of the query's joins, in their order; if one is missing, it is wide
 }
 
 // Queryset is the answer to one query: the rows that a view is rendered from.

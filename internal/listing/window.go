@@ -3,14 +3,15 @@ package listing
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
 
-// Window returns what the answer covers: how far a page reaches, and the keys that were looked
-// for in other tables. See Window.
+// Window returns what the answer covers: how far a page reaches, the keys of its rows, and those
+// that were looked for in other tables. See Window.
 func (qs *Queryset) Window() Window {
-	w := Window{Covers: qs.covers()}
+	w := Window{Covers: qs.covers(), Shown: qs.shown()}
 	q := &qs.Query
 	if q.Kind != PageKind || !qs.Ahead.Valid || len(qs.Items) == 0 || q.Order().Wide {
 		return w
@@ -25,27 +26,51 @@ func (qs *Queryset) Window() Window {
 	return w
 }
 
+// shown returns the keys of the answer's rows: of a page, and of a summary that no row is of. Nobody
+// needs them without a condition that only PostgreSQL can judge, or for an order that only it knows.
+func (qs *Queryset) shown() Null[[]Value] {
+	q := &qs.Query
+	t := q.Table
+	switch {
+	case q.Filter.WideColumns(t) == 0,
+		q.Kind == SummaryKind && qs.Summary.Count > 0,
+		q.Kind == PageKind && q.Order().Wide:
+		return Null[[]Value]{}
+	}
+	var keys []Value
+	for i := range qs.Items {
+		keys = append(keys, qs.Items[i].Values[t.Key])
+	}
+	slices.SortFunc(keys, compareValues)
+	if len(appendKeys(nil, keys)) > maxKeys {
+		return Null[[]Value]{}
+	}
+	return Some(keys)
+}
+
 // windowNull spells a NULL value in a window's text.
 const windowNull = "~"
 
-// The text of a cover begins with coverMark. It is wideCover, or each of its keys behind a
-// keyMark: a number in digits, or a text, escaped, behind a textMark.
+// The keys of the answer's rows stand behind shownMark, and each cover behind a coverMark. A cover
+// is wideCover or keys. Each key stands behind a keyMark: a number in digits, or a text, escaped,
+// behind a textMark.
 const (
+	shownMark = ';'
 	coverMark = '|'
 	keyMark   = ','
 	textMark  = '\''
 	wideCover = "*"
 )
 
-// maxCover is how long the text of a cover may be: a hundred keys of 80 bytes. One that would be
-// longer is wide.
-const maxCover = 8192
+// maxKeys is how long the text of a list of keys may be: a hundred of 80 bytes. Keys whose text
+// would be longer are not kept: a cover is wide then.
+const maxKeys = 8192
 
 // String returns the window as it stands in Redis. First the numbers of its two places, if it is
-// bounded, then a text for each cover: "35000000/17/35100000/9|,4,17|*". It is "" if it is wide
-// in all.
+// bounded, then the keys of its rows, if they are known, then a text for each cover:
+// "35000000/17/35100000/9;,12,17|,4,17|*". It is "" if it is wide in all.
 func (w Window) String() string {
-	if !w.Bounded && !w.covered() {
+	if !w.Bounded && !w.Shown.Valid && !w.covered() {
 		return ""
 	}
 	b := make([]byte, 0, 64)
@@ -53,6 +78,9 @@ func (w Window) String() string {
 		b = appendPlace(b, w.Last)
 		b = append(b, '/')
 		b = appendPlace(b, w.Ahead)
+	}
+	if w.Shown.Valid {
+		b = appendKeys(append(b, shownMark), w.Shown.V)
 	}
 	if w.covered() {
 		for i := range w.Covers {
@@ -87,15 +115,19 @@ func (c *Cover) appendText(dst []byte) []byte {
 	if !c.Bounded {
 		return append(dst, wideCover...)
 	}
-	for i := range c.Keys {
-		dst = appendCoverKey(append(dst, keyMark), &c.Keys[i])
+	return appendKeys(dst, c.Keys)
+}
+
+func appendKeys(dst []byte, keys []Value) []byte {
+	for i := range keys {
+		dst = appendKey(append(dst, keyMark), &keys[i])
 	}
 	return dst
 }
 
-// appendCoverKey appends a key. A number has no text, and a text no number; an empty text is
+// appendKey appends a key. A number has no text, and a text no number; an empty text is
 // told from a zero by its form: see Value.
-func appendCoverKey(dst []byte, key *Value) []byte {
+func appendKey(dst []byte, key *Value) []byte {
 	if key.Text == "" {
 		return strconv.AppendInt(dst, key.Number, 10)
 	}
@@ -105,7 +137,8 @@ func appendCoverKey(dst []byte, key *Value) []byte {
 // ParseWindow is the inverse of String and accepts only what String returns.
 func ParseWindow(text string) (Window, error) {
 	var w Window
-	places, covers, covered := strings.Cut(text, string(coverMark))
+	page, covers, covered := strings.Cut(text, string(coverMark))
+	places, keys, shown := strings.Cut(page, string(shownMark))
 	ok := true
 	if places != "" {
 		w.Bounded = true
@@ -115,11 +148,15 @@ func ParseWindow(text string) (Window, error) {
 		}
 		ok = ok && rest == ""
 	}
+	if shown && ok {
+		w.Shown.Valid = true
+		w.Shown.V, ok = parseKeys(keys)
+	}
 	if covered && ok {
 		w.Covers, ok = parseCovers(covers)
 	}
 	if !ok || w.String() != text {
-		return Window{}, fmt.Errorf("parse window %.200q: want two places or none, and covers", text)
+		return Window{}, fmt.Errorf("parse window %.200q: want two places or none, keys and covers", text)
 	}
 	return w, nil
 }
@@ -144,10 +181,8 @@ func parseCovers(text string) (covers []Cover, ok bool) {
 	for text := range strings.SplitSeq(text, string(coverMark)) {
 		var c Cover
 		if text != wideCover {
-			if c.Bounded, ok = true, true; text != "" {
-				c.Keys, ok = parseCoverKeys(text)
-			}
-			if !ok {
+			c.Bounded = true
+			if c.Keys, ok = parseKeys(text); !ok {
 				return nil, false
 			}
 		}
@@ -156,14 +191,18 @@ func parseCovers(text string) (covers []Cover, ok bool) {
 	return covers, true
 }
 
-func parseCoverKeys(text string) (keys []Value, ok bool) {
+// parseKeys reads distinct keys, in order.
+func parseKeys(text string) (keys []Value, ok bool) {
+	if text == "" {
+		return nil, true
+	}
 	text, ok = strings.CutPrefix(text, string(keyMark))
 	if !ok {
 		return nil, false
 	}
 	keys = make([]Value, 0, 1+strings.Count(text, string(keyMark)))
 	for text := range strings.SplitSeq(text, string(keyMark)) {
-		key, ok := parseCoverKey(text)
+		key, ok := parseKey(text)
 		if !ok || len(keys) > 0 && compareValues(keys[len(keys)-1], key) >= 0 {
 			return nil, false
 		}
@@ -172,7 +211,7 @@ func parseCoverKeys(text string) (keys []Value, ok bool) {
 	return keys, true
 }
 
-func parseCoverKey(text string) (key Value, ok bool) {
+func parseKey(text string) (key Value, ok bool) {
 	var err error
 	if escaped, isText := strings.CutPrefix(text, string(textMark)); isText {
 		key.Text, err = url.QueryUnescape(escaped)

@@ -18,6 +18,7 @@ func TestWindowText(t *testing.T) {
 		rapid.Check(t, func(t *rapid.T) {
 			w := listingtest.Windows(table, listingtest.Sorts(table).Draw(t, "sort"), keys).Draw(t, "window")
 			q := listingtest.Queries(table, keys).Draw(t, "query")
+			w.Shown = listingtest.Shown(keys).Draw(t, "shown")
 			w.Covers = listingtest.Covers(&q).Draw(t, "covers")
 			if back, err := listing.ParseWindow(w.String()); err != nil || !reflect.DeepEqual(back, w) {
 				t.Fatalf("%s: got %+v, %v, want %+v", w, back, err, w)
@@ -27,6 +28,7 @@ func TestWindowText(t *testing.T) {
 	for _, s := range []string{
 		"/", "1", "1/2", "1/2/3", "1/2/3/", "/1/2/3", "1/2/3/4/", "1/2/3/4/5", "1/2/3/x", "~/~/1/2", "-/1/2/3", "+1/2/3/4", "01/2/3/4", "1/2/3/-0",
 		"1/2/3/9223372036854775808", " 1/2/3/4", "~~/1/2/3",
+		";1", ";,", ";,2,1", ";,1,1", ";,01", ";,x", ";,'", ";,'%61", ";*", ";;", ";,1;", "|,1;,1", "1/2/3;,1", "1/2/3/4,1",
 	} {
 		if w, err := listing.ParseWindow(s); err == nil {
 			t.Errorf("%q taken for %+v", s, w)
@@ -35,7 +37,7 @@ func TestWindowText(t *testing.T) {
 }
 
 func FuzzParseWindow(f *testing.F) {
-	for _, s := range []string{"", "35000000/17/35100000/9", "~/17/~/18", "-1/1/~/-5", "1/2/3/4/5"} {
+	for _, s := range []string{"", "35000000/17/35100000/9", "~/17/~/18", "-1/1/~/-5", "1/2/3/4/5", ";", "1/2/3/4;,-1,2", ";,'a%2Cb|,4|*"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -72,6 +74,56 @@ func TestWindowOfAnAnswer(t *testing.T) {
 		if ok && next.After != listing.Some(key(null, 9)) {
 			t.Errorf("%s: next is behind %+v", name, next.After)
 		}
+	}
+}
+
+// The keys of a page's rows are in its window if only PostgreSQL can judge a condition, whatever
+// follows the page, and so is that a summary has none. Not if they are very long, or if only PostgreSQL
+// knows the order.
+func TestWindowOfASearch(t *testing.T) {
+	t.Parallel()
+	every := listingtest.Every()
+	row := func(key string) listing.Row { return listingtest.Row(every, "Key", key, "words", "a", "bytewise", "a") }
+	rows := []listing.Row{row("b"), row("a, b")}
+	ahead := listing.Some(listing.Key{Value: text("b"), Key: text("c").V})
+	none := listing.Null[listing.Key]{}
+	const places = "-2233785415175766016/-2221364910921613312/-2161727821137838080/-2089670227099910144"
+	for _, test := range []struct {
+		query string
+		items []listing.Row
+		ahead listing.Null[listing.Key]
+		want  string
+	}{
+		{"every?q=pool&sort=bytewise&limit=2", rows, ahead, places + ";,'a%2C+b,'b"},
+		{"every?q=pool&sort=bytewise&limit=2", rows, none, ";,'a%2C+b,'b"},
+		{"every?loose=a&sort=bytewise&limit=2", rows[:1], none, ";,'b"},
+		{"every?q=pool&sort=bytewise&limit=2", nil, none, ";"},
+		{"every?sort=bytewise&limit=2", rows, none, ""},
+		{"every?q=pool&sort=words&limit=2", rows, none, ""},
+		{"every?q=pool&sort=bytewise&limit=2", []listing.Row{row(strings.Repeat("x", 9000))}, none, ""},
+		{"every/summary?q=pool", nil, none, ";"},
+		{"every/summary?bytewise=a", nil, none, ""},
+		{"every/b", rows[:1], none, ""},
+	} {
+		q, err := every.Site.Parse(test.query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		qs := listing.Queryset{Query: q, Items: test.items, Ahead: test.ahead}
+		text := qs.Window().String()
+		if text != test.want {
+			t.Errorf("%s: window %q, want %q", test.query, text, test.want)
+		}
+		if back, err := listing.ParseWindow(text); err != nil || !reflect.DeepEqual(back, qs.Window()) {
+			t.Errorf("%q: got %+v, %v", text, back, err)
+		}
+	}
+	q, err := every.Site.Parse("every/summary?q=pool")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if qs := (listing.Queryset{Query: q, Summary: listing.Summary{Count: 1}}); qs.Window().Shown.Valid {
+		t.Error("a summary knows the rows that it counts")
 	}
 }
 

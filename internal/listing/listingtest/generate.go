@@ -189,6 +189,24 @@ func Windows(table *listing.Table, sort int, key *rapid.Generator[listing.Value]
 	})
 }
 
+// Shown generates the keys of the rows of a page, or none.
+func Shown(key *rapid.Generator[listing.Value]) *rapid.Generator[listing.Null[[]listing.Value]] {
+	return rapid.Custom(func(t *rapid.T) listing.Null[[]listing.Value] {
+		if rapid.IntRange(0, 2).Draw(t, "unknown") == 0 {
+			return listing.Null[[]listing.Value]{}
+		}
+		return listing.Some(distinct(rapid.SliceOfN(key, 0, 4).Draw(t, "shown")))
+	})
+}
+
+// distinct puts keys in order and returns each once; nil if there are none.
+func distinct(keys []listing.Value) []listing.Value {
+	slices.SortFunc(keys, func(a, b listing.Value) int {
+		return cmp.Or(cmp.Compare(a.Number, b.Number), strings.Compare(a.Text, b.Text))
+	})
+	return some(slices.Compact(keys))
+}
+
 // Covers generates covers that an answer to a query may have: one for each of its joins, or none.
 func Covers(q *listing.Query) *rapid.Generator[[]listing.Cover] {
 	joins := q.Joins()
@@ -204,11 +222,7 @@ func Covers(q *listing.Query) *rapid.Generator[[]listing.Cover] {
 			if rapid.IntRange(0, 5).Draw(t, "wide") > 0 {
 				keys := StoredValues(j.Inner, j.Finder().Number)
 				c.Bounded = true
-				c.Keys = some(rapid.SliceOfN(keys, 0, 3).Draw(t, "keys"))
-				slices.SortFunc(c.Keys, func(a, b listing.Value) int {
-					return cmp.Or(cmp.Compare(a.Number, b.Number), strings.Compare(a.Text, b.Text))
-				})
-				c.Keys = slices.Compact(c.Keys)
+				c.Keys = distinct(rapid.SliceOfN(keys, 0, 3).Draw(t, "keys"))
 			}
 			covers = append(covers, c)
 		}
