@@ -70,3 +70,62 @@ func TestEditRemovesWhatItChangesAndNothingElse(t *testing.T) {
 		})
 	}
 }
+
+// A search is removed by what it shows, and by other words. No other edit of a row that it does not show
+// removes it: neither from a page that nothing follows, nor from one of nothing, nor from one in the middle.
+func TestEditRemovesSearchesThatShowTheRow(t *testing.T) {
+	t.Parallel()
+	const (
+		rare    = "properties?q=sauna"
+		nothing = "properties?q=moat"
+		none    = "properties/summary?q=moat"
+		common  = "properties?q=house&sort=price&limit=3"
+		ofGalt  = "properties?city=GALT&q=sauna"
+	)
+	all := []string{rare, nothing, none, common, ofGalt}
+	words := []string{rare, nothing, none} // whether they find it now, nobody but PostgreSQL can tell
+	tests := map[string]struct {
+		edit string
+		gone []string
+	}{
+		"price of another row":                {"update properties set price = price + 1 where id = 6", nil},
+		"title of the same words":             {"update properties set title = 'HOUSE 6' where id = 6", nil},
+		"city of another row":                 {"update properties set city = 'LODI' where id = 6", nil},
+		"another row comes into the city":     {"update properties set city = 'GALT' where id = 6", []string{ofGalt}},
+		"another row goes":                    {"delete from properties where id = 6", nil},
+		"another row gets another key":        {"update properties set id = 60 where id = 6", words}, // it is captured as one that goes and one that comes
+		"a row without the words comes first": {"update properties set price = 1 where id = 7", nil},
+		"a row with the words comes first":    {"update properties set price = 1 where id = 6", []string{common}},
+		"price of a shown row":                {"update properties set price = 5500 where id = 5", []string{rare}},
+		"a shown row goes":                    {"delete from properties where id = 5", []string{rare}},
+		"words that are found":                {"update properties set title = 'House with a sauna' where id = 6", words},
+		"words that nothing had":              {"update properties set title = 'House 6, moat' where id = 6", words},
+		"a row that is found":                 {"insert into properties (id, title, property_type, price, city) values (99, 'Sauna', 'House', 9000, 'GALT')", append(words, ofGalt)},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := deployment.New(t, deployment.Options{})
+			d.Invalidate()
+			listings(d, "FOLSOM", 1, 6)
+			d.AwaitApplied(d.Exec("update properties set title = 'House with sauna' where id = 5"))
+			d.AwaitApplied(d.Exec("insert into properties (id, title, property_type, price, city) values (7, 'Tent', 'House', 7, 'LODI')"))
+			api := d.API()
+			warm(d, api, all...)
+			d.AwaitApplied(d.Exec(test.edit))
+			there := cached(d, all...)
+			for _, q := range all {
+				if gone := slices.Contains(test.gone, q); there[q] == gone {
+					t.Errorf("%s is gone: %v, want %v", q, !there[q], gone)
+				}
+			}
+			for _, q := range all {
+				for _, f := range formats {
+					if body := api.Get(q, f).Body; body != api.Fresh(q, f) {
+						t.Errorf("%s as %s is stale: %s", q, f, body)
+					}
+				}
+			}
+		})
+	}
+}

@@ -42,8 +42,11 @@ func (l *Live) Causes() []string {
 		}
 	}
 	if l.list.wide {
-		causes = append(causes, "any of these for a row that only PostgreSQL could tell from one that is found: "+
-			listed(l.names(l.list.filter.wide))+" count as found")
+		judged := listed(l.names(l.list.filter.wide))
+		causes = append(causes, "any of these for a row that only PostgreSQL could tell from one that is found: "+judged+" count as found")
+		if l.list.shown != nil {
+			causes = append(causes, "not for one that could have been found before, and was not, unless it changes "+judged)
+		}
 	}
 	return append(causes, everything)
 }

@@ -3,8 +3,12 @@ package match
 import "github.com/freshlist/freshlist/internal/listing"
 
 // affectsSummary: a row came into the filter or left it, or is of it as before
-// and differs in a column that is aggregated.
-func affectsSummary(before, after bool, e effect) bool {
+// and differs in a column that is aggregated. A row that was missed was of the filter but for
+// what only PostgreSQL can judge: see rule 6 of verdictOf.
+func affectsSummary(before, after, missed bool, e effect) bool {
+	if missed {
+		return after && e.judged
+	}
 	return before != after || before && (e.shown || e.judged)
 }
 
@@ -30,15 +34,22 @@ const (
 //  5. With a condition that only PostgreSQL can judge, such as a text search, another
 //     value of a column that it reads may take the row away although all that Go can
 //     compare is as before: then 3 holds instead of 4.
+//  6. With such a condition, a row that lies where the page reaches and is not shown there does
+//     not meet it. Other values of the columns that it reads may bring the row onto the page;
+//     nothing else does.
+//
+// Rule 6 needs the page to be what PostgreSQL would have answered just before the change. It was: it
+// is what its snapshot shows, and each change since then has been judged and has left it as it was.
 //
 // Each change is judged by itself. Two changes of one row in one batch must not be
 // merged first: with A->B, fill, B->A the sum is nothing, and the answer shows B.
 func verdictOf(before, after class) verdict {
-	return [3][3]verdict{
-		//     to: out,  in,         next
-		out:  {keep, purge, keep},
-		in:   {purge, purgeShown, purge},
-		next: {purge, purge, purgeJudged},
+	return [4][3]verdict{
+		//       to: out,  in,         next
+		out:    {keep, purge, keep},
+		in:     {purge, purgeShown, purge},
+		next:   {purge, purge, purgeJudged},
+		missed: {keep, purgeJudged, keep},
 	}[before][after]
 }
 

@@ -219,6 +219,123 @@ func TestPageWithSearch(t *testing.T) {
 	}
 }
 
+// TestPageWithSearchShows: a row that lies where the page reaches, and is not among its rows, is not
+// found. Other words may change that, and nothing else.
+func TestPageWithSearchShows(t *testing.T) {
+	t.Parallel()
+	q, narrow := galtByPrice("&q=pool")
+	showing := func(w listing.Window, ids ...int64) listing.Window {
+		w.Shown.Valid = true
+		for _, id := range ids {
+			w.Shown.V = append(w.Shown.V, listing.Value{Number: id})
+		}
+		return w
+	}
+	narrow = showing(narrow, 3, 4)
+	first := listingtest.Query("properties?q=pool&sort=price")
+	counted := listingtest.Query("properties/summary?city=GALT&q=pool")
+	ordered, plain := listingtest.Query("properties?city=GALT&sort=price"), listing.Window{}
+	for _, test := range []struct {
+		name   string
+		query  listing.Query
+		window listing.Window
+		change Change
+		purged bool
+	}{
+		{"another price of a row that is not found", q, narrow, changeOf(galt(300, 9), galt(301, 9)), false},
+		{"another title of it", q, narrow, changeOf(galt(300, 9), galt(300, 9), "title"), false},
+		{"other words of it", q, narrow, changeOf(galt(300, 9), galt(300, 9), "search"), true},
+		{"other words, and it goes behind", q, narrow, changeOf(galt(300, 9), galt(900, 9), "search"), false},
+		{"other words, and it goes next to the page", q, narrow, changeOf(galt(300, 9), galt(450, 9), "search"), false},
+		{"it goes behind", q, narrow, changeOf(galt(300, 9), galt(900, 9)), false},
+		{"it goes next to the page", q, narrow, changeOf(galt(300, 9), galt(450, 9)), false},
+		{"it leaves the filter", q, narrow, changeOf(galt(300, 9), folsom(300, 9)), false},
+		{"it is deleted", q, narrow, changeOf(galt(300, 9), nil), false},
+		{"it gets another key", q, narrow, changeOf(galt(300, 9), galt(300, 8)), false},
+		{"it gets the key of a row that is found", q, narrow, changeOf(galt(300, 9), galt(300, 3)), false},
+		{"a row that is found gets its key", q, narrow, changeOf(galt(300, 3), galt(300, 9)), true},
+		{"another price of a row that is found", q, narrow, changeOf(galt(300, 3), galt(301, 3)), true},
+		{"a row that is found is deleted", q, narrow, changeOf(galt(300, 3), nil), true},
+		{"a row comes from behind", q, narrow, changeOf(galt(900, 9), galt(300, 9)), true},
+		{"a row comes into the filter", q, narrow, changeOf(folsom(300, 9), galt(300, 9)), true},
+		{"a row comes from next to the page", q, narrow, changeOf(galt(450, 9), galt(300, 9)), true},
+		{"a row next to the page goes", q, narrow, changeOf(galt(450, 9), galt(900, 9)), true},
+		{"a row is inserted", q, narrow, changeOf(nil, galt(300, 9)), true},
+
+		{"a price, where nothing follows", first, showing(plain, 3), changeOf(galt(300, 9), galt(301, 9)), false},
+		{"a price, where nothing is found", first, showing(plain), changeOf(galt(300, 9), galt(301, 9)), false},
+		{"words, where nothing is found", first, showing(plain), changeOf(galt(300, 9), galt(300, 9), "search"), true},
+		{"an INSERT, where nothing is found", first, showing(plain), changeOf(nil, galt(300, 9)), true},
+		{"a price, of a page that is being read", first, plain, changeOf(galt(300, 9), galt(301, 9)), true},
+		{"a price, where no row is counted", counted, showing(plain), changeOf(galt(300, 9), galt(301, 9)), false},
+		{"words, where no row is counted", counted, showing(plain), changeOf(galt(300, 9), galt(300, 9), "search"), true},
+		{"words of a row that leaves the other conditions", counted, showing(plain), changeOf(galt(300, 9), folsom(300, 9), "search"), false},
+		{"a DELETE, where no row is counted", counted, showing(plain), changeOf(galt(300, 9), nil), false},
+		{"an INSERT, where no row is counted", counted, showing(plain), changeOf(nil, galt(300, 9)), true},
+		{"a row comes into the other conditions", counted, showing(plain), changeOf(folsom(300, 9), galt(300, 9)), true},
+		{"a price, of a summary that is being read", counted, plain, changeOf(galt(300, 9), galt(301, 9)), true},
+		{"a price, without a search", ordered, showing(plain), changeOf(galt(300, 9), galt(301, 9)), true},
+	} {
+		if got := affects(&test.query, test.window, &test.change); got != test.purged {
+			t.Errorf("%s: purged %v, want %v", test.name, got, test.purged)
+		}
+		asked(t, listingtest.Properties(), test.query, test.window, test.change)
+	}
+}
+
+// TestShownKeysOfAnEarlierContent: what a page showed says nothing of what is read now, nor of what
+// the next one shows.
+func TestShownKeysOfAnEarlierContent(t *testing.T) {
+	t.Parallel()
+	const text = "properties?q=pool"
+	c := changeOf(galt(300, 3), galt(301, 3))
+	shows := func(ids ...listing.Value) listing.Window { return listing.Window{Shown: listing.Some(ids)} }
+	ix := NewIndex(listingtest.Site())
+	for i, test := range []struct {
+		window listing.Window
+		number int64
+		purged bool
+	}{
+		{shows(), 1, false},
+		{listing.Window{}, 2, true},
+		{shows(), 3, false},
+		{shows(listing.Value{Number: 3}), 4, true},
+		{shows(), 3, true}, // old news
+		{shows(), 5, false},
+	} {
+		ix.Set(test.number, text, test.window)
+		if got := len(ix.Affected(&c, nil)) > 0; got != test.purged {
+			t.Errorf("registration %d: purged %v, want %v", i, got, test.purged)
+		}
+	}
+}
+
+// TestExplainSearch: the reasons of rule 6.
+func TestExplainSearch(t *testing.T) {
+	t.Parallel()
+	registry := NewRegistry(listingtest.Site())
+	page := registry.Live("properties?q=pool", listing.Window{Shown: listing.Some([]listing.Value{{Number: 3}})})
+	summary := registry.Live("properties/summary?city=GALT&q=pool", listing.Window{Shown: listing.Some([]listing.Value(nil))})
+	for _, test := range []struct {
+		live   Live
+		change Change
+		want   string
+	}{
+		{page, changeOf(galt(300, 9), galt(301, 9)), "the row was not among those found, and PostgreSQL does not judge it by price"},
+		{page, changeOf(galt(300, 9), galt(300, 9), "search"), "the row was not among those found; only PostgreSQL can judge whether it is now, by search"},
+		{page, changeOf(galt(300, 9), nil), "the row does not come onto the page; before: where the page reaches, and not found; after: no row"},
+		{page, changeOf(galt(300, 3), galt(301, 3)), "the row is on the page, which depends on price"},
+		{summary, changeOf(galt(300, 9), galt(301, 9)), "the row was not among those found, and PostgreSQL does not judge it by price"},
+		{summary, changeOf(galt(300, 9), galt(300, 9), "search"), "the row was not among those found; only PostgreSQL can judge whether it is now, by search"},
+		{summary, changeOf(galt(300, 9), folsom(300, 9)), "the row is not among its rows, before or after: it does not meet city=GALT"},
+		{summary, changeOf(galt(300, 9), nil), "the row is not among its rows, before or after"},
+	} {
+		if got := test.live.Explain(&test.change).String(); got != test.want {
+			t.Errorf("got %q\nwant %q", got, test.want)
+		}
+	}
+}
+
 // TestEqualKeys: among rows of one price the id decides, in the order's direction.
 func TestEqualKeys(t *testing.T) {
 	t.Parallel()

@@ -96,6 +96,42 @@ func TestTies(t *testing.T) {
 	}
 }
 
+// TestShownOfTies: a row is taken for one that is not found only if it lies on the page for certain. Of an
+// order that only PostgreSQL knows none does.
+func TestShownOfTies(t *testing.T) {
+	t.Parallel()
+	every := listingtest.Every()
+	row := func(key, text string) *listing.Row { return everyRow(every, key, "bytewise", text, "loose", "a") }
+	up := queryOf(t, every, "?loose=A&sort=bytewise&limit=2")
+	behind, unordered := up, queryOf(t, every, "?loose=A&sort=words")
+	behind.After = listing.Some(every.KeyOf(up.Sort, row("k", "beginning b")))
+	place := func(text string) listing.Place { return every.PlaceOf(up.Sort, every.KeyOf(up.Sort, row("k", text))) }
+	shows := func(w listing.Window) listing.Window {
+		w.Shown = listing.Some([]listing.Value{{Text: "k"}})
+		return w
+	}
+	upToEnd, upToTie := upTo(place("beginning m"), place("z")), upTo(place("a"), place("beginning z"))
+	for _, test := range []struct {
+		name   string
+		query  listing.Query
+		window listing.Window
+		at     string
+		want   bool
+	}{
+		{"on the page", up, upToEnd, "a", false},
+		{"it may be behind the last row", up, upToEnd, "beginning n", true},
+		{"it may be the row ahead", up, upToTie, "beginning z", true},
+		{"behind the cursor", behind, listing.Window{}, "c", false},
+		{"it may be before the cursor", behind, listing.Window{}, "beginning a", true},
+		{"the order is PostgreSQL's", unordered, listing.Window{}, "a", true},
+	} {
+		c := changeIn(every, row("l", test.at), row("l", test.at), listing.ColumnSet(every.Column("whole")))
+		if got := asked(t, every, test.query, shows(test.window), c); got != test.want {
+			t.Errorf("%s: %v, want %v", test.name, got, test.want)
+		}
+	}
+}
+
 // few returns properties as a site has it that shows only a few of its columns.
 func few() *listing.Table {
 	d := *listingtest.Site().Description

@@ -11,7 +11,7 @@ import (
 type Decision struct {
 	Purged bool
 	Rule   Rule
-	// Of a page, where the row stood before and where it stands after.
+	// Of a page, where the row stood before and where it stands after. Of a summary only whether it was Missed.
 	Before, After Standing
 	// The conditions that kept the row, before and after, from being of the query's filter, such
 	// as "city=FOLSOM"; "" where none did. Of an envelope only Before.
@@ -43,6 +43,7 @@ const (
 	BulkElsewhere             // no row of a bulk statement can stand where the page reaches
 	InnerRow                  // the answer looked for the row, to show it inside one of its own
 	NotSought                 // the answer shows such rows inside its own, and did not look for this one
+	NotFound                  // only PostgreSQL can judge the row: it was not found, and is judged as before
 
 	Rules = iota // how many there are
 )
@@ -50,7 +51,7 @@ const (
 var rules = [Rules]string{
 	"unreadable", "any-change", "other-table", "other-row", "own-row", "not-shown", "not-of-filter",
 	"into-filter", "out-of-filter", "counted", "place-on-page", "bulk-touches", "bulk-outside", "bulk-elsewhere",
-	"inner-row", "not-sought",
+	"inner-row", "not-sought", "not-found",
 }
 
 // String returns a word for the rule.
@@ -67,9 +68,13 @@ const (
 	OnPage                     // one of the page's rows
 	NextRow                    // behind the page's last row, up to the one that showed that there is a next page; of a page before a cursor, likewise before its first
 	BehindPage                 // behind that
+	Missed                     // only before: where the page reaches, and not found by a condition that only PostgreSQL can judge
 )
 
-var standings = [...]string{"no row", "not of the filter", "on an earlier page", "on the page", "next to the page", "on a later page"}
+var standings = [...]string{
+	"no row", "not of the filter", "on an earlier page", "on the page", "next to the page", "on a later page",
+	"where the page reaches, and not found",
+}
 
 func (s Standing) String() string { return standings[s] }
 
@@ -249,8 +254,12 @@ func (l *Live) effect(c *Change) (effect, listing.Columns) {
 func (l *Live) explainSummary(c *Change) Decision {
 	before := c.HasOld && l.list.filter.match(&c.Old)
 	after := c.HasNew && l.list.filter.match(&c.New)
+	missed := before && l.missed(&c.Old)
 	e, columns := l.effect(c)
-	d := Decision{Purged: affectsSummary(before, after, e), Columns: l.names(columns)}
+	d := Decision{Purged: affectsSummary(before, after, missed, e), Columns: l.names(columns)}
+	if missed {
+		d.Before = Missed
+	}
 	if c.HasOld && !before {
 		d.Outside = l.outside(&c.Old)
 	}
@@ -258,7 +267,11 @@ func (l *Live) explainSummary(c *Change) Decision {
 		d.OutsideAfter = l.outside(&c.New)
 	}
 	switch {
-	case after && !before:
+	case missed && after && !d.Purged:
+		d.Rule, d.Columns = NotFound, l.names(c.Changed)
+	case missed && !after:
+		d.Rule = NotOfFilter
+	case after && (missed || !before):
 		d.Rule = IntoFilter
 	case before && !after:
 		d.Rule = OutOfFilter
@@ -278,6 +291,9 @@ func (l *Live) explainPage(c *Change) Decision {
 	d := Decision{Rule: PlaceOnPage, Columns: l.names(columns)}
 	var from, to class
 	from, d.Before, d.Outside = l.stand(&c.Old, c.HasOld)
+	if from == in && l.missed(&c.Old) {
+		from, d.Before = missed, Missed
+	}
 	to, d.After, d.OutsideAfter = l.stand(&c.New, c.HasNew)
 	d.Purged = verdictOf(from, to).holds(e)
 	switch {
@@ -286,8 +302,17 @@ func (l *Live) explainPage(c *Change) Decision {
 		d.Rule = NotOfFilter
 	case from == in && to == in:
 		d.Rule, d.Columns = NotShown, l.names(c.Changed)
+	case from == missed && to == in:
+		d.Rule, d.Columns = NotFound, l.names(c.Changed)
 	}
 	return d
+}
+
+// missed reports whether a row of the filter, and of a page's class in, was not found.
+func (l *Live) missed(r *listing.Row) bool {
+	var at point
+	l.table.locate(&at, r)
+	return l.list.missed(r, &at)
 }
 
 // stand returns where a row stands to a page.
@@ -377,6 +402,9 @@ func (d Decision) String() string {
 	case NotOfFilter:
 		return "the row is not among its rows, before or after" + d.conditions()
 	case IntoFilter:
+		if d.Before == Missed {
+			return mayBeFound(columns)
+		}
 		return "the row comes into what it counts" + because(d.Outside, "before")
 	case OutOfFilter:
 		return "the row leaves what it counts" + because(d.OutsideAfter, "after")
@@ -392,6 +420,8 @@ func (d Decision) String() string {
 		return "it shows such rows inside its own, as " + d.Join + ", and depends on " + columns
 	case NotSought:
 		return "it shows other rows inside its own, as " + d.Join
+	case NotFound:
+		return "the row was not among those found, and PostgreSQL does not judge it by " + columns
 	}
 	return d.ofPage(columns)
 }
@@ -401,6 +431,8 @@ func (d Decision) ofPage(columns string) string {
 	switch {
 	case d.Before == OnPage && d.After == OnPage:
 		return "the row is on the page, which depends on " + columns
+	case d.Before == Missed && d.After == OnPage:
+		return mayBeFound(columns)
 	case d.After == OnPage:
 		return "the row comes onto the page; before: " + d.Before.String() + because(d.Outside, "")
 	case d.Before == OnPage:
@@ -414,6 +446,11 @@ func (d Decision) ofPage(columns string) string {
 	}
 	return "the row does not come onto the page; before: " + d.Before.String() + because(d.Outside, "") +
 		"; after: " + d.After.String() + because(d.OutsideAfter, "")
+}
+
+// mayBeFound says that a row that was not found may be found now.
+func mayBeFound(columns string) string {
+	return "the row was not among those found; only PostgreSQL can judge whether it is now, by " + columns
 }
 
 // because names a condition that a row did not meet.

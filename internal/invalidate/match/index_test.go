@@ -312,6 +312,9 @@ func window(t *rapid.T, q *listing.Query) listing.Window {
 			w = listing.Window{} // no window ends before its cursor
 		}
 	}
+	if q.Kind != listing.RowKind {
+		w.Shown = listingtest.Shown(keys(q.Table)).Draw(t, "shown")
+	}
 	w.Covers = listingtest.Covers(q).Draw(t, "covers")
 	return w
 }

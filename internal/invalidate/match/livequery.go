@@ -1,13 +1,18 @@
 package match
 
-import "github.com/freshlist/freshlist/internal/listing"
+import (
+	"slices"
+
+	"github.com/freshlist/freshlist/internal/listing"
+)
 
 // liveQuery is a live page or summary.
 type liveQuery struct {
 	hotFields
 	lastChange uint64 // the last change that it was asked about
 	filter     *sharedFilter
-	number     int64 // of its registration
+	number     int64            // of its registration
+	shown      *[]listing.Value // of a wide query: the keys of its rows; nil if they are not known
 }
 
 // hotFields is what is read of a live query for each change: all that decides whether the
@@ -53,7 +58,28 @@ func newLiveQuery(q *listing.Query, f *sharedFilter, number int64, text string, 
 	if l.summary = q.Kind == listing.SummaryKind; !l.summary {
 		l.page = f.space.pageOf(q, w)
 	}
+	l.setShown(w)
 	return l
+}
+
+// setShown notes the keys of the answer's rows. They say nothing of a page whose order only
+// PostgreSQL knows: nobody else can tell where it ends.
+func (l *liveQuery) setShown(w listing.Window) {
+	l.shown = nil
+	ordered := l.summary || !l.filter.space.orders[l.sort].wide
+	if keys := w.Shown.V; l.wide && w.Shown.Valid && ordered {
+		l.shown = &keys
+	}
+}
+
+// missed reports whether a row that the answer did not show, though all that Go can compare spoke for
+// it, is known not to have met the conditions that only PostgreSQL can judge. The row is of the
+// filter, and of a page's class in.
+func (l *liveQuery) missed(r *listing.Row, at *point) bool {
+	if l.shown == nil || slices.Contains(*l.shown, r.Values[l.filter.space.table.Key]) {
+		return false
+	}
+	return l.summary || l.holds(&l.filter.space.orders[l.sort], at)
 }
 
 // span returns the stretch of one axis outside of which no row can be of the

@@ -265,6 +265,7 @@ type mutant struct {
 	oldCovers   bool // an answer that is read again keeps the covers it had
 	foundKeys   bool // a cover has only the keys of rows that were found
 	ignoreAhead bool // the window ends with the page's last row
+	oldShown    bool // a page that is filled again keeps the keys of the rows that it had
 	merge       bool // changes of one row in one batch become one
 }
 
@@ -323,6 +324,10 @@ func (m *model) apply(queries []listing.Query, s step) {
 		}
 	case "undo":
 		m.undo()
+	case "keys":
+		if a, b := s.edits[0], s.edits[1]; a.of == b.of {
+			m.changes = append(m.changes, m.swapKeys(a.of, a.key(), b.key())...)
+		}
 	case "bulk":
 		var changes []Change
 		of := s.edits[0].of
@@ -397,8 +402,12 @@ func coversOfFound(qs *listing.Queryset) []listing.Cover {
 
 func (m *model) set(q listing.Query, w listing.Window) {
 	text := q.String()
-	if l, ok := m.index.tables[q.Table.Number].lists[text]; ok && m.oldWindow && l.bounded {
+	l, ok := m.index.tables[q.Table.Number].lists[text]
+	if ok && m.oldWindow && l.bounded {
 		return
+	}
+	if ok && m.oldShown && l.shown != nil {
+		w.Shown = listing.Some(*l.shown)
 	}
 	m.known[text] = true
 	m.number++
@@ -439,6 +448,27 @@ func (m *model) update(of *listing.Table, old *listing.Row, updated listing.Row)
 		return nil
 	}
 	return []Change{c}
+}
+
+// swapKeys gives a row the key of another, which gets that of the row, if there is one.
+func (m *model) swapKeys(of *listing.Table, a, b listing.Value) []Change {
+	rows := m.tables.of(of)
+	first, second := rows[a], rows[b]
+	if a == b || first == nil {
+		return nil
+	}
+	rename := func(r *listing.Row, key listing.Value) Change {
+		renamed := listing.Row{Values: slices.Clone(r.Values), Nulls: r.Nulls}
+		renamed.Values[of.Key] = key
+		rows[key] = &renamed
+		return changeIn(of, r, &renamed, 0)
+	}
+	delete(rows, a)
+	changes := []Change{rename(first, b)}
+	if second != nil {
+		changes = append(changes, rename(second, a))
+	}
+	return changes
 }
 
 // drain applies all changes that the index has not seen.

@@ -27,17 +27,38 @@ func affects(q *listing.Query, w listing.Window, c *Change) bool {
 	after := c.HasNew && q.Filter.Match(q.Table, &c.New)
 	judged := c.Changed&q.Filter.WideColumns(q.Table) != 0
 	if q.Kind == listing.SummaryKind {
-		return affectsSummary(before, after, effect{c.Changed&q.Table.SummaryColumns != 0, judged})
+		missed := before && isMissed(q, w, nil, &c.Old)
+		return affectsSummary(before, after, missed, effect{c.Changed&q.Table.SummaryColumns != 0, judged})
 	}
 	from, to := out, out
 	p := s.pageOf(q, w)
 	if before {
 		from = classOf(&p, s, &c.Old)
+		if from == in && isMissed(q, w, &p, &c.Old) {
+			from = missed
+		}
 	}
 	if after {
 		to = classOf(&p, s, &c.New)
 	}
 	return verdictOf(from, to).holds(effect{c.Changed&q.Columns() != 0, judged})
+}
+
+// isMissed reports whether a row before a change would have been among the answer's rows if it met the
+// conditions that only PostgreSQL can judge. It meets the others, and is of a page's class in.
+func isMissed(q *listing.Query, w listing.Window, p *page, r *listing.Row) bool {
+	switch {
+	case !w.Shown.Valid, q.Filter.WideColumns(q.Table) == 0, slices.Contains(w.Shown.V, r.Values[q.Table.Key]):
+		return false
+	case q.Kind == listing.SummaryKind:
+		return true
+	case q.Order().Wide:
+		return false
+	}
+	s := spaceOf(q.Table)
+	var at point
+	s.locate(&at, r)
+	return p.holds(&s.orders[p.sort], &at)
 }
 
 // affectsInside reports whether the change may alter the rows that are shown inside the answer's.

@@ -131,9 +131,10 @@ func (o *order) compare(p, q place) (c int, sure bool) {
 type class uint8
 
 const (
-	out  class = iota // not of the filter, not behind the cursor, or behind the window
-	in                // on the page
-	next              // behind it, up to the row that showed that there is a next page
+	out    class = iota // not of the filter, not behind the cursor, or behind the window
+	in                  // on the page
+	next                // behind it, up to the row that showed that there is a next page
+	missed              // only before a change: it lay where the page reaches, and was not shown
 )
 
 // class returns where a row of the filter stands. A row that may be on the page counts as on
@@ -165,6 +166,21 @@ func (p *page) class(o *order, r *point) class {
 	default:
 		return out
 	}
+}
+
+// holds reports whether a row of the filter, of class in, is on the page for certain.
+func (p *page) holds(o *order, r *point) bool {
+	at := o.place(r.at[o.dimension], r.key)
+	if p.hasAfter {
+		if _, sure := o.compare(at, p.after); !sure {
+			return false
+		}
+	}
+	if !p.bounded {
+		return true
+	}
+	c, sure := o.compare(at, p.last)
+	return sure && c <= 0
 }
 
 // reach is the stretch of the order's column that a page reaches over: all that its classes

@@ -106,6 +106,10 @@ func agreeOnPage(t *rapid.T, db database, rows []listing.Row, q listing.Query) {
 		if got != want && !(got == in && tied(o, &p, q.Table.PlaceOf(q.Sort, q.Table.KeyOf(q.Sort, &rows[i])))) {
 			t.Fatalf("%s: %+v is of class %d, PostgreSQL says %d (%v)", q, rows[i], got, want, found)
 		}
+		var at point
+		if s.locate(&at, &rows[i]); got == in && want != in && p.holds(o, &at) {
+			t.Fatalf("%s: %+v is on the page for certain, PostgreSQL says %d (%v)", q, rows[i], want, found)
+		}
 	}
 	place := func(key string) listing.Place { return q.Table.PlaceOf(q.Sort, q.Table.KeyOf(q.Sort, row(key))) }
 	for i := range len(found) - 1 {

@@ -48,6 +48,7 @@ func (t *tableIndex) replace(l *liveQuery, number int64, w listing.Window) {
 		return
 	}
 	l.number = number
+	l.setShown(w)
 	p := l.page
 	if t.setWindow(&p, w); l.summary || p == l.page {
 		return
@@ -241,12 +242,15 @@ func (t *tableIndex) appendAffected(dst []string, c *Change, f *candidate, befor
 	}
 	var affected bool
 	if g.summary {
-		affected = affectsSummary(before, after, e)
+		missed := before && g.wide && f.live().missed(&c.Old, &t.before)
+		affected = affectsSummary(before, after, missed, e)
 	} else {
 		o := &t.orders[g.sort]
 		from, to := out, out
 		if before {
-			from = g.class(o, &t.before)
+			if from = g.class(o, &t.before); from == in && g.wide && f.live().missed(&c.Old, &t.before) {
+				from = missed
+			}
 		}
 		if after {
 			to = g.class(o, &t.after)
