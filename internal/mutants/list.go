@@ -357,7 +357,7 @@ var guards = []Mutant{
 	{"loop/renewed without the catalog", []Edit{{invalidate + "round.go", "		if err := l.checkCatalog(ctx); err != nil {\n			return false, err\n		}\n		return false, l.republishBeat(ctx)\n", "		return false, l.republishBeat(ctx)\n"}},
 		"./internal/invalidate", "Renewal"},
 	{"loop/last position stored though something is left", []Edit{{invalidate + "store.go", "if len(l.pending) == 0 || len(l.remaining) > 0 {", "if len(l.pending) == 0 {"}},
-		"./internal/invalidate", "StopWithin"},
+		"./internal/invalidate", "WhileSomethingIsLeft"},
 	{"loop/position stored where a purge was not answered", []Edit{{invalidate + "partitions.go", "		if !l.behind(p) {\n			l.position.Parts[p] = feed.Part", "		{\n			l.position.Parts[p] = feed.Part"}},
 		"./internal/invalidate", "ADarkPartition$|APurgeThatFails"},
 
@@ -378,7 +378,7 @@ var guards = []Mutant{
 		"./internal/invalidate", "ALeaderEndsWhile"},
 	{"dark/entered in another's term", []Edit{{"internal/rediscache/purger.go", "		others++\n", "		others += 1000\n"}},
 		"./internal/rediscache", "DarkPartition"},
-	{"dark/entered under a beat of another database", []Edit{{"internal/rediscache/purger.go", "			err = d.servers.checkOtherDatabase(ctx, rdb, p, l.Database)\n", ""}},
+	{"dark/entered under a beat of another database", []Edit{{"internal/rediscache/purger.go", "			err = d.servers.checkOtherDatabase(ctx, rdb, p, l.Database)\n", "			_ = rdb\n"}},
 		"./internal/rediscache", "DarkPartition"},
 	{"dark/beat without its server's clock", []Edit{{"internal/rediscache/publish.go", " || !part.timed", ""}},
 		"./internal/rediscache", "DarkPartition"},
