@@ -428,7 +428,7 @@ var guards = []Mutant{
 		"./internal/invalidate/feed", "Order"},
 	{"feed/marker not compared", []Edit{{feed + "drain.go", "case epoch == nil || *epoch != after.Epoch:", "case epoch == nil:"}},
 		"./internal/invalidate/feed", "Marker|Succession|Takeover|Epoch"},
-	{"feed/term not compared", []Edit{{feed + "drain.go", "case *term != strconv.FormatInt(after.Term, 10):", "case term == nil:"}},
+	{"feed/term not compared", []Edit{{feed + "drain.go", "case *term != strconv.FormatInt(after.Term, 10):", "case *term == strconv.FormatInt(-1, 10):"}},
 		"./internal/invalidate/feed", "Marker|Succession|Takeover|Epoch"},
 	{"feed/takeover of an older marker", []Edit{{feed + "feed.go", "		  and term >= $1\n", "		  and $1::bigint is not null\n"}},
 		"./internal/invalidate/feed", "Marker|Succession|Takeover|Epoch"},
