@@ -92,7 +92,7 @@ func TestRequestIsWithdrawnWhileMuchComes(t *testing.T) {
 	d := deployment.New(t, deployment.Options{Bound: rareBeats})
 	d.Invalidate()
 	listings(d, "GALT", 2, 3)
-	writer, observer := silent(d, 2, 3), d.Connect()
+	writer, observer := silent(d, 3, 2)[0], d.Connect()
 	written, stop := writing(d, 4, "")
 	silentFor(d, written, func() bool { return !doorbellLock(d, observer, asking) })
 	if failures := stop(); failures > 0 {
@@ -116,7 +116,7 @@ func TestNothingInTheLogOfPostgres(t *testing.T) {
 	d := deployment.New(t, deployment.Options{Postgres: server})
 	leader := d.Invalidate()
 	listings(d, "GALT", 2, 3)
-	silent(d, 2, 3)
+	silent(d, 3, 2)
 	standby := d.Standby()
 	d.Await("the other one to wait", func() bool { return standby.Report().Role == "standby" })
 	for _, line := range server.Complaints(t) {

@@ -64,7 +64,7 @@ func leadsThroughALongRound(t *testing.T, meanwhile bool) bool {
 	listings(d, "LODI", 3, 3)
 	many := views("properties?city=FOLSOM&min_price=%d", each)
 	fill(d, append(many, galt))
-	writer := silent(d, 2, 3)
+	writer := silent(d, 3, 2)[0]
 	before := term(d)
 
 	heard := d.Listen()
@@ -105,43 +105,53 @@ func TestLockGrantedWithinARound(t *testing.T) {
 	defer stop()
 	d.Exec(`insert into properties (id, title, property_type, price, city) values
 		(1, 'House', 'Condo', 1000, 'FOLSOM'), (2, 'House', 'Condo', 2000, 'GALT'), (3, 'House', 'Condo', 3000, 'LODI')`)
-	writer := silent(d, 2, 3)
+	writers := silent(d, 3, 1, 2)
 	fill(d, []string{folsom, galt})
+	commit := func(writer *pgx.Conn) {
+		_, err := writer.Exec(t.Context(), "commit")
+		d.Must(err)
+	}
 
 	heard := d.Listen()
 	slow.by.Store(int64(500 * time.Millisecond))
 	before := slow.begun.Load()
-	d.Exec("update properties set price = price + 1 where id = 1")
+	commit(writers[0]) // nobody rings: behind a ring it would look more than once
 	d.Await("a purge to begin", func() bool { return slow.begun.Load() > before })
 	slow.by.Store(0) // but for the one that has begun
-	_, err := writer.Exec(t.Context(), "commit")
-	d.Must(err)
+	commit(writers[1])
 	committed := time.Now()
 	if _, at := heard.Until(galt); at.Sub(committed) > late {
 		t.Errorf("%s was purged after %v, want at most %v", galt, at.Sub(committed), late)
 	}
 }
 
-// silent returns a connection within a transaction that has changed a listing and not rung,
+// silent returns connections within transactions that have each changed a listing and not rung,
 // for which the invalidator waits since. Another listing, changed many times, keeps it awake
 // before; of that one some changes may still be to be applied.
-func silent(d *deployment.Deployment, id, other int) *pgx.Conn {
+func silent(d *deployment.Deployment, other int, ids ...int) (writers []*pgx.Conn) {
 	d.Helper()
-	conn := d.Connect()
-	d.Await("a writer need not ring", func() bool {
-		wake(d, conn, other)
-		_, err := conn.Exec(d.Context(), fmt.Sprintf("begin; update properties set price = price + 1 where id = %d", id))
-		d.Must(err)
-		if doorbellLock(d, conn, "mode = 'ShareLock' and pid = pg_backend_pid()") {
-			return true
+	for range ids {
+		writers = append(writers, d.Connect())
+	}
+	d.Await("writers need not ring", func() bool {
+		wake(d, writers[0], other)
+		silent := true
+		for i, id := range ids {
+			_, err := writers[i].Exec(d.Context(), fmt.Sprintf("begin; update properties set price = price + 1 where id = %d", id))
+			d.Must(err)
+			silent = silent && doorbellLock(d, writers[i], "mode = 'ShareLock' and pid = pg_backend_pid()")
 		}
-		_, err = conn.Exec(d.Context(), "rollback")
-		d.Must(err)
-		return false
+		if !silent {
+			for _, w := range writers {
+				_, err := w.Exec(d.Context(), "rollback")
+				d.Must(err)
+			}
+		}
+		return silent
 	})
 	observer := d.Connect()
 	d.Await("the invalidator to ask for its lock", func() bool { return doorbellLock(d, observer, asking) })
-	return conn
+	return writers
 }
 
 // firstTerm is that of a new cluster's first leader, on timeline 1.
