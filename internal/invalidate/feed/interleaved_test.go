@@ -16,17 +16,17 @@ func TestChangesOfAllTablesAreOfOneSnapshot(t *testing.T) {
 	r.drain()
 	writer := r.connect(r.db.Owner)
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	ended := make(chan error, 1)
+	ended := make(chan struct{})
 	commits := 0
 	go func() {
-		for ; ctx.Err() == nil; commits++ {
+		defer close(ended)
+		for ; ctx.Err() == nil && !t.Failed(); commits++ {
 			n := 1 + commits%1000
 			if _, err := writer.Exec(context.WithoutCancel(ctx), fmt.Sprintf(`update "Every Type" set small = %[1]d; update by_uuid set price = %[1]d`, n)); err != nil {
-				ended <- err
+				t.Error(err)
 				return
 			}
 		}
-		ended <- nil
 	}()
 	found, drains := map[string]int{}, 0
 	drain := func() {
@@ -40,18 +40,13 @@ func TestChangesOfAllTablesAreOfOneSnapshot(t *testing.T) {
 			t.Errorf("drain %d found %d changes of the one table and %d of the other", drains, of["every"], of["by-uuid"])
 		}
 	}
-	for found["every"] < 500 && !t.Failed() {
+	for (drains < 50 || found["every"] < 100) && !t.Failed() {
 		drain()
 	}
 	stop()
-	if err := <-ended; err != nil {
-		t.Fatal(err)
-	}
+	<-ended
 	drain()
 	if found["every"] != commits || found["by-uuid"] != commits {
 		t.Errorf("%d drains found %d and %d changes of %d commits", drains, found["every"], found["by-uuid"], commits)
-	}
-	if drains < 20 {
-		t.Errorf("%d drains show little", drains)
 	}
 }
