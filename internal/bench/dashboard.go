@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"time"
 )
 
 // dashboardQueries is how many queries are live while somebody looks at the dashboard.
@@ -27,7 +26,7 @@ func (b *bench) dashboard(ctx context.Context) error {
 	var live sample
 	share := func(open bool) func() (float64, error) {
 		return func() (float64, error) {
-			share, err := b.shareOfCore(ctx, p, api, open)
+			share, err := b.shareBesideEdits(ctx, p, api, open)
 			if err != nil {
 				return 0, err
 			}
@@ -45,9 +44,9 @@ func (b *bench) dashboard(ctx context.Context) error {
 	return nil
 }
 
-// shareOfCore returns how much of a core an invalidator takes while listings are edited and what
+// shareBesideEdits returns how much of a core an invalidator takes while listings are edited and what
 // that purges is read again, in percent.
-func (b *bench) shareOfCore(ctx context.Context, p *prober, api *process, open bool) (share float64, err error) {
+func (b *bench) shareBesideEdits(ctx context.Context, p *prober, api *process, open bool) (share float64, err error) {
 	invalidator, err := b.invalidator(ctx)
 	if err != nil {
 		return 0, err
@@ -71,16 +70,8 @@ func (b *bench) shareOfCore(ctx context.Context, p *prober, api *process, open b
 		if err := pause(ctx, 3*b.slice()); err != nil { // until what the beginning costs has been counted
 			return err
 		}
-		watch := stopwatch{began: time.Now()}
 		var err error
-		if watch.count, err = invalidator.metric(ctx, "process_cpu_seconds_total"); err != nil {
-			return err
-		}
-		if err := pause(ctx, 12*b.slice()); err != nil {
-			return err
-		}
-		cpu, err := invalidator.metric(ctx, "process_cpu_seconds_total")
-		share = 100 * watch.rate(cpu)
+		share, err = invalidator.shareOfCore(ctx, func() error { return pause(ctx, 12*b.slice()) })
 		return err
 	})
 	return share, errors.Join(err, stop())

@@ -19,24 +19,22 @@ func (b *bench) idle(ctx context.Context) error {
 	// Asked from another database: the question itself is no cost of the invalidator.
 	return b.on(ctx, b.postgres.SuperuserURL("postgres"), func(conn *pgx.Conn) error {
 		var statements sample
-		whole := stopwatch{began: time.Now()}
-		var err error
-		if whole.count, err = p.metric(ctx, "process_cpu_seconds_total"); err != nil {
-			return err
-		}
-		for range b.times(6, 2) {
-			rate, err := transactions(ctx, conn, 4*b.slice())
-			if err != nil {
-				return err
+		began := time.Now()
+		share, err := p.shareOfCore(ctx, func() error {
+			for range b.times(6, 2) {
+				rate, err := transactions(ctx, conn, 4*b.slice())
+				if err != nil {
+					return err
+				}
+				statements = append(statements, rate)
 			}
-			statements = append(statements, rate)
-		}
-		cpu, err := p.metric(ctx, "process_cpu_seconds_total")
+			return nil
+		})
 		if err != nil {
 			return err
 		}
 		b.add("idle invalidator, transactions", perSecond, statements, atMost(6), "as pg_stat_database counts them")
-		b.add("idle invalidator, share of one core", percent, sample{100 * whole.rate(cpu)}, atMost(1), "over %.0f s", time.Since(whole.began).Seconds())
+		b.add("idle invalidator, share of one core", percent, sample{share}, atMost(1), "over %.0f s", time.Since(began).Seconds())
 		return nil
 	})
 }
@@ -50,6 +48,21 @@ type stopwatch struct {
 // rate returns by how much a count has grown since, each second.
 func (s stopwatch) rate(count float64) float64 {
 	return (count - s.count) / time.Since(s.began).Seconds()
+}
+
+// shareOfCore returns how much of a core a process takes while something is done, in percent.
+func (p *process) shareOfCore(ctx context.Context, do func() error) (float64, error) {
+	const counter = "process_cpu_seconds_total"
+	watch := stopwatch{began: time.Now()}
+	var err error
+	if watch.count, err = p.metric(ctx, counter); err != nil {
+		return 0, err
+	}
+	if err := do(); err != nil {
+		return 0, err
+	}
+	used, err := p.metric(ctx, counter)
+	return 100 * watch.rate(used), err
 }
 
 // transactions returns how many transactions a second the database sees during a span.

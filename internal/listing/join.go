@@ -1,8 +1,6 @@
 package listing
 
 import (
-	"slices"
-
 	"github.com/freshlist/freshlist/internal/description"
 )
 
@@ -122,9 +120,8 @@ func (qs *Queryset) cover(j *Join) Cover {
 			c.Keys = append(c.Keys, key.V)
 		}
 	}
-	slices.SortFunc(c.Keys, compareValues)
-	c.Keys = slices.Compact(c.Keys)
-	if len(appendKeys(nil, c.Keys)) > maxKeys {
+	var fits bool
+	if c.Keys, fits = sortKeys(c.Keys); !fits {
 		return Cover{}
 	}
 	return c

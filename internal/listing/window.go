@@ -41,11 +41,18 @@ func (qs *Queryset) shown() Null[[]Value] {
 	for i := range qs.Items {
 		keys = append(keys, qs.Items[i].Values[t.Key])
 	}
+	keys, fits := sortKeys(keys)
+	return Null[[]Value]{V: keys, Valid: fits}
+}
+
+// sortKeys returns distinct keys in order, and whether they are few enough to be kept; if not,
+// none.
+func sortKeys(keys []Value) (distinct []Value, fits bool) {
 	slices.SortFunc(keys, compareValues)
-	if len(appendKeys(nil, keys)) > maxKeys {
-		return Null[[]Value]{}
+	if distinct = slices.Compact(keys); len(appendKeys(nil, distinct)) > maxKeys {
+		return nil, false
 	}
-	return Some(keys)
+	return distinct, true
 }
 
 // windowNull spells a NULL value in a window's text.

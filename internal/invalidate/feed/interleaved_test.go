@@ -1,9 +1,10 @@
 package feed_test
 
 import (
-	"context"
 	"fmt"
 	"testing"
+
+	"github.com/freshlist/freshlist/internal/pgtest"
 )
 
 // The changes of all tables are read in one snapshot, which becomes the position: what a
@@ -14,20 +15,9 @@ func TestChangesOfAllTablesAreOfOneSnapshot(t *testing.T) {
 	r := every(t)
 	r.exec(`insert into "Every Type" ("Key", small) values ('a', 0); insert into by_uuid (id, name, price) values ('00000000-0000-0000-0000-000000000007', 'x', 0)`)
 	r.drain()
-	writer := r.connect(r.db.Owner)
-	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	ended := make(chan struct{})
-	commits := 0
-	go func() {
-		defer close(ended)
-		for ; ctx.Err() == nil && !t.Failed(); commits++ {
-			n := 1 + commits%1000
-			if _, err := writer.Exec(context.WithoutCancel(ctx), fmt.Sprintf(`update "Every Type" set small = %[1]d; update by_uuid set price = %[1]d`, n)); err != nil {
-				t.Error(err)
-				return
-			}
-		}
-	}()
+	stop := pgtest.WriteOn(t, r.connect(r.db.Owner), func(n int) string {
+		return fmt.Sprintf(`update "Every Type" set small = %[1]d; update by_uuid set price = %[1]d`, 1+n%1000)
+	})
 	found, drains := map[string]int{}, 0
 	drain := func() {
 		drains++
@@ -43,8 +33,7 @@ func TestChangesOfAllTablesAreOfOneSnapshot(t *testing.T) {
 	for (drains < 50 || found["every"] < 100) && !t.Failed() {
 		drain()
 	}
-	stop()
-	<-ended
+	commits := stop()
 	drain()
 	if found["every"] != commits || found["by-uuid"] != commits {
 		t.Errorf("%d drains found %d and %d changes of %d commits", drains, found["every"], found["by-uuid"], commits)

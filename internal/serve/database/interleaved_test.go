@@ -1,14 +1,12 @@
 package database_test
 
 import (
-	"context"
 	"fmt"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/freshlist/freshlist/internal/listing"
 	"github.com/freshlist/freshlist/internal/listing/listingtest"
+	"github.com/freshlist/freshlist/internal/pgtest"
 	"github.com/freshlist/freshlist/internal/pgtest/migrated"
 	"github.com/freshlist/freshlist/internal/serve/database"
 )
@@ -17,27 +15,6 @@ import (
 // many states.
 const looks, states = 300, 30
 
-// writeOn executes statements with 1, 2, 3 and so on in place of each %[1]d, one transaction for
-// each number, until the function that it returns is called.
-func writeOn(t *testing.T, conn *pgx.Conn, sql string) (stop func()) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	exec(t, conn, fmt.Sprintf(sql, 0))
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		for n := 1; ctx.Err() == nil && !t.Failed(); n++ {
-			if _, err := conn.Exec(context.WithoutCancel(ctx), fmt.Sprintf(sql, n)); err != nil {
-				t.Error(err)
-			}
-		}
-	}()
-	return func() {
-		cancel()
-		<-ended
-	}
-}
-
 // The epoch and its description are those of one marker, however often a new one is written.
 func TestEpochAndDescriptionBelongTogether(t *testing.T) {
 	t.Parallel()
@@ -45,8 +22,9 @@ func TestEpochAndDescriptionBelongTogether(t *testing.T) {
 	conn := connect(t, db.Superuser)
 	setEpoch(t, conn, "0")
 	reader := database.NewReader(open(t, db.API, 1), nothing)
-	stop := writeOn(t, conn, "update freshlist.marker set epoch = '%[1]d', description = '%[1]d'")
-	defer stop()
+	pgtest.WriteOn(t, conn, func(n int) string {
+		return fmt.Sprintf("update freshlist.marker set epoch = '%[1]d', description = '%[1]d'", n)
+	})
 	different := map[string]bool{}
 	for n := 0; (n < looks || len(different) < states) && !t.Failed(); n++ {
 		s, err := reader.ServerState(t.Context(), listingtest.Site())
@@ -63,10 +41,10 @@ func TestInnerRowsAreOfTheSameSnapshot(t *testing.T) {
 	t.Parallel()
 	db, conn := joinedTables(t)
 	reader := database.NewReader(open(t, db.API, 1), nothing)
-	stop := writeOn(t, conn, "update "+relation("homes")+" set title = '%[1]d', agent = 'Agent 1' where id = 1; "+
-		"update "+relation("agents")+" set name = '%[1]d' where code = 'Agent 1'; "+
-		"update "+relation("photos")+" set url = '%[1]d' where home = 1")
-	defer stop()
+	pgtest.WriteOn(t, conn, func(n int) string {
+		return fmt.Sprintf("update %[2]s set title = '%[1]d', agent = 'Agent 1' where id = 1; update %[3]s set name = '%[1]d' where code = 'Agent 1'; "+
+			"update %[4]s set url = '%[1]d' where home = 1", n, relation("homes"), relation("agents"), relation("photos"))
+	})
 	homes := listingtest.Homes()
 	own := homes.RowQuery(listing.Value{Number: 1})
 	different := map[string]bool{}

@@ -237,13 +237,15 @@ func fact(t *listing.Table, c *listing.Column, v listing.Value) string {
 
 // tellingUnit reports whether a column's unit says which column a number is of: no other has it.
 func tellingUnit(t *listing.Table, c *listing.Column) bool {
-	same := 0
+	if c.Unit == "" {
+		return false
+	}
 	for i := range t.Columns {
-		if t.Columns[i].Unit == c.Unit {
-			same++
+		if other := &t.Columns[i]; other.Unit == c.Unit && other.Number != c.Number {
+			return false
 		}
 	}
-	return c.Unit != "" && same == 1
+	return true
 }
 
 // sameValue is the address of a list with one value of a column only; nothing if there is no
